@@ -1,0 +1,139 @@
+/**
+ * The wire contract, shared by server, command line and browser: one `HttpApi` for the document at `/openapi.json`, and
+ * the shapes of answers. Browser-safe. A test holds the routes of `http-routes.ts` against it.
+ */
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { Offset, StreamEvent, StreamName } from "./types.ts"
+
+/** What `/health` answers: how the command line knows that it found its own daemon. */
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  pid: Schema.Int,
+  version: Schema.String,
+  /** Absolute path of the data directory, links resolved. */
+  dataDirectory: Schema.String,
+  storage: Schema.String,
+  durability: Schema.String,
+  startedAt: Schema.String,
+  uptimeSeconds: Schema.Finite
+})
+export type Health = typeof Health.Type
+
+/** What an append of several events answers. */
+export const AppendReceipt = Schema.Struct({
+  eventStreamId: Schema.String,
+  count: Schema.Int,
+  /** The offset of the first of them. */
+  offset: Offset,
+  /** The offset the next event will have. */
+  nextOffset: Offset
+})
+export type AppendReceipt = typeof AppendReceipt.Type
+
+export const StreamList = Schema.Struct({ streams: Schema.Array(Schema.String) })
+export type StreamList = typeof StreamList.Type
+
+/** The path of a stream's resource: the whole name is one segment, `/` included. */
+export const streamPath = (name: string): string => `/streams/${encodeURIComponent(name)}`
+
+/** How long an event with nothing to say is kept from being taken for a dead connection: an SSE comment. */
+export const keepAliveComment = ": keep-alive\n\n"
+
+const Problem = (status: number, description: string) =>
+  Schema.Struct({
+    type: Schema.String,
+    title: Schema.String,
+    status: Schema.Int,
+    detail: Schema.String
+  }).pipe(
+    HttpApiSchema.asJson({ contentType: "application/problem+json" }),
+    HttpApiSchema.status(status)
+  ).annotate({ description })
+
+const invalid = Problem(400, "The request is not valid")
+const refused = Problem(403, "Not allowed: another origin, or a host that is not this one")
+const unknown = Problem(404, "No such stream")
+const failed = Problem(500, "The storage failed, or the log is damaged")
+
+const start = {
+  offset: Schema.optionalKey(Schema.String).annotate({
+    description: "Where to begin: -1 or beginning, now, or an offset of up to 16 digits (inclusive)"
+  }),
+  tail: Schema.optionalKey(Schema.FiniteFromString).annotate({ description: "Only the last N events" }),
+  since: Schema.optionalKey(Schema.String).annotate({
+    description: "Only events created since then: RFC 3339, or a duration such as 10m"
+  })
+}
+
+const name = { name: StreamName }
+
+const streams = HttpApiGroup.make("streams").add(
+  HttpApiEndpoint.get("list", "/streams", {
+    query: {
+      prefix: Schema.optionalKey(Schema.String),
+      after: Schema.optionalKey(Schema.String),
+      limit: Schema.optionalKey(Schema.FiniteFromString)
+    },
+    success: StreamList,
+    error: [invalid, refused, failed]
+  }).annotate(OpenApi.Summary, "Lists streams, sorted by name"),
+  HttpApiEndpoint.post("append", "/streams/:name", {
+    params: name,
+    headers: {
+      "if-match": Schema.optionalKey(Schema.String).annotate({ description: "Append only if this offset is the tail" })
+    },
+    payload: [
+      Schema.Struct({ data: Schema.Json }),
+      Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })).annotate({
+        description: "Every line is one event's data; the request is one commit"
+      })
+    ],
+    success: [
+      StreamEvent.pipe(HttpApiSchema.status(201)),
+      AppendReceipt.pipe(HttpApiSchema.status(201))
+    ],
+    error: [
+      invalid,
+      refused,
+      Problem(409, "The stream is closed"),
+      Problem(412, "If-Match is not the tail, which `tail` names"),
+      Problem(413, "The body is too large"),
+      Problem(415, "Neither application/json nor application/x-ndjson"),
+      Problem(422, "Refused by the hook that `hookId` names"),
+      failed,
+      Problem(503, "Too much is waiting for the disk"),
+      Problem(507, "The disk is full")
+    ]
+  }).annotate(OpenApi.Summary, "Appends; the first append makes the stream"),
+  HttpApiEndpoint.get("subscribe", "/streams/:name", {
+    params: name,
+    query: start,
+    headers: {
+      "last-event-id": Schema.optionalKey(Schema.String).annotate({ description: "Resume after this offset" })
+    },
+    success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
+    error: [invalid, refused, failed]
+  }).annotate(OpenApi.Summary, "Follows the stream (Server-Sent Events), from now on unless told otherwise"),
+  HttpApiEndpoint.get("events", "/streams/:name/events", {
+    params: name,
+    query: { ...start, limit: Schema.optionalKey(Schema.FiniteFromString) },
+    success: Schema.Struct({ events: Schema.Array(StreamEvent) }),
+    error: [invalid, refused, unknown, failed]
+  }).annotate(OpenApi.Summary, "Reads what is there, and ends"),
+  HttpApiEndpoint.delete("delete", "/streams/:name", {
+    params: name,
+    success: HttpApiSchema.NoContent,
+    error: [invalid, refused, unknown, failed]
+  }).annotate(OpenApi.Summary, "Deletes the stream; its followers are told and ended")
+)
+
+const server = HttpApiGroup.make("server").add(
+  HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(OpenApi.Summary, "Who this server is")
+)
+
+export const Api = HttpApi.make("durable-streams").add(streams).add(server).annotateMerge(OpenApi.annotations({
+  title: "Durable Streams",
+  version: "1",
+  description: "Named, ordered, durable event logs to append to and to follow."
+}))

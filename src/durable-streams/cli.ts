@@ -1,0 +1,35 @@
+/**
+ * What a person can type: the tree of commands, and how it is run.
+ */
+import { Effect, Layer } from "effect"
+import { CliOutput, Command } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
+import { joinDashedValues } from "./cli/arguments.ts"
+import { serverCommand } from "./cli/server-commands.ts"
+import { streamCommand } from "./cli/stream-commands.ts"
+import { version } from "./version.ts"
+
+export { endingOf } from "./cli/exit.ts"
+export { Shutdown } from "./cli/shutdown.ts"
+
+const root = Command.make("durable-streams").pipe(
+  Command.withDescription("Durable streams: named logs to append to and to follow"),
+  Command.withExamples([
+    {
+      command: "durable-streams stream append -n hello -m \"hello world\"",
+      description: "Append, starting a server if need be"
+    },
+    { command: "durable-streams stream subscribe -n hello --offset -1", description: "Follow from the beginning" }
+  ]),
+  Command.withSubcommands([streamCommand, serverCommand])
+)
+
+/** A wrong use is told in one sentence (exit.ts), not under a page of help. */
+const presenter: CliOutput.Presenter = {
+  present: (event) => event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
+}
+
+export const run = (args: ReadonlyArray<string>) =>
+  Command.runWith(root, { version })(joinDashedValues(args)).pipe(
+    Effect.provide(Layer.mergeAll(CliOutput.layerPresenter(presenter), FetchHttpClient.layer))
+  )

@@ -1,0 +1,69 @@
+/**
+ * Which server a stream command talks to: the one that `DURABLE_STREAMS_URL` names, else the local one, started when it
+ * is not there.
+ */
+import { Config, Data, Effect } from "effect"
+import { Flag } from "effect/cli"
+import * as Path from "node:path"
+import { makeClient, ServerUnreachable } from "../client.ts"
+import { find, findOrStart } from "../daemon.ts"
+import { defaults, type ServerSettings } from "../settings.ts"
+import { tell } from "./terminal.ts"
+
+/** There is no local server. */
+export class NotRunning extends Data.TaggedError("NotRunning")<{ readonly dataDirectory: string }> {
+  override get message() {
+    return `No server is running for ${this.dataDirectory}. Start one with: server start`
+  }
+}
+
+export const dataDirectoryFlag = Flag.String("data-dir").pipe(
+  Flag.withDescription("Where the server keeps its files (DURABLE_STREAMS_DATA_DIR)"),
+  Flag.withMetavar("directory"),
+  Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_DATA_DIR")),
+  Flag.withDefault(defaults.dataDirectory),
+  Flag.map((directory) => Path.resolve(directory))
+)
+
+export const connectionFlags = {
+  dataDirectory: dataDirectoryFlag,
+  start: Flag.Boolean("start").pipe(
+    Flag.withDescription("Start a local server when none is running; --no-start: do not"),
+    Flag.withDefault(true)
+  )
+}
+
+interface Connection {
+  readonly dataDirectory: string
+  readonly start: boolean
+}
+
+/** Undefined when it is not set, or set to nothing. */
+const remote = Effect.gen(function*() {
+  const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""))
+  return url === "" ? undefined : url.replace(/\/+$/, "")
+}).pipe(Effect.orDie)
+
+/** The server to use, started if need be and allowed. */
+export const connect = Effect.fnUntraced(function*(connection: Connection) {
+  const url = yield* remote
+  if (url !== undefined) return makeClient(url)
+  if (!connection.start) return makeClient(yield* locate(connection))
+  const server = yield* findOrStart(localSettings(connection.dataDirectory))
+  if (server.started) {
+    yield* tell(`Started a server at ${server.url} (pid ${server.health.pid}), data in ${connection.dataDirectory}`)
+  }
+  return makeClient(server.url)
+})
+
+/** Where the server is now; never starts one. */
+export const locate = Effect.fnUntraced(function*({ dataDirectory }: Pick<Connection, "dataDirectory">) {
+  const url = yield* remote
+  if (url !== undefined) return url
+  const found = yield* find(dataDirectory)
+  return found === undefined
+    ? yield* new ServerUnreachable({ url: `the address in ${dataDirectory}`, cause: "not running" })
+    : found.url
+})
+
+const localSettings = (dataDirectory: string): ServerSettings => ({ ...defaults, port: undefined, dataDirectory })

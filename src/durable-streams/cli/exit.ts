@@ -1,0 +1,58 @@
+/**
+ * How a command ends: one sentence on stderr, and an exit code that scripts can branch on (docs/cli.md).
+ */
+import { Cause, Exit, Predicate } from "effect"
+import { CliError } from "effect/cli"
+
+/** The command was used wrongly: `message` says how it is used. */
+export class WrongUsage extends Error {
+  readonly _tag = "WrongUsage"
+}
+
+const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
+
+export interface Ending {
+  readonly code: number
+  /** What to tell; undefined when there is nothing to say, or it was said already. */
+  readonly message: string | undefined
+}
+
+export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
+  if (Exit.isSuccess(exit)) return { code: 0, message: undefined }
+  if (Cause.hasInterruptsOnly(exit.cause)) return { code: codes.interrupted, message: undefined }
+  const error = Cause.squash(exit.cause)
+  if (CliError.isCliError(error)) return endingOfUsage(error)
+  const message = error instanceof Error ? error.message : String(error)
+  switch (Predicate.hasProperty(error, "_tag") ? error._tag : undefined) {
+    case "WrongUsage":
+      return { code: codes.usage, message }
+    case "NotRunning":
+      return { code: codes.notFound, message }
+    case "ServerUnreachable":
+      return { code: codes.unreachable, message }
+    case "ServerRefused":
+      return { code: ofStatus[(error as { readonly status: number }).status] ?? codes.error, message }
+    case "DataDirectoryInUse":
+      return { code: codes.conflict, message }
+    default:
+      return { code: codes.error, message }
+  }
+}
+
+const endingOfUsage = (error: CliError.CliError): Ending => {
+  if (error._tag !== "ShowHelp") return { code: codes.usage, message: error.message }
+  // Help that was asked for, by `--help` or by naming no command, is no mistake.
+  if (error.errors.length === 0) return { code: 0, message: undefined }
+  const command = error.commandPath.join(" ")
+  const sentences = error.errors.map((one) => one.message.split("\n")[0])
+  return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
+}
+
+const ofStatus: Readonly<Record<number, number>> = {
+  401: codes.notAllowed,
+  403: codes.notAllowed,
+  404: codes.notFound,
+  409: codes.conflict,
+  410: codes.notFound,
+  412: codes.conflict
+}

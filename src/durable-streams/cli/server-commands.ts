@@ -1,0 +1,158 @@
+/**
+ * `server run | start | stop | restart | status`.
+ */
+import { Config, Effect, Option, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Found } from "../daemon.ts"
+import { find, findOrStart, run, stop } from "../daemon.ts"
+import { layerJson, layerReadable } from "../logging.ts"
+import type { ServerSettings } from "../settings.ts"
+import { DaemonFailed, defaults } from "../settings.ts"
+import { dataDirectoryFlag, NotRunning } from "./connection.ts"
+import { Shutdown } from "./shutdown.ts"
+import { print, tell } from "./terminal.ts"
+
+const settingsFlags = {
+  port: Flag.Int("port").pipe(
+    Flag.withDescription(
+      `Port to listen on (DURABLE_STREAMS_PORT); left out: ${defaults.port}, or a free one if that is taken`
+    ),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+    Flag.withFallbackConfig(Config.Port("DURABLE_STREAMS_PORT")),
+    Flag.optional
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription("Address to listen on (DURABLE_STREAMS_HOST)"),
+    Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_HOST")),
+    Flag.withDefault(defaults.host)
+  ),
+  storage: Flag.Literals("storage", ["fs", "memory"]).pipe(
+    Flag.withDescription("Keep streams in files, or in memory until the server stops"),
+    Flag.withDefault(defaults.storage)
+  ),
+  durability: Flag.Literals("durability", ["fsync", "os"]).pipe(
+    Flag.withDescription("Answer an append when its bytes are on the disk, or when the system has them"),
+    Flag.withDefault(defaults.durability)
+  ),
+  bodyBytesMax: Flag.Int("max-body").pipe(
+    Flag.withDescription("Largest request body, in bytes"),
+    Flag.withMetavar("bytes"),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 * 1024 * 1024 }))),
+    Flag.withDefault(defaults.bodyBytesMax)
+  ),
+  dataDirectory: dataDirectoryFlag
+}
+
+interface Input extends Omit<ServerSettings, "port"> {
+  readonly port: Option.Option<number>
+}
+
+const toSettings = (input: Input): ServerSettings => ({ ...input, port: Option.getOrUndefined(input.port) })
+
+const program = "durable-streams"
+
+const runCommand = Command.make("run", {
+  ...settingsFlags,
+  daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden)
+}, ({ daemon, ...input }) =>
+  Effect.scoped(Effect.gen(function*() {
+    const server = yield* run(toSettings(input))
+    yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
+      url: `http://${server.host.includes(":") ? `[${server.host}]` : server.host}:${server.port}`,
+      pid: process.pid,
+      storage: input.storage,
+      durability: input.durability,
+      dataDirectory: input.dataDirectory
+    }))
+    const { signalled } = yield* Shutdown
+    yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal: yield* signalled }))
+  })).pipe(Effect.provide(daemon ? layerJson : layerReadable))).pipe(
+    Command.withDescription("Run a server in the foreground"),
+    Command.withExamples([{ command: `${program} server run --port 3000`, description: "Serve until Ctrl-C" }])
+  )
+
+const startCommand = Command.make("start", settingsFlags, (input) =>
+  Effect.gen(function*() {
+    const settings = toSettings(input)
+    const server = yield* findOrStart(settings)
+    if (!server.started && settings.port !== undefined && settings.port !== server.port) {
+      return yield* new DaemonFailed({
+        message: `A server is already running on port ${server.port} (pid ${server.health.pid}). ` +
+          `Move it with: server restart --port ${settings.port}`
+      })
+    }
+    yield* print(`${server.started ? "Started" : "Already running"}: ${describe(server)}\n`)
+  })).pipe(
+    Command.withDescription("Start a server in the background"),
+    Command.withExamples([{ command: `${program} server start`, description: "Start one, or say that one is running" }])
+  )
+
+const stopCommand = Command.make(
+  "stop",
+  { dataDirectory: dataDirectoryFlag },
+  ({ dataDirectory }) =>
+    Effect.gen(function*() {
+      const stopped = yield* stop(dataDirectory)
+      if (stopped === undefined) return yield* new NotRunning({ dataDirectory })
+      yield* print(`Stopped: pid ${stopped.health.pid}\n`)
+    })
+).pipe(
+  Command.withDescription("Stop the background server"),
+  Command.withExamples([{ command: `${program} server stop`, description: "Followers get a clean end" }])
+)
+
+const restartCommand = Command.make("restart", settingsFlags, (input) =>
+  Effect.gen(function*() {
+    const stopped = yield* stop(input.dataDirectory)
+    if (stopped === undefined) yield* tell("No server was running.")
+    // Whoever follows finds the server where it was, unless it is moved.
+    const port = Option.getOrElse(input.port, () => stopped?.port)
+    const server = yield* findOrStart({ ...toSettings(input), port })
+    yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
+  })).pipe(
+    Command.withDescription("Stop the background server and start it again"),
+    Command.withExamples([{
+      command: `${program} server restart --port 3000`,
+      description: "Followers reconnect by themselves"
+    }])
+  )
+
+const statusCommand = Command.make("status", {
+  dataDirectory: dataDirectoryFlag,
+  json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
+}, ({ dataDirectory, json }) =>
+  Effect.gen(function*() {
+    const found = yield* find(dataDirectory)
+    if (json) {
+      yield* print(`${
+        JSON.stringify(
+          found === undefined ? { status: "stopped", dataDirectory } : {
+            ...found.health,
+            status: "running",
+            url: found.url,
+            port: found.port
+          }
+        )
+      }\n`)
+    }
+    if (found === undefined) return yield* new NotRunning({ dataDirectory })
+    if (!json) yield* print(`Running: ${describe(found)}, up ${duration(found.health.uptimeSeconds)}\n`)
+  })).pipe(
+    Command.withDescription("Say whether a server is running, and where"),
+    Command.withExamples([
+      { command: `${program} server status`, description: "Exit code 3 when none is" },
+      { command: `${program} server status --json`, description: "For scripts" }
+    ])
+  )
+
+export const serverCommand = Command.make("server").pipe(
+  Command.withDescription("Run and manage the server"),
+  Command.withExamples([{ command: `${program} server start`, description: "Start a server in the background" }]),
+  Command.withSubcommands([runCommand, startCommand, stopCommand, restartCommand, statusCommand])
+)
+
+const describe = ({ health, url }: Found): string =>
+  `${url} (pid ${health.pid}), storage ${health.storage}, data in ${health.dataDirectory}`
+
+const duration = (seconds: number): string =>
+  seconds < 60 ? `${seconds}s` : seconds < 3600 ? `${Math.floor(seconds / 60)}m` : `${Math.floor(seconds / 3600)}h`

@@ -1,0 +1,243 @@
+/**
+ * The server as a process: run it, find it, start it when it is not there, stop it.
+ *
+ * What the files say is only believed when `/health` says the same (promise 9): a process id may belong to a stranger by
+ * now, and so may a port.
+ */
+import { Context, Effect, Layer, type Scope } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import type { Health } from "./api.ts"
+import { makeClient } from "./client.ts"
+import { tryLock } from "./lock.ts"
+import { Server } from "./server.ts"
+import type { ServerSettings } from "./settings.ts"
+import { DaemonFailed, filesOf } from "./settings.ts"
+
+/** A server of ours that answers. */
+export interface Found {
+  readonly url: string
+  readonly port: number
+  readonly health: Health
+}
+
+/** A local server answers within milliseconds; a busy one within this time. */
+const healthTimeout = "2 seconds"
+
+/** A cold start takes about a second, on a machine with twenty other things to do some more. */
+const startTimeout = "20 seconds"
+
+/** A stop ends within two seconds by design; the rest is for a slow disk. */
+const stopTimeout = "10 seconds"
+
+/** Often enough that nobody notices the wait, seldom enough that it costs nothing. */
+const pollEvery = "25 millis"
+
+/** A log larger than this is set aside when a daemon starts. */
+const logBytesMax = 10 * 1024 * 1024
+
+/** The running server of a data directory; undefined when there is none. */
+export const find = Effect.fnUntraced(function*(dataDirectory: string) {
+  const files = filesOf(dataDirectory)
+  const pid = readNumber(files.pid)
+  const port = readNumber(files.port)
+  if (pid === undefined || port === undefined || port > 65535) return undefined
+  const url = `http://127.0.0.1:${port}`
+  const health = yield* makeClient(url).health.pipe(
+    Effect.timeout(healthTimeout),
+    Effect.orElseSucceed(() => undefined),
+    Effect.provide(FetchHttpClient.layer)
+  )
+  const ours = health !== undefined && health.pid === pid && health.dataDirectory === realPath(dataDirectory)
+  return ours ? { url, port, health } satisfies Found : undefined
+})
+
+/** Runs a server in this process until the scope closes, and says in the data directory where it is. */
+export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
+  const context = yield* Layer.build(Server.layer(settings))
+  const server = Context.get(context, Server)
+  const files = filesOf(settings.dataDirectory)
+  yield* Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        // The pid last: whoever sees it finds the port beside it.
+        writeFile(files.port, `${server.port}\n`)
+        writeFile(files.pid, `${process.pid}\n`)
+      },
+      catch: (cause) =>
+        new DaemonFailed({ message: `Could not write ${files.pid}: ${(cause as Error).message}. Is the disk full?` })
+    }),
+    () =>
+      Effect.sync(() => {
+        fs.rmSync(files.pid, { force: true })
+        fs.rmSync(files.port, { force: true })
+      })
+  )
+  return server
+})
+
+/** Finds the server of the settings' data directory, or starts one; says which. */
+export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings) {
+  const found = yield* find(settings.dataDirectory)
+  if (found !== undefined) return { ...found, started: false }
+  yield* makeDirectory(settings.dataDirectory)
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const other = yield* takeTurn(settings.dataDirectory)
+    if (other !== undefined) return { ...other, started: false }
+    return { ...(yield* start(settings)), started: true }
+  })).pipe(
+    Effect.timeoutOrElse({
+      duration: startTimeout,
+      orElse: () =>
+        Effect.fail(
+          new DaemonFailed({
+            message: `The server did not answer in ${startTimeout}. Its log is ${filesOf(settings.dataDirectory).log}`
+          })
+        )
+    })
+  )
+})
+
+/** Asks the server to stop and waits until it is gone; undefined when there was none. */
+export const stop = Effect.fnUntraced(function*(dataDirectory: string) {
+  const found = yield* find(dataDirectory)
+  if (found === undefined) return undefined
+  const { pid } = found.health
+  yield* Effect.try({
+    try: () => process.kill(pid, "SIGTERM"),
+    catch: (cause) =>
+      new DaemonFailed({ message: `Could not stop the server (pid ${pid}): ${(cause as Error).message}.` })
+  })
+  const files = filesOf(dataDirectory)
+  yield* Effect.sleep(pollEvery).pipe(
+    Effect.repeat({ while: () => readNumber(files.pid) === pid && isAlive(pid) }),
+    Effect.timeoutOrElse({
+      duration: stopTimeout,
+      orElse: () =>
+        Effect.fail(
+          new DaemonFailed({
+            message: `The server (pid ${pid}) is still there after ${stopTimeout}. End it with: kill -9 ${pid}`
+          })
+        )
+    })
+  )
+  return found
+})
+
+/** Holds the right to start a daemon here, unless a server turns up while waiting for it. */
+const takeTurn = (dataDirectory: string): Effect.Effect<Found | undefined, DaemonFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    while (!(yield* tryLock(filesOf(dataDirectory).startLock))) {
+      const found = yield* find(dataDirectory)
+      if (found !== undefined) return found
+      yield* Effect.sleep(pollEvery)
+    }
+    return yield* find(dataDirectory)
+  })
+
+/** Starts a detached server and waits until it answers, or until another one does that was faster. */
+const start = Effect.fnUntraced(function*(settings: ServerSettings) {
+  const { dataDirectory } = settings
+  const files = filesOf(dataDirectory)
+  const child = yield* Effect.try({
+    try: () => launch(settings),
+    catch: (cause) => new DaemonFailed({ message: `Could not start a server: ${(cause as Error).message}.` })
+  })
+  while (true) {
+    const found = yield* find(dataDirectory)
+    if (found !== undefined) return found
+    // The other server that keeps ours from starting will answer; any other end is an end.
+    if (child.ended() !== undefined && child.ended() !== lockedExit) {
+      return yield* new DaemonFailed({ message: `The server could not start: ${lastLine(files.log)}` })
+    }
+    yield* Effect.sleep(pollEvery)
+  }
+})
+
+/** The exit code of a server that found the data directory in use. */
+export const lockedExit = 5
+
+const launch = (settings: ServerSettings) => {
+  const { bodyBytesMax, dataDirectory, durability, host, port, storage } = settings
+  const files = filesOf(dataDirectory)
+  if ((fs.statSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
+    fs.renameSync(files.log, files.oldLog)
+  }
+  const log = fs.openSync(files.log, "a", 0o600)
+  const child = spawn(process.execPath, [
+    // Under a loader such as tsx, the daemon runs as this process does.
+    ...process.execArgv,
+    process.argv[1]!,
+    "server",
+    "run",
+    "--daemon",
+    `--data-dir=${dataDirectory}`,
+    `--storage=${storage}`,
+    `--durability=${durability}`,
+    `--max-body=${bodyBytesMax}`,
+    `--host=${host}`,
+    ...(port === undefined ? [] : [`--port=${port}`])
+  ], { detached: true, stdio: ["ignore", log, log] })
+  let ended: number | undefined
+  child.on("error", () => ended = 1)
+  child.on("exit", (code) => ended = code ?? 1)
+  child.unref()
+  fs.closeSync(log)
+  return { ended: () => ended }
+}
+
+const makeDirectory = (path: string) =>
+  Effect.try({
+    try: () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
+    catch: (cause) =>
+      new DaemonFailed({
+        message: `Could not make the data directory ${path}: ${
+          (cause as Error).message
+        }. Choose another with --data-dir.`
+      })
+  })
+
+const writeFile = (path: string, text: string) => {
+  // Whatever is there (a link, a directory's worth of garbage) is replaced, not followed.
+  fs.rmSync(path, { recursive: true, force: true })
+  fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" })
+}
+
+/** A number alone in a small file; undefined for anything else. */
+const readNumber = (path: string): number | undefined => {
+  try {
+    if (fs.statSync(path).size > 64) return undefined
+    const text = fs.readFileSync(path, "utf8").trim()
+    return /^\d{1,10}$/.test(text) ? Number(text) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const realPath = (path: string): string => {
+  try {
+    return fs.realpathSync(path)
+  } catch {
+    return path
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const lastLine = (path: string): string => {
+  try {
+    const line = fs.readFileSync(path, "utf8").trim().split("\n").at(-1) ?? ""
+    const message = (JSON.parse(line) as { readonly message?: unknown }).message
+    return typeof message === "string" ? message : line
+  } catch {
+    return `see ${path}`
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Blocks of events as bytes: laid out once when they are appended, then sliced and joined by position. Nothing here
+ * parses an event but `parseEvent`, which is for those who want the value.
+ */
+import type { EventBlock, StreamEvent } from "./types.ts"
+
+export const emptyBlock = (at: number): EventBlock => ({
+  first: at,
+  count: 0,
+  bytes: new Uint8Array(0),
+  starts: [],
+  ends: []
+})
+
+/** The events of a block from `from` on, at most `countMax`; shares the bytes. */
+export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity): EventBlock => {
+  const skip = Math.max(0, from - block.first)
+  const count = Math.max(0, Math.min(block.count - skip, countMax))
+  if (skip === 0 && count === block.count) return block
+  return {
+    first: block.first + skip,
+    count,
+    bytes: block.bytes,
+    starts: Array.prototype.slice.call(block.starts, skip, skip + count),
+    ends: Array.prototype.slice.call(block.ends, skip, skip + count)
+  }
+}
+
+/** The text of the `i`-th event of a block. */
+export const eventText = (block: EventBlock, i: number): string =>
+  decoder.decode(block.bytes.subarray(block.starts[i], block.ends[i]))
+
+/** The `i`-th event of a block, parsed. */
+export const parseEvent = (block: EventBlock, i: number): StreamEvent => JSON.parse(eventText(block, i)) as StreamEvent
+
+/** Encodes the lines, each one event and a line feed, as the block that begins at `first`. */
+export const layOut = (first: number, lines: ReadonlyArray<string>): EventBlock => {
+  const text = lines.length === 1 ? lines[0]! : lines.join("")
+  const bytes = Buffer.from(text)
+  const ascii = bytes.length === text.length
+  const starts = new Array<number>(lines.length)
+  const ends = new Array<number>(lines.length)
+  let at = 0
+  for (let i = 0; i < lines.length; i++) {
+    starts[i] = at
+    at += ascii ? lines[i]!.length : Buffer.byteLength(lines[i]!)
+    ends[i] = at - 1
+  }
+  return { first, count: lines.length, bytes, starts, ends }
+}
+
+/** One block of consecutive blocks: as many events as fit into `bytesMax`, but at least those of the first block. */
+export const joinBlocks = (blocks: ReadonlyArray<EventBlock>, bytesMax: number): EventBlock => {
+  let count = 0
+  let size = 0
+  let taken = 0
+  for (const block of blocks) {
+    const more = block.count === 0 ? 0 : block.ends[block.count - 1]! - block.starts[0]!
+    if (taken > 0 && size + more > bytesMax) break
+    size += more
+    count += block.count
+    taken++
+  }
+  if (taken === 1) return blocks[0]!
+  const bytes = Buffer.allocUnsafe(size)
+  const starts = new Array<number>(count)
+  const ends = new Array<number>(count)
+  let at = 0
+  let event = 0
+  for (const block of blocks.slice(0, taken)) {
+    if (block.count === 0) continue
+    const from = block.starts[0]!
+    const to = block.ends[block.count - 1]!
+    bytes.set(block.bytes.subarray(from, to), at)
+    for (let i = 0; i < block.count; i++) {
+      starts[event] = block.starts[i]! - from + at
+      ends[event++] = block.ends[i]! - from + at
+    }
+    at += to - from
+  }
+  return { first: blocks[0]!.first, count, bytes, starts, ends }
+}
+
+const decoder = new TextDecoder()

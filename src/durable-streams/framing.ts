@@ -1,0 +1,71 @@
+/**
+ * Blocks of events as what goes over the wire: frames of Server-Sent Events, items of a JSON array. Bytes are copied
+ * by position and nothing is parsed (promise 8).
+ */
+import type { EventBlock } from "./types.ts"
+import { offsetDigits, offsetStart } from "./types.ts"
+
+/** `id: <offset>`, `data: <event>` and an empty line for each event (WHATWG HTML 9.2). */
+export const toSse = (block: EventBlock): Uint8Array => {
+  const known = frames.get(block)
+  if (known !== undefined) return known
+  const source = asBuffer(block.bytes)
+  const { count, ends, starts } = block
+  const size = count === 0 ? 0 : ends[count - 1]! - starts[0]! + count * frameBytes
+  const target = Buffer.allocUnsafe(size)
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    const start = starts[i]!
+    const end = ends[i]!
+    // Byte by byte: for so few bytes a call costs more than it saves.
+    target[at] = 0x69
+    target[at + 1] = 0x64
+    target[at + 2] = 0x3a
+    target[at + 3] = 0x20
+    at += 4
+    for (let digit = start + offsetStart; digit < start + offsetStart + offsetDigits; digit++) {
+      target[at++] = source[digit]!
+    }
+    target[at] = 0x0a
+    target[at + 1] = 0x64
+    target[at + 2] = 0x61
+    target[at + 3] = 0x74
+    target[at + 4] = 0x61
+    target[at + 5] = 0x3a
+    target[at + 6] = 0x20
+    at += 7
+    source.copy(target, at, start, end)
+    at += end - start
+    target[at] = 0x0a
+    target[at + 1] = 0x0a
+    at += 2
+  }
+  const bytes = target.subarray(0, at)
+  frames.set(block, bytes)
+  return bytes
+}
+
+/** The events with `between` (one ASCII character) between them, `before` in front and `after` behind. */
+export const joinEvents = (block: EventBlock, before: string, between: string, after: string): Uint8Array => {
+  const source = asBuffer(block.bytes)
+  const { count, ends, starts } = block
+  const size = count === 0 ? 0 : ends[count - 1]! - starts[0]! + count
+  const target = Buffer.allocUnsafe(size + before.length + after.length)
+  const separator = between.charCodeAt(0)
+  let at = target.write(before, 0, "latin1")
+  for (let i = 0; i < count; i++) {
+    if (i > 0) target[at++] = separator
+    source.copy(target, at, starts[i]!, ends[i]!)
+    at += ends[i]! - starts[i]!
+  }
+  at += target.write(after, at, "latin1")
+  return target.subarray(0, at)
+}
+
+/** Everything in a frame but the event. */
+const frameBytes = `id: ${"0".repeat(offsetDigits)}\ndata: \n\n`.length
+
+/** A thousand followers share one block, and so its frames. */
+const frames = new WeakMap<EventBlock, Uint8Array>()
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,0 +1,318 @@
+/**
+ * The native API (docs/protocol.md): translates requests to calls of the stream manager and answers back, nothing more.
+ */
+import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
+import { OpenApi } from "effect/http-api"
+import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
+import { json } from "../web/exchange.ts"
+import type { GuardOptions } from "../web/guard.ts"
+import { corsHeaders, refusal } from "../web/guard.ts"
+import type { Refusal } from "../web/problem.ts"
+import { isRefusal, problem, problemText } from "../web/problem.ts"
+import type { Route, RouteRequest } from "../web/router.ts"
+import { makeRouter } from "../web/router.ts"
+import { Api, type Health, keepAliveComment } from "./api.ts"
+import { fromJsonBody, fromNdjsonBody } from "./append-body.ts"
+import { sliceBlock } from "./event-block.ts"
+import { joinEvents, toSse } from "./framing.ts"
+import {
+  appendMediaType,
+  countParameter,
+  ifMatch,
+  lastEventId,
+  offsetParameter,
+  sinceParameter,
+  streamName,
+  textParameter
+} from "./request-parameters.ts"
+import { StreamManager } from "./stream-manager.ts"
+import type { Cursor, From } from "./stream.ts"
+import type { EventBlock } from "./types.ts"
+import { InternalError, refusals, toOffset } from "./types.ts"
+import type { HookedStream } from "./with-hooks.ts"
+
+/** What the routes need to know of the server around them. */
+export class ServerInfo extends Context.Service<ServerInfo, {
+  readonly health: Omit<Health, "uptimeSeconds">
+  /** The largest request body, in bytes. */
+  readonly bodyBytesMax: number
+  readonly guard: GuardOptions
+}>()("durable-streams/http-routes/ServerInfo") {}
+
+/** Every request of this server, answered. */
+export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: Handler }>()(
+  "durable-streams/http-routes/HttpRoutes"
+) {
+  static readonly layer = Layer.effect(
+    HttpRoutes,
+    Effect.gen(function*() {
+      const { guard, health } = yield* ServerInfo
+      const route = makeRouter(yield* nativeRoutes)
+      const verbose = (yield* References.MinimumLogLevel) === "Debug" || (yield* References.MinimumLogLevel) === "Trace"
+      let requests = 0
+      const requestId = () => `${health.pid}-${++requests}`
+
+      const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
+        const refused = refusal(request, guard)
+        if (refused !== undefined) return Effect.succeed(dressed(problem(refused), noHeaders))
+        const answered = route(request).pipe(
+          Effect.catchCause((cause) => refuse(cause, request, requestId)),
+          Effect.map((answer) => dressed(answer, corsHeaders(request)))
+        )
+        return verbose ? logged(answered, request, requestId()) : answered
+      }
+      return HttpRoutes.of({ handle: answer })
+    })
+  )
+}
+
+/** The routes of the native API. */
+const nativeRoutes = Effect.gen(function*() {
+  const manager = yield* StreamManager
+  const { bodyBytesMax, health } = yield* ServerInfo
+  const startedAt = yield* Clock.currentTimeMillis
+
+  const append = Effect.fnUntraced(function*(request: RouteRequest) {
+    const name = yield* streamName(request.parameter)
+    const mediaType = yield* appendMediaType(request.header("content-type"), request.header("content-encoding"))
+    const expected = yield* ifMatch(request.header("if-match"))
+    const body = yield* request.body(bodyBytesMax)
+    const data = yield* (mediaType === "json" ? fromJsonBody(body) : fromNdjsonBody(body))
+    const events = yield* manager.append(name, { data, ifMatch: expected })
+    if (mediaType === "json") return json(201, events.bytes.subarray(events.starts[0], events.ends[0]))
+    return json(
+      201,
+      JSON.stringify({
+        eventStreamId: name,
+        count: events.count,
+        offset: toOffset(events.first),
+        nextOffset: toOffset(events.first + events.count)
+      })
+    )
+  })
+
+  const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
+    const stream = yield* manager.get(yield* streamName(request.parameter))
+    const resumed = request.header("last-event-id")
+    const start = yield* startOf(
+      stream,
+      request.query,
+      "now",
+      resumed === undefined ? undefined : yield* lastEventId(resumed)
+    )
+    const { tail } = yield* infoOf(stream)
+    return {
+      status: 200,
+      headers: { ...sseHeaders, "stream-next-offset": toOffset(start.next) },
+      body: frames(stream, start, tail)
+    }
+  })
+
+  const events = Effect.fnUntraced(function*(request: RouteRequest) {
+    const stream = yield* manager.get(yield* streamName(request.parameter))
+    const start = yield* startOf(stream, request.query, "beginning", undefined)
+    const limit = yield* countParameter(request.query, "limit")
+    const { tail } = yield* stream.info
+    const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
+    return yield* answerEvents(stream, start, Math.min(tail, start.next + (limit ?? Infinity)), shape)
+  })
+
+  return [
+    {
+      method: "GET",
+      path: "/streams",
+      handle: Effect.fnUntraced(function*({ query }) {
+        const prefix = yield* textParameter(query, "prefix")
+        const after = yield* textParameter(query, "after")
+        const limit = yield* countParameter(query, "limit")
+        return json(200, JSON.stringify({ streams: yield* manager.list({ prefix, after, limit }) }))
+      })
+    },
+    { method: "POST", path: "/streams/:name", handle: append },
+    { method: "GET", path: "/streams/:name", handle: subscribe },
+    {
+      method: "DELETE",
+      path: "/streams/:name",
+      handle: Effect.fnUntraced(function*({ parameter }) {
+        yield* manager.delete(yield* streamName(parameter))
+        return { status: 204, headers: {}, body: undefined }
+      })
+    },
+    { method: "GET", path: "/streams/:name/events", handle: events },
+    {
+      method: "GET",
+      path: "/health",
+      handle: () =>
+        Effect.map(
+          Clock.currentTimeMillis,
+          (now) => json(200, JSON.stringify({ ...health, uptimeSeconds: Math.round((now - startedAt) / 1000) }))
+        )
+    },
+    {
+      method: "GET",
+      path: "/openapi.json",
+      handle: () => Effect.sync(() => json(200, JSON.stringify(OpenApi.fromApi(Api))))
+    },
+    {
+      method: "GET",
+      path: "/docs",
+      // The page's script is larger than the rest of the server: read only when somebody looks.
+      handle: () => Effect.flatMap(Effect.promise(() => import("./docs-page.ts")), ({ docsPage }) => docsPage)
+    }
+  ] satisfies ReadonlyArray<Route>
+})
+
+/** Where a reading begins: the latest of what `offset`, `since` and `tail` ask for. */
+const startOf = Effect.fnUntraced(function*(
+  stream: HookedStream,
+  query: URLSearchParams,
+  otherwise: From,
+  resumed: number | undefined
+) {
+  const offset = yield* offsetParameter(query)
+  const since = yield* sinceParameter(query)
+  const last = yield* countParameter(query, "tail")
+  if (resumed !== undefined) return yield* stream.cursor(resumed)
+  const start = yield* stream.cursor(
+    offset ?? (since === undefined && last === undefined ? otherwise : "beginning")
+  )
+  const { tail } = yield* infoOf(stream)
+  return {
+    life: start.life,
+    next: Math.max(
+      start.next,
+      since === undefined ? 0 : yield* stream.offsetSince(since),
+      last === undefined ? 0 : tail - last
+    )
+  }
+})
+
+/** A stream that does not exist yet has its tail at the beginning. */
+const infoOf = (stream: HookedStream) =>
+  Effect.catchTag(stream.info, "StreamNotFound", () => Effect.succeed({ tail: 0 }))
+
+/**
+ * Server-Sent Events from the cursor on. What ends them early is told as an event named `problem`. Where nothing is to
+ * be caught up with, an id alone comes first: an `EventSource` keeps it, and a connection lost before the first event
+ * misses nothing either (promise 4).
+ */
+const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => {
+  let cursor = start
+  let over = false
+  let place = start.next < tail ? undefined : start.next === 0 ? "id: -1\n\n" : `id: ${toOffset(start.next - 1)}\n\n`
+  const frame = Effect.suspend(() => stream.next(cursor)).pipe(
+    Effect.map((block) => {
+      if (block.count === 0) return undefined
+      cursor = { life: cursor.life, next: block.first + block.count }
+      return toSse(block)
+    }),
+    Effect.catch((refusal) => {
+      over = true
+      return Effect.succeed(Buffer.from(`event: problem\ndata: ${problemText(refusal)}\n\n`))
+    })
+  )
+
+  return {
+    _tag: "Streamed",
+    keepAlive: Buffer.from(keepAliveComment),
+    pull: Effect.suspend(() => {
+      if (place === undefined) return over ? Effect.undefined : frame
+      const bytes = Buffer.from(place)
+      place = undefined
+      return Effect.succeed(bytes)
+    })
+  }
+}
+
+/** How a run of events is written into an answer. */
+interface Shape {
+  readonly contentType: string
+  readonly write: (block: EventBlock, isFirst: boolean, isLast: boolean) => Uint8Array
+}
+
+/** `{"events":[…]}`. */
+const items: Shape = {
+  contentType: "application/json",
+  write: (block, isFirst, isLast) =>
+    joinEvents(block, isFirst ? `{"events":[` : block.count === 0 ? "" : ",", ",", isLast ? "]}" : "")
+}
+
+/** An event a line. */
+const lines: Shape = {
+  contentType: "application/x-ndjson",
+  write: (block) => joinEvents(block, "", "\n", block.count === 0 ? "" : "\n")
+}
+
+/** The events before `end`: at once when one read has them all, else as they are read. */
+const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cursor, end: number, shape: Shape) {
+  let cursor = start
+  const read = Effect.suspend(() => stream.read(cursor)).pipe(Effect.map((block) => {
+    const wanted = sliceBlock(block, cursor.next, end - cursor.next)
+    cursor = { life: cursor.life, next: cursor.next + wanted.count }
+    return wanted
+  }))
+  const first = yield* read
+  let pending: Uint8Array | undefined = shape.write(first, true, cursor.next >= end)
+  const headers = { "content-type": shape.contentType }
+  if (cursor.next >= end) return { status: 200, headers, body: pending }
+  const body: Streamed = {
+    _tag: "Streamed",
+    keepAlive: undefined,
+    pull: Effect.suspend(() => {
+      const bytes = pending
+      pending = undefined
+      if (bytes !== undefined) return Effect.succeed(bytes)
+      if (cursor.next >= end) return Effect.undefined
+      return Effect.map(read, (block) => shape.write(block, false, cursor.next >= end))
+    })
+  }
+  return { status: 200, headers, body }
+})
+
+const sseHeaders = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // Proxies of the nginx family would collect events otherwise.
+  "x-accel-buffering": "no"
+}
+
+/** Headers of every answer: never taken for a page, never embedded by another origin. */
+const dressed = (answer: Answer, extra: Readonly<Record<string, string>>): Answer => ({
+  ...answer,
+  headers: {
+    ...answer.headers,
+    "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
+    ...extra
+  }
+})
+
+const noHeaders = {}
+
+/** A refusal as its problem; anything else is a defect, told to the log and not to the caller. */
+const refuse = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () => string) => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  const error = Cause.squash(cause)
+  const known = isRefusal(error)
+  const status = known ? refusals[error._tag].status : 500
+  if (status < 500) return Effect.succeed(problem(error as Refusal))
+  const id = requestId()
+  return Effect.logError(known ? error.message : cause).pipe(
+    Effect.annotateLogs({ requestId: id, method: request.method, target: request.target, status }),
+    Effect.as(problem(known ? error : new InternalError({ requestId: id })))
+  )
+}
+
+const logged = (answered: Effect.Effect<Answer, never, Scope.Scope>, request: Incoming, requestId: string) =>
+  Effect.gen(function*() {
+    const from = yield* Clock.currentTimeMillis
+    const answer = yield* answered
+    yield* Effect.logDebug("request").pipe(Effect.annotateLogs({
+      requestId,
+      method: request.method,
+      target: request.target,
+      status: answer.status,
+      durationMillis: (yield* Clock.currentTimeMillis) - from
+    }))
+    return answer
+  })

@@ -1,0 +1,21 @@
+/**
+ * What a program that embeds durable streams imports.
+ */
+export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+export { follow, makeClient, ServerRefused, ServerUnreachable } from "./client.ts"
+export * from "./hooks.ts"
+export { Server } from "./server.ts"
+export type { ServerSettings } from "./settings.ts"
+export { DaemonFailed } from "./settings.ts"
+export { type Commit, type Log, Storage, type StreamDescription } from "./storage.ts"
+export {
+  ActiveFactory,
+  EmbryonicAgentFactory,
+  PlainFactory,
+  StreamFactory,
+  ValidatedFactory
+} from "./stream-factory.ts"
+export { StreamManager } from "./stream-manager.ts"
+export { type AppendRequest, type Cursor, type DurableStream, type From, makeDurableStream } from "./stream.ts"
+export * from "./types.ts"
+export { withHooks } from "./with-hooks.ts"

@@ -1,0 +1,58 @@
+/**
+ * A lock that the kernel holds for this process and frees when it dies, however it dies (promise 9): an exclusive
+ * transaction on a SQLite file. A pid file could not promise that.
+ */
+import { Data, Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import { DaemonFailed } from "./settings.ts"
+
+/**
+ * Takes the lock until the scope closes; false when another process has it. The file must not be opened by any other
+ * means in this process: closing any descriptor of it would drop the lock (fcntl(2)).
+ */
+export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { DatabaseSync } = yield* Effect.promise(loadSqlite)
+    const database = yield* Effect.try({
+      try: () => {
+        if (!fs.existsSync(path)) fs.closeSync(fs.openSync(path, "a", 0o600))
+        return new DatabaseSync(path)
+      },
+      catch: (cause) => unusable(path, cause)
+    })
+    const locked = yield* Effect.try({
+      try: () => {
+        database.exec("PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE")
+        return true
+      },
+      catch: (cause) => isBusy(cause) ? new Busy() : unusable(path, cause)
+    }).pipe(
+      Effect.catchTag("Busy", () => Effect.succeed(false)),
+      Effect.onError(() => Effect.sync(() => database.close()))
+    )
+    if (locked) yield* Effect.addFinalizer(() => Effect.sync(() => database.close()))
+    else database.close()
+    return locked
+  })
+
+/** SQLITE_BUSY: another process has the lock. */
+const isBusy = (cause: unknown): boolean => (cause as { readonly errcode?: number }).errcode === 5
+
+class Busy extends Data.TaggedError("Busy") {}
+
+const unusable = (path: string, cause: unknown) =>
+  new DaemonFailed({
+    message: `Could not lock ${path}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      "Is the data directory there, and may this user write to it?"
+  })
+
+/** `node:sqlite` announces itself as experimental on older Nodes; the part used here has not changed since. */
+const loadSqlite = async () => {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return await import("node:sqlite")
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What a request says in its query and headers, checked: offsets, counts, times, media types. Everything that is not
+ * exactly one of the documented forms is refused with the forms that are.
+ */
+import { DateTime, Duration, Effect, Option } from "effect"
+import type { From } from "./stream.ts"
+import type { StreamName } from "./types.ts"
+import { InvalidRequest, nameFault, UnsupportedMediaType } from "./types.ts"
+
+const invalid = (message: string) => new InvalidRequest({ message })
+
+export const streamName = (name: string): Effect.Effect<StreamName, InvalidRequest> => {
+  const fault = nameFault(name)
+  return fault === undefined
+    ? Effect.succeed(name as StreamName)
+    : Effect.fail(
+      invalid(`This is no stream name: ${fault}. A name is 1 to 512 bytes of UTF-8 without control characters.`)
+    )
+}
+
+/** The one value of a parameter; undefined when it is not there. */
+const single = (query: URLSearchParams, name: string): Effect.Effect<string | undefined, InvalidRequest> => {
+  const values = query.getAll(name)
+  return values.length > 1
+    ? Effect.fail(invalid(`The parameter ${name} stands twice; send it once.`))
+    : Effect.succeed(values[0])
+}
+
+/** An offset of 1 to 16 digits; undefined when the text is none. */
+const offsetNumber = (text: string): number | undefined => /^\d{1,16}$/.test(text) ? Number(text) : undefined
+
+export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
+  if (text === "-1" || text === "beginning") return Effect.succeed("beginning")
+  if (text === "now") return Effect.succeed("now")
+  const offset = offsetNumber(text)
+  return offset === undefined
+    ? Effect.fail(invalid(`The offset ${show(text)} is none: use -1 or beginning, now, or 1 to 16 digits.`))
+    : Effect.succeed(offset)
+}
+
+export const offsetParameter = (query: URLSearchParams) =>
+  Effect.flatMap(single(query, "offset"), (text) => text === undefined ? Effect.undefined : fromOffset(text))
+
+export const textParameter = single
+
+export const countParameter = (query: URLSearchParams, name: string) =>
+  Effect.flatMap(single(query, name), (text) => {
+    if (text === undefined) return Effect.undefined
+    const count = /^\d{1,15}$/.test(text) ? Number(text) : 0
+    return count > 0
+      ? Effect.succeed(count)
+      : Effect.fail(invalid(`The ${name} ${show(text)} is none: use a whole number from 1 on.`))
+  })
+
+/** `since` as milliseconds since 1970. */
+export const sinceParameter = (query: URLSearchParams) =>
+  Effect.gen(function*() {
+    const text = yield* single(query, "since")
+    if (text === undefined) return undefined
+    const ago = durationOf(text)
+    if (ago !== undefined) return DateTime.toEpochMillis(yield* DateTime.now) - ago
+    const time = /^\d{4}-\d\d-\d\d[Tt ]/.test(text) ? DateTime.make(text) : Option.none()
+    if (Option.isSome(time)) return DateTime.toEpochMillis(time.value)
+    return yield* invalid(
+      `The time ${show(text)} is none: use RFC 3339 (2026-01-08T09:00:00Z) or a duration (90s, 10m, 1h30m, 2d).`
+    )
+  })
+
+/** A duration such as `10m` or `1h30m` in milliseconds; undefined when the text is none. */
+export const durationOf = (text: string): number | undefined => {
+  if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
+  let sum = 0
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!
+  return sum
+}
+
+const unitMillis: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: Duration.toMillis("1 second"),
+  m: Duration.toMillis("1 minute"),
+  h: Duration.toMillis("1 hour"),
+  d: Duration.toMillis("1 day"),
+  w: Duration.toMillis("1 week")
+}
+
+/** `Last-Event-ID`: the last event the caller saw. */
+export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> => {
+  // What a follower was given before there was any event.
+  if (text === "-1") return Effect.succeed(0)
+  const offset = offsetNumber(text)
+  return offset === undefined
+    ? Effect.fail(invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`))
+    : Effect.succeed(offset + 1)
+}
+
+/** `If-Match`: the tail the caller expects, bare or as an entity tag. */
+export const ifMatch = (text: string | undefined): Effect.Effect<number | undefined, InvalidRequest> => {
+  if (text === undefined) return Effect.undefined
+  const offset = offsetNumber(/^"(.*)"$/.exec(text)?.[1] ?? text)
+  return offset === undefined
+    ? Effect.fail(invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`))
+    : Effect.succeed(offset)
+}
+
+const unsupported = (message: string) => Effect.fail(new UnsupportedMediaType({ message }))
+
+/** Which of the two bodies an append has. */
+export const appendMediaType = (
+  contentType: string | undefined,
+  contentEncoding: string | undefined
+): Effect.Effect<"json" | "ndjson", UnsupportedMediaType> => {
+  if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== "identity") {
+    return unsupported("Send the body without Content-Encoding.")
+  }
+  const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim())
+  if (parameters.some((parameter) => parameter.startsWith("charset=") && !/^charset="?utf-8"?$/.test(parameter))) {
+    return unsupported("Send the body as UTF-8.")
+  }
+  if (type === "application/json") return Effect.succeed("json")
+  if (type === "application/x-ndjson") return Effect.succeed("ndjson")
+  return unsupported("Send Content-Type: application/json, or application/x-ndjson for several events.")
+}
+
+const show = (text: string) => JSON.stringify(text.slice(0, 60))

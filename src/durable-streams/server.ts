@@ -1,0 +1,120 @@
+/**
+ * The server: lock, storage, streams, routes and network, stacked. It stops with its scope: followers get a clean end,
+ * appends under way are finished, then the lock is freed.
+ */
+import type { Config } from "effect"
+import { Context, DateTime, Effect, Layer, type Scope } from "effect"
+import * as fs from "node:fs"
+import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+import type { RunningServer } from "../web-node/node-server.ts"
+import { serve } from "../web-node/node-server.ts"
+import type { ServerNotStarted } from "../web-node/server-not-started.ts"
+import { HttpRoutes, ServerInfo } from "./http-routes.ts"
+import { tryLock } from "./lock.ts"
+import type { ServerSettings } from "./settings.ts"
+import { DaemonFailed, defaults, filesOf } from "./settings.ts"
+import { Storage } from "./storage.ts"
+import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
+import { StreamManager } from "./stream-manager.ts"
+import type { StorageFailed } from "./types.ts"
+import { version } from "./version.ts"
+
+/** Where the server listens. */
+export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
+  /** A whole server, with its data directory locked. The factory decides which hooks its streams have. */
+  static readonly layer = (
+    settings: ServerSettings,
+    factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory
+  ): Layer.Layer<Server | StreamManager, DaemonFailed | StorageFailed | ServerNotStarted | Config.ConfigError> => {
+    const storage = settings.storage === "memory"
+      ? Storage.layerMemory
+      : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
+    const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
+    const routes = HttpRoutes.layer.pipe(Layer.provide(layerInfo(settings)))
+    return Layer.effect(Server, listen(settings)).pipe(
+      Layer.provide(routes),
+      Layer.provideMerge(manager),
+      Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory)))
+    )
+  }
+}
+
+/** Makes the data directory, and holds its lock. */
+const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
+  yield* Effect.try({
+    try: () => fs.mkdirSync(dataDirectory, { recursive: true, mode: 0o700 }),
+    catch: (cause) =>
+      new DaemonFailed({
+        message: `Could not make the data directory ${dataDirectory}: ${(cause as Error).message}. ` +
+          "Choose another with --data-dir."
+      })
+  })
+  const { lock, pid, port } = filesOf(dataDirectory)
+  // A server that is just stopping frees the lock within a moment.
+  for (let attempt = 0; attempt < lockAttempts; attempt++) {
+    if (yield* tryLock(lock)) return
+    yield* Effect.sleep(lockPause)
+  }
+  const holder = readLine(pid)
+  const where = readLine(port)
+  return yield* new DaemonFailed({
+    message:
+      `Another server${
+        holder === undefined ? "" : ` (pid ${holder}${where === undefined ? "" : `, port ${where}`})`
+      } ` +
+      `is using ${dataDirectory}. Stop it with: server stop, or choose another directory with --data-dir.`
+  })
+})
+
+const lockAttempts = 20
+const lockPause = "25 millis"
+
+const readLine = (path: string): string | undefined => {
+  try {
+    const text = fs.readFileSync(path, "utf8").trim()
+    return /^\d{1,10}$/.test(text) ? text : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
+
+const layerInfo = (settings: ServerSettings) =>
+  Layer.effect(
+    ServerInfo,
+    Effect.gen(function*() {
+      return ServerInfo.of({
+        health: {
+          status: "ok",
+          pid: process.pid,
+          version,
+          dataDirectory: fs.realpathSync(settings.dataDirectory),
+          storage: settings.storage,
+          durability: settings.storage === "memory" ? "none" : settings.durability,
+          startedAt: DateTime.formatIso(yield* DateTime.now)
+        },
+        bodyBytesMax: settings.bodyBytesMax,
+        guard: { loopback: isLoopback(settings.host) }
+      })
+    })
+  )
+
+const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { handle } = yield* HttpRoutes
+    const { host, port } = settings
+    if (!isLoopback(host)) {
+      yield* Effect.logWarning(
+        `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+      )
+    }
+    const on = (port: number) => serve({ host, port, handler: handle })
+    if (port !== undefined) return yield* on(port)
+    return yield* on(defaults.port).pipe(
+      Effect.catchIf(
+        (error) => error.code === "EADDRINUSE",
+        () => Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
+      )
+    )
+  })

@@ -1,0 +1,40 @@
+/**
+ * What a server needs to know before it starts, and where its files are.
+ */
+import { Data } from "effect"
+import * as Path from "node:path"
+
+export interface ServerSettings {
+  readonly host: string
+  /** Undefined: 3000, or a free one where that is taken. */
+  readonly port: number | undefined
+  /** Absolute path. */
+  readonly dataDirectory: string
+  readonly storage: "fs" | "memory"
+  readonly durability: "fsync" | "os"
+  /** The largest request body, in bytes. */
+  readonly bodyBytesMax: number
+}
+
+export const defaults = {
+  host: "127.0.0.1",
+  port: 3000,
+  dataDirectory: ".iterate",
+  storage: "fs",
+  durability: "fsync",
+  bodyBytesMax: 1024 * 1024
+} as const
+
+/** The files of a data directory (docs/storage-format.md 1). */
+export const filesOf = (dataDirectory: string) => ({
+  streams: Path.join(dataDirectory, "streams"),
+  lock: Path.join(dataDirectory, "lock"),
+  startLock: Path.join(dataDirectory, "start.lock"),
+  pid: Path.join(dataDirectory, "daemon.pid"),
+  port: Path.join(dataDirectory, "daemon.port"),
+  log: Path.join(dataDirectory, "daemon.log"),
+  oldLog: Path.join(dataDirectory, "daemon.log.1")
+})
+
+/** A data directory cannot be used, or a daemon could not be started or stopped: `message` says why and what to do. */
+export class DaemonFailed extends Data.TaggedError("DaemonFailed")<{ readonly message: string }> {}

@@ -1,0 +1,62 @@
+/**
+ * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
+ */
+import { Config, Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
+import type { HookError } from "./hooks.ts"
+import { Storage } from "./storage.ts"
+import { StreamFactory } from "./stream-factory.ts"
+import type { AppendError, AppendRequest } from "./stream.ts"
+import type { EventBlock, LogDamaged, StorageFailed, StreamName, StreamNotFound } from "./types.ts"
+import type { HookedStream } from "./with-hooks.ts"
+
+export interface ListOptions {
+  /** Only names that begin with this. */
+  readonly prefix?: string | undefined
+  /** Only names that sort after this: the last name of the page before. */
+  readonly after?: string | undefined
+  /** At most this many names. */
+  readonly limit?: number | undefined
+}
+
+export class StreamManager extends Context.Service<StreamManager, {
+  /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
+  get(name: StreamName): Effect.Effect<HookedStream, StorageFailed | LogDamaged, Scope.Scope>
+
+  /** Appends; the first append makes the stream. */
+  append(
+    name: StreamName,
+    request: AppendRequest
+  ): Effect.Effect<EventBlock, AppendError | HookError | LogDamaged>
+
+  /** Names in ascending order of UTF-16 code units. */
+  list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
+
+  /** Deletes the stream, in order with its appends. */
+  delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed | LogDamaged>
+}>()("durable-streams/stream-manager/StreamManager") {
+  static readonly layer = Layer.effect(
+    StreamManager,
+    Effect.gen(function*() {
+      const storage = yield* Storage
+      const factory = yield* StreamFactory
+      // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
+      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(Config.withDefault(Duration.minutes(1)))
+      const awake = yield* RcMap.make({ lookup: factory.make, idleTimeToLive })
+
+      const get = (name: StreamName) => RcMap.get(awake, name)
+
+      return StreamManager.of({
+        get,
+        append: (name, request) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.append(request))),
+        list: (options = {}) =>
+          Effect.map(storage.list, (names) => {
+            const { after, limit, prefix = "" } = options
+            const from = after === undefined ? 0 : names.findIndex((name) => name > after)
+            const rest = from < 0 ? [] : names.slice(from).filter((name) => name.startsWith(prefix))
+            return limit === undefined ? rest : rest.slice(0, limit)
+          }),
+        delete: (name) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.delete))
+      })
+    })
+  )
+}

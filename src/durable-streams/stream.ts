@@ -1,0 +1,397 @@
+/**
+ * One durable stream: append, read, follow, delete. No hook, no network, no disk in sight.
+ *
+ * A single writer turns waiting appends into commits, one at a time: whatever arrives while a flush is under way shares
+ * the next one (group commit). Offsets are given when the commit is put together, so a failed commit leaves no hole.
+ * Readers see only what is durable (promise 2); followers hold an offset and are woken to read (promise 6).
+ */
+import { type Cause, DateTime, Effect, Exit, Option, Scope, Stream } from "effect"
+import { emptyBlock, joinBlocks, layOut, parseEvent, sliceBlock } from "./event-block.ts"
+import type { Log, StreamDescription } from "./storage.ts"
+import { Storage } from "./storage.ts"
+import type { EventBlock, EventData, StorageFull, StreamEvent, StreamName } from "./types.ts"
+import {
+  createdAtTail,
+  LogDamaged,
+  Overloaded,
+  StorageFailed,
+  StreamClosed,
+  StreamDeleted,
+  StreamNotFound,
+  TailMismatch,
+  toOffset
+} from "./types.ts"
+
+export interface AppendRequest {
+  /** The events' payloads, in order; one commit. May be empty only together with `close`. */
+  readonly data: ReadonlyArray<EventData>
+  /** Append only if this is the tail (RFC 9110 13.1.1, in offsets). */
+  readonly ifMatch?: number | undefined
+  /** Close the stream atomically with these events. */
+  readonly close?: boolean | undefined
+}
+
+/** Where a reading begins: an offset, the first event there is, or the next one there will be. */
+export type From = number | "beginning" | "now"
+
+/** A place in one life of a stream: a stream that is deleted and made again is another one. */
+export interface Cursor {
+  readonly life: number
+  readonly next: number
+}
+
+export interface StreamInfo {
+  readonly description: StreamDescription
+  readonly tail: number
+  readonly closed: boolean
+}
+
+export type AppendError = TailMismatch | StreamClosed | StorageFailed | StorageFull | Overloaded
+export type ReadError = StreamDeleted | StorageFailed | LogDamaged
+
+export interface DurableStream {
+  readonly name: StreamName
+
+  /** Appends all or nothing and answers with the events, once they are durable. Interrupting the caller stops nothing. */
+  readonly append: (request: AppendRequest) => Effect.Effect<EventBlock, AppendError>
+
+  /** What is known of the stream now. */
+  readonly info: Effect.Effect<StreamInfo, StreamNotFound>
+
+  /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. */
+  readonly cursor: (from: From) => Effect.Effect<Cursor>
+
+  /** Durable events from the cursor on, about `bytesMax` bytes of them; an empty block at the tail. Never waits. */
+  readonly read: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
+
+  /** Like `read`, but waits at the tail. An empty block means that the stream is closed and has been read to its end. */
+  readonly next: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
+
+  /** The first offset whose event was created at `time` (milliseconds since 1970) or later; the tail if none was. */
+  readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>
+
+  /** Catch-up, then live, each event once. Ends with the stream's closing, fails when it is deleted. */
+  readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError>
+
+  /** Deletes the stream, in order with its appends. Followers are told. */
+  readonly delete: Effect.Effect<void, StreamNotFound | StorageFailed>
+}
+
+/** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
+const readBytes = 256 * 1024
+
+/** What one commit takes at the most, so that recovery looks back a bounded way. A single larger append passes alone. */
+const commitBytesMax = 1024 * 1024
+
+/** Payload bytes that may wait for the disk: a minute of a slow disk, not a heap full of it. */
+const waitingBytesMax = 64 * 1024 * 1024
+
+/** Bytes of newest events kept for live followers, so that an event is not read from disk once per follower. */
+const tailBytesMax = 64 * 1024
+
+export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
+  const storage = yield* Storage
+  const services = yield* Effect.context<never>()
+
+  let log: Log | undefined
+  let logScope: Scope.Closeable | undefined
+  let life = 0
+  let tail = 0
+  let closed = false
+  let recent: Array<EventBlock> = []
+  let recentBytes = 0
+
+  const waiting: Array<Waiting> = []
+  let waitingBytes = 0
+  let writing = false
+  const sleepers = new Set<() => void>()
+  const eventHead = `","eventStreamId":${JSON.stringify(name)},"data":`
+
+  const inLogScope = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const opened = yield* Scope.provide(opening, scope).pipe(
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+      log = opened
+      logScope = scope
+      return opened
+    })
+
+  yield* inLogScope(storage.open(name)).pipe(
+    Effect.tap((opened) =>
+      Effect.sync(() => {
+        tail = opened.tail
+        closed = isClosed(opened.state)
+      })
+    ),
+    Effect.catchTag("StreamNotFound", () => Effect.void)
+  )
+  yield* Effect.addFinalizer((exit) =>
+    Effect.andThen(
+      untilStill,
+      Effect.suspend(() => logScope === undefined ? Effect.void : Scope.close(logScope, exit))
+    )
+  )
+
+  const untilStill = Effect.callback<void>((resume) => {
+    if (!writing) return resume(Effect.void)
+    waiting.push({ kind: "still", done: () => resume(Effect.void) })
+  })
+
+  const wake = () => {
+    if (sleepers.size === 0) return
+    const woken = [...sleepers]
+    sleepers.clear()
+    for (const resume of woken) resume()
+  }
+
+  const enqueue = (entry: Waiting) => {
+    waiting.push(entry)
+    if (writing) return
+    writing = true
+    Effect.runForkWith(services)(writer)
+  }
+
+  const writer: Effect.Effect<void> = Effect.gen(function*() {
+    // Let every request that has already arrived in this turn of the event loop join the first commit.
+    yield* Effect.yieldNow
+    while (waiting.length > 0) {
+      const first = waiting[0]!
+      if (first.kind === "append") {
+        yield* commitWaiting
+      } else {
+        waiting.shift()
+        if (first.kind === "delete") first.done(yield* Effect.exit(forget))
+        else first.done()
+      }
+    }
+    writing = false
+  })
+
+  const commitWaiting = Effect.gen(function*() {
+    const now = DateTime.formatIso(yield* DateTime.now)
+    const batch = takeBatch(now)
+    if (batch.accepted.length > 0) {
+      const state = batch.closes ? closedState : undefined
+      const commit = { events: batch.events, state }
+      const exit = yield* Effect.exit(
+        log === undefined
+          ? Effect.asVoid(inLogScope(storage.create(describe(name, now), commit)))
+          : log.commit(commit)
+      )
+      if (Exit.isFailure(exit)) {
+        // What was refused because of an event that is now not there has to be judged again.
+        waiting.unshift(...batch.refused.map(([entry]) => entry))
+        for (const entry of batch.refused) waitingBytes += entry[0].bytes
+        const failure = yield* explain(exit.cause)
+        for (const [entry] of batch.accepted) entry.done(failure)
+        return
+      }
+      tail += batch.events.count
+      closed = closed || batch.closes
+      remember(batch.events)
+      for (const [entry, from] of batch.accepted) {
+        entry.done(Exit.succeed(sliceBlock(batch.events, from, entry.request.data.length)))
+      }
+    }
+    for (const [entry, error] of batch.refused) entry.done(Exit.fail(error))
+    if (batch.accepted.length > 0) wake()
+  })
+
+  /** A log that somebody removed from under us is gone: its followers are told, and the next append starts anew. */
+  const explain = (cause: Cause.Cause<StorageFailed | StorageFull | StreamNotFound>) =>
+    Effect.exit(Effect.catchTag(Effect.failCause(cause), "StreamNotFound", () =>
+      Effect.andThen(
+        reset,
+        new StorageFailed({
+          message:
+            `The log of ${JSON.stringify(name)} was removed while the server was using it; its events are gone. ` +
+            "The next append starts a new stream."
+        })
+      )))
+
+  /** Takes appends from the queue in order, judges each as if those before it were durable, and lays out the bytes. */
+  const takeBatch = (now: string) => {
+    const accepted: Array<[entry: WaitingAppend, from: number]> = []
+    const refused: Array<[entry: WaitingAppend, error: AppendError]> = []
+    const createdAt = `,"createdAt":"${now}"}`
+    const lines: Array<string> = []
+    let bytes = 0
+    let next = tail
+    let closes = false
+    while (waiting.length > 0) {
+      const entry = waiting[0]!
+      if (entry.kind !== "append" || (bytes > 0 && bytes + entry.bytes > commitBytesMax)) break
+      waiting.shift()
+      waitingBytes -= entry.bytes
+      const { close, data, ifMatch } = entry.request
+      if (closed || closes) {
+        refused.push([entry, new StreamClosed({ stream: name, tail: toOffset(next) })])
+      } else if (ifMatch !== undefined && ifMatch !== next) {
+        refused.push([
+          entry,
+          new TailMismatch({ stream: name, expected: toOffset(ifMatch), tail: toOffset(next) })
+        ])
+      } else {
+        accepted.push([entry, next])
+        for (const { text } of data) lines.push(`{"offset":"${toOffset(next++)}${eventHead}${text}${createdAt}\n`)
+        bytes += entry.bytes
+        closes = close === true
+      }
+    }
+    return { accepted, refused, closes, events: layOut(tail, lines) }
+  }
+
+  const remember = (events: EventBlock) => {
+    if (events.count === 0) return
+    recent.push(events)
+    recentBytes += events.bytes.length
+    while (recent.length > 1 && recentBytes > tailBytesMax) recentBytes -= recent.shift()!.bytes.length
+  }
+
+  const forget = Effect.gen(function*() {
+    if (log === undefined) return yield* new StreamNotFound({ stream: name })
+    yield* storage.delete(name)
+    yield* reset
+  })
+
+  const reset = Effect.suspend(() => {
+    const scope = logScope
+    log = undefined
+    logScope = undefined
+    life++
+    tail = 0
+    closed = false
+    recent = []
+    recentBytes = 0
+    wake()
+    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  })
+
+  const append = (request: AppendRequest) =>
+    Effect.callback<EventBlock, AppendError>((resume) => {
+      if (request.data.length === 0 && request.close !== true) return resume(Effect.succeed(emptyBlock(tail)))
+      const bytes = request.data.reduce((sum, { text }) => sum + text.length + eventHead.length + 64, 0)
+      if (waitingBytes + bytes > waitingBytesMax) {
+        return resume(Effect.fail(
+          new Overloaded({
+            message: `Too many appends to ${JSON.stringify(name)} are waiting for the disk; try again.`
+          })
+        ))
+      }
+      waitingBytes += bytes
+      enqueue({ kind: "append", request, bytes, done: resume })
+    })
+
+  /** Durable events from memory when they are new, else from the log. */
+  const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageFailed | LogDamaged> => {
+    if (next >= tail || log === undefined) return Effect.succeed(emptyBlock(next))
+    const oldest = recent[0]
+    if (oldest !== undefined && next >= oldest.first) return Effect.succeed(readRecent(next, bytesMax))
+    const at = tail
+    return Effect.map(log.read(next, bytesMax), (block) => sliceBlock(block, next, at - next))
+  }
+
+  const readRecent = (next: number, bytesMax: number): EventBlock => {
+    let index = recent.length - 1
+    while (recent[index]!.first > next) index--
+    const block = sliceBlock(recent[index]!, next)
+    // One block is shared by all who follow live; several small ones are worth a copy to save a write each.
+    return index === recent.length - 1 ? block : joinBlocks([block, ...recent.slice(index + 1)], bytesMax)
+  }
+
+  const read = (cursor: Cursor, bytesMax = readBytes): Effect.Effect<EventBlock, ReadError> =>
+    Effect.suspend((): Effect.Effect<EventBlock, ReadError> =>
+      cursor.life !== life ? Effect.fail(new StreamDeleted({ stream: name })) : readAt(cursor.next, bytesMax)
+    )
+
+  const changed = (cursor: Cursor) =>
+    Effect.callback<void>((resume) => {
+      if (cursor.life !== life || cursor.next < tail || closed) return resume(Effect.void)
+      const sleeper = () => resume(Effect.void)
+      sleepers.add(sleeper)
+      return Effect.sync(() => sleepers.delete(sleeper))
+    })
+
+  const next = (cursor: Cursor, bytesMax?: number): Effect.Effect<EventBlock, ReadError> =>
+    Effect.suspend(() =>
+      cursor.life === life && cursor.next >= tail && !closed
+        ? Effect.andThen(changed(cursor), next(cursor, bytesMax))
+        : read(cursor, bytesMax)
+    )
+
+  const cursor = (from: From) =>
+    Effect.sync((): Cursor => ({ life, next: from === "beginning" ? 0 : from === "now" ? tail : from }))
+
+  const createdAt = (offset: number) =>
+    Effect.flatMap(readAt(offset, 1), (block) => {
+      const end = block.ends[0]
+      if (end === undefined) return Effect.fail(new LogDamaged({ stream: name, offset: toOffset(offset) }))
+      const stamp = decoder.decode(block.bytes.subarray(end - createdAtTail.length + `,"createdAt":"`.length, end - 2))
+      return Effect.succeed(DateTime.toEpochMillis(DateTime.makeUnsafe(stamp)))
+    })
+
+  const offsetSince = Effect.fnUntraced(function*(time: number) {
+    let low = 0
+    let high = tail
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if ((yield* createdAt(middle)) < time) low = middle + 1
+      else high = middle
+    }
+    return low
+  })
+
+  const subscribe = (from: From): Stream.Stream<StreamEvent, ReadError> =>
+    Stream.unwrap(Effect.map(cursor(from), (start) =>
+      Stream.paginate(start, (at) =>
+        Effect.map(next(at), (block) => [
+          Array.from({ length: block.count }, (_, i) => parseEvent(block, i)),
+          block.count === 0 ? Option.none() : Option.some({ life: at.life, next: block.first + block.count })
+        ]))))
+
+  const stream: DurableStream = {
+    name,
+    append,
+    info: Effect.suspend(() =>
+      log === undefined
+        ? Effect.fail(new StreamNotFound({ stream: name }))
+        : Effect.succeed({ description: log.description, tail, closed })
+    ),
+    cursor,
+    read,
+    next,
+    offsetSince,
+    subscribe,
+    delete: Effect.callback<void, StreamNotFound | StorageFailed>((resume) => {
+      enqueue({ kind: "delete", done: resume })
+    })
+  }
+  return stream
+})
+
+interface WaitingAppend {
+  readonly kind: "append"
+  readonly request: AppendRequest
+  readonly bytes: number
+  readonly done: (exit: Exit.Exit<EventBlock, AppendError>) => void
+}
+
+type Waiting =
+  | WaitingAppend
+  | { readonly kind: "delete"; readonly done: (exit: Exit.Exit<void, StreamNotFound | StorageFailed>) => void }
+  | { readonly kind: "still"; readonly done: () => void }
+
+/** The state of a stream that takes no more events (docs/storage-format.md 4). */
+const closedState = `{"closed":true}`
+
+const isClosed = (state: string | undefined): boolean => state === closedState
+
+const describe = (name: StreamName, createdAt: string): StreamDescription => ({
+  name,
+  contentType: "application/json",
+  createdAt
+})
+
+const decoder = new TextDecoder()

@@ -1,0 +1,55 @@
+/**
+ * A stream wrapped with hooks: a pure function that never reaches inside the stream.
+ *
+ * Before hooks run in order, for every event of the append before anything is stored; the first failure vetoes. After
+ * hooks run once the events are durable, whether or not the caller still listens, and can only be logged.
+ */
+import { Effect } from "effect"
+import { parseEvent } from "./event-block.ts"
+import type { HookError, Hooks } from "./hooks.ts"
+import type { AppendError, AppendRequest, DurableStream } from "./stream.ts"
+import type { EventBlock } from "./types.ts"
+
+/** A stream whose appends a hook may refuse. */
+export interface HookedStream extends Omit<DurableStream, "append"> {
+  readonly append: (request: AppendRequest) => Effect.Effect<EventBlock, AppendError | HookError>
+}
+
+export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
+  const before = hooks.beforeAppend ?? []
+  const after = hooks.afterAppend ?? []
+  if (before.length === 0 && after.length === 0) return stream
+
+  const ask = (request: AppendRequest) =>
+    Effect.forEach(
+      request.data,
+      (data) => Effect.forEach(before, (hook) => hook.run({ name: stream.name, data: data.value }), { discard: true }),
+      { discard: true }
+    )
+
+  const tell = (events: EventBlock) =>
+    Effect.forEach(
+      Array.from({ length: events.count }, (_, i) => parseEvent(events, i)),
+      (event) =>
+        Effect.forEach(after, (hook) =>
+          Effect.suspend(() => hook.run({ name: stream.name, event })).pipe(
+            Effect.catchCause((cause) =>
+              Effect.logError("An after hook failed; the event is stored", cause).pipe(
+                Effect.annotateLogs({ stream: stream.name, offset: event.offset, hookId: hook.id })
+              )
+            )
+          ), { discard: true }),
+      { discard: true }
+    )
+
+  return {
+    ...stream,
+    append: Effect.fn("withHooks.append")(function*(request) {
+      yield* ask(request)
+      return yield* stream.append(request).pipe(
+        Effect.tap((events) => after.length === 0 ? Effect.void : tell(events)),
+        Effect.uninterruptible
+      )
+    })
+  }
+}

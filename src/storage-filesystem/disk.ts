@@ -1,0 +1,122 @@
+/**
+ * The narrow port between our logs and a disk: just the calls whose order and failure matter. The real disk is below;
+ * tests bring one that fails, tears and forgets.
+ */
+import { Data, Effect } from "effect"
+import * as fs from "node:fs"
+
+/** A system call failed. `code` is its errno name, such as `ENOSPC`. */
+export class DiskFailure extends Data.TaggedError("DiskFailure")<{
+  readonly code: string
+  readonly call: string
+  readonly path: string
+  readonly cause: unknown
+}> {}
+
+export interface DiskFile {
+  /** Reads up to `length` bytes into the front of `into`; less only at the end of the file. */
+  readonly read: (into: Uint8Array, length: number, position: number) => Effect.Effect<number, DiskFailure>
+  /** Writes all bytes; when it fails, any part of them may be in the file. */
+  readonly write: (bytes: Uint8Array, position: number) => Effect.Effect<void, DiskFailure>
+  /** Puts every byte written before the call on the medium (fdatasync). */
+  readonly flush: Effect.Effect<void, DiskFailure>
+  readonly truncate: (size: number) => Effect.Effect<void, DiskFailure>
+  readonly size: Effect.Effect<number, DiskFailure>
+  /** How many directory entries lead to this file: 0 when it was removed. Does not wait for the medium. */
+  readonly links: Effect.Effect<number, DiskFailure>
+  /** Closes once the calls under way have returned. */
+  readonly close: Effect.Effect<void>
+}
+
+export interface Disk {
+  readonly open: (path: string) => Effect.Effect<DiskFile, DiskFailure>
+  /** Makes an empty file (mode 0600), in place of any that is there. */
+  readonly create: (path: string) => Effect.Effect<DiskFile, DiskFailure>
+  readonly rename: (from: string, to: string) => Effect.Effect<void, DiskFailure>
+  readonly remove: (path: string) => Effect.Effect<void, DiskFailure>
+  readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, DiskFailure>
+  readonly makeDirectory: (path: string) => Effect.Effect<void, DiskFailure>
+  /** Makes the directory's entries durable: a file's own flush does not (fsync(2)). */
+  readonly flushDirectory: (path: string) => Effect.Effect<void, DiskFailure>
+}
+
+const failure = (call: string, path: string, cause: unknown) =>
+  new DiskFailure({ code: (cause as NodeJS.ErrnoException).code ?? "UNKNOWN", call, path, cause })
+
+const call = <A = void>(
+  name: string,
+  path: string,
+  start: (done: (error: Error | null, value?: A) => void) => void
+): Effect.Effect<A, DiskFailure> =>
+  // A system call cannot be taken back: whoever is interrupted still waits for it.
+  Effect.uninterruptible(Effect.callback((resume) =>
+    start((error, value) =>
+      resume(error === null ? Effect.succeed(value as A) : Effect.fail(failure(name, path, error)))
+    )
+  ))
+
+const toFile = (fd: number, path: string): DiskFile => {
+  let calls = 0
+  let closing: (() => void) | undefined
+  const closeNow = () => fs.close(fd, () => closing?.())
+
+  /** A descriptor closed under a call could be another file by the time the call runs. */
+  const held = <A = void>(name: string, start: (done: (error: Error | null, value?: A) => void) => void) =>
+    call<A>(name, path, (done) => {
+      calls++
+      start((error, value) => {
+        calls--
+        done(error, value)
+        if (calls === 0 && closing !== undefined) closeNow()
+      })
+    })
+
+  return {
+    read: (into, length, position) => held("read", (done) => readAll(fd, into, length, position, 0, done)),
+    write: (bytes, position) => held("write", (done) => writeAll(fd, bytes, 0, position, done)),
+    flush: held("fdatasync", (done) => fs.fdatasync(fd, done)),
+    truncate: (size) => held("ftruncate", (done) => fs.ftruncate(fd, size, done)),
+    size: held<number>("fstat", (done) => fs.fstat(fd, (error, stats) => done(error, stats?.size))),
+    links: Effect.try({ try: () => fs.fstatSync(fd).nlink, catch: (error) => failure("fstat", path, error) }),
+    close: Effect.callback<void>((resume) => {
+      closing = () => resume(Effect.void)
+      if (calls === 0) closeNow()
+    })
+  }
+}
+
+type Done<A = void> = (error: Error | null, value?: A) => void
+
+const readAll = (fd: number, into: Uint8Array, length: number, position: number, got: number, done: Done<number>) =>
+  fs.read(fd, into, got, length - got, position + got, (error, count) => {
+    if (error !== null) return done(error)
+    if (count === 0 || got + count === length) return done(null, got + count)
+    readAll(fd, into, length, position, got + count, done)
+  })
+
+const writeAll = (fd: number, bytes: Uint8Array, from: number, position: number, done: Done) =>
+  fs.write(fd, bytes, from, bytes.length - from, position + from, (error, count) => {
+    if (error !== null) return done(error)
+    // A disk that is about to be full writes a part first; the next call says why.
+    if (from + count < bytes.length) return writeAll(fd, bytes, from + count, position, done)
+    done(null)
+  })
+
+const openWith = (flags: string) => (path: string) =>
+  Effect.map(call<number>("open", path, (done) => fs.open(path, flags, 0o600, done)), (fd) => toFile(fd, path))
+
+export const nodeDisk: Disk = {
+  open: openWith("r+"),
+  create: openWith("w+"),
+  rename: (from, to) => call("rename", from, (done) => fs.rename(from, to, done)),
+  remove: (path) => call("unlink", path, (done) => fs.unlink(path, done)),
+  list: (directory) => call("readdir", directory, (done) => fs.readdir(directory, done)),
+  makeDirectory: (path) =>
+    call("mkdir", path, (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, (error) => done(error))),
+  flushDirectory: (path) =>
+    Effect.flatMap(call<number>("open", path, (done) => fs.open(path, "r", done)), (fd) =>
+      Effect.ensuring(
+        call("fsync", path, (done) => fs.fsync(fd, done)),
+        Effect.ignore(call("close", path, (done) => fs.close(fd, done)))
+      ))
+}

@@ -1,0 +1,117 @@
+/**
+ * Finds the commit that holds an offset, by search over the file (docs/storage-format.md 6): offsets are dense and lines
+ * of a log are alike, so a guess by proportion is nearly always close; a guess in the middle bounds the rest.
+ */
+import { Effect } from "effect"
+import type { DiskFailure, DiskFile } from "./disk.ts"
+import { isEventLine, lineFeed, lineOffset, trailerLength, writtenCrc } from "./record-codec.ts"
+
+/** The beginning of a commit: its first event's offset, its position, and the running sum at the trailer before it. */
+export interface Place {
+  readonly offset: number
+  readonly position: number
+  readonly crc: number
+}
+
+interface Bound {
+  readonly offset: number
+  readonly position: number
+}
+
+/** One probe: large enough for a few ordinary events. */
+const probeBytes = 4 * 1024
+
+/** A range this small is read rather than searched. */
+const scanBytes = 32 * 1024
+
+/** Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length. */
+export const findCommit = Effect.fnUntraced(function*(
+  file: DiskFile,
+  offset: number,
+  end: Bound,
+  known: ReadonlyMap<number, Place>
+) {
+  let low: Bound = { offset: 0, position: 0 }
+  let high = end
+  for (const place of known.values()) {
+    if (place.offset <= offset && place.offset > low.offset) low = place
+    if (place.offset > offset && place.offset < high.offset) high = place
+  }
+  for (let turn = 0; high.position - low.position > scanBytes; turn++) {
+    const share = turn % 2 === 0 ? (offset - low.offset) / (high.offset - low.offset) : 0.5
+    const range = high.position - low.position
+    // A little before the guess, so that the line wanted is more often in the probe than just before it.
+    const guess = low.position + Math.min(Math.max(Math.floor(range * share) - probeBytes / 2, 1), range - 1)
+    const line = yield* lineAfter(file, guess, high.position)
+    if (line === undefined) high = { offset: high.offset, position: guess }
+    else if (line.offset < 0) return undefined
+    else if (line.offset <= offset) low = line
+    else high = { offset: line.offset, position: guess }
+  }
+  const line = yield* lineOf(file, offset, low.position, end.position)
+  return line === undefined ? undefined : yield* commitAround(file, offset, line)
+}) satisfies (...args: never) => Effect.Effect<Place | undefined, DiskFailure>
+
+/** The first event line that begins behind `position`; undefined when none does before `end`. */
+const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number) {
+  let window = probeBytes
+  let skip = 0
+  while (position + skip < end) {
+    const length = Math.min(window, end - position - skip)
+    const bytes = Buffer.allocUnsafe(length)
+    yield* file.read(bytes, length, position + skip)
+    for (let at = bytes.indexOf(lineFeed) + 1; at > 0 && at + 32 <= length; at = bytes.indexOf(lineFeed, at) + 1) {
+      if (isEventLine(bytes, at)) return { offset: lineOffset(bytes, at), position: position + skip + at }
+    }
+    // Keep the last bytes: a line may begin in them.
+    skip += Math.max(length - 32, 1)
+    window *= 2
+  }
+  return undefined
+})
+
+/** The position of the line of `offset`, searched forwards from the line that begins at `position`. */
+const lineOf = Effect.fnUntraced(function*(file: DiskFile, offset: number, position: number, end: number) {
+  let window = scanBytes
+  let at = position
+  while (at < end) {
+    const length = Math.min(window, end - at)
+    const bytes = Buffer.allocUnsafe(length)
+    yield* file.read(bytes, length, at)
+    let start = 0
+    while (start + 32 <= length) {
+      const found = isEventLine(bytes, start) ? lineOffset(bytes, start) : -1
+      if (found === offset) return at + start
+      const next = bytes.indexOf(lineFeed, start) + 1
+      if (next === 0) break
+      start = next
+    }
+    if (start === 0) {
+      if (length === end - at) return undefined
+      window *= 2
+    }
+    at += start
+  }
+  return undefined
+})
+
+/** The commit to which the line at `position` belongs: it begins behind the nearest trailer before that line. */
+const commitAround = Effect.fnUntraced(function*(file: DiskFile, offset: number, position: number) {
+  for (let window = probeBytes;; window *= 2) {
+    const length = Math.min(window, position)
+    const bytes = Buffer.allocUnsafe(length)
+    yield* file.read(bytes, length, position - length)
+    let events = 0
+    for (let lineEnd = length; lineEnd > 0;) {
+      const start = bytes.lastIndexOf(lineFeed, lineEnd - 2) + 1
+      if (start === 0 && length < position) break
+      if (trailerLength(bytes, start, lineEnd) > 0) {
+        const crc = writtenCrc(bytes, lineEnd)
+        return crc < 0 ? undefined : { offset: offset - events, position: position - length + lineEnd, crc }
+      }
+      events++
+      lineEnd = start
+    }
+    if (length === position) return undefined
+  }
+})

@@ -1,0 +1,173 @@
+/**
+ * Bytes of a log to and from commits (docs/storage-format.md 3 and 4). Pure: no file in sight.
+ */
+import { crc32 } from "node:zlib"
+import type { Commit, StreamDescription } from "../durable-streams/storage.ts"
+import type { EventBlock, StreamName } from "../durable-streams/types.ts"
+import { offsetDigits, offsetStart } from "../durable-streams/types.ts"
+
+export const lineFeed = 0x0a
+
+/** A plain trailer with its line feed: `,"commit":{"crc":"xxxxxxxx"}}⏎`. */
+const plainTrailer = `,"commit":{"crc":"00000000"}}\n`.length
+const crcDigits = 8
+/** From the first digit of the sum to the end of the line. */
+export const crcToEnd = `00000000"}}\n`.length
+const sizeDigits = 8
+/** From the first digit of `size` to the end of the line. */
+const sizeToEnd = `00000000","crc":"00000000"}}\n`.length
+
+/** The first line of a log, up to its trailer. */
+const headerText = ({ contentType, createdAt, name }: StreamDescription): string =>
+  `{"format":1,"eventStreamId":${JSON.stringify(name)},"contentType":${
+    JSON.stringify(contentType)
+  },"createdAt":"${createdAt}"`
+
+export interface Encoded {
+  readonly bytes: Uint8Array
+  /** The running sum at the commit's trailer. */
+  readonly crc: number
+}
+
+/** The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. */
+export const encodeCommit = (commit: Commit, crc: number): Encoded => {
+  const { events, state } = commit
+  // The events as they lie in the block, without the closing brace of the last one, which the trailer brings.
+  const from = events.count === 0 ? 0 : events.starts[0]!
+  const to = events.count === 0 ? 0 : events.ends[events.count - 1]! - 1
+  const lead = (events.count === 0 ? "{" : ",") + `"commit":{`
+  let front = lead
+  if (state !== undefined) {
+    const size = Buffer.byteLength(lead) + Buffer.byteLength(state) + `"state":,"size":"`.length + sizeToEnd
+    front += `"state":${state},"size":"${size.toString().padStart(sizeDigits, "0")}",`
+  }
+  front += `"crc":"`
+  const body = to - from
+  const bytes = Buffer.allocUnsafe(body + Buffer.byteLength(front) + crcToEnd)
+  copyLines(events, bytes)
+  return seal(bytes, body + bytes.write(front, body), crc)
+}
+
+/** The header and the first commit of a new log. */
+export const encodeNewLog = (description: StreamDescription, first: Commit): Encoded => {
+  const text = `${headerText(description)},"commit":{"crc":"`
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + crcToEnd)
+  const header = seal(bytes, bytes.write(text), 0, true)
+  if (first.events.count === 0 && first.state === undefined) return header
+  const commit = encodeCommit(first, header.crc)
+  return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc }
+}
+
+/** A log's first line, read back; undefined when it is none of ours. */
+export const decodeHeader = (line: string): StreamDescription | undefined => {
+  try {
+    const { contentType, createdAt, eventStreamId, format } = JSON.parse(line) as Record<string, unknown>
+    return format === 1 && typeof eventStreamId === "string" && typeof contentType === "string" &&
+        typeof createdAt === "string"
+      ? { name: eventStreamId as StreamName, contentType, createdAt }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Length of the trailer of the line that ends (line feed included) at `end`; 0 when it has none. */
+export const trailerLength = (bytes: Uint8Array, start: number, end: number): number => {
+  if (end - start < crcToEnd + 2 || bytes[end - 3] !== brace || bytes[end - 2] !== brace || bytes[end - 4] !== quote) {
+    return 0
+  }
+  if (bytes[end - plainTrailer] === comma && bytes[end - plainTrailer + 1] === quote) return plainTrailer
+  const size = digits(bytes, end - sizeToEnd, sizeDigits)
+  return size > plainTrailer && size <= end - start ? size : 0
+}
+
+/** The sum written in the trailer of the line that ends at `end`; -1 when those are not hexadecimal digits. */
+export const writtenCrc = (bytes: Uint8Array, end: number): number => {
+  let crc = 0
+  for (let at = end - crcToEnd; at < end - crcToEnd + crcDigits; at++) {
+    const value = hexValue(bytes[at]!)
+    if (value < 0) return -1
+    crc = crc * 16 + value
+  }
+  return crc
+}
+
+/** Continues the sum `crc` over `bytes[from, to)`. */
+export const runningCrc = (bytes: Uint8Array, from: number, to: number, crc: number): number =>
+  crc32(bytes.subarray(from, to), crc)
+
+/** The JSON text of the state in the trailer of the line that ends at `end`; undefined when it carries none. */
+export const trailerState = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+  const length = trailerLength(bytes, start, end)
+  if (length <= plainTrailer) return undefined
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + end - length, length).toString()
+  return text.slice(text.indexOf(`{"state":`, 1) + `{"state":`.length, text.length - sizeToEnd - `,"size":"`.length)
+}
+
+/** Whether the line at `start` is an event (else it is the header or a state line). */
+export const isEventLine = (bytes: Uint8Array, start: number): boolean =>
+  bytes[start + 2] === 0x6f && bytes[start + offsetStart - 1] === quote // {"o…
+
+/** The offset of the event line at `start`; -1 when those are not digits. */
+export const lineOffset = (bytes: Uint8Array, start: number): number => digits(bytes, start + offsetStart, offsetDigits)
+
+/**
+ * The events in `bytes[from, to)`, which must be whole lines of whole commits. The trailers' commas are overwritten by
+ * the brace that ends the event, so that the block's events are contiguous bytes of the buffer that was read.
+ */
+export const toBlock = (bytes: Uint8Array, from: number, to: number, first: number): EventBlock => {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const starts: Array<number> = []
+  const ends: Array<number> = []
+  for (let at = from; at < to;) {
+    const end = buffer.indexOf(lineFeed, at) + 1
+    if (isEventLine(bytes, at)) {
+      const trailer = trailerLength(bytes, at, end)
+      starts.push(at)
+      if (trailer === 0) {
+        ends.push(end - 1)
+      } else {
+        bytes[end - trailer] = brace
+        ends.push(end - trailer + 1)
+      }
+    }
+    at = end
+  }
+  return { first, count: starts.length, bytes, starts, ends }
+}
+
+const quote = 0x22
+const comma = 0x2c
+const brace = 0x7d
+
+/** Copies the block's events, with a line feed between them and none of the last one's closing brace. */
+const copyLines = (events: EventBlock, target: Buffer): void => {
+  if (events.count === 0) return
+  const from = events.starts[0]!
+  target.set(events.bytes.subarray(from, events.ends[events.count - 1]! - 1))
+  // Events of one layout lie a line feed apart; anything else is put right here.
+  for (let i = 1; i < events.count; i++) target[events.starts[i]! - from - 1] = lineFeed
+}
+
+/** Writes the digits of the sum of everything before `at`, and the end of the line. */
+const seal = (bytes: Buffer, at: number, crc: number, first = false): Encoded => {
+  const seed = first ? 0 : crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
+  const sum = crc32(bytes.subarray(0, at), seed)
+  bytes.write(`${hex(sum)}"}}\n`, at, "latin1")
+  return { bytes, crc: sum }
+}
+
+const hex = (crc: number): string => crc.toString(16).padStart(crcDigits, "0")
+
+const hexValue = (byte: number): number =>
+  byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1
+
+const digits = (bytes: Uint8Array, at: number, count: number): number => {
+  let value = 0
+  for (let i = at; i < at + count; i++) {
+    const digit = bytes[i]! - 0x30
+    if (!(digit >= 0 && digit <= 9)) return -1
+    value = value * 10 + digit
+  }
+  return value
+}

@@ -1,0 +1,95 @@
+/**
+ * A `node:http` request as an `Incoming`.
+ */
+import { Effect } from "effect"
+import type * as Http from "node:http"
+import { InvalidRequest, PayloadTooLarge } from "../durable-streams/types.ts"
+import type { Incoming } from "../web/exchange.ts"
+
+/** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
+const discardFor = "1 second"
+
+export class NodeIncoming implements Incoming {
+  readonly method: string
+  readonly target: string
+  readonly #request: Http.IncomingMessage
+  readonly #response: Http.ServerResponse
+
+  constructor(request: Http.IncomingMessage, response: Http.ServerResponse) {
+    this.method = request.method ?? ""
+    this.target = request.url ?? ""
+    this.#request = request
+    this.#response = response
+  }
+
+  readonly header = (name: string): string | undefined => {
+    const value = this.#request.headers[name]
+    return Array.isArray(value) ? value.join(", ") : value
+  }
+
+  readonly headerCount = (name: string): number => {
+    const { rawHeaders } = this.#request
+    let count = 0
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]!.length === name.length && rawHeaders[i]!.toLowerCase() === name) count++
+    }
+    return count
+  }
+
+  /** Whether the connection cannot be used again: bytes of a refused body are still under way. */
+  refusedBody = false
+
+  /** Reads on for a moment without keeping anything, so that the caller can finish sending and read the answer. */
+  get discardRest(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const done = () => resume(Effect.void)
+      this.#request.once("end", done).once("close", done).resume()
+    }).pipe(Effect.timeout(discardFor), Effect.ignore)
+  }
+
+  readonly body = (bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> =>
+    Effect.callback((resume) => {
+      const request = this.#request
+      const encoding = request.headers["transfer-encoding"]
+      // Node lets `identity, chunked` through; two readings of one length are how requests are smuggled.
+      if (encoding !== undefined && encoding.toLowerCase() !== "chunked") {
+        return resume(this.#refuse(new InvalidRequest({ message: "Transfer-Encoding can only be chunked." })))
+      }
+      const tooLarge = () => resume(this.#refuse(new PayloadTooLarge({ bytesMax })))
+      if (Number(request.headers["content-length"] ?? 0) > bytesMax) return tooLarge()
+      if (request.headers.expect !== undefined) this.#response.writeContinue()
+      const chunks: Array<Buffer> = []
+      let size = 0
+      const onData = (chunk: Buffer) => {
+        size += chunk.length
+        if (size > bytesMax) {
+          stop()
+          tooLarge()
+        } else {
+          chunks.push(chunk)
+        }
+      }
+      const onEnd = () => {
+        stop()
+        resume(Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+      }
+      const onError = () => {
+        stop()
+        resume(Effect.fail(new InvalidRequest({ message: "The body ended before its end." })))
+      }
+      const stop = () => {
+        request.off("data", onData)
+        request.off("end", onEnd)
+        request.off("error", onError)
+      }
+      request.on("data", onData)
+      request.on("end", onEnd)
+      request.on("error", onError)
+    })
+
+  #refuse<E>(error: E): Effect.Effect<never, E> {
+    this.refusedBody = true
+    this.#request.pause()
+    return Effect.fail(error)
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Brings handlers to sockets with `node:http`: bodies are refused while they arrive, streamed answers go at the reader's
+ * pace and hold no more than the socket's own buffer (promise 6), and stopping ends every answer cleanly.
+ */
+import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
+import * as Http from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import type { Answer, Handler, Streamed } from "../web/exchange.ts"
+import { fileLimit } from "./file-limit.ts"
+import { NodeIncoming } from "./node-incoming.ts"
+import { ServerNotStarted } from "./server-not-started.ts"
+
+export interface ServerOptions {
+  readonly host: string
+  /** 0 takes a free port. */
+  readonly port: number
+  readonly handler: Handler
+}
+
+export interface RunningServer {
+  readonly host: string
+  readonly port: number
+}
+
+/** A slow header costs a socket; Node's own check would leave it open for 91 seconds. */
+const headersTimeout = 10_000
+const connectionsCheckingInterval = 1_000
+
+/** A body of a few megabytes arrives in this time on any line worth the name. */
+const requestTimeout = 30_000
+
+/** Longer than the idle time of common proxies and client pools, so that the client is the one that closes. */
+const keepAliveTimeout = 75_000
+
+/** Proxies and phones drop silent connections after 30 to 60 seconds. */
+const keepAliveEvery = "15 seconds"
+
+/** How long answers under way may take once the server is told to stop; DESIGN allows two seconds in all. */
+const stopTimeout = "1500 millis"
+
+/** Descriptors kept back for logs and everything that is not a connection. */
+const filesKept = 640
+
+/** Starts listening; stops with the scope. */
+export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
+  const services = yield* Effect.context<never>()
+  const runFork = Effect.runForkWith(services)
+  const open = new Set<OpenStream>()
+  const busy = new Set<Fiber.Fiber<void, unknown>>()
+  let stopping = false
+
+  const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    if (stopping) response.setHeader("connection", "close")
+    const incoming = new NodeIncoming(request, response)
+    const fiber = runFork(Effect.scoped(Effect.flatMap(
+      options.handler(incoming),
+      (answer) => send(incoming, response, answer, open)
+    )))
+    if (fiber.pollUnsafe() !== undefined) return
+    busy.add(fiber)
+    const abandoned = () => fiber.interruptUnsafe()
+    response.once("close", abandoned)
+    fiber.addObserver((exit) => {
+      busy.delete(fiber)
+      response.off("close", abandoned)
+      // The handler answers everything it foresaw; what is left is our bug, and the caller must not wait for it.
+      if (Exit.isFailure(exit) && !response.writableEnded) response.destroy()
+    })
+  }
+
+  const server = Http.createServer({
+    headersTimeout,
+    connectionsCheckingInterval,
+    requestTimeout,
+    keepAliveTimeout,
+    noDelay: true,
+    // A dead peer is noticed by the kernel, not kept for ever.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000
+  })
+  server.on("request", onRequest)
+  server.on("checkContinue", onRequest)
+  server.on("clientError", refuseMalformed)
+  const limit = fileLimit()
+  if (limit !== undefined) server.maxConnections = Math.max(limit - filesKept, Math.floor(limit / 4))
+
+  yield* Effect.acquireRelease(
+    listen(server, options),
+    () =>
+      Effect.gen(function*() {
+        stopping = true
+        const closed = Effect.callback<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          server.closeIdleConnections()
+        })
+        const closing = yield* Effect.forkChild(closed, { startImmediately: true })
+        for (const stream of open) stream.end()
+        yield* Effect.forEach([...busy], (fiber) => Fiber.await(fiber), { discard: true }).pipe(
+          Effect.andThen(Effect.sync(() => server.closeIdleConnections())),
+          Effect.andThen(Fiber.join(closing)),
+          Effect.timeout(stopTimeout),
+          Effect.ignore
+        )
+        server.closeAllConnections()
+      })
+  )
+
+  yield* Effect.sync(() => {
+    for (const stream of open) stream.keepAlive()
+  }).pipe(Effect.repeat(Schedule.spaced(keepAliveEvery)), Effect.forkScoped)
+
+  const { address, port } = server.address() as AddressInfo
+  return { host: address, port } satisfies RunningServer
+}) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
+
+const listen = (server: Http.Server, { host, port }: ServerOptions) =>
+  Effect.callback<void, ServerNotStarted>((resume) => {
+    server.once(
+      "error",
+      (cause: NodeJS.ErrnoException) =>
+        resume(Effect.fail(new ServerNotStarted({ host, port, code: cause.code ?? "UNKNOWN", cause })))
+    )
+    // Everything accepted at once waits here rather than being refused.
+    server.listen({ host, port, backlog: 1024 }, () => resume(Effect.void))
+  })
+
+const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, open: Set<OpenStream>) =>
+  Effect.suspend(() => {
+    const { body, headers, status } = answer
+    if (response.destroyed) return Effect.void
+    if (incoming.refusedBody) response.setHeader("connection", "close")
+    if (typeof body === "object" && "_tag" in body) {
+      response.writeHead(status, headers)
+      if (incoming.method === "HEAD") return Effect.sync(() => void response.end())
+      response.flushHeaders()
+      return stream(response, body, open)
+    }
+    if (body === undefined) {
+      response.writeHead(status, status === 204 ? headers : { ...headers, "content-length": "0" })
+      response.end()
+    } else {
+      const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
+      response.writeHead(status, { ...headers, "content-length": length })
+      if (incoming.refusedBody) {
+        // Closing on bytes still under way resets the connection, and the caller would never read why.
+        response.write(body)
+        return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
+      }
+      response.end(incoming.method === "HEAD" ? undefined : body)
+    }
+    return Effect.void
+  })
+
+interface OpenStream {
+  readonly keepAlive: () => void
+  readonly end: () => void
+}
+
+/** Writes what `pull` gives until it ends, the caller leaves or the server stops. */
+const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStream>): Effect.Effect<void, unknown> =>
+  Effect.withFiber((fiber) => {
+    let quiet = true
+    let ended = false
+    const self: OpenStream = {
+      keepAlive: () => {
+        // Bytes still waiting to be taken prove nothing to anybody, and one more would only add to them.
+        if (quiet && body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
+        quiet = true
+      },
+      end: () => {
+        ended = true
+        fiber.interruptUnsafe()
+      }
+    }
+    open.add(self)
+    return Effect.gen(function*() {
+      while (true) {
+        const bytes = yield* body.pull
+        if (bytes === undefined) return
+        quiet = false
+        if (!response.write(bytes)) yield* drained(response)
+      }
+    }).pipe(Effect.onExit((exit) =>
+      Effect.sync(() => {
+        open.delete(self)
+        if (Exit.isSuccess(exit) || ended) response.end()
+        else response.destroy()
+      })
+    ))
+  })
+
+const drained = (response: Http.ServerResponse) =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    response.once("drain", done)
+    return Effect.sync(() => response.off("drain", done))
+  })
+
+/** What the parser refuses never reaches a handler. */
+const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
+  const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
+    ? [431, "Request Header Fields Too Large"]
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? [408, "Request Timeout"]
+    : [400, "Bad Request"]
+  const body = JSON.stringify({
+    type: "about:blank",
+    title,
+    status,
+    detail: "This is not a complete HTTP/1.1 request."
+  })
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}

@@ -1,0 +1,21 @@
+/**
+ * Why a server could not listen.
+ */
+import { Data } from "effect"
+
+export class ServerNotStarted extends Data.TaggedError("ServerNotStarted")<{
+  readonly host: string
+  readonly port: number
+  /** The errno name, such as `EADDRINUSE`. */
+  readonly code: string
+  readonly cause: unknown
+}> {
+  override get message() {
+    const where = `${this.host}:${this.port}`
+    if (this.code === "EADDRINUSE") {
+      return `Port ${this.port} on ${this.host} is taken by another program. Choose one with --port, or leave it out.`
+    }
+    if (this.code === "EACCES") return `This user may not listen on ${where}. Choose a port above 1023 with --port.`
+    return `Could not listen on ${where} (${this.code}). Check --host and --port.`
+  }
+}
