@@ -25,6 +25,9 @@ export const defaults = {
   bodyBytesMax: 1024 * 1024
 } as const
 
+/** The absolute path of a data directory as a person names it. */
+export const resolveDirectory = (directory: string): string => Path.resolve(directory)
+
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({
   streams: Path.join(dataDirectory, "streams"),

@@ -6,21 +6,24 @@
  * Readers see only what is durable (promise 2); followers hold an offset and are woken to read (promise 6).
  */
 import { type Cause, DateTime, Effect, Exit, Option, Scope, Stream } from "effect"
-import { emptyBlock, joinBlocks, layOut, parseEvent, sliceBlock } from "./event-block.ts"
+import type { WaitingAppend } from "./append-batch.ts"
+import { toBatch } from "./append-batch.ts"
+import { emptyBlock, parseEvent, sliceBlock } from "./event-block.ts"
+import { RecentEvents } from "./recent-events.ts"
+import { searchSince } from "./search-since.ts"
 import type { Log, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
-import type { EventBlock, EventData, StorageFull, StreamEvent, StreamName } from "./types.ts"
-import {
-  createdAtTail,
+import type {
+  EventBlock,
+  EventData,
   LogDamaged,
-  Overloaded,
-  StorageFailed,
+  StorageFull,
   StreamClosed,
-  StreamDeleted,
-  StreamNotFound,
-  TailMismatch,
-  toOffset
+  StreamEvent,
+  StreamName,
+  TailMismatch
 } from "./types.ts"
+import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound, toOffset } from "./types.ts"
 
 export interface AppendRequest {
   /** The events' payloads, in order; one commit. May be empty only together with `close`. */
@@ -86,8 +89,8 @@ const commitBytesMax = 1024 * 1024
 /** Payload bytes that may wait for the disk: a minute of a slow disk, not a heap full of it. */
 const waitingBytesMax = 64 * 1024 * 1024
 
-/** Bytes of newest events kept for live followers, so that an event is not read from disk once per follower. */
-const tailBytesMax = 64 * 1024
+/** What a line of the log has besides name and data, about. */
+const lineOverhead = 100
 
 export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const storage = yield* Storage
@@ -98,14 +101,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   let life = 0
   let tail = 0
   let closed = false
-  let recent: Array<EventBlock> = []
-  let recentBytes = 0
+  const recent = new RecentEvents()
 
   const waiting: Array<Waiting> = []
   let waitingBytes = 0
   let writing = false
   const sleepers = new Set<() => void>()
-  const eventHead = `","eventStreamId":${JSON.stringify(name)},"data":`
 
   const inLogScope = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
     Effect.gen(function*() {
@@ -171,7 +172,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   const commitWaiting = Effect.gen(function*() {
     const now = DateTime.formatIso(yield* DateTime.now)
-    const batch = takeBatch(now)
+    const batch = toBatch(name, takeWaiting(), tail, closed, now)
     if (batch.accepted.length > 0) {
       const state = batch.closes ? closedState : undefined
       const commit = { events: batch.events, state }
@@ -190,7 +191,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       }
       tail += batch.events.count
       closed = closed || batch.closes
-      remember(batch.events)
+      recent.add(batch.events)
       for (const [entry, from] of batch.accepted) {
         entry.done(Exit.succeed(sliceBlock(batch.events, from, entry.request.data.length)))
       }
@@ -211,43 +212,19 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
         })
       )))
 
-  /** Takes appends from the queue in order, judges each as if those before it were durable, and lays out the bytes. */
-  const takeBatch = (now: string) => {
-    const accepted: Array<[entry: WaitingAppend, from: number]> = []
-    const refused: Array<[entry: WaitingAppend, error: AppendError]> = []
-    const createdAt = `,"createdAt":"${now}"}`
-    const lines: Array<string> = []
+  /** As many appends as one commit takes, in order; at least the first. */
+  const takeWaiting = (): ReadonlyArray<WaitingAppend> => {
+    const taken: Array<WaitingAppend> = []
     let bytes = 0
-    let next = tail
-    let closes = false
     while (waiting.length > 0) {
       const entry = waiting[0]!
       if (entry.kind !== "append" || (bytes > 0 && bytes + entry.bytes > commitBytesMax)) break
       waiting.shift()
-      waitingBytes -= entry.bytes
-      const { close, data, ifMatch } = entry.request
-      if (closed || closes) {
-        refused.push([entry, new StreamClosed({ stream: name, tail: toOffset(next) })])
-      } else if (ifMatch !== undefined && ifMatch !== next) {
-        refused.push([
-          entry,
-          new TailMismatch({ stream: name, expected: toOffset(ifMatch), tail: toOffset(next) })
-        ])
-      } else {
-        accepted.push([entry, next])
-        for (const { text } of data) lines.push(`{"offset":"${toOffset(next++)}${eventHead}${text}${createdAt}\n`)
-        bytes += entry.bytes
-        closes = close === true
-      }
+      taken.push(entry)
+      bytes += entry.bytes
     }
-    return { accepted, refused, closes, events: layOut(tail, lines) }
-  }
-
-  const remember = (events: EventBlock) => {
-    if (events.count === 0) return
-    recent.push(events)
-    recentBytes += events.bytes.length
-    while (recent.length > 1 && recentBytes > tailBytesMax) recentBytes -= recent.shift()!.bytes.length
+    waitingBytes -= bytes
+    return taken
   }
 
   const forget = Effect.gen(function*() {
@@ -263,8 +240,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     life++
     tail = 0
     closed = false
-    recent = []
-    recentBytes = 0
+    recent.clear()
     wake()
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
@@ -272,7 +248,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const append = (request: AppendRequest) =>
     Effect.callback<EventBlock, AppendError>((resume) => {
       if (request.data.length === 0 && request.close !== true) return resume(Effect.succeed(emptyBlock(tail)))
-      const bytes = request.data.reduce((sum, { text }) => sum + text.length + eventHead.length + 64, 0)
+      const bytes = request.data.reduce((sum, { text }) => sum + text.length + name.length + lineOverhead, 0)
       if (waitingBytes + bytes > waitingBytesMax) {
         return resume(Effect.fail(
           new Overloaded({
@@ -287,18 +263,10 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   /** Durable events from memory when they are new, else from the log. */
   const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageFailed | LogDamaged> => {
     if (next >= tail || log === undefined) return Effect.succeed(emptyBlock(next))
-    const oldest = recent[0]
-    if (oldest !== undefined && next >= oldest.first) return Effect.succeed(readRecent(next, bytesMax))
+    const known = recent.from(next, bytesMax)
+    if (known !== undefined) return Effect.succeed(known)
     const at = tail
     return Effect.map(log.read(next, bytesMax), (block) => sliceBlock(block, next, at - next))
-  }
-
-  const readRecent = (next: number, bytesMax: number): EventBlock => {
-    let index = recent.length - 1
-    while (recent[index]!.first > next) index--
-    const block = sliceBlock(recent[index]!, next)
-    // One block is shared by all who follow live; several small ones are worth a copy to save a write each.
-    return index === recent.length - 1 ? block : joinBlocks([block, ...recent.slice(index + 1)], bytesMax)
   }
 
   const read = (cursor: Cursor, bytesMax = readBytes): Effect.Effect<EventBlock, ReadError> =>
@@ -324,25 +292,6 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const cursor = (from: From) =>
     Effect.sync((): Cursor => ({ life, next: from === "beginning" ? 0 : from === "now" ? tail : from }))
 
-  const createdAt = (offset: number) =>
-    Effect.flatMap(readAt(offset, 1), (block) => {
-      const end = block.ends[0]
-      if (end === undefined) return Effect.fail(new LogDamaged({ stream: name, offset: toOffset(offset) }))
-      const stamp = decoder.decode(block.bytes.subarray(end - createdAtTail.length + `,"createdAt":"`.length, end - 2))
-      return Effect.succeed(DateTime.toEpochMillis(DateTime.makeUnsafe(stamp)))
-    })
-
-  const offsetSince = Effect.fnUntraced(function*(time: number) {
-    let low = 0
-    let high = tail
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      if ((yield* createdAt(middle)) < time) low = middle + 1
-      else high = middle
-    }
-    return low
-  })
-
   const subscribe = (from: From): Stream.Stream<StreamEvent, ReadError> =>
     Stream.unwrap(Effect.map(cursor(from), (start) =>
       Stream.paginate(start, (at) =>
@@ -362,7 +311,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     cursor,
     read,
     next,
-    offsetSince,
+    offsetSince: (time) => Effect.suspend(() => searchSince(name, readAt, tail, time)),
     subscribe,
     delete: Effect.callback<void, StreamNotFound | StorageFailed>((resume) => {
       enqueue({ kind: "delete", done: resume })
@@ -370,13 +319,6 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
   return stream
 })
-
-interface WaitingAppend {
-  readonly kind: "append"
-  readonly request: AppendRequest
-  readonly bytes: number
-  readonly done: (exit: Exit.Exit<EventBlock, AppendError>) => void
-}
 
 type Waiting =
   | WaitingAppend
@@ -393,5 +335,3 @@ const describe = (name: StreamName, createdAt: string): StreamDescription => ({
   contentType: "application/json",
   createdAt
 })
-
-const decoder = new TextDecoder()

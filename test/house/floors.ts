@@ -8,13 +8,13 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types"],
-  ["hooks", "storage", "api"],
-  ["stream"],
+  ["types", "version"],
+  ["hooks", "storage", "api", "event-block", "recent-events"],
+  ["stream", "append-batch", "search-since"],
   ["with-hooks"],
   ["stream-factory"],
   ["stream-manager"],
-  ["http-routes", "client"],
+  ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
   ["server", "daemon", "lock", "settings", "logging"],
   ["cli"], // and everything in cli/
   ["main", "index"]
@@ -32,7 +32,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "storage"], guests: meetingPlaces }],
-  ["web", { node: false, imports: ["types"], guests: ["http-routes", ...meetingPlaces] }],
+  ["web", { node: false, imports: ["types"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
   ["web-node", { node: true, imports: ["types", "src/web"], guests: meetingPlaces }]
 ])
 

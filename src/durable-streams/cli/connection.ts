@@ -4,10 +4,9 @@
  */
 import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
-import * as Path from "node:path"
 import { makeClient, ServerUnreachable } from "../client.ts"
 import { find, findOrStart } from "../daemon.ts"
-import { defaults, type ServerSettings } from "../settings.ts"
+import { defaults, resolveDirectory, type ServerSettings } from "../settings.ts"
 import { tell } from "./terminal.ts"
 
 /** There is no local server. */
@@ -22,7 +21,7 @@ export const dataDirectoryFlag = Flag.String("data-dir").pipe(
   Flag.withMetavar("directory"),
   Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_DATA_DIR")),
   Flag.withDefault(defaults.dataDirectory),
-  Flag.map((directory) => Path.resolve(directory))
+  Flag.map(resolveDirectory)
 )
 
 export const connectionFlags = {
