@@ -3,20 +3,21 @@
  * so where the clock was set back the answer is one of the right ones (docs/protocol.md 4).
  */
 import { DateTime, Effect } from "effect"
-import type { EventBlock, StorageFailed, StreamName } from "./types.ts"
-import { createdAtTail, LogDamaged, toOffset } from "./types.ts"
+import type { EventBlock, LogDamaged, StorageFailed } from "./types.ts"
+import { createdAtTail } from "./types.ts"
 
 type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>
 
 /** The offset of that event among those before `tail`; `tail` when there is none. `time` in milliseconds since 1970. */
-export const searchSince = Effect.fnUntraced(function*(name: StreamName, read: ReadAt, tail: number, time: number) {
+export const searchSince = Effect.fnUntraced(function*(read: ReadAt, tail: number, time: number) {
   let low = 0
   let high = tail
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const block = yield* read(middle, 1)
     const end = block.ends[0]
-    if (end === undefined) return yield* new LogDamaged({ stream: name, offset: toOffset(middle) })
+    // The stream was deleted meanwhile: whatever offset this is, its reader will be told.
+    if (end === undefined) return low
     if (createdAt(block.bytes, end) < time) low = middle + 1
     else high = middle
   }

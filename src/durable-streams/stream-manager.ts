@@ -40,7 +40,10 @@ export class StreamManager extends Context.Service<StreamManager, {
       const storage = yield* Storage
       const factory = yield* StreamFactory
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
-      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(Config.withDefault(Duration.minutes(1)))
+      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
+        Config.withDefault(Duration.minutes(1)),
+        Config.nested("DURABLE_STREAMS")
+      )
       const awake = yield* RcMap.make({ lookup: factory.make, idleTimeToLive })
 
       const get = (name: StreamName) => RcMap.get(awake, name)

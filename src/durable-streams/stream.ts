@@ -23,7 +23,7 @@ import type {
   StreamName,
   TailMismatch
 } from "./types.ts"
-import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound, toOffset } from "./types.ts"
+import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound } from "./types.ts"
 
 export interface AppendRequest {
   /** The events' payloads, in order; one commit. May be empty only together with `close`. */
@@ -168,7 +168,14 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       }
     }
     writing = false
-  })
+  }).pipe(Effect.onError((cause) =>
+    // A defect of ours must not leave anybody waiting, nor the stream without a writer.
+    Effect.sync(() => {
+      writing = false
+      waitingBytes = 0
+      for (const entry of waiting.splice(0)) entry.kind === "still" ? entry.done() : entry.done(Exit.failCause(cause))
+    })
+  ))
 
   const commitWaiting = Effect.gen(function*() {
     const now = DateTime.formatIso(yield* DateTime.now)
@@ -216,13 +223,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const takeWaiting = (): ReadonlyArray<WaitingAppend> => {
     const taken: Array<WaitingAppend> = []
     let bytes = 0
-    while (waiting.length > 0) {
-      const entry = waiting[0]!
+    for (const entry of waiting) {
       if (entry.kind !== "append" || (bytes > 0 && bytes + entry.bytes > commitBytesMax)) break
-      waiting.shift()
       taken.push(entry)
       bytes += entry.bytes
     }
+    waiting.splice(0, taken.length)
     waitingBytes -= bytes
     return taken
   }
@@ -311,7 +317,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     cursor,
     read,
     next,
-    offsetSince: (time) => Effect.suspend(() => searchSince(name, readAt, tail, time)),
+    offsetSince: (time) => Effect.suspend(() => searchSince(readAt, tail, time)),
     subscribe,
     delete: Effect.callback<void, StreamNotFound | StorageFailed>((resume) => {
       enqueue({ kind: "delete", done: resume })
