@@ -160,7 +160,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     while (waiting.length > 0) {
       const first = waiting[0]!
       if (first.kind === "append") {
-        yield* commitWaiting
+        const taken = takeWaiting()
+        yield* commit(taken).pipe(Effect.onError((cause) =>
+          Effect.sync(() => {
+            for (const entry of taken) entry.done(Exit.failCause(cause))
+          })
+        ))
       } else {
         waiting.shift()
         if (first.kind === "delete") first.done(yield* Effect.exit(forget))
@@ -173,13 +178,16 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     Effect.sync(() => {
       writing = false
       waitingBytes = 0
-      for (const entry of waiting.splice(0)) entry.kind === "still" ? entry.done() : entry.done(Exit.failCause(cause))
+      for (const entry of waiting.splice(0)) {
+        if (entry.kind === "still") entry.done()
+        else entry.done(Exit.failCause(cause))
+      }
     })
   ))
 
-  const commitWaiting = Effect.gen(function*() {
+  const commit = Effect.fnUntraced(function*(taken: ReadonlyArray<WaitingAppend>) {
     const now = DateTime.formatIso(yield* DateTime.now)
-    const batch = toBatch(name, takeWaiting(), tail, closed, now)
+    const batch = toBatch(name, taken, tail, closed, now)
     if (batch.accepted.length > 0) {
       const state = batch.closes ? closedState : undefined
       const commit = { events: batch.events, state }
