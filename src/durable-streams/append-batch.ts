@@ -3,8 +3,8 @@
  * stand get their offsets and their bytes. Pure: what becomes of the commit is the stream's business.
  */
 import type { Exit } from "effect"
+import type { AppendError, AppendRequest } from "./durable-stream.ts"
 import { layOut } from "./event-block.ts"
-import type { AppendError, AppendRequest } from "./stream.ts"
 import type { EventBlock, StreamName } from "./types.ts"
 import { StreamClosed, TailMismatch, toOffset } from "./types.ts"
 

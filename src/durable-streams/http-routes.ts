@@ -13,6 +13,7 @@ import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api, type Health, keepAliveComment } from "./api.ts"
 import { fromJsonBody, fromNdjsonBody } from "./append-body.ts"
+import type { Cursor, From } from "./durable-stream.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, toSse } from "./framing.ts"
 import {
@@ -26,7 +27,6 @@ import {
   textParameter
 } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { Cursor, From } from "./stream.ts"
 import type { EventBlock } from "./types.ts"
 import { InternalError, refusals, toOffset } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"

@@ -3,6 +3,7 @@
  */
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 export { follow, makeClient, ServerRefused, ServerUnreachable } from "./client.ts"
+export type * from "./durable-stream.ts"
 export * from "./hooks.ts"
 export { Server } from "./server.ts"
 export type { ServerSettings } from "./settings.ts"
@@ -16,6 +17,6 @@ export {
   ValidatedFactory
 } from "./stream-factory.ts"
 export { StreamManager } from "./stream-manager.ts"
-export { type AppendRequest, type Cursor, type DurableStream, type From, makeDurableStream } from "./stream.ts"
+export { makeDurableStream } from "./stream.ts"
 export * from "./types.ts"
 export { withHooks } from "./with-hooks.ts"

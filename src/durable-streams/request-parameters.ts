@@ -3,7 +3,7 @@
  * exactly one of the documented forms is refused with the forms that are.
  */
 import { DateTime, Duration, Effect, Option } from "effect"
-import type { From } from "./stream.ts"
+import type { From } from "./durable-stream.ts"
 import type { StreamName } from "./types.ts"
 import { InvalidRequest, nameFault, UnsupportedMediaType } from "./types.ts"
 

@@ -2,10 +2,10 @@
  * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
  */
 import { Config, Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
+import type { AppendError, AppendRequest } from "./durable-stream.ts"
 import type { HookError } from "./hooks.ts"
 import { Storage } from "./storage.ts"
 import { StreamFactory } from "./stream-factory.ts"
-import type { AppendError, AppendRequest } from "./stream.ts"
 import type { EventBlock, LogDamaged, StorageFailed, StreamName, StreamNotFound } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 

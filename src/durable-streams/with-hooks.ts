@@ -5,9 +5,9 @@
  * hooks run once the events are durable, whether or not the caller still listens, and can only be logged.
  */
 import { Effect } from "effect"
+import type { AppendError, AppendRequest, DurableStream } from "./durable-stream.ts"
 import { parseEvent } from "./event-block.ts"
 import type { HookError, Hooks } from "./hooks.ts"
-import type { AppendError, AppendRequest, DurableStream } from "./stream.ts"
 import type { EventBlock } from "./types.ts"
 
 /** A stream whose appends a hook may refuse. */

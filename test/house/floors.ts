@@ -9,7 +9,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["types", "version"],
-  ["hooks", "storage", "api", "event-block", "recent-events"],
+  ["hooks", "storage", "api", "durable-stream", "event-block", "recent-events"],
   ["stream", "append-batch", "search-since"],
   ["with-hooks"],
   ["stream-factory"],
