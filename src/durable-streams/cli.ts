@@ -3,7 +3,7 @@
  */
 import { Effect, Layer } from "effect"
 import { CliOutput, Command } from "effect/cli"
-import { FetchHttpClient } from "effect/http"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { joinDashedValues } from "./cli/arguments.ts"
 import { serverCommand } from "./cli/server-commands.ts"
 import { streamCommand } from "./cli/stream-commands.ts"

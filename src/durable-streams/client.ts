@@ -3,12 +3,15 @@
  * parsed and written anew on the way (promise 8).
  */
 import { Data, Effect, Option, Schedule, Schema, Stream } from "effect"
-import { Sse } from "effect/encoding"
-import type { HttpClientResponse } from "effect/http"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
-import { Health, StreamList, streamPath } from "./api.ts"
+import * as Sse from "effect/encoding/Sse"
+// Module by module: all of effect/http would be a third of what a command loads.
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { Offset } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
+import { Health, StreamList, streamPath } from "./wire.ts"
 
 /** Nobody answers at this address. */
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{

@@ -1,19 +1,18 @@
 /**
- * The server as a process: run it, find it, start it when it is not there, stop it.
+ * The server as another process: find it, start it when it is not there, stop it.
  *
  * What the files say is only believed when `/health` says the same (promise 9): a process id may belong to a stranger by
  * now, and so may a port.
  */
-import { Context, Effect, Layer, type Scope } from "effect"
-import { FetchHttpClient } from "effect/http"
+import { Effect, type Scope } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import type { Health } from "./api.ts"
 import { makeClient } from "./client.ts"
 import { tryLock } from "./lock.ts"
-import { Server } from "./server.ts"
 import type { ServerSettings } from "./settings.ts"
 import { DaemonFailed, filesOf } from "./settings.ts"
+import type { Health } from "./wire.ts"
 
 /** A server of ours that answers. */
 export interface Found {
@@ -51,30 +50,6 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   )
   const ours = health !== undefined && health.pid === pid && health.dataDirectory === realPath(dataDirectory)
   return ours ? { url, port, health } satisfies Found : undefined
-})
-
-/** Runs a server in this process until the scope closes, and says in the data directory where it is. */
-export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
-  const context = yield* Layer.build(Server.layer(settings))
-  const server = Context.get(context, Server)
-  const files = filesOf(settings.dataDirectory)
-  yield* Effect.acquireRelease(
-    Effect.try({
-      try: () => {
-        // The pid last: whoever sees it finds the port beside it.
-        writeFile(files.port, `${server.port}\n`)
-        writeFile(files.pid, `${process.pid}\n`)
-      },
-      catch: (cause) =>
-        new DaemonFailed({ message: `Could not write ${files.pid}: ${(cause as Error).message}. Is the disk full?` })
-    }),
-    () =>
-      Effect.sync(() => {
-        fs.rmSync(files.pid, { force: true })
-        fs.rmSync(files.port, { force: true })
-      })
-  )
-  return server
 })
 
 /** Finds the server of the settings' data directory, or starts one; says which. */
@@ -197,12 +172,6 @@ const makeDirectory = (path: string) =>
         }. Choose another with --data-dir.`
       })
   })
-
-const writeFile = (path: string, text: string) => {
-  // Whatever is there (a link, a directory's worth of garbage) is replaced, not followed.
-  fs.rmSync(path, { recursive: true, force: true })
-  fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" })
-}
 
 /** A number alone in a small file; undefined for anything else. */
 const readNumber = (path: string): number | undefined => {

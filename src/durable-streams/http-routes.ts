@@ -11,7 +11,7 @@ import type { Refusal } from "../web/problem.ts"
 import { isRefusal, problem, problemText } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
-import { Api, type Health, keepAliveComment } from "./api.ts"
+import { Api } from "./api.ts"
 import { fromJsonBody, fromNdjsonBody } from "./append-body.ts"
 import type { Cursor, From } from "./durable-stream.ts"
 import { sliceBlock } from "./event-block.ts"
@@ -29,6 +29,8 @@ import {
 import { StreamManager } from "./stream-manager.ts"
 import type { EventBlock } from "./types.ts"
 import { InternalError, refusals, toOffset } from "./types.ts"
+import type { Health } from "./wire.ts"
+import { keepAliveComment } from "./wire.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */

@@ -2,7 +2,7 @@
 /**
  * The program: runs the command, turns signals into an orderly end, and its outcome into an exit code.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Deferred, Effect, Layer } from "effect"
 import { endingOf, run, Shutdown } from "./cli.ts"
 

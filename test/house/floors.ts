@@ -9,13 +9,13 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["types", "version"],
-  ["hooks", "storage", "api", "durable-stream", "event-block", "recent-events"],
+  ["hooks", "storage", "wire", "api", "durable-stream", "event-block", "recent-events"],
   ["stream", "append-batch", "search-since"],
   ["with-hooks"],
   ["stream-factory"],
   ["stream-manager"],
   ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
-  ["server", "daemon", "lock", "settings", "logging"],
+  ["server", "run-server", "daemon", "lock", "settings", "logging"],
   ["cli"], // and everything in cli/
   ["main", "index"]
 ]
@@ -24,7 +24,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
 const floorsWithNode: ReadonlyArray<number> = [7, 9]
 
 /** These run in a browser, too: they import nothing but `effect` and one another. */
-const browserSafe: ReadonlyArray<string> = ["types", "api", "client"]
+const browserSafe: ReadonlyArray<string> = ["types", "wire", "api", "client"]
 
 /** The files of the onion in which it meets the rooms beside it. */
 const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index"]

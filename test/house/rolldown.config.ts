@@ -1,6 +1,6 @@
 /**
- * The shipped command line. Whatever starting needs is in `dist/main.js` alone; only what is
- * imported with `import()` lies beside it, and the build fails if starting needs a second file.
+ * The shipped program: `dist/main.js` alone, command line and server. Only the page at `/docs`, which
+ * is far larger, lies beside it and is read when somebody asks for it; the build fails otherwise.
  */
 import { defineConfig } from "rolldown"
 
@@ -13,8 +13,11 @@ export default defineConfig({
     cleanDir: true,
     format: "esm",
     minify: true,
-    // Without the group, what the entry shares with a lazy chunk would move out into a third file.
-    codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: "main", tags: ["$initial"] }] }
+    // Without the group, the server and what it shares with the entry would move out into other files.
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [{ name: "main", test: (id) => !/docs-page|HttpApiScalar|httpApiScalar/.test(id) }]
+    }
   },
   plugins: [{
     name: "one-file-to-start",

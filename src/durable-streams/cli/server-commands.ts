@@ -4,7 +4,7 @@
 import { Config, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
-import { find, findOrStart, run, stop } from "../daemon.ts"
+import { find, findOrStart, stop } from "../daemon.ts"
 import { layerJson, layerReadable } from "../logging.ts"
 import type { ServerSettings } from "../settings.ts"
 import { DaemonFailed, defaults } from "../settings.ts"
@@ -56,6 +56,8 @@ const runCommand = Command.make("run", {
   daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden)
 }, ({ daemon, ...input }) =>
   Effect.scoped(Effect.gen(function*() {
+    // Only this command needs a server's modules; the others start faster without them.
+    const { run } = yield* Effect.promise(() => import("../run-server.ts"))
     const server = yield* run(toSettings(input))
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
       url: `http://${server.host.includes(":") ? `[${server.host}]` : server.host}:${server.port}`,

@@ -1,0 +1,40 @@
+/**
+ * The shapes of answers and the paths of resources, shared by server, command line and browser. Browser-safe, and apart
+ * from `api.ts` so that a command need not load what describes an API.
+ */
+import { Schema } from "effect"
+import { Offset } from "./types.ts"
+
+/** What `/health` answers: how the command line knows that it found its own daemon. */
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  pid: Schema.Int,
+  version: Schema.String,
+  /** Absolute path of the data directory, links resolved. */
+  dataDirectory: Schema.String,
+  storage: Schema.String,
+  durability: Schema.String,
+  startedAt: Schema.String,
+  uptimeSeconds: Schema.Finite
+})
+export type Health = typeof Health.Type
+
+/** What an append of several events answers. */
+export const AppendReceipt = Schema.Struct({
+  eventStreamId: Schema.String,
+  count: Schema.Int,
+  /** The offset of the first of them. */
+  offset: Offset,
+  /** The offset the next event will have. */
+  nextOffset: Offset
+})
+export type AppendReceipt = typeof AppendReceipt.Type
+
+export const StreamList = Schema.Struct({ streams: Schema.Array(Schema.String) })
+export type StreamList = typeof StreamList.Type
+
+/** The path of a stream's resource: the whole name is one segment, `/` included. */
+export const streamPath = (name: string): string => `/streams/${encodeURIComponent(name)}`
+
+/** How long an event with nothing to say is kept from being taken for a dead connection: an SSE comment. */
+export const keepAliveComment = ": keep-alive\n\n"
