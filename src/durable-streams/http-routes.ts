@@ -285,6 +285,7 @@ const dressed = (answer: Answer, extra: Readonly<Record<string, string>>): Answe
     ...answer.headers,
     "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",
+    vary: "Origin",
     ...extra
   }
 })

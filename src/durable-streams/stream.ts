@@ -180,7 +180,10 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   const forget = Effect.gen(function*() {
     if (log === undefined) return yield* new StreamNotFound({ stream: name })
-    yield* storage.delete(name)
+    yield* storage.delete(name).pipe(
+      // Taken away by somebody else: gone all the same.
+      Effect.tapErrorTag("StreamNotFound", () => reset)
+    )
     yield* reset
   })
 

@@ -42,7 +42,10 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
 export const corsHeaders = (request: Incoming): Readonly<Record<string, string>> => {
   const origin = request.header("origin")
   if (origin === undefined) return noHeaders
-  const headers: Record<string, string> = { "access-control-allow-origin": origin, vary: "Origin" }
+  const headers: Record<string, string> = {
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers": "Stream-Next-Offset"
+  }
   if (request.method === "OPTIONS") {
     headers["access-control-allow-methods"] = "GET, HEAD, POST, DELETE"
     headers["access-control-allow-headers"] = "Content-Type, If-Match, Last-Event-ID"
