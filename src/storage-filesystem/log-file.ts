@@ -6,6 +6,7 @@
  * opened anew, cut, flushed and read back.
  */
 import { Effect } from "effect"
+import { sliceBlock } from "../durable-streams/event-block.ts"
 import type { Log, StreamDescription } from "../durable-streams/storage.ts"
 import type { StorageFailed, StorageFull } from "../durable-streams/types.ts"
 import { LogDamaged, StreamNotFound, toOffset } from "../durable-streams/types.ts"
@@ -107,7 +108,7 @@ export const makeLog = (
           const next = place.offset + block.count
           if (next <= from) return yield* damage
           remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
-          return block
+          return sliceBlock(block, from)
         }
       })
     )
