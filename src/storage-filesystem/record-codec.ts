@@ -71,6 +71,10 @@ export const decodeHeader = (line: string): StreamDescription | undefined => {
   }
 }
 
+/** Whether the sum in the first line, which ends at `end`, fits the line. */
+export const isSoundHeader = (bytes: Uint8Array, end: number): boolean =>
+  end > crcToEnd && writtenCrc(bytes, end) === runningCrc(bytes, 0, end - crcToEnd, 0)
+
 /** Length of the trailer of the line that ends (line feed included) at `end`; 0 when it has none. */
 export const trailerLength = (bytes: Uint8Array, start: number, end: number): number => {
   if (end - start < crcToEnd + 2 || bytes[end - 3] !== brace || bytes[end - 2] !== brace || bytes[end - 4] !== quote) {

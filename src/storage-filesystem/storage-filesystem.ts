@@ -14,7 +14,7 @@ import { fromFileName, newSuffix, toFileName } from "./file-names.ts"
 import type { Durability } from "./log-file.ts"
 import { makeLog } from "./log-file.ts"
 import { makeOpenFiles } from "./open-files.ts"
-import { decodeHeader, encodeNewLog, lineFeed } from "./record-codec.ts"
+import { decodeHeader, encodeNewLog, isSoundHeader, lineFeed } from "./record-codec.ts"
 import { recover } from "./recovery.ts"
 
 export interface FileSystemOptions {
@@ -61,8 +61,8 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const opened = Effect.fnUntraced(function*(name: StreamName, path: string, file: DiskFile) {
     const recovered = yield* recover(file)
     if (recovered === "empty") return yield* new StreamNotFound({ stream: name })
-    const description = yield* readHeader(file)
-    if (recovered === "damaged" || description === undefined || description.name !== name) {
+    const header = yield* readHeader(file)
+    if (recovered === "damaged" || header?.sound !== true || header.description.name !== name) {
       yield* Effect.logError("A log is damaged from its start; it is left as it is").pipe(
         Effect.annotateLogs({ stream: name, path })
       )
@@ -82,7 +82,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     }
     const openFile = files.file(path, file)
     yield* Effect.addFinalizer(() => openFile.release)
-    return makeLog(openFile, description, recovered, durability)
+    return makeLog(openFile, header.description, recovered, durability)
   })
 
   const create: Storage["Service"]["create"] = Effect.fnUntraced(
@@ -121,10 +121,11 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     const known = namesOfHashed.get(file)
     if (known !== undefined) return Effect.succeed(known)
     return Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close).pipe(
-      Effect.map((description) => {
-        if (description === undefined || toFileName(description.name) !== file) return undefined
-        namesOfHashed.set(file, description.name)
-        return description.name
+      Effect.map((header) => {
+        // The hash in the file's name vouches for the name, whatever else of the header is damaged.
+        if (header === undefined || toFileName(header.description.name) !== file) return undefined
+        namesOfHashed.set(file, header.description.name)
+        return header.description.name
       }),
       // Deleted since it was listed.
       Effect.catchIf((failure) => failure.code === "ENOENT", () => Effect.undefined)
@@ -159,8 +160,9 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
 const readHeader = Effect.fnUntraced(function*(file: DiskFile) {
   const bytes = Buffer.allocUnsafe(headerBytesMax)
   const got = yield* file.read(bytes, headerBytesMax, 0)
-  const end = bytes.subarray(0, got).indexOf(lineFeed)
-  return end < 0 ? undefined : decodeHeader(bytes.toString("utf8", 0, end))
+  const end = bytes.subarray(0, got).indexOf(lineFeed) + 1
+  const description = end === 0 ? undefined : decodeHeader(bytes.toString("utf8", 0, end - 1))
+  return description === undefined ? undefined : { description, sound: isSoundHeader(bytes, end) }
 })
 
 const failed = (doing: string, name: StreamName | undefined) => (failure: DiskFailure) =>
