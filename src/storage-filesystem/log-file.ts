@@ -14,7 +14,16 @@ import { toReadError, toStorageError } from "./disk-errors.ts"
 import { DiskFailure } from "./disk.ts"
 import { findCommit, type Place } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
-import { crcToEnd, encodeCommit, lineFeed, runningCrc, toBlock, trailerLength, writtenCrc } from "./record-codec.ts"
+import {
+  afterTrailer,
+  crcToEnd,
+  encodeCommit,
+  lineFeed,
+  runningCrc,
+  toBlock,
+  trailerLength,
+  writtenCrc
+} from "./record-codec.ts"
 import { recover, type Recovered } from "./recovery.ts"
 
 export type Durability = "fsync" | "os"
@@ -125,12 +134,6 @@ const wholeCommits = (bytes: Buffer): number => {
     end = start
   }
   return 0
-}
-
-/** The sum after the whole trailer whose digits are `crc`: its digits and the end of its line included. */
-const afterTrailer = (crc: number): number => {
-  const rest = Buffer.from(`${crc.toString(16).padStart(8, "0")}"}}\n`)
-  return runningCrc(rest, 0, rest.length, crc)
 }
 
 const fits = (bytes: Buffer, end: number, crc: number): boolean =>

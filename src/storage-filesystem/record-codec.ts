@@ -100,6 +100,9 @@ export const writtenCrc = (bytes: Uint8Array, end: number): number => {
 export const runningCrc = (bytes: Uint8Array, from: number, to: number, crc: number): number =>
   crc32(bytes.subarray(from, to), crc)
 
+/** The sum behind the whole trailer whose digits are `crc`: its digits and the end of its line included. */
+export const afterTrailer = (crc: number): number => crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
+
 /** The JSON text of the state in the trailer of the line that ends at `end`; undefined when it carries none. */
 export const trailerState = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   const length = trailerLength(bytes, start, end)
@@ -155,8 +158,7 @@ const copyLines = (events: EventBlock, target: Buffer): void => {
 
 /** Writes the digits of the sum of everything before `at`, and the end of the line. */
 const seal = (bytes: Buffer, at: number, crc: number, first = false): Encoded => {
-  const seed = first ? 0 : crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
-  const sum = crc32(bytes.subarray(0, at), seed)
+  const sum = crc32(bytes.subarray(0, at), first ? 0 : afterTrailer(crc))
   bytes.write(`${hex(sum)}"}}\n`, at, "latin1")
   return { bytes, crc: sum }
 }

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import type { DiskFailure, DiskFile } from "./disk.ts"
 import {
+  afterTrailer,
   crcToEnd,
   isEventLine,
   lineFeed,
@@ -53,23 +54,31 @@ export const scan = (bytes: Buffer, position: number): Recovered | undefined => 
   let crc = position === 0 ? 0 : -1
   let from = 0
   let tail = position === 0 ? 0 : -1
-  let misfit = false
+  let events = 0
+  let misfit: Misfit | undefined
   let good: Recovered | undefined
 
   for (let start = position === 0 ? 0 : bytes.indexOf(lineFeed) + 1; start < bytes.length;) {
     const end = bytes.indexOf(lineFeed, start) + 1
     if (end === 0) break
+    if (isEventLine(bytes, start)) events++
     if (trailerLength(bytes, start, end) > 0) {
       const digits = end - crcToEnd
       const written = writtenCrc(bytes, end)
-      if (isEventLine(bytes, start)) tail = lineOffset(bytes, start) + 1
-      if (crc >= 0 && written === runningCrc(bytes, from, digits, crc)) {
-        const size = position + end
+      const sum = crc < 0 ? -1 : runningCrc(bytes, from, digits, crc)
+      if (sum >= 0 && sum !== written) misfit ??= { from, end, sum: -1 }
+      const line = sum >= 0 && sum === written ? start : misfit && lineBehind(bytes, misfit, start, digits, written)
+      if (line !== undefined) {
+        if (isEventLine(bytes, line)) tail = lineOffset(bytes, line) + 1
+        // The events before a state line are damaged: how many there are is all that is known of them.
+        else if (misfit !== undefined && tail >= 0) tail += Math.max(events, 1)
+        const damaged = misfit !== undefined || good?.damaged === true
         const torn = bytes.length - end
-        const damaged = misfit || good?.damaged === true
-        good = { size, crc: written, tail, state: trailerState(bytes, start, end), torn, damaged }
-      } else if (crc >= 0) {
-        misfit = true
+        good = { size: position + end, crc: written, tail, state: trailerState(bytes, start, end), torn, damaged }
+        misfit = undefined
+        events = 0
+      } else if (misfit !== undefined) {
+        misfit = { from: misfit.from, end, sum }
       }
       crc = written
       from = digits
@@ -78,3 +87,33 @@ export const scan = (bytes: Buffer, position: number): Recovered | undefined => 
   }
   return good === undefined || good.tail < 0 ? undefined : good
 }
+
+/** Commits that do not fit. */
+interface Misfit {
+  /** Where the digits of the trailer before them stand. */
+  readonly from: number
+  /** Where the newest of them ends, and what its sum should have been; -1 when that is not known. */
+  readonly end: number
+  readonly sum: number
+}
+
+/** More numbers that look like a sum than this are not tried: data can be full of them. */
+const triesMax = 64
+
+/**
+ * The line with the offset of the commit that ends in the line at `start`, when that commit is whole and only the trailer
+ * before it is hurt: in its digits, which are known then, or around them, so that it no longer looks like a trailer.
+ * Else it would be cut off for the damage of another, together with it.
+ */
+const lineBehind = (bytes: Buffer, misfit: Misfit, start: number, digits: number, written: number) => {
+  if (misfit.sum >= 0 && runningCrc(bytes, misfit.end, digits, afterTrailer(misfit.sum)) === written) return start
+  const between = bytes.toString("latin1", misfit.from, digits)
+  for (const { 0: hex, index } of [...between.matchAll(likeSum)].slice(-triesMax)) {
+    const behind = misfit.from + index + crcToEnd
+    const sum = afterTrailer(Number.parseInt(hex, 16))
+    if (behind < digits && runningCrc(bytes, behind, digits, sum) === written) return Math.max(start, behind)
+  }
+  return undefined
+}
+
+const likeSum = /(?<="crc":")[0-9a-f]{8}|[0-9a-f]{8}(?="\}\}\n)/g
