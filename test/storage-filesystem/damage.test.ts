@@ -1,0 +1,173 @@
+/**
+ * Damage before the tail: found, named, never served and never cut away; what is before it is served, and so is every
+ * other stream (docs/storage-format.md 6).
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Commit, Log } from "../../src/durable-streams/storage.ts"
+import { LogDamaged, toOffset } from "../../src/durable-streams/types.ts"
+import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "./fault-disk.ts"
+import { name, path, pathOf, sixCommits, storageOn, textsOfAll, writing } from "./log-fixtures.ts"
+
+const other = "orders/2025"
+
+/** A disk with the log of these commits, another log beside it, and where the commits end. */
+const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
+  const disk = new FaultDisk()
+  const ends: Array<number> = []
+  yield* writing(disk, commits, () => ends.push(disk.files[path]!.length))
+  const storage = yield* storageOn(disk)
+  yield* storage.create(described(other), commitOf(other, 0, [`"whole"`, `"sound"`]))
+  return { files: disk.files, bytes: disk.files[path]!, ends }
+}, Effect.scoped)
+
+/** Reads on until an error; the events before it, and the offset that it names. */
+const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0) {
+  const texts: Array<string> = []
+  while (from < tail) {
+    const answer = yield* Effect.result(log.read(from, 1))
+    if (answer._tag === "Failure") {
+      assert.instanceOf(answer.failure, LogDamaged)
+      return { texts, named: answer.failure.offset }
+    }
+    texts.push(...textsOf(answer.success))
+    from = answer.success.first + answer.success.count
+  }
+  return { texts, named: undefined }
+})
+
+/**
+ * Opens the disk and fails unless the damage, in the commit with number `hurt` (-1: in the header), is treated as
+ * section 6 says.
+ */
+const checkDamage = Effect.fnUntraced(
+  function*(files: Readonly<Record<string, Uint8Array>>, commits: ReadonlyArray<Commit>, hurt: number, where: string) {
+    const disk = FaultDisk.holding(files)
+    const storage = yield* storageOn(disk)
+    const all = textsOfAll(commits)
+    const whole = textsOfAll(commits.slice(0, Math.max(hurt, 0)))
+    const opening = yield* Effect.result(storage.open(named(name)))
+    if (opening._tag === "Failure") {
+      assert.isAtMost(hurt, 0, `${where}: a log with whole commits cannot be opened`)
+      assert.instanceOf(opening.failure, LogDamaged, where)
+      assert.strictEqual(opening.failure.offset, toOffset(0), where)
+    } else {
+      const log = opening.success
+      assert.strictEqual(log.tail, all.length, `${where}: an offset would be given again`)
+      assert.strictEqual(log.state, commits.at(-1)!.state, where)
+      const found = yield* readUntilDamage(log, log.tail)
+      assert.deepStrictEqual(found.texts, whole, `${where}: what is before the damage`)
+      assert.strictEqual(found.named, toOffset(whole.length), `${where}: the offset that cannot be had`)
+      // Whoever asks for what lies behind the damage gets the true event or an error, never another.
+      for (let from = whole.length; from < all.length; from++) {
+        const answer = yield* Effect.result(log.read(from, 1))
+        if (answer._tag === "Success") assert.strictEqual(textsOf(answer.success)[0], all[from], where)
+        else assert.instanceOf(answer.failure, LogDamaged, where)
+      }
+    }
+    assert.deepStrictEqual(disk.files, files, `${where}: the files were changed`)
+    assert.deepStrictEqual(yield* storage.list, [named(name), named(other)])
+    const sound = yield* storage.open(named(other))
+    assert.strictEqual((yield* readUpTo(sound, sound.tail)).length, 2)
+  },
+  Effect.scoped
+)
+
+const commitAt = (ends: ReadonlyArray<number>, headerEnd: number, at: number): number =>
+  at < headerEnd ? -1 : ends.findIndex((end) => at < end)
+
+describe("Promise 10: one bit that flips in any byte before the last commit", () => {
+  it.effect.each(["with an event", "alone", "not"] as const)(
+    "is found, and what is before it is served (the stream is closed: %s)",
+    (closing) =>
+      Effect.gen(function*() {
+        const commits = sixCommits(closing)
+        const { bytes, ends, files } = yield* twoLogs(commits)
+        const headerEnd = bytes.indexOf("\n") + 1
+        for (let at = 0; at < ends.at(-2)!; at++) {
+          for (const bit of [0, 1, 5]) {
+            const flipped = Buffer.from(bytes)
+            flipped[at]! ^= 1 << bit
+            const hurt = commitAt(ends, headerEnd, at)
+            yield* checkDamage({ ...files, [path]: flipped }, commits, hurt, `bit ${bit} of byte ${at}`)
+          }
+        }
+      })
+  )
+})
+
+describe("Promise 10: bytes before the last two commits", () => {
+  const hurting: ReadonlyArray<readonly [what: string, (bytes: Buffer, at: number) => void]> = [
+    ["that became zeros", (bytes, at) => bytes.fill(0, at, at + 16)],
+    ["that became line feeds", (bytes, at) => bytes.fill(0x0a, at, at + 3)],
+    ["that were swapped", (bytes, at) => bytes.subarray(at, at + 16).reverse()]
+  ]
+  it.effect.each(hurting)("%s are found, and what is before them is served", ([what, hurt]) =>
+    Effect.gen(function*() {
+      const commits = sixCommits()
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      const headerEnd = bytes.indexOf("\n") + 1
+      for (let at = 0; at + 16 <= ends.at(-3)!; at++) {
+        const changed = Buffer.from(bytes)
+        hurt(changed, at)
+        if (changed.equals(bytes)) continue
+        const first = commitAt(ends, headerEnd, changed.findIndex((byte, i) => byte !== bytes[i]))
+        yield* checkDamage({ ...files, [path]: changed }, commits, first, `${what}, from byte ${at}`)
+      }
+    }))
+})
+
+describe("Promise 10: commits", () => {
+  const rearranged: ReadonlyArray<readonly [what: string, order: ReadonlyArray<number>, hurt: number]> = [
+    ["left out", [0, 1, 3, 4, 5], 2],
+    ["repeated", [0, 1, 2, 2, 3, 4, 5], 3],
+    ["swapped", [0, 2, 1, 3, 4, 5], 1]
+  ]
+  it.effect.each(rearranged)("that were %s are found, though each of them is whole", ([what, order, hurt]) =>
+    Effect.gen(function*() {
+      const commits = sixCommits()
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      const starts = [bytes.indexOf("\n") + 1, ...ends]
+      const parts = order.map((i) => bytes.subarray(starts[i], ends[i]))
+      const changed = Buffer.concat([bytes.subarray(0, starts[0]), ...parts])
+      yield* checkDamage({ ...files, [path]: changed }, commits, hurt, what)
+    }))
+
+  it.effect("of another stream under this one's name are not taken for it", () =>
+    Effect.gen(function*() {
+      const { files } = yield* twoLogs(sixCommits())
+      const disk = FaultDisk.holding({ ...files, [path]: files[pathOf(other)]! })
+      const storage = yield* storageOn(disk)
+      assert.instanceOf(yield* Effect.flip(storage.open(named(name))), LogDamaged)
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 10: a damaged log", () => {
+  it.effect("goes on at its tail, and what is appended is read back", () =>
+    Effect.gen(function*() {
+      const commits = sixCommits("not")
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      bytes[ends[2]! - 40]! ^= 1
+      const disk = FaultDisk.holding({ ...files, [path]: bytes })
+      const tail = textsOfAll(commits).length
+      const storage = yield* storageOn(disk)
+      const log = yield* storage.open(named(name))
+      assert.strictEqual(log.tail, tail)
+      yield* log.commit(commitOf(name, tail, [`"after the damage"`]))
+      const reopened = yield* storage.open(named(name))
+      const added = yield* readUpTo(reopened, tail + 1, tail)
+      assert.deepStrictEqual(added, textsOf(commitOf(name, tail, [`"after the damage"`]).events))
+    }).pipe(Effect.scoped))
+
+  it.effect("whose torn end is cut keeps everything before that end", () =>
+    Effect.gen(function*() {
+      const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
+      bytes[ends[2]! - 40]! ^= 1
+      const torn = Buffer.concat([bytes, Buffer.from(`{"offset":"00000000`)])
+      const disk = FaultDisk.holding({ ...files, [path]: torn })
+      const storage = yield* storageOn(disk)
+      yield* storage.open(named(name))
+      assert.isTrue(disk.files[path]!.equals(bytes))
+    }).pipe(Effect.scoped))
+})
