@@ -1,6 +1,7 @@
 /**
  * The files that are open. A stream that nobody has used for a while gives its descriptor back when others need one, so
- * that streams are not limited by descriptors.
+ * that streams are not limited by descriptors. No descriptor is closed while somebody uses it: its number could be
+ * another file's a moment later.
  */
 import { Effect } from "effect"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
@@ -9,76 +10,85 @@ export interface OpenFile {
   readonly path: string
   /** Runs with the file open. */
   readonly use: <A, E>(use: (file: DiskFile) => Effect.Effect<A, E>) => Effect.Effect<A, E | DiskFailure>
-  /** Gives the descriptor back, once the calls under way have returned. The next use opens the file anew. */
+  /** Gives the descriptor back, once those who use it are done. The next use opens the file anew. */
   readonly release: Effect.Effect<void>
 }
 
 export interface OpenFiles {
-  /** A file that exists, perhaps with a descriptor of it that is already open. */
-  readonly file: (path: string, opened?: DiskFile) => OpenFile
+  /** A file that exists, of which a descriptor is already open. */
+  readonly file: (path: string, opened: DiskFile) => Effect.Effect<OpenFile>
 }
 
 export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
   /** Open descriptors, the longest unused one first. */
-  const open = new Map<object, Slot>()
+  const open = new Set<Descriptor>()
 
-  const makeRoom = Effect.suspend(() => {
-    if (open.size <= openMax) return Effect.void
-    for (const [key, slot] of open) {
-      if (slot.users > 0) continue
-      open.delete(key)
-      const file = slot.file
-      slot.file = undefined
-      return file === undefined ? Effect.void : file.close
+  const makeRoom = Effect.gen(function*() {
+    for (const descriptor of open) {
+      if (open.size <= openMax) return
+      if (descriptor.users === 0) yield* descriptor.retire
     }
-    return Effect.void
   })
 
   return {
-    file: (path, opened) => {
-      const key = {}
-      const slot: Slot = { file: opened, users: 0 }
-      if (opened !== undefined) open.set(key, slot)
+    file: Effect.fnUntraced(function*(path, opened) {
+      let current: Descriptor | undefined
 
-      const ensureOpen = Effect.gen(function*() {
-        // Two at once may both open; the one that comes second gives its descriptor back.
-        if (slot.file === undefined) {
-          const file = yield* disk.open(path)
-          if (slot.file === undefined) slot.file = file
-          else yield* file.close
+      const adopt = (file: DiskFile): Descriptor => {
+        const descriptor: Descriptor = {
+          file,
+          users: 0,
+          retire: Effect.suspend(() => {
+            open.delete(descriptor)
+            if (current === descriptor) current = undefined
+            return descriptor.users === 0 ? file.close : Effect.void
+          })
         }
-        open.delete(key)
-        open.set(key, slot)
+        return descriptor
+      }
+
+      const acquire = Effect.gen(function*() {
+        let spare: DiskFile | undefined
+        if (current === undefined) {
+          // Two at once may both open; the one that comes second gives its descriptor back.
+          const file = yield* disk.open(path)
+          if (current === undefined) current = adopt(file)
+          else spare = file
+        }
+        const descriptor: Descriptor = current
+        descriptor.users++
+        open.delete(descriptor)
+        open.add(descriptor)
+        if (spare !== undefined) yield* spare.close
         yield* makeRoom
-        return slot.file
+        return descriptor
       })
 
-      const release = Effect.suspend(() => {
-        open.delete(key)
-        const file = slot.file
-        slot.file = undefined
-        // Calls under way keep it from closing at once; nobody has to wait for them.
-        return file === undefined ? Effect.void : Effect.asVoid(Effect.forkDetach(file.close))
-      })
+      const leave = (descriptor: Descriptor) =>
+        Effect.suspend(() => {
+          descriptor.users--
+          // Nobody has to wait for the closing of what was retired meanwhile.
+          return descriptor.users > 0 || open.has(descriptor)
+            ? Effect.void
+            : Effect.asVoid(Effect.forkDetach(descriptor.file.close))
+        })
+
+      current = adopt(opened)
+      open.add(current)
+      yield* makeRoom
 
       return {
         path,
-        use: (use) =>
-          Effect.acquireUseRelease(
-            Effect.suspend(() => {
-              slot.users++
-              return Effect.onError(ensureOpen, () => Effect.sync(() => slot.users--))
-            }),
-            use,
-            () => Effect.sync(() => slot.users--)
-          ),
-        release
+        use: (use) => Effect.acquireUseRelease(acquire, ({ file }) => use(file), leave),
+        release: Effect.suspend(() => current === undefined ? Effect.void : current.retire)
       }
-    }
+    })
   }
 }
 
-interface Slot {
-  file: DiskFile | undefined
+interface Descriptor {
+  readonly file: DiskFile
   users: number
+  /** Takes it out of use; it is closed when its last user leaves. */
+  readonly retire: Effect.Effect<void>
 }

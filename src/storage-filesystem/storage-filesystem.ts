@@ -80,7 +80,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
         Effect.annotateLogs({ stream: name, path, bytes: recovered.torn, offset: toOffset(recovered.tail) })
       )
     }
-    const openFile = files.file(path, file)
+    const openFile = yield* files.file(path, file)
     yield* Effect.addFinalizer(() => openFile.release)
     return makeLog(openFile, header.description, recovered, durability)
   })
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
         yield* disk.rename(path + newSuffix, path)
         yield* Effect.onError(flushDirectory, () => Effect.ignore(disk.remove(path)))
       }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
-      const openFile = files.file(path, file)
+      const openFile = yield* files.file(path, file)
       yield* Effect.addFinalizer(() => openFile.release)
       const tail = first.events.count
       const { state } = first
