@@ -90,8 +90,12 @@ export const makeLog = (
     },
     Effect.catchTag(
       "DiskFailure",
-      (failure): Effect.Effect<never, StorageFailed | StorageFull> =>
-        Effect.fail(toStorageError("append to", name, failure))
+      (failure): Effect.Effect<never, StorageFailed | StorageFull | StreamNotFound> =>
+        Effect.fail(
+          failure.call === "open" && failure.code === "ENOENT"
+            ? new StreamNotFound({ stream: name })
+            : toStorageError("append to", name, failure)
+        )
     )
   )
 

@@ -49,3 +49,6 @@ export const readUpTo = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail
 export const appending = (...values: ReadonlyArray<unknown>): AppendRequest => ({
   data: values.map(EventData.fromValue)
 })
+
+/** Lets every fiber that can run run, until all of them wait. */
+export const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
