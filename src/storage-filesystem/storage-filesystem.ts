@@ -46,7 +46,9 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
 
   yield* Effect.gen(function*() {
     yield* disk.makeDirectory(directory)
-    const left = (yield* disk.list(directory)).filter((file) => file.endsWith(newSuffix))
+    const left = (yield* disk.list(directory)).filter((file) =>
+      file.endsWith(newSuffix) && fromFileName(file.slice(0, -newSuffix.length)) !== undefined
+    )
     yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
   }).pipe(Effect.mapError(failed("use the data directory", undefined)))
 
