@@ -1,10 +1,10 @@
 /**
  * Commits and streams in few words, for every test that stores something.
  */
-import { Effect } from "effect"
+import { Effect, type Fiber } from "effect"
 import { eventText, layOut } from "../../src/durable-streams/event-block.ts"
 import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
-import type { AppendRequest } from "../../src/durable-streams/stream.ts"
+import type { AppendRequest, DurableStream } from "../../src/durable-streams/stream.ts"
 import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
 import { EventData, toOffset } from "../../src/durable-streams/types.ts"
 
@@ -52,3 +52,17 @@ export const appending = (...values: ReadonlyArray<unknown>): AppendRequest => (
 
 /** Lets every fiber that can run run, until all of them wait. */
 export const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
+
+/** Every event of the stream, as texts. */
+export const historyOf = Effect.fnUntraced(function*(stream: DurableStream) {
+  const texts: Array<string> = []
+  let cursor = yield* stream.cursor("beginning")
+  while (true) {
+    const block = yield* stream.read(cursor)
+    if (block.count === 0) return texts
+    texts.push(...textsOf(block))
+    cursor = { ...cursor, next: block.first + block.count }
+  }
+})
+
+export const isDone = <A, E>(fiber: Fiber.Fiber<A, E>) => fiber.pollUnsafe() !== undefined

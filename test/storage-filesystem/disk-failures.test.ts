@@ -10,32 +10,39 @@ import { type Call, choosing, crashModes, failing, FaultDisk } from "./fault-dis
 import { directory, name, path, pathOf, recovering, sixCommits, storageOn, textsOfAll } from "./log-fixtures.ts"
 
 describe("Promise 2: a flush that fails", () => {
-  it.effect.each([1, 2, 3, 4, 5])("acknowledges nothing, shows nothing and loses nothing (flush %i)", (flushes) =>
-    Effect.gen(function*() {
-      const disk = new FaultDisk()
-      const commits = sixCommits("not")
-      disk.flushesUntilFailure = flushes
-      const storage = yield* storageOn(disk)
-      const log = yield* storage.create(described(name), commits[0]!)
-      const kept = [commits[0]!]
-      for (const commit of commits.slice(1)) {
-        const tail = textsOfAll(kept).length
-        const again = commitOf(name, tail, textsOf(commit.events).map((_, i) => `"commit ${kept.length}, event ${i}"`))
-        const result = yield* Effect.result(log.commit(again))
-        if (result._tag === "Success") {
-          kept.push(again)
-        } else {
-          assert.instanceOf(result.failure, StorageFailed)
-          assert.deepStrictEqual(yield* readUpTo(log, tail), textsOfAll(kept))
-          assert.notInclude(disk.files[path]!.toString(), textsOf(again.events)[0]!)
+  it.effect.each([1, 2, 3, 4, 5])(
+    "acknowledges nothing, shows nothing and loses nothing (flush %i)",
+    (flushes) =>
+      Effect.gen(function*() {
+        const disk = new FaultDisk()
+        const commits = sixCommits("not")
+        disk.flushesUntilFailure = flushes
+        const storage = yield* storageOn(disk)
+        const log = yield* storage.create(described(name), commits[0]!)
+        const kept = [commits[0]!]
+        for (const commit of commits.slice(1)) {
+          const tail = textsOfAll(kept).length
+          const again = commitOf(
+            name,
+            tail,
+            textsOf(commit.events).map((_, i) => `"commit ${kept.length}, event ${i}"`)
+          )
+          const result = yield* Effect.result(log.commit(again))
+          if (result._tag === "Success") {
+            kept.push(again)
+          } else {
+            assert.instanceOf(result.failure, StorageFailed)
+            assert.deepStrictEqual(yield* readUpTo(log, tail), textsOfAll(kept))
+            assert.notInclude(disk.files[path]!.toString(), textsOf(again.events)[0]!)
+          }
+          for (const mode of crashModes) {
+            const found = yield* recovering(disk.crash(mode, choosing(flushes)))
+            assert.deepStrictEqual(found?.texts, textsOfAll(kept))
+          }
         }
-        for (const mode of crashModes) {
-          const found = yield* recovering(disk.crash(mode, choosing(flushes)))
-          assert.deepStrictEqual(found?.texts, textsOfAll(kept))
-        }
-      }
-      assert.strictEqual(kept.length, commits.length - 1)
-    }).pipe(Effect.scoped))
+        assert.strictEqual(kept.length, commits.length - 1)
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("is followed by opening the file anew, cutting, flushing and reading back, and only then by a write", () =>
     Effect.gen(function*() {
@@ -136,20 +143,23 @@ describe("A full disk", () => {
       assert.deepStrictEqual((yield* recovering(disk))?.texts, [shown(name, 0, "1"), shown(name, 1, "3")])
     }).pipe(Effect.scoped))
 
-  it.effect.each([0, 20, 150])("makes no stream and leaves no file behind (%i bytes left)", (space) =>
-    Effect.gen(function*() {
-      const disk = new FaultDisk()
-      const storage = yield* storageOn(disk)
-      disk.space = space
-      const first = commitOf(name, 0, ["1"])
-      assert.instanceOf(yield* Effect.flip(storage.create(described(name), first)), StorageFull)
-      assert.deepStrictEqual(disk.files, {})
-      assert.deepStrictEqual(yield* storage.list, [])
-      assert.strictEqual(disk.opened, 0)
-      disk.space = Infinity
-      yield* storage.create(described(name), first)
-      assert.deepStrictEqual((yield* recovering(disk))?.texts, textsOf(first.events))
-    }).pipe(Effect.scoped))
+  it.effect.each([0, 20, 150])(
+    "makes no stream and leaves no file behind (%i bytes left)",
+    (space) =>
+      Effect.gen(function*() {
+        const disk = new FaultDisk()
+        const storage = yield* storageOn(disk)
+        disk.space = space
+        const first = commitOf(name, 0, ["1"])
+        assert.instanceOf(yield* Effect.flip(storage.create(described(name), first)), StorageFull)
+        assert.deepStrictEqual(disk.files, {})
+        assert.deepStrictEqual(yield* storage.list, [])
+        assert.strictEqual(disk.opened, 0)
+        disk.space = Infinity
+        yield* storage.create(described(name), first)
+        assert.deepStrictEqual((yield* recovering(disk))?.texts, textsOf(first.events))
+      }).pipe(Effect.scoped)
+  )
 })
 
 describe("A stream that cannot be made", () => {

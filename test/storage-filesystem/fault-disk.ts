@@ -124,8 +124,11 @@ export class FaultDisk implements Disk {
     }, "unlink")
 
   readonly list = (directory: string) =>
-    this.#call("list", directory, () =>
-      [...this.#seen.keys()].filter((path) => Path.dirname(path) === directory).map((path) => Path.basename(path)))
+    this.#call(
+      "list",
+      directory,
+      () => [...this.#seen.keys()].filter((path) => Path.dirname(path) === directory).map((path) => Path.basename(path))
+    )
 
   readonly makeDirectory = (path: string) => this.#call("makeDirectory", path, () => undefined)
 

@@ -87,18 +87,20 @@ const crashesOf = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>, se
 })
 
 /** Fails unless the log is whole commits, the acknowledged ones first; answers how many. */
-const wholeCommits = Effect.fnUntraced(function*(disk: FaultDisk, commits: ReadonlyArray<Commit>, acknowledged: number) {
-  const found = yield* recovering(disk)
-  if (found === undefined) {
-    assert.strictEqual(acknowledged, 0, "an acknowledged stream is gone")
-    return undefined
+const wholeCommits = Effect.fnUntraced(
+  function*(disk: FaultDisk, commits: ReadonlyArray<Commit>, acknowledged: number) {
+    const found = yield* recovering(disk)
+    if (found === undefined) {
+      assert.strictEqual(acknowledged, 0, "an acknowledged stream is gone")
+      return undefined
+    }
+    const count = commits.findIndex((_, i) => textsOfAll(commits.slice(0, i + 1)).length === found.tail) + 1
+    assert.isAtLeast(count, Math.max(acknowledged, 1), "an acknowledged commit is gone")
+    assert.deepStrictEqual(found.texts, textsOfAll(commits.slice(0, count)))
+    assert.strictEqual(found.state, commits[count - 1]!.state)
+    return found.texts
   }
-  const count = commits.findIndex((_, i) => textsOfAll(commits.slice(0, i + 1)).length === found.tail) + 1
-  assert.isAtLeast(count, Math.max(acknowledged, 1), "an acknowledged commit is gone")
-  assert.deepStrictEqual(found.texts, textsOfAll(commits.slice(0, count)))
-  assert.strictEqual(found.state, commits[count - 1]!.state)
-  return found.texts
-})
+)
 
 describe("Promises 2 and 3: power that goes at any call", () => {
   it.effect.prop(

@@ -1,0 +1,81 @@
+/**
+ * The storage in memory with a hand on its commits: each waits until the test lets it succeed or fail.
+ */
+import { Effect, Exit, Layer } from "effect"
+import type { Commit, Log } from "../../src/durable-streams/storage.ts"
+import { Storage } from "../../src/durable-streams/storage.ts"
+import { makeDurableStream } from "../../src/durable-streams/stream.ts"
+import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/durable-streams/types.ts"
+import { appending, named, settled } from "./storage-fixtures.ts"
+
+type CommitError = StorageFailed | StorageFull | StreamNotFound
+
+interface Held {
+  readonly commit: Commit
+  readonly finish: (exit: Exit.Exit<void, CommitError>) => void
+}
+
+export class HeldStorage {
+  /** Commits that were begun, those of `create` included. */
+  readonly begun: Array<Commit> = []
+  /** Whether commits wait; those that were begun before go on waiting. */
+  holding = false
+  readonly #held: Array<Held> = []
+
+  /** Commits that wait. */
+  get waiting(): number {
+    return this.#held.length
+  }
+
+  /** Lets the commit that waits succeed, and everything that follows from that happen. */
+  readonly succeed = Effect.suspend(() => this.#finish(Exit.void))
+
+  readonly fail = (error: CommitError = new StorageFailed({ message: "the disk failed" })) =>
+    Effect.suspend(() => this.#finish(Exit.fail(error)))
+
+  readonly layer: Layer.Layer<Storage> = Layer.effect(
+    Storage,
+    Effect.gen({ self: this }, function*() {
+      const memory = yield* Storage
+      const holdingLog = (log: Log): Log => ({
+        ...log,
+        commit: (commit) => Effect.andThen(this.#hold(commit), log.commit(commit))
+      })
+      return Storage.of({
+        ...memory,
+        open: (name) => Effect.map(memory.open(name), holdingLog),
+        create: (description, first) =>
+          this.#hold(first).pipe(
+            Effect.catchTag("StreamNotFound", Effect.die),
+            Effect.andThen(memory.create(description, first)),
+            Effect.map(holdingLog)
+          )
+      })
+    })
+  ).pipe(Layer.provide(Storage.layerMemory))
+
+  #hold(commit: Commit): Effect.Effect<void, CommitError> {
+    return Effect.callback<void, CommitError>((resume) => {
+      this.begun.push(commit)
+      if (!this.holding) return resume(Effect.void)
+      this.#held.push({ commit, finish: resume })
+    })
+  }
+
+  #finish(exit: Exit.Exit<void, CommitError>) {
+    const held = this.#held.shift()
+    if (held === undefined) return Effect.die(new Error("No commit waits."))
+    held.finish(exit)
+    return settled
+  }
+}
+
+/** A stream on a storage whose commits the test holds, made already with one event. */
+export const heldStream = Effect.fnUntraced(function*(name: string) {
+  const storage = new HeldStorage()
+  const stream = yield* Effect.provide(makeDurableStream(named(name)), storage.layer)
+  yield* stream.append(appending("made"))
+  storage.begun.length = 0
+  storage.holding = true
+  return { storage, stream }
+})

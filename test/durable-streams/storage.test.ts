@@ -1,0 +1,21 @@
+/**
+ * Every backend keeps what Storage promises.
+ */
+import { NodeFileSystem } from "@effect/platform-node"
+import { Effect, FileSystem, Layer } from "effect"
+import * as Path from "node:path"
+import { Storage } from "../../src/durable-streams/storage.ts"
+import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { suite } from "./storage-suite.ts"
+
+/** A directory for logs that is gone with the layer. */
+const layerTemporary = (durability: "fsync" | "os") =>
+  Layer.unwrap(Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const directory = yield* fs.makeTempDirectoryScoped({ prefix: "durable-streams-" })
+    return layerFileSystem({ directory: Path.join(directory, "streams"), durability, openFilesMax: 8 })
+  })).pipe(Layer.provide(NodeFileSystem.layer))
+
+suite("memory", Storage.layerMemory)
+suite("files, flushed", layerTemporary("fsync"))
+suite("files, left to the operating system", layerTemporary("os"))
