@@ -5,7 +5,7 @@
 import { Context, Effect, Layer, Predicate, type Scope } from "effect"
 import type { AfterAppendHook, BeforeAppendHook, Hooks } from "./hooks.ts"
 import { HookError } from "./hooks.ts"
-import type { Storage } from "./storage.ts"
+import { Storage } from "./storage.ts"
 import { makeDurableStream } from "./stream.ts"
 import type { LogDamaged, StorageFailed, StreamName } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
@@ -19,12 +19,13 @@ export class StreamFactory extends Context.Service<StreamFactory, {
   static readonly layerWith = (hooks: Hooks): Layer.Layer<StreamFactory, never, Storage> =>
     Layer.effect(
       StreamFactory,
-      Effect.map(Effect.context<Storage>(), (services) =>
+      Effect.map(Storage, (storage) =>
         StreamFactory.of({
+          // The storage and nothing else of this layer: a stream lives in its caller's scope.
           make: (name) =>
             makeDurableStream(name).pipe(
               Effect.map((stream) => withHooks(stream, hooks)),
-              Effect.provideContext(services)
+              Effect.provideService(Storage, storage)
             )
         }))
     )
