@@ -41,7 +41,16 @@ export class StreamManager extends Context.Service<StreamManager, {
       const factory = yield* StreamFactory
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
       const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(Config.withDefault(Duration.minutes(1)))
-      const awake = yield* RcMap.make({ lookup: factory.make, idleTimeToLive })
+      const awake: RcMap.RcMap<StreamName, HookedStream, StorageFailed | LogDamaged> = yield* RcMap.make({
+        // A stream that did not wake is not kept: whoever comes next tries anew. (Not from within: a lookup that closed
+        // its own scope would wait for itself.)
+        lookup: (name: StreamName) =>
+          Effect.tapCause(
+            factory.make(name),
+            () => Effect.forkDetach(RcMap.invalidate(awake, name), { startImmediately: true })
+          ),
+        idleTimeToLive
+      })
 
       const get = (name: StreamName) => RcMap.get(awake, name)
 
