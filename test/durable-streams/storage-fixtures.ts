@@ -54,7 +54,7 @@ export const appending = (...values: ReadonlyArray<unknown>): AppendRequest => (
 export const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
 
 /** Every event of the stream, as texts. */
-export const historyOf = Effect.fnUntraced(function*(stream: DurableStream) {
+export const historyOf = Effect.fnUntraced(function*(stream: Pick<DurableStream, "cursor" | "read">) {
   const texts: Array<string> = []
   let cursor = yield* stream.cursor("beginning")
   while (true) {
