@@ -1,0 +1,165 @@
+/**
+ * Lines and commits, byte by byte (docs/storage-format.md 3 and 4).
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import * as fs from "node:fs"
+import { crc32 } from "node:zlib"
+import { layOut } from "../../src/durable-streams/event-block.ts"
+import {
+  crcToEnd,
+  decodeHeader,
+  encodeCommit,
+  encodeNewLog,
+  isEventLine,
+  lineOffset,
+  runningCrc,
+  toBlock,
+  trailerLength,
+  trailerState,
+  writtenCrc
+} from "../../src/storage-filesystem/record-codec.ts"
+import { commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
+
+const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
+
+/** The examples of the page: a header, an event, a state line, as they follow one another in a log. */
+const examples = [...page.matchAll(/^```\n([^`]*?\n)```$/gm)].map(([, lines]) => lines!)
+
+const createdAt = "2024-01-08T00:00:00.000Z"
+const description = { name: named("my-stream"), contentType: "application/json", createdAt }
+const event =
+  `{"offset":"0000000000000000","eventStreamId":"my-stream","data":{"type":"message","text":"hello"},"createdAt":"${createdAt}"}`
+
+describe("The page on the storage format", () => {
+  const events = layOut(0, [`${event}\n`])
+  const log = encodeNewLog(description, { events, state: undefined })
+  const [headerLine, eventLine] = Buffer.from(log.bytes).toString().split("\n").map((line) => `${line}\n`)
+
+  it("shows the header, the event and the state line that are written", () => {
+    const closing = encodeCommit({ events: layOut(1, []), state: `{"closed":true}` }, log.crc)
+    const lines = [headerLine!, eventLine!, Buffer.from(closing.bytes).toString()]
+    assert.deepStrictEqual(lines, examples)
+  })
+
+  it("places the offset's digits at bytes 11 to 26, createdAt last, and the trailer in the last 30 bytes", () => {
+    assert.strictEqual(eventLine!.slice(11, 27), "0000000000000000")
+    assert.strictEqual(eventLine!.slice(0, -30), event.slice(0, -1))
+    assert.match(eventLine!.slice(-30), /^,"commit":\{"crc":"[0-9a-f]{8}"\}\}\n$/)
+  })
+
+  it("says what size counts: from before \"commit\" to the line feed, the line feed included", () => {
+    for (const events of [layOut(1, []), commitOf("my-stream", 1, ["1"]).events]) {
+      const line = Buffer.from(encodeCommit({ events, state: `{"closed":true,"ü":1}` }, 0).bytes)
+      const size = Number(line.subarray(-29, -21).toString())
+      assert.match(line.subarray(-size).toString(), /^[{,]"commit":\{"state":/)
+    }
+  })
+
+  it("says what is summed: the file from its first byte to the digits", () => {
+    const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]), log.crc)
+    const file = Buffer.concat([log.bytes, second.bytes])
+    for (let end = file.indexOf("\n") + 1; end > 0; end = file.indexOf("\n", end) + 1) {
+      if (!file.subarray(0, end).toString().endsWith(`"}}\n`)) continue
+      const digits = file.subarray(end - crcToEnd, end - crcToEnd + 8).toString()
+      assert.strictEqual(Number.parseInt(digits, 16), crc32(file.subarray(0, end - crcToEnd)))
+    }
+    assert.strictEqual(second.crc, crc32(file.subarray(0, file.length - crcToEnd)))
+  })
+})
+
+/** JSON texts as clients send them, among them those that look like the ends of our lines. */
+const texts = [
+  `1`,
+  `""`,
+  `"}}"`,
+  `"\\"}}"`,
+  `{"commit":{"crc":"00000000"}}`,
+  `[{"crc":"ffffffff"}]`,
+  `"ü漢🎈"`,
+  `null`,
+  `{ "a" :\t1 }`,
+  `"createdAt\\":\\"2024"`,
+  `{"createdAt":"${createdAt}"}`,
+  `"${"long ".repeat(50)}"`,
+  `12345678901234567890`,
+  `"\u2028"`
+] as const
+const Text = Schema.Literals(texts)
+const Commits = Schema.NonEmptyArray(Schema.Struct({
+  data: Schema.Array(Text),
+  state: Schema.UndefinedOr(Schema.Literals([`{"closed":true}`, `{}`, `{"p":{"ü":"\\"}}"}}`, `"}}"`]))
+}))
+const Name = Schema.Literals(["orders", "a/b", `"quoted"\\`, "漢字", "x".repeat(512)])
+
+describe("A commit", () => {
+  it.prop(
+    "that was written is read back: events, data as it was sent, state, and the sum goes on",
+    [Name, Commits],
+    ([name, sent]) => {
+      let tail = 0
+      const commits = sent.map(({ data, state }, i) => {
+        const commit = commitOf(name, tail, data, data.length === 0 && i > 0 ? state ?? `{}` : state)
+        tail += data.length
+        return commit
+      })
+      const first = encodeNewLog(described(name), commits[0]!)
+      const parts = [Buffer.from(first.bytes)]
+      let { crc } = first
+      for (const commit of commits.slice(1)) {
+        const encoded = encodeCommit(commit, crc)
+        parts.push(Buffer.from(encoded.bytes))
+        crc = encoded.crc
+      }
+      const file = Buffer.concat(parts)
+      const headerEnd = file.indexOf("\n") + 1
+      assert.deepStrictEqual(decodeHeader(file.toString("utf8", 0, headerEnd - 1)), described(name))
+
+      const states: Array<string | undefined> = []
+      const offsets: Array<number> = []
+      for (
+        let start = headerEnd, from = headerEnd - crcToEnd, sum = writtenCrc(file, headerEnd);
+        start < file.length;
+      ) {
+        const end = file.indexOf("\n", start) + 1
+        JSON.parse(file.toString("utf8", start, end))
+        if (isEventLine(file, start)) offsets.push(lineOffset(file, start))
+        if (trailerLength(file, start, end) > 0) {
+          const digits = end - crcToEnd
+          assert.strictEqual(writtenCrc(file, end), runningCrc(file, from, digits, sum))
+          states.push(trailerState(file, start, end))
+          sum = writtenCrc(file, end)
+          from = digits
+        }
+        start = end
+      }
+      const nonEmpty = commits.filter(({ events, state }) => events.count > 0 || state !== undefined)
+      assert.deepStrictEqual(states, nonEmpty.map(({ state }) => state))
+      assert.deepStrictEqual(offsets, offsets.map((_, i) => i))
+      const block = toBlock(Buffer.from(file.subarray(headerEnd)), 0, file.length - headerEnd, 0)
+      assert.deepStrictEqual(textsOf(block), sent.flatMap(({ data }) => data).map((text, i) => shown(name, i, text)))
+    },
+    { arbitrary: { runs: 300 } }
+  )
+
+  it.prop("has as many trailers as it should, whatever the data looks like", [Text], ([text]) => {
+    const line = Buffer.from(encodeCommit(commitOf("s", 0, [text, text]), 0).bytes)
+    const second = line.indexOf("\n") + 1
+    assert.strictEqual(trailerLength(line, 0, second), 0)
+    assert.strictEqual(trailerLength(line, second, line.length), 30)
+  })
+})
+
+describe("The first line of a log", () => {
+  it.each([
+    ``,
+    `{}`,
+    `null`,
+    `[]`,
+    `{"format":2,"eventStreamId":"a","contentType":"b","createdAt":"c"}`,
+    `{"format":1}`
+  ])(
+    "is not %s",
+    (line) => assert.isUndefined(decodeHeader(line))
+  )
+})
