@@ -39,7 +39,8 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
           file,
           users: 0,
           retire: Effect.suspend(() => {
-            open.delete(descriptor)
+            // Once only: closed twice, its number could be another file's the second time.
+            if (!open.delete(descriptor)) return Effect.void
             if (current === descriptor) current = undefined
             return descriptor.users === 0 ? file.close : Effect.void
           })

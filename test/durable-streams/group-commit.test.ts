@@ -71,6 +71,23 @@ describe("Promise 2: group commit", () => {
       assert.deepStrictEqual(head._tag === "Some" && head.value, JSON.parse(text))
     }))
 
+  it.effect("nobody sees an event before its flush returned, even where a read of the storage would find it", () =>
+    Effect.gen(function*() {
+      const storage = new HeldStorage()
+      storage.early = true
+      yield* Effect.gen(function*() {
+        yield* Effect.scoped(Effect.flatMap(make, (stream) => stream.append(appending("old"))))
+        const stream = yield* make
+        storage.holding = true
+        const append = yield* Effect.forkChild(stream.append(appending("new")))
+        yield* settled
+        assert.deepStrictEqual(yield* historyOf(stream), [shown(name, 0, `"old"`)])
+        yield* storage.succeed
+        assert.isTrue(isDone(append))
+        assert.strictEqual((yield* historyOf(stream)).length, 2)
+      }).pipe(Effect.provide(storage.layer))
+    }))
+
   it.effect("the first append of a stream is no different", () =>
     Effect.gen(function*() {
       const storage = new HeldStorage()

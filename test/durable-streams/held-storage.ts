@@ -20,6 +20,8 @@ export class HeldStorage {
   readonly begun: Array<Commit> = []
   /** Whether commits wait; those that were begun before go on waiting. */
   holding = false
+  /** Whether a read finds the events of a commit that still waits, as it can on a disk that was written but not flushed. */
+  early = false
   readonly #held: Array<Held> = []
 
   /** Commits that wait. */
@@ -39,7 +41,12 @@ export class HeldStorage {
       const memory = yield* Storage
       const holdingLog = (log: Log): Log => ({
         ...log,
-        commit: (commit) => Effect.andThen(this.#hold(commit), log.commit(commit))
+        commit: (commit) =>
+          Effect.suspend(() =>
+            this.early
+              ? Effect.andThen(log.commit(commit), this.#hold(commit))
+              : Effect.andThen(this.#hold(commit), log.commit(commit))
+          )
       })
       return Storage.of({
         ...memory,

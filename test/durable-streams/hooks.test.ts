@@ -37,6 +37,18 @@ const logged = () => {
   return { lines, layer: Logger.layer([logger]) }
 }
 
+/** Whether a stream of that factory takes the data, and what is logged then. */
+const takes = (factory: Layer.Layer<StreamFactory, never, Storage>, data: unknown) =>
+  Effect.gen(function*() {
+    const { layer, lines } = logged()
+    const stream = yield* Effect.flatMap(StreamFactory, (made) => made.make(name))
+    const result = yield* Effect.provide(Effect.result(stream.append(appending(data))), layer)
+    const refused = result._tag === "Failure" && result.failure._tag === "HookError"
+      ? result.failure.hookId
+      : undefined
+    return { refused, lines }
+  }).pipe(Effect.scoped, Effect.provide(Layer.provide(factory, Storage.layerMemory)))
+
 describe("withHooks", () => {
   it.effect("before hooks run in order for every event, then the append, then after hooks in order", () =>
     Effect.gen(function*() {
@@ -180,17 +192,6 @@ describe("withHooks", () => {
 })
 
 describe("The factories", () => {
-  const takes = (factory: Layer.Layer<StreamFactory, never, Storage>, data: unknown) =>
-    Effect.gen(function*() {
-      const { layer, lines } = logged()
-      const stream = yield* Effect.flatMap(StreamFactory, (made) => made.make(name))
-      const result = yield* Effect.provide(Effect.result(stream.append(appending(data))), layer)
-      const refused = result._tag === "Failure" && result.failure._tag === "HookError"
-        ? result.failure.hookId
-        : undefined
-      return { refused, lines }
-    }).pipe(Effect.scoped, Effect.provide(Layer.provide(factory, Storage.layerMemory)))
-
   const untyped: ReadonlyArray<unknown> = [1, "text", null, [], {}, { _type: 1 }, { _type: null }, { type: "a" }]
 
   it.effect("PlainFactory takes everything, and is the one that is active", () =>

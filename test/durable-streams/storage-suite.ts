@@ -141,6 +141,19 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
+    it.effect("a read finds its event in a long commit, also where a line ends with a piece of the file", () =>
+      Effect.gen(function*() {
+        const name = freshName()
+        // 21 lines are a byte less than 4 KiB.
+        const pad = 195 - `${shown(name, 0, `""`)}\n`.length
+        const data = Array.from({ length: 300 }, () => `"${"x".repeat(pad)}"`)
+        yield* write(name, [commitOf(name, 0, data)])
+        const log = yield* open(name)
+        for (let from = 0; from < 300; from++) {
+          assert.strictEqual(textsOf(yield* log.read(from, 1))[0], shown(name, from, data[from]!))
+        }
+      }))
+
     it.effect("a read answers with at least one event, and whole ones, however few bytes are asked for", () =>
       Effect.gen(function*() {
         const name = freshName()

@@ -55,9 +55,17 @@ describe("Promise 2: a flush that fails", () => {
       yield* Effect.flip(log.commit(commitOf(name, 1, ["2"])))
       yield* log.commit(commitOf(name, 1, ["3"]))
       assert.deepStrictEqual(calls, [
-        ...["links", "write", "flush"] as const,
-        ...["open", "truncate", "flush", "size", "read"] as const,
-        ...["links", "write", "flush"] as const
+        "links",
+        "write",
+        "flush",
+        "open",
+        "truncate",
+        "flush",
+        "size",
+        "read",
+        "links",
+        "write",
+        "flush"
       ])
     }).pipe(Effect.scoped))
 

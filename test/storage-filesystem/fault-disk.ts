@@ -178,10 +178,10 @@ export class FaultDisk implements Disk {
       truncate: (size) => call("truncate", () => change({ kind: "truncate", size })),
       size: call("size", () => inode.seen.length),
       links: call("links", () => [...this.#seen.values()].includes(inode) ? 1 : 0),
-      close: Effect.sync(() => {
-        if (!closed) this.opened--
+      close: call("close", () => {
+        this.opened--
         closed = true
-      })
+      }).pipe(Effect.orDie)
     }
   }
 

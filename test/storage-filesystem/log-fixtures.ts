@@ -15,7 +15,10 @@ export const pathOf = (stream: string): string => `${directory}/${toFileName(nam
 export const path = pathOf(name)
 
 /** The storage as the next process makes it. */
-export const storageOn = (disk: Disk, options: { openFilesMax?: number; durability?: "fsync" | "os" } = {}) =>
+export const storageOn = (
+  disk: Disk,
+  options: { openFilesMax?: number; durability?: "fsync" | "os"; directory?: string } = {}
+) =>
   Effect.map(
     Layer.build(layerFileSystem({ directory, durability: "fsync", disk, ...options })),
     (context) => Context.get(context, Storage)

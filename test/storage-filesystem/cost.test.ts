@@ -1,0 +1,195 @@
+/**
+ * Promise 7: what an append, an opening, a read and a start cost does not depend on how much is stored. Counted in calls
+ * and bytes of the disk, not in time.
+ */
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as Path from "node:path"
+import type { Log, Storage } from "../../src/durable-streams/storage.ts"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
+import { nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "./fault-disk.ts"
+import { pathOf, storageOn } from "./log-fixtures.ts"
+
+/** Counts what the disk under it is asked for. */
+class CountingDisk implements Disk {
+  readonly calls: Record<string, number> = {}
+  bytesRead = 0
+  bytesWritten = 0
+  /** The lowest position that was written to. */
+  lowestWrite = Infinity
+  readonly #disk: Disk
+
+  constructor(disk: Disk) {
+    this.#disk = disk
+  }
+
+  reset() {
+    for (const call of Object.keys(this.calls)) delete this.calls[call]
+    this.bytesRead = 0
+    this.bytesWritten = 0
+    this.lowestWrite = Infinity
+  }
+
+  readonly open = (path: string) => this.#counted("open", Effect.map(this.#disk.open(path), this.#file))
+  readonly create = (path: string) => this.#counted("create", Effect.map(this.#disk.create(path), this.#file))
+  readonly rename = (from: string, to: string) => this.#counted("rename", this.#disk.rename(from, to))
+  readonly remove = (path: string) => this.#counted("remove", this.#disk.remove(path))
+  readonly list = (directory: string) => this.#counted("list", this.#disk.list(directory))
+  readonly makeDirectory = (path: string) => this.#counted("makeDirectory", this.#disk.makeDirectory(path))
+  readonly flushDirectory = (path: string) => this.#counted("flushDirectory", this.#disk.flushDirectory(path))
+
+  readonly #counted = <A, E>(call: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      this.calls[call] = (this.calls[call] ?? 0) + 1
+      return effect
+    })
+
+  readonly #file = (file: DiskFile): DiskFile => ({
+    ...file,
+    read: (into, length, position) =>
+      this.#counted(
+        "read",
+        Effect.tap(file.read(into, length, position), (got) =>
+          Effect.sync(() => {
+            this.bytesRead += got
+          }))
+      ),
+    write: (bytes, position) =>
+      this.#counted(
+        "write",
+        Effect.suspend(() => {
+          this.bytesWritten += bytes.length
+          this.lowestWrite = Math.min(this.lowestWrite, position)
+          return file.write(bytes, position)
+        })
+      ),
+    flush: this.#counted("flush", file.flush),
+    truncate: (size) => this.#counted("truncate", file.truncate(size))
+  })
+}
+
+const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    return yield* use(Path.join(yield* fs.makeTempDirectoryScoped({ prefix: "durable-streams-" }), "streams"))
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+
+/** An event of a length that differs from its neighbours', so that a guess by proportion is not always right. */
+const data = (offset: number) => `{"n":${offset},"text":"${"x".repeat(offset * 7919 % 300)}"}`
+
+/** Makes a log of that many events, a hundred in a commit. */
+const fill = Effect.fnUntraced(function*(storage: Storage["Service"], name: string, count: number) {
+  const commit = (first: number) => commitOf(name, first, Array.from({ length: 100 }, (_, i) => data(first + i)))
+  const log = yield* storage.create(described(name), commit(0))
+  for (let first = 100; first < count; first += 100) yield* log.commit(commit(first))
+}, Effect.scoped)
+
+const sizes = [["small", 2_000], ["large", 60_000]] as const
+
+describe("Promise 7: the disk is asked for no more by a log of 60,000 events than by one of 2,000", () => {
+  it.live("to open it, to append to it, and to read at its end; to find an offset, for a few small reads", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const disk = new CountingDisk(nodeDisk)
+        const building = yield* storageOn(disk, { directory, durability: "os" })
+        for (const [name, count] of sizes) yield* fill(building, name, count)
+        const storage = yield* storageOn(disk, { directory })
+
+        const measured = yield* Effect.forEach(
+          sizes,
+          Effect.fnUntraced(function*([name, tail]) {
+            disk.reset()
+            const log = yield* storage.open(named(name))
+            const opening: Record<string, number> = { ...disk.calls, bytes: disk.bytesRead, written: disk.bytesWritten }
+            assert.strictEqual(log.tail, tail)
+            assert.isAtMost(disk.bytesRead, 200_000)
+
+            disk.reset()
+            for (let i = 0; i < 10; i++) yield* log.commit(commitOf(name, tail + i, [data(i)]))
+            const appending: Record<string, number> = {
+              ...disk.calls,
+              bytes: disk.bytesRead,
+              written: disk.bytesWritten
+            }
+            assert.isAbove(disk.lowestWrite, tail * 100, "something before the end was written")
+
+            disk.reset()
+            yield* log.read(tail, 1)
+            assert.isAtMost(disk.bytesRead, 200_000)
+            yield* seeks(disk, log, tail)
+            return { opening, appending }
+          })
+        )
+        // A log that is shorter than the window is read whole: only that may differ, and only downwards.
+        const [small, large] = measured
+        assert.deepStrictEqual(large!.appending, small!.appending)
+        assert.deepStrictEqual({ ...large!.appending, written: 0 }, { write: 10, flush: 10, bytes: 0, written: 0 })
+        assert.deepStrictEqual({ ...large!.opening, bytes: 0 }, { ...small!.opening, bytes: 0 })
+        assert.isAtMost(large!.opening["bytes"]!, small!.opening["bytes"]!)
+      })
+    ))
+})
+
+/** Reads from many places, each by a search of its own. */
+const seeks = Effect.fnUntraced(function*(disk: CountingDisk, log: Log, tail: number) {
+  for (let i = 1; i <= 200; i++) {
+    const offset = i * 7_919_993 % tail
+    disk.reset()
+    const block = yield* log.read(offset, 1)
+    assert.include(textsOf(block)[0], `"data":{"n":${offset},`)
+    // Sixteen halvings would find it; a guess by proportion needs fewer. Then the line, its commit, and the events.
+    assert.isAtMost(disk.calls["read"]!, 16, `reads for offset ${offset} of ${tail}`)
+    assert.isAtMost(disk.bytesRead, 400_000, `bytes for offset ${offset} of ${tail}`)
+  }
+})
+
+describe("Promise 7: a log that is followed from its beginning", () => {
+  it.effect("is read once, not searched anew for every piece", () =>
+    Effect.gen(function*() {
+      const disk = new CountingDisk(new FaultDisk())
+      const storage = yield* storageOn(disk)
+      yield* fill(storage, "followed", 3_000)
+      const log = yield* storage.open(named("followed"))
+      disk.reset()
+      let bytes = 0
+      for (let from = 0; from < log.tail;) {
+        const block = yield* log.read(from, 64 * 1024)
+        bytes += textsOf(block).reduce((sum, text) => sum + text.length, 0)
+        from += block.count
+      }
+      assert.isAtMost(disk.bytesRead, bytes * 2)
+      assert.isAtMost(disk.calls["read"]!, 2 * Math.ceil(bytes / (64 * 1024)) + 5)
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 7: two thousand sleeping streams", () => {
+  it.effect("cost a start one listing of the directory, and a list another", () =>
+    Effect.gen(function*() {
+      const sleeping = Object.fromEntries(
+        Array.from({ length: 2_000 }, (_, i) => [pathOf(`stream/${i}`), Buffer.from("not even looked at")])
+      )
+      const disk = new CountingDisk(FaultDisk.holding(sleeping))
+      const storage = yield* storageOn(disk)
+      assert.deepStrictEqual(disk.calls, { makeDirectory: 1, list: 1 })
+      disk.reset()
+      assert.strictEqual((yield* storage.list).length, 2_000)
+      assert.deepStrictEqual(disk.calls, { list: 1 })
+    }).pipe(Effect.scoped))
+
+  it.effect("with names too long for a file name are opened to be listed, but once only", () =>
+    Effect.gen(function*() {
+      const disk = new CountingDisk(new FaultDisk())
+      const storage = yield* storageOn(disk)
+      const names = Array.from({ length: 20 }, (_, i) => `${i}`.padStart(400, "x"))
+      for (const name of names) yield* storage.create(described(name), commitOf(name, 0, ["1"]))
+      disk.reset()
+      assert.deepStrictEqual(yield* storage.list, names.map(named).toSorted())
+      assert.deepStrictEqual(disk.calls, { list: 1, open: 20, read: 20 })
+      disk.reset()
+      assert.deepStrictEqual(yield* storage.list, names.map(named).toSorted())
+      assert.deepStrictEqual(disk.calls, { list: 1 })
+    }).pipe(Effect.scoped))
+})
