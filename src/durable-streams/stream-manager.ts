@@ -40,7 +40,10 @@ export class StreamManager extends Context.Service<StreamManager, {
       const storage = yield* Storage
       const factory = yield* StreamFactory
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
-      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(Config.withDefault(Duration.minutes(1)))
+      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
+        Config.withDefault(Duration.minutes(1)),
+        Config.nested("DURABLE_STREAMS")
+      )
       const awake: RcMap.RcMap<StreamName, HookedStream, StorageFailed | LogDamaged> = yield* RcMap.make({
         // A stream that did not wake is not kept: whoever comes next tries anew. (Not from within: a lookup that closed
         // its own scope would wait for itself.)
