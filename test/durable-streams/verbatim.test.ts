@@ -156,7 +156,7 @@ for (const storage of ["memory", "fs"] as const) {
         const { streams } = await (await fetch(`http://127.0.0.1:${port}/streams`)).json() as { streams: Array<string> }
         // Sorted by UTF-16 code units is what `sort` does.
         const all = [...before.streams, ...names.map(([, name]) => name)]
-        assert.deepStrictEqual(streams, all.sort((a, b) => a < b ? -1 : 1))
+        assert.deepStrictEqual(streams, all.toSorted((a, b) => a < b ? -1 : 1))
         for (const [segment, name] of names) {
           const reply = await exchange(port, request("GET", `/streams/${segment}/events`))
           const { events } = JSON.parse(reply.body.toString()) as { events: ReadonlyArray<{ eventStreamId: string }> }
