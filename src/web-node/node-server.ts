@@ -164,13 +164,11 @@ interface OpenStream {
 /** Writes what `pull` gives until it ends, the caller leaves or the server stops. */
 const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStream>): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
-    let quiet = true
     let ended = false
     const self: OpenStream = {
       keepAlive: () => {
         // Bytes still waiting to be taken prove nothing to anybody, and one more would only add to them.
-        if (quiet && body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
-        quiet = true
+        if (body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
       },
       end: () => {
         ended = true
@@ -182,7 +180,6 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
       while (true) {
         const bytes = yield* body.pull
         if (bytes === undefined) return
-        quiet = false
         if (!response.write(bytes)) yield* drained(response)
       }
     }).pipe(Effect.onExit((exit) =>
