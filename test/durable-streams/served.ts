@@ -15,19 +15,22 @@ export const temporaryDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: typeof ActiveFactory) =>
-  Layer.unwrap(Effect.map(temporaryDirectory, (directory) =>
-    Server.layer({
-      host: "127.0.0.1",
-      port: 0,
-      dataDirectory: path.join(directory, "data"),
-      storage: "memory",
-      durability: "os",
-      bodyBytesMax: 1024 * 1024,
-      ...settings
-    }, factory)))
+/** A server on a free port, in memory. */
+export const serverSettings = (directory: string): ServerSettings => ({
+  host: "127.0.0.1",
+  port: 0,
+  dataDirectory: path.join(directory, "data"),
+  storage: "memory",
+  durability: "os",
+  bodyBytesMax: 1024 * 1024
+})
 
-/** Runs a conversation with the server; one that stops dead fails the test by name. */
+export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: typeof ActiveFactory) =>
+  Layer.unwrap(
+    Effect.map(temporaryDirectory, (directory) => Server.layer({ ...serverSettings(directory), ...settings }, factory))
+  )
+
+/** A conversation with the server. */
 export const talk = <A>(conversation: (port: number) => Promise<A>) =>
   Effect.flatMap(Server, ({ port }) => Effect.promise(() => conversation(port)))
 
