@@ -73,17 +73,14 @@ for (const storage of ["memory", "fs"] as const) {
       talk(async (port) => {
         const name = freshName()
         const total = 300
-        let appended = 0
+        const texts: Array<string> = []
         const appender = (async () => {
-          while (appended < total) {
-            await append(port, name, String(appended))
-            appended++
-          }
+          for (let i = 0; i < total; i++) texts.push(await append(port, name, String(i)))
         })()
         const readers: Array<Promise<{ from: number; seen: ReadonlyArray<string> }>> = []
         const starts = ["now", "-1", "0", "beginning", "now", "17", "now"]
         // A new reader for as long as there is something to be appended.
-        for (let i = 0; appended < total; i++) {
+        for (let i = 0; texts.length < total; i++) {
           const follower = await Follower.open(port, `/streams/${name}?offset=${starts[i % starts.length]}`)
           const from = Number(follower.headers["stream-next-offset"])
           readers.push((async () => {
@@ -93,7 +90,6 @@ for (const storage of ["memory", "fs"] as const) {
           })())
         }
         await appender
-        const texts = await eventTexts(port, name)
         for (const { from, seen } of await Promise.all(readers)) {
           assertConsecutive(seen, from, texts)
           assert.strictEqual(seen.length, total - from)
