@@ -24,7 +24,7 @@ export const fromNdjsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Ev
     let number = 0
     for (const line of decode(body).split("\n")) {
       number++
-      const text = line.trim()
+      const text = trimSpace(line)
       if (text === "") continue
       try {
         events.push(EventData.fromText(text))
@@ -76,6 +76,17 @@ export const memberSlice = (text: string, key: string): string => {
     at = valueEnd
   }
 }
+
+/** Without what JSON takes for space (RFC 8259 2); `trim` would drop a byte order mark and no-break spaces, too. */
+const trimSpace = (line: string): string => {
+  let start = 0
+  let end = line.length
+  while (start < end && isSpace(line.charCodeAt(start))) start++
+  while (end > start && isSpace(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
+}
+
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0d
 
 const skipSpace = (text: string, from: number): number => {
   let at = from

@@ -26,8 +26,12 @@ const single = (query: URLSearchParams, name: string): Effect.Effect<string | un
     : Effect.succeed(values[0])
 }
 
-/** An offset of 1 to 16 digits; undefined when the text is none. */
-const offsetNumber = (text: string): number | undefined => /^\d{1,16}$/.test(text) ? Number(text) : undefined
+/**
+ * An offset of 1 to 16 digits; undefined when the text is none. Beyond what a number holds exactly there is no event, and
+ * rounded up the largest would have 17 digits.
+ */
+const offsetNumber = (text: string): number | undefined =>
+  /^\d{1,16}$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 
 export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
   if (text === "-1" || text === "beginning") return Effect.succeed("beginning")

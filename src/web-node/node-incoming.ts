@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import type * as Http from "node:http"
 import { InvalidRequest, PayloadTooLarge } from "../durable-streams/types.ts"
 import type { Incoming } from "../web/exchange.ts"
+import { hasDoubtfulEnd } from "../web/guard.ts"
 
 /** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
 const discardFor = "1 second"
@@ -20,6 +21,7 @@ export class NodeIncoming implements Incoming {
     this.target = request.url ?? ""
     this.#request = request
     this.#response = response
+    this.refusedBody = hasDoubtfulEnd(this)
   }
 
   readonly header = (name: string): string | undefined => {
@@ -37,7 +39,7 @@ export class NodeIncoming implements Incoming {
   }
 
   /** Whether the connection cannot be used again: bytes of a refused body are still under way. */
-  refusedBody = false
+  refusedBody: boolean
 
   /** Reads on for a moment without keeping anything, so that the caller can finish sending and read the answer. */
   get discardRest(): Effect.Effect<void> {
@@ -50,11 +52,6 @@ export class NodeIncoming implements Incoming {
   readonly body = (bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> =>
     Effect.callback((resume) => {
       const request = this.#request
-      const encoding = request.headers["transfer-encoding"]
-      // Node lets `identity, chunked` through; two readings of one length are how requests are smuggled.
-      if (encoding !== undefined && encoding.toLowerCase() !== "chunked") {
-        return resume(this.#refuse(new InvalidRequest({ message: "Transfer-Encoding can only be chunked." })))
-      }
       const tooLarge = () => resume(this.#refuse(new PayloadTooLarge({ bytesMax })))
       if (Number(request.headers["content-length"] ?? 0) > bytesMax) return tooLarge()
       if (request.headers.expect !== undefined) this.#response.writeContinue()

@@ -5,6 +5,7 @@
 import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import type { Answer, Handler, Streamed } from "../web/exchange.ts"
 import { fileLimit } from "./file-limit.ts"
 import { NodeIncoming } from "./node-incoming.ts"
@@ -74,12 +75,16 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     requestTimeout,
     keepAliveTimeout,
     noDelay: true,
+    // A missing `Host` is refused by the guard, as a problem.
+    requireHostHeader: false,
     // A dead peer is noticed by the kernel, not kept for ever.
     keepAlive: true,
     keepAliveInitialDelay: 60_000
   })
   server.on("request", onRequest)
   server.on("checkContinue", onRequest)
+  server.on("checkExpectation", refuseExpectation)
+  server.on("connect", (_request, socket) => refuseOnSocket(socket, 400, "Bad Request", "This server is no proxy."))
   server.on("clientError", refuseMalformed)
   const limit = fileLimit()
   if (limit !== undefined) server.maxConnections = Math.max(limit - filesKept, Math.floor(limit / 4))
@@ -159,13 +164,11 @@ interface OpenStream {
 /** Writes what `pull` gives until it ends, the caller leaves or the server stops. */
 const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStream>): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
-    let quiet = true
     let ended = false
     const self: OpenStream = {
       keepAlive: () => {
         // Bytes still waiting to be taken prove nothing to anybody, and one more would only add to them.
-        if (quiet && body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
-        quiet = true
+        if (body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
       },
       end: () => {
         ended = true
@@ -177,7 +180,6 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
       while (true) {
         const bytes = yield* body.pull
         if (bytes === undefined) return
-        quiet = false
         if (!response.write(bytes)) yield* drained(response)
       }
     }).pipe(Effect.onExit((exit) =>
@@ -200,18 +202,29 @@ const drained = (response: Http.ServerResponse) =>
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
   if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
   const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "Request Header Fields Too Large"]
+    ? [431, "Request Header Fields Too Large"] as const
     : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "Request Timeout"]
-    : [400, "Bad Request"]
-  const body = JSON.stringify({
-    type: "about:blank",
-    title,
-    status,
-    detail: "This is not a complete HTTP/1.1 request."
-  })
+    ? [408, "Request Timeout"] as const
+    : [400, "Bad Request"] as const
+  refuseOnSocket(socket, status, title, "This is not a complete HTTP/1.1 request.")
+}
+
+/** Node knows one expectation, `100-continue`; RFC 9110 10.1.1 has an answer to all others. */
+const refuseExpectation = (_request: Http.IncomingMessage, response: Http.ServerResponse) => {
+  const title = "Expectation Failed"
+  response.writeHead(417, { connection: "close", "content-type": problemType })
+  response.end(problemOf(417, title, "Only 100-continue can be expected of this server."))
+}
+
+const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: string) => {
+  const body = problemOf(status, title, detail)
   socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: ${problemType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }
+
+const problemType = "application/problem+json"
+
+const problemOf = (status: number, title: string, detail: string) =>
+  JSON.stringify({ type: "about:blank", title, status, detail })

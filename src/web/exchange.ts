@@ -28,7 +28,7 @@ export interface Streamed {
   readonly _tag: "Streamed"
   /** The next bytes; undefined at the end. A failure cuts the connection, so that nobody takes a part for the whole. */
   readonly pull: Effect.Effect<Uint8Array | undefined, unknown>
-  /** Sent whenever nothing else has been for a while, so that both ends and all between know the other is there. */
+  /** Sent every now and then, so that both ends and all between know the other is there. */
   readonly keepAlive: Uint8Array | undefined
 }
 

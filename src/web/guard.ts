@@ -19,6 +19,7 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
   if (request.headerCount("host") !== 1) {
     return new InvalidRequest({ message: "A request must have exactly one Host header." })
   }
+  if (hasDoubtfulEnd(request)) return new InvalidRequest({ message: "Transfer-Encoding can only be chunked." })
   const host = request.header("host") ?? ""
   if (options.loopback && !isLoopback(hostOf(host))) {
     return new AccessRefused({
@@ -37,6 +38,10 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
   }
   return undefined
 }
+
+/** Node lets `identity, chunked` through; two readings of one length are how requests are smuggled. */
+export const hasDoubtfulEnd = (request: Incoming): boolean =>
+  (request.header("transfer-encoding") ?? "chunked").toLowerCase() !== "chunked"
 
 /** Headers that let the page of an allowed origin read the answer; none for everybody else. */
 export const corsHeaders = (request: Incoming): Readonly<Record<string, string>> => {

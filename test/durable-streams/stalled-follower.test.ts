@@ -1,0 +1,57 @@
+/**
+ * A slow follower costs nothing but its place (promise 6): the server's memory, with and without one that has stopped
+ * reading. The memory is that of a server in a process of its own.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { Follower } from "../web/follower.ts"
+import { append, offsetOf, temporaryDirectory } from "./served.ts"
+import { kill, residentMegabytes, type ServerProcess, startServer } from "./server-process.ts"
+
+/** 200 MB in events of 64 KB: a hundred times what the kernel takes for a socket that nobody reads. */
+const count = 3_200
+const payload = `"${"x".repeat(64 * 1024)}"`
+
+/** Appends them all; answers with the memory the server holds then. */
+const memoryAfterLoad = async (server: ServerProcess): Promise<number> => {
+  let left = count
+  const appender = async () => {
+    while (left-- > 0) await append(server.port, "s", payload)
+  }
+  await Promise.all(Array.from({ length: 4 }, appender))
+  return residentMegabytes(server)
+}
+
+const withServer = <A>(directory: string, use: (server: ServerProcess) => Promise<A>) =>
+  Effect.acquireUseRelease(
+    Effect.promise(() => startServer(directory, "--durability=os")),
+    (server) => Effect.promise(() => use(server)),
+    (server) => Effect.promise(() => kill(server))
+  )
+
+it.live(
+  "Promise 6: a follower who stops reading costs the server no memory, and gets every event when it reads again",
+  () =>
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const without = yield* withServer(path.join(directory, "without"), memoryAfterLoad)
+      yield* Effect.sync(() => fs.rmSync(path.join(directory, "without"), { recursive: true }))
+      yield* withServer(path.join(directory, "with"), async (server) => {
+        const follower = await Follower.open(server.port, "/streams/s")
+        assert.strictEqual((await follower.frame())?.text, "id: -1")
+        follower.wire.socket.pause()
+        const stalled = await memoryAfterLoad(server)
+        assert.isBelow(stalled, without + 20, `${without.toFixed(1)} MB without it, ${stalled.toFixed(1)} MB with it`)
+        follower.wire.socket.resume()
+        for (let i = 0; i < count; i++) {
+          const { data, id } = await follower.event()
+          assert.strictEqual(id, offsetOf(i))
+          assert.isTrue(data?.includes(payload), "an event is not what was appended")
+        }
+        follower.close()
+      })
+    })),
+  60_000
+)
