@@ -41,3 +41,18 @@ export const filesOf = (dataDirectory: string) => ({
 
 /** A data directory cannot be used, or a daemon could not be started or stopped: `message` says why and what to do. */
 export class DaemonFailed extends Data.TaggedError("DaemonFailed")<{ readonly message: string }> {}
+
+/** Another server holds the data directory's lock (promise 9). */
+export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
+  readonly dataDirectory: string
+  /** What the other server says of itself; undefined where it says nothing. */
+  readonly pid: string | undefined
+  readonly port: string | undefined
+}> {
+  override get message() {
+    const port = this.port === undefined ? "" : `, port ${this.port}`
+    const holder = this.pid === undefined ? "" : ` (pid ${this.pid}${port})`
+    return `Another server${holder} is using ${this.dataDirectory}. ` +
+      "Stop it with: server stop, or choose another directory with --data-dir."
+  }
+}
