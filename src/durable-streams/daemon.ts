@@ -8,6 +8,7 @@ import { Effect, type Scope } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import { isIP, isIPv6 } from "node:net"
 import { makeClient } from "./client.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
@@ -42,7 +43,10 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   const pid = readNumber(files.pid)
   const port = readNumber(files.port)
   if (pid === undefined || port === undefined || port > 65535) return undefined
-  const url = `http://127.0.0.1:${port}`
+  const host = readText(files.host)
+  const url = `http://${
+    host === undefined || isIP(host) === 0 ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host
+  }:${port}`
   const health = yield* makeClient(url).health.pipe(
     Effect.timeout(healthTimeout),
     Effect.orElseSucceed(() => undefined),
@@ -186,10 +190,14 @@ const makeDirectory = (path: string) =>
 
 /** A number alone in a small file; undefined for anything else. */
 const readNumber = (path: string): number | undefined => {
+  const text = readText(path)
+  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined
+}
+
+/** What a small file holds; undefined where there is none. */
+const readText = (path: string): string | undefined => {
   try {
-    if (fs.statSync(path).size > 64) return undefined
-    const text = fs.readFileSync(path, "utf8").trim()
-    return /^\d{1,10}$/.test(text) ? Number(text) : undefined
+    return fs.statSync(path).size > 64 ? undefined : fs.readFileSync(path, "utf8").trim()
   } catch {
     return undefined
   }

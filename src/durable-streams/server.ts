@@ -52,12 +52,12 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
           "Choose another with --data-dir."
       })
   })
-  const { lock, pid, port } = filesOf(dataDirectory)
+  const { host, lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
       // What is still there was said by a server that is gone.
       yield* Effect.ignore(Effect.try(() => {
-        for (const file of [pid, port]) fs.rmSync(file, { recursive: true, force: true })
+        for (const file of [pid, port, host]) fs.rmSync(file, { recursive: true, force: true })
       }))
       return
     }

@@ -26,7 +26,13 @@ export const defaults = {
 } as const
 
 /** The absolute path of a data directory as a person names it. */
-export const resolveDirectory = (directory: string): string => Path.resolve(directory)
+export const resolveDirectory = (directory: string): string => {
+  try {
+    return Path.resolve(directory)
+  } catch {
+    throw new DaemonFailed({ message: "The current directory is not there any more. Change to one that is." })
+  }
+}
 
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({
@@ -35,6 +41,8 @@ export const filesOf = (dataDirectory: string) => ({
   startLock: Path.join(dataDirectory, "start.lock"),
   pid: Path.join(dataDirectory, "daemon.pid"),
   port: Path.join(dataDirectory, "daemon.port"),
+  /** Only where the server does not listen on 127.0.0.1: the address it listens on. */
+  host: Path.join(dataDirectory, "daemon.host"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")
 })
