@@ -44,11 +44,39 @@ const endingOfUsage = (error: CliError.CliError): Ending => {
   // Help that was asked for, by `--help` or by naming no command, is no mistake.
   if (error.errors.length === 0) return { code: 0, message: undefined }
   const command = error.commandPath.join(" ")
-  const sentences = error.errors.map((one) => one.message.split("\n")[0])
-  return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
+  return { code: codes.usage, message: `${error.errors.map(sentenceOf).join(" ")} See: ${command} --help` }
 }
 
+/** What the parser found wrong, as one sentence on one line. */
+const sentenceOf = (error: CliError.CliError): string => {
+  switch (error._tag) {
+    case "UnrecognizedOption":
+      return `There is no flag ${error.option} here${didYouMean(error.suggestions)}`
+    case "UnknownSubcommand":
+      return `There is no command ${JSON.stringify(error.subcommand)} here${didYouMean(error.suggestions)}`
+    case "MissingOption":
+      return `The flag --${error.option} is missing.`
+    case "InvalidValue":
+      return sentenceOfValue(error)
+    default:
+      return `${error.message.split("\n")[0]}.`
+  }
+}
+
+const sentenceOfValue = ({ expected, option, value }: CliError.InvalidValue): string => {
+  const fault = /^Schema validation failed: (.*)$/s.exec(expected)?.[1]
+  if (fault === undefined && value === "") return `The flag --${option} needs a value.`
+  if (/^\d+ occurrences$/.test(value)) return `The flag --${option} was given more than once.`
+  const what = (fault ?? expected).split("\n")[0]!
+  const reason = what.startsWith("it ") ? what : `expected ${what.replace(/^Expected:? /, "")}`
+  return `The value ${JSON.stringify(value)} of --${option} will not do: ${reason}.`
+}
+
+const didYouMean = (suggestions: ReadonlyArray<string>): string =>
+  suggestions.length === 0 ? "." : `; did you mean ${suggestions.join(" or ")}?`
+
 const ofStatus: Readonly<Record<number, number>> = {
+  400: codes.usage,
   401: codes.notAllowed,
   403: codes.notAllowed,
   404: codes.notFound,
