@@ -221,11 +221,12 @@ const isAlive = (pid: number): boolean => {
 }
 
 const lastLine = (path: string): string => {
+  let line = ""
   try {
-    const line = fs.readFileSync(path, "utf8").trim().split("\n").at(-1) ?? ""
-    const message = (JSON.parse(line) as { readonly message?: unknown }).message
-    return typeof message === "string" ? message : line
+    line = fs.readFileSync(path, "utf8").trim().split("\n").at(-1) ?? ""
+    return (JSON.parse(line) as { readonly message: string }).message
   } catch {
-    return `see ${path}`
+    // What Node itself says is not JSON.
+    return line === "" ? `see ${path}` : `${line} (${path})`
   }
 }

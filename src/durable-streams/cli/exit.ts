@@ -1,13 +1,16 @@
 /**
  * How a command ends: one sentence on stderr, and an exit code that scripts can branch on (docs/cli.md).
  */
-import { Cause, Exit, Predicate } from "effect"
+import { Cause, Data, Exit, Predicate } from "effect"
 import { CliError } from "effect/cli"
 
 /** The command was used wrongly: `message` says how it is used. */
 export class WrongUsage extends Error {
   readonly _tag = "WrongUsage"
 }
+
+/** The command failed, and the log has it already. */
+export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
 const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
 
@@ -21,6 +24,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
   if (Exit.isSuccess(exit)) return { code: 0, message: undefined }
   if (Cause.hasInterruptsOnly(exit.cause)) return { code: codes.interrupted, message: undefined }
   const error = Cause.squash(exit.cause)
+  if (error instanceof Logged) return { code: error.code, message: undefined }
   if (CliError.isCliError(error)) return endingOfUsage(error)
   const message = error instanceof Error ? error.message : String(error)
   switch (Predicate.hasProperty(error, "_tag") ? error._tag : undefined) {
