@@ -48,7 +48,10 @@ const endingOfUsage = (error: CliError.CliError): Ending => {
   // Help that was asked for, by `--help` or by naming no command, is no mistake.
   if (error.errors.length === 0) return { code: 0, message: undefined }
   const command = error.commandPath.join(" ")
-  return { code: codes.usage, message: `${error.errors.map(sentenceOf).join(" ")} See: ${command} --help` }
+  // Without a command, no flag can be the right one.
+  const unknown = error.errors.find((one) => one._tag === "UnknownSubcommand")
+  const sentences = (unknown === undefined ? error.errors : [unknown]).map(sentenceOf)
+  return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
 }
 
 /** What the parser found wrong, as one sentence on one line. */
@@ -72,7 +75,9 @@ const sentenceOfValue = ({ expected, option, value }: CliError.InvalidValue): st
   if (fault === undefined && value === "") return `The flag --${option} needs a value.`
   if (/^\d+ occurrences$/.test(value)) return `The flag --${option} was given more than once.`
   const what = (fault ?? expected).split("\n")[0]!
-  const reason = what.startsWith("it ") ? what : `expected ${what.replace(/^Expected:? /, "")}`
+  const reason = what.startsWith("it ")
+    ? what
+    : `expected ${what.replace(/^Expected:? /, "").replace("string representing a finite ", "")}`
   return `The value ${JSON.stringify(value)} of --${option} will not do: ${reason}.`
 }
 

@@ -19,7 +19,7 @@ const name = Flag.String("name").pipe(
   Flag.withAlias("n"),
   Flag.withDescription("The stream's name; / makes a hierarchy"),
   Flag.withMetavar("stream"),
-  Flag.withSchema(StreamName)
+  Flag.withSchema(StreamName.check(Schema.makeFilter((name) => !isFolded(name) || foldedFault)))
 )
 
 const output = Flag.Literals("output", formats).pipe(
@@ -248,6 +248,10 @@ const printLive = (
     Effect.onInterrupt(() => next === undefined ? Effect.void : tell(`Next offset: ${next}`))
   )
 }
+
+/** Every URL parser folds these path segments away, `fetch`'s included, however they are encoded. */
+const isFolded = (name: string): boolean => name === "." || name === ".."
+const foldedFault = "it stands for a folder in every URL and would be lost on the way"
 
 const toMessage = (text: string): string => JSON.stringify({ type: "message", text })
 
