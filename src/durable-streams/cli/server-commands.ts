@@ -125,7 +125,10 @@ const restartCommand = Command.make("restart", settingsFlags, (input) =>
     if (stopped === undefined) yield* tell("No server was running.")
     // Whoever follows finds the server where it was, unless it is moved.
     const port = Option.getOrElse(input.port, () => stopped?.port)
-    const server = yield* findOrStart({ ...toSettings(input), port })
+    const server = yield* findOrStart({ ...toSettings(input), port }).pipe(
+      // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
+      Effect.catchIf(() => Option.isNone(input.port) && port !== undefined, () => findOrStart(toSettings(input)))
+    )
     yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
   })).pipe(
     Command.withDescription("Stop the background server and start it again"),
