@@ -20,6 +20,7 @@ const post = async (room: Room, data: unknown) => {
 
 describe("a follower outlives its server", () => {
   it("Promise 4: over a restart, which keeps the port, it goes on behind the last event it printed", async ({ room }) => {
+    await room.ds(["server", "start", "--port", "0"])
     await append(room, "0")
     const port = room.read("daemon.port")
     const follower = room.start(["stream", "subscribe", "-n", "a", "--offset", "-1"])

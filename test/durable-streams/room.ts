@@ -9,7 +9,7 @@ import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { test } from "vitest"
 
-export const repository = Path.resolve(import.meta.dirname, "../..")
+const repository = Path.resolve(import.meta.dirname, "../..")
 export const mainFile = Path.join(repository, "src/durable-streams/main.ts")
 
 /** How a process ended. */
@@ -91,6 +91,7 @@ export class Running {
 export class Room {
   readonly directory = fs.realpathSync(fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-")))
   readonly dataDirectory = Path.join(this.directory, ".iterate")
+  readonly environment: NodeJS.ProcessEnv = environment
   readonly #children: Array<Running> = []
 
   /** Runs the command line to its end. */
@@ -125,6 +126,13 @@ export class Room {
       running.endInput()
     }
     return running
+  }
+
+  /** Makes the folder look like a clone of the repository, for commands that are written for one. */
+  makeRepository(): void {
+    for (const name of ["src", "node_modules", "package.json"]) {
+      fs.symlinkSync(Path.join(repository, name), Path.join(this.directory, name))
+    }
   }
 
   /** What a small file of the data directory holds; undefined when it is not there. */
