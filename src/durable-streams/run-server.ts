@@ -21,7 +21,11 @@ export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
         writeFile(files.pid, `${process.pid}\n`)
       },
       catch: (cause) =>
-        new DaemonFailed({ message: `Could not write ${files.pid}: ${(cause as Error).message}. Is the disk full?` })
+        new DaemonFailed({
+          message: `Could not write ${files.pid}: ${
+            (cause as Error).message
+          }. Free some space, or use another --data-dir.`
+        })
     }),
     () =>
       Effect.sync(() => {
