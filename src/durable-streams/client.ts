@@ -19,7 +19,7 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly cause: unknown
 }> {
   override get message() {
-    return `No server answers at ${this.url}. Start one with: server start`
+    return `No server answers at ${this.url}. Start one there, or check the address (DURABLE_STREAMS_URL).`
   }
 }
 
@@ -53,9 +53,10 @@ export interface FollowOptions {
   readonly start: Start
   /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
   readonly locate: Effect.Effect<string, ServerUnreachable>
-  /** Called once for each time the connection is lost, and once when it is back. */
+  /** Called once for each time the connection is lost. */
   readonly onLost?: Effect.Effect<void>
-  readonly onBack?: Effect.Effect<void>
+  /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
+  readonly onConnected?: (next: string, isBack: boolean) => Effect.Effect<void>
 }
 
 export const makeClient = (url: string) => {
@@ -127,7 +128,7 @@ export const makeClient = (url: string) => {
  * resuming behind the last event that was seen (promise 4). Refusals end it.
  */
 export const follow = (name: string, options: FollowOptions): Stream.Stream<EventText, ClientError> => {
-  const { locate, onBack = Effect.void, onLost = Effect.void, start } = options
+  const { locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
   let next: string | undefined
   let lost = false
   let failures = 0
@@ -143,7 +144,7 @@ export const follow = (name: string, options: FollowOptions): Stream.Stream<Even
       Effect.filterOrElse(isAccepted, refused)
     )
     next ??= response.headers["stream-next-offset"]
-    if (lost) yield* onBack
+    if (next !== undefined) yield* onConnected(next, lost)
     lost = false
     failures = 0
     return response.stream.pipe(

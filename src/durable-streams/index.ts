@@ -7,7 +7,7 @@ export type * from "./durable-stream.ts"
 export * from "./hooks.ts"
 export { Server } from "./server.ts"
 export type { ServerSettings } from "./settings.ts"
-export { DaemonFailed } from "./settings.ts"
+export { DaemonFailed, DataDirectoryInUse } from "./settings.ts"
 export { type Commit, type Log, Storage, type StreamDescription } from "./storage.ts"
 export {
   ActiveFactory,

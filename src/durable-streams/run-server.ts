@@ -17,19 +17,28 @@ export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
       try: () => {
         // The pid last: whoever sees it finds the port beside it.
         writeFile(files.port, `${server.port}\n`)
+        if (!reachedByLoopback.has(server.host)) writeFile(files.host, `${server.host}\n`)
         writeFile(files.pid, `${process.pid}\n`)
       },
       catch: (cause) =>
-        new DaemonFailed({ message: `Could not write ${files.pid}: ${(cause as Error).message}. Is the disk full?` })
+        new DaemonFailed({
+          message: `Could not write ${files.pid}: ${
+            (cause as Error).message
+          }. Free some space, or use another --data-dir.`
+        })
     }),
     () =>
       Effect.sync(() => {
         fs.rmSync(files.pid, { force: true })
         fs.rmSync(files.port, { force: true })
+        fs.rmSync(files.host, { force: true })
       })
   )
   return server
 })
+
+/** Addresses at which 127.0.0.1 finds the server. */
+const reachedByLoopback = new Set(["127.0.0.1", "0.0.0.0", "::"])
 
 const writeFile = (path: string, text: string) => {
   // Whatever is there (a link, a directory's worth of garbage) is replaced, not followed.

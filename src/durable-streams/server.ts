@@ -12,7 +12,7 @@ import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
-import { DaemonFailed, defaults, filesOf } from "./settings.ts"
+import { DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { StreamManager } from "./stream-manager.ts"
@@ -25,7 +25,10 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
   static readonly layer = (
     settings: ServerSettings,
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory
-  ): Layer.Layer<Server | StreamManager, DaemonFailed | StorageFailed | ServerNotStarted | Config.ConfigError> => {
+  ): Layer.Layer<
+    Server | StreamManager,
+    DaemonFailed | DataDirectoryInUse | StorageFailed | ServerNotStarted | Config.ConfigError
+  > => {
     const storage = settings.storage === "memory"
       ? Storage.layerMemory
       : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
@@ -49,24 +52,24 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
           "Choose another with --data-dir."
       })
   })
-  const { lock, pid, port } = filesOf(dataDirectory)
-  // A server that is just stopping frees the lock within a moment.
+  const { host, lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
-    if (yield* tryLock(lock)) return
+    if (yield* tryLock(lock)) {
+      // What is still there was said by a server that is gone.
+      yield* Effect.ignore(Effect.try(() => {
+        for (const file of [pid, port, host]) fs.rmSync(file, { recursive: true, force: true })
+      }))
+      return
+    }
+    if (attempt >= lockAttemptsNamed && readLine(pid) !== undefined) break
     yield* Effect.sleep(lockPause)
   }
-  const holder = readLine(pid)
-  const where = readLine(port)
-  return yield* new DaemonFailed({
-    message:
-      `Another server${
-        holder === undefined ? "" : ` (pid ${holder}${where === undefined ? "" : `, port ${where}`})`
-      } ` +
-      `is using ${dataDirectory}. Stop it with: server stop, or choose another directory with --data-dir.`
-  })
+  return yield* new DataDirectoryInUse({ dataDirectory, pid: readLine(pid), port: readLine(port) })
 })
 
-const lockAttempts = 20
+/** A server names itself between its start and its stop, and without a name it is at one of the two: worth a wait. */
+const lockAttempts = 100
+const lockAttemptsNamed = 4
 const lockPause = "25 millis"
 
 const readLine = (path: string): string | undefined => {

@@ -26,7 +26,13 @@ export const defaults = {
 } as const
 
 /** The absolute path of a data directory as a person names it. */
-export const resolveDirectory = (directory: string): string => Path.resolve(directory)
+export const resolveDirectory = (directory: string): string => {
+  try {
+    return Path.resolve(directory)
+  } catch {
+    throw new DaemonFailed({ message: "The current directory is not there any more. Change to one that is." })
+  }
+}
 
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({
@@ -35,9 +41,26 @@ export const filesOf = (dataDirectory: string) => ({
   startLock: Path.join(dataDirectory, "start.lock"),
   pid: Path.join(dataDirectory, "daemon.pid"),
   port: Path.join(dataDirectory, "daemon.port"),
+  /** Only where the server does not listen on 127.0.0.1: the address it listens on. */
+  host: Path.join(dataDirectory, "daemon.host"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")
 })
 
 /** A data directory cannot be used, or a daemon could not be started or stopped: `message` says why and what to do. */
 export class DaemonFailed extends Data.TaggedError("DaemonFailed")<{ readonly message: string }> {}
+
+/** Another server holds the data directory's lock (promise 9). */
+export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
+  readonly dataDirectory: string
+  /** What the other server says of itself; undefined where it says nothing. */
+  readonly pid: string | undefined
+  readonly port: string | undefined
+}> {
+  override get message() {
+    const port = this.port === undefined ? "" : `, port ${this.port}`
+    const holder = this.pid === undefined ? "" : ` (pid ${this.pid}${port})`
+    return `Another server${holder} is using ${this.dataDirectory}. ` +
+      "Stop it with: server stop, or choose another directory with --data-dir."
+  }
+}

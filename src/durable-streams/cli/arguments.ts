@@ -14,9 +14,14 @@ const taking = new Set([
   "--limit",
   "-o",
   "--output",
+  "-i",
+  "--input",
   "--offset",
   "--tail",
-  "--since"
+  "--since",
+  "--prefix",
+  "--after",
+  "--data-dir"
 ])
 
 /** Joins those flags to values that begin with a dash, which the parser would take for flags. */

@@ -7,6 +7,7 @@ import { Flag } from "effect/cli"
 import { makeClient, ServerUnreachable } from "../client.ts"
 import { find, findOrStart } from "../daemon.ts"
 import { defaults, resolveDirectory, type ServerSettings } from "../settings.ts"
+import { WrongUsage } from "./exit.ts"
 import { tell } from "./terminal.ts"
 
 /** There is no local server. */
@@ -39,15 +40,22 @@ interface Connection {
 
 /** Undefined when it is not set, or set to nothing. */
 const remote = Effect.gen(function*() {
-  const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""))
-  return url === "" ? undefined : url.replace(/\/+$/, "")
-}).pipe(Effect.orDie)
+  const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""), Effect.orDie)
+  if (url === "") return undefined
+  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url.replace(/\/+$/, "")
+  return yield* Effect.fail(
+    new WrongUsage(`DURABLE_STREAMS_URL is ${JSON.stringify(url)}: write it like http://127.0.0.1:3000.`)
+  )
+})
 
 /** The server to use, started if need be and allowed. */
 export const connect = Effect.fnUntraced(function*(connection: Connection) {
   const url = yield* remote
   if (url !== undefined) return makeClient(url)
-  if (!connection.start) return makeClient(yield* locate(connection))
+  if (!connection.start) {
+    const found = yield* find(connection.dataDirectory)
+    return found === undefined ? yield* new NotRunning(connection) : makeClient(found.url)
+  }
   const server = yield* findOrStart(localSettings(connection.dataDirectory))
   if (server.started) {
     yield* tell(`Started a server at ${server.url} (pid ${server.health.pid}), data in ${connection.dataDirectory}`)
@@ -57,7 +65,7 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
 
 /** Where the server is now; never starts one. */
 export const locate = Effect.fnUntraced(function*({ dataDirectory }: Pick<Connection, "dataDirectory">) {
-  const url = yield* remote
+  const url = yield* Effect.orDie(remote)
   if (url !== undefined) return url
   const found = yield* find(dataDirectory)
   return found === undefined

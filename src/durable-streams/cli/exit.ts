@@ -1,13 +1,16 @@
 /**
  * How a command ends: one sentence on stderr, and an exit code that scripts can branch on (docs/cli.md).
  */
-import { Cause, Exit, Predicate } from "effect"
+import { Cause, Data, Exit, Predicate } from "effect"
 import { CliError } from "effect/cli"
 
 /** The command was used wrongly: `message` says how it is used. */
 export class WrongUsage extends Error {
   readonly _tag = "WrongUsage"
 }
+
+/** The command failed, and the log has it already. */
+export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
 const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
 
@@ -21,6 +24,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
   if (Exit.isSuccess(exit)) return { code: 0, message: undefined }
   if (Cause.hasInterruptsOnly(exit.cause)) return { code: codes.interrupted, message: undefined }
   const error = Cause.squash(exit.cause)
+  if (error instanceof Logged) return { code: error.code, message: undefined }
   if (CliError.isCliError(error)) return endingOfUsage(error)
   const message = error instanceof Error ? error.message : String(error)
   switch (Predicate.hasProperty(error, "_tag") ? error._tag : undefined) {
@@ -44,11 +48,44 @@ const endingOfUsage = (error: CliError.CliError): Ending => {
   // Help that was asked for, by `--help` or by naming no command, is no mistake.
   if (error.errors.length === 0) return { code: 0, message: undefined }
   const command = error.commandPath.join(" ")
-  const sentences = error.errors.map((one) => one.message.split("\n")[0])
+  // Without a command, no flag can be the right one.
+  const unknown = error.errors.find((one) => one._tag === "UnknownSubcommand")
+  const sentences = (unknown === undefined ? error.errors : [unknown]).map(sentenceOf)
   return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
 }
 
+/** What the parser found wrong, as one sentence on one line. */
+const sentenceOf = (error: CliError.CliError): string => {
+  switch (error._tag) {
+    case "UnrecognizedOption":
+      return `There is no flag ${error.option} here${didYouMean(error.suggestions)}`
+    case "UnknownSubcommand":
+      return `There is no command ${JSON.stringify(error.subcommand)} here${didYouMean(error.suggestions)}`
+    case "MissingOption":
+      return `The flag --${error.option} is missing.`
+    case "InvalidValue":
+      return sentenceOfValue(error)
+    default:
+      return `${error.message.split("\n")[0]}.`
+  }
+}
+
+const sentenceOfValue = ({ expected, option, value }: CliError.InvalidValue): string => {
+  const fault = /^Schema validation failed: (.*)$/s.exec(expected)?.[1]
+  if (fault === undefined && value === "") return `The flag --${option} needs a value.`
+  if (/^\d+ occurrences$/.test(value)) return `The flag --${option} was given more than once.`
+  const what = (fault ?? expected).split("\n")[0]!
+  const reason = what.startsWith("it ")
+    ? what
+    : `expected ${what.replace(/^Expected:? /, "").replace("string representing a finite ", "")}`
+  return `The value ${JSON.stringify(value)} of --${option} will not do: ${reason}.`
+}
+
+const didYouMean = (suggestions: ReadonlyArray<string>): string =>
+  suggestions.length === 0 ? "." : `; did you mean ${suggestions.join(" or ")}?`
+
 const ofStatus: Readonly<Record<number, number>> = {
+  400: codes.usage,
   401: codes.notAllowed,
   403: codes.notAllowed,
   404: codes.notFound,

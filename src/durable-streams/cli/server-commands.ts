@@ -1,7 +1,7 @@
 /**
  * `server run | start | stop | restart | status`.
  */
-import { Config, Effect, Option, Schema } from "effect"
+import { type Cause, Config, Effect, Exit, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
@@ -9,6 +9,7 @@ import { layerJson, layerReadable } from "../logging.ts"
 import type { ServerSettings } from "../settings.ts"
 import { DaemonFailed, defaults } from "../settings.ts"
 import { dataDirectoryFlag, NotRunning } from "./connection.ts"
+import { endingOf, Logged } from "./exit.ts"
 import { Shutdown } from "./shutdown.ts"
 import { print, tell } from "./terminal.ts"
 
@@ -51,10 +52,7 @@ const toSettings = (input: Input): ServerSettings => ({ ...input, port: Option.g
 
 const program = "durable-streams"
 
-const runCommand = Command.make("run", {
-  ...settingsFlags,
-  daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden)
-}, ({ daemon, ...input }) =>
+const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     // Only this command needs a server's modules; the others start faster without them.
     const { run } = yield* Effect.promise(() => import("../run-server.ts"))
@@ -68,10 +66,28 @@ const runCommand = Command.make("run", {
     }))
     const { signalled } = yield* Shutdown
     yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal: yield* signalled }))
-  })).pipe(Effect.provide(daemon ? layerJson : layerReadable))).pipe(
-    Command.withDescription("Run a server in the foreground"),
-    Command.withExamples([{ command: `${program} server run --port 3000`, description: "Serve until Ctrl-C" }])
+  }))
+
+const runCommand = Command.make(
+  "run",
+  { ...settingsFlags, daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden) },
+  ({ daemon, ...input }): Effect.Effect<void, Effect.Error<ReturnType<typeof serve>> | Logged, Shutdown> =>
+    daemon
+      ? serve(input).pipe(Effect.catchCause(toLog), Effect.provide(layerJson))
+      : serve(input).pipe(Effect.provide(layerReadable))
+).pipe(
+  Command.withDescription("Run a server in the foreground"),
+  Command.withExamples([{ command: `${program} server run --port 3000`, description: "Serve until Ctrl-C" }])
+)
+
+/** A daemon has nobody to tell but its log, where every line is JSON. */
+const toLog = (cause: Cause.Cause<unknown>) => {
+  const { code, message } = endingOf(Exit.failCause(cause))
+  return Effect.andThen(
+    message === undefined ? Effect.void : Effect.logError(message),
+    Effect.fail(new Logged({ code }))
   )
+}
 
 const startCommand = Command.make("start", settingsFlags, (input) =>
   Effect.gen(function*() {
@@ -109,7 +125,10 @@ const restartCommand = Command.make("restart", settingsFlags, (input) =>
     if (stopped === undefined) yield* tell("No server was running.")
     // Whoever follows finds the server where it was, unless it is moved.
     const port = Option.getOrElse(input.port, () => stopped?.port)
-    const server = yield* findOrStart({ ...toSettings(input), port })
+    const server = yield* findOrStart({ ...toSettings(input), port }).pipe(
+      // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
+      Effect.catchIf(() => Option.isNone(input.port) && port !== undefined, () => findOrStart(toSettings(input)))
+    )
     yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
   })).pipe(
     Command.withDescription("Stop the background server and start it again"),

@@ -5,6 +5,7 @@ import { Effect, Option, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { FollowOptions, Start } from "../client.ts"
 import { follow } from "../client.ts"
+import { StreamName } from "../types.ts"
 import { connect, connectionFlags, locate } from "./connection.ts"
 import { WrongUsage } from "./exit.ts"
 import type { Format } from "./format.ts"
@@ -17,7 +18,8 @@ const program = "durable-streams"
 const name = Flag.String("name").pipe(
   Flag.withAlias("n"),
   Flag.withDescription("The stream's name; / makes a hierarchy"),
-  Flag.withMetavar("stream")
+  Flag.withMetavar("stream"),
+  Flag.withSchema(StreamName.check(Schema.makeFilter((name) => !isFolded(name) || foldedFault)))
 )
 
 const output = Flag.Literals("output", formats).pipe(
@@ -50,7 +52,9 @@ const subscribe = Command.make(
   { name, offset, tail, since, limit, output, ...connectionFlags },
   ({ limit, name, offset, output, since, tail, ...connection }) =>
     Effect.gen(function*() {
-      yield* connect(connection)
+      const client = yield* connect(connection)
+      // A server that was never there is told at once; only one that is lost is waited for.
+      yield* client.health
       yield* printLive(name, { offset, tail, since }, limit, output, locate(connection))
     })
 ).pipe(
@@ -85,6 +89,7 @@ const get = Command.make(
     Effect.gen(function*() {
       const client = yield* connect(connection)
       if (follow) {
+        yield* client.health
         const start = offset ?? (tail === undefined && since === undefined ? "beginning" : undefined)
         return yield* printLive(name, { offset: start, tail, since }, limit, output, locate(connection))
       }
@@ -227,7 +232,11 @@ const printLive = (
     start,
     locate,
     onLost: tell("Lost the server; waiting for it to come back."),
-    onBack: Effect.suspend(() => tell(`Back again, going on at offset ${next}.`))
+    onConnected: (offset, isBack) =>
+      Effect.suspend(() => {
+        next ??= offset
+        return isBack ? tell(`Back again, going on at offset ${offset}.`) : Effect.void
+      })
   }).pipe(limit === undefined ? (events) => events : Stream.take(limit))
   return events.pipe(
     Stream.runForEachArray((events) =>
@@ -239,6 +248,10 @@ const printLive = (
     Effect.onInterrupt(() => next === undefined ? Effect.void : tell(`Next offset: ${next}`))
   )
 }
+
+/** Every URL parser folds these path segments away, `fetch`'s included, however they are encoded. */
+const isFolded = (name: string): boolean => name === "." || name === ".."
+const foldedFault = "it stands for a folder in every URL and would be lost on the way"
 
 const toMessage = (text: string): string => JSON.stringify({ type: "message", text })
 

@@ -1,0 +1,146 @@
+/**
+ * The flags of the server, the shells' completions, and what depends on a terminal.
+ */
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { describe, expect } from "vitest"
+import { dataOf, it, linesOf, mainFile, type Room } from "./room.ts"
+
+const health = async (url: string): Promise<unknown> => (await fetch(`${url}/health`)).json()
+
+/** The command's output as a terminal gets it. */
+const onTerminal = (room: Room, command: string, env: Record<string, string> = {}) =>
+  room.spawn("script", [
+    "-qec",
+    `'${process.execPath}' '${mainFile}' ${command}`,
+    "/dev/null"
+  ], {
+    env: { TERM: "xterm-256color", ...env }
+  }).ended
+
+describe("flags of the server", () => {
+  it("--storage memory keeps nothing on the disk, and nothing over a restart", async ({ room }) => {
+    expect((await room.ds(["server", "start", "--storage", "memory"])).stdout).toContain("storage memory")
+    expect(await health(room.url)).toMatchObject({ storage: "memory", durability: "none" })
+    await room.ds(["stream", "append", "-n", "a", "-m", "x"])
+    expect((await room.ds(["stream", "list"])).stdout).toBe("a\n")
+    expect(fs.existsSync(Path.join(room.dataDirectory, "streams"))).toBe(false)
+    await room.ds(["server", "restart", "--storage", "memory"])
+    expect((await room.ds(["stream", "list"])).stdout).toBe("")
+  })
+
+  it("--storage fs and --durability os keep events over a restart, and say what they are", async ({ room }) => {
+    await room.ds(["server", "start", "--storage", "fs", "--durability", "os"])
+    expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "os" })
+    await room.ds(["stream", "append", "-n", "a", "-e", "1"])
+    await room.ds(["server", "restart"])
+    expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "fsync" })
+    expect(dataOf(linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout))).toEqual([1])
+  })
+
+  it("--host names the address, and a server there is found, stopped and told apart", async ({ room }) => {
+    for (const host of ["127.0.0.2", "::1", "localhost"]) {
+      const { code, stderr, stdout } = await room.ds(["server", "start", "--host", host])
+      expect({ host, code, stderr }).toEqual({ host, code: 0, stderr: "" })
+      const url = /http:\/\/\S+/.exec(stdout)![0]
+      expect(await health(url)).toMatchObject({ pid: room.pid })
+      expect(await room.ds(["stream", "append", "-n", "a", "-m", host])).toMatchObject({ code: 0, stderr: "" })
+      expect(await room.ds(["server", "stop"])).toMatchObject({ code: 0 })
+      expect(fs.readdirSync(room.dataDirectory).filter((name) => /^daemon\.[^l]/.test(name))).toEqual([])
+    }
+  })
+
+  it("beyond loopback the server warns that whoever reaches it may do anything", async ({ room }) => {
+    const server = room.start(["server", "run", "--host", "0.0.0.0", "--port", "0"])
+    await server.told("Listening")
+    expect(server.stderr).toContain("Listening on 0.0.0.0 without authentication")
+    expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"])).toMatchObject({ code: 0, stderr: "" })
+  })
+
+  it("--port is the port; DURABLE_STREAMS_PORT stands in for it; restart moves it", async ({ room }) => {
+    await room.ds(["server", "start", "--port", "0"])
+    const port = room.read("daemon.port")!
+    await room.ds(["server", "stop"])
+    await room.ds(["server", "start"], { env: { DURABLE_STREAMS_PORT: port } })
+    expect(room.read("daemon.port")).toBe(port)
+    await room.ds(["server", "restart", "--port", "0"])
+    expect(room.read("daemon.port")).not.toBe(port)
+    await room.ds(["server", "restart", "--port", port])
+    expect(room.read("daemon.port")).toBe(port)
+  })
+
+  it("--max-body is the largest body", async ({ room }) => {
+    await room.ds(["server", "start", "--max-body", "100"])
+    expect(await room.ds(["stream", "append", "-n", "a", "-m", "x".repeat(200)])).toMatchObject({
+      code: 1,
+      stderr: "The body is larger than 100 bytes. Send less, or start the server with a larger --max-body.\n"
+    })
+    expect((await room.ds(["stream", "append", "-n", "a", "-m", "x"])).code).toBe(0)
+  })
+})
+
+describe("completions", () => {
+  it("are there for bash, zsh and fish, and know the commands and flags", async ({ room }) => {
+    for (const shell of ["bash", "zsh", "fish"]) {
+      const { code, stderr, stdout } = await room.ds(["--completions", shell])
+      expect({ shell, code, stderr }).toEqual({ shell, code: 0, stderr: "" })
+      for (const word of ["durable-streams", "subscribe", "append", "restart", "durability", "no-start", "tail"]) {
+        expect(stdout).toContain(word)
+      }
+      expect(stdout).not.toContain("daemon ")
+      fs.writeFileSync(Path.join(room.directory, shell), stdout)
+    }
+    expect(await room.spawn("bash", ["-n", "bash"]).ended).toMatchObject({ code: 0, stderr: "" })
+  })
+
+  it("complete in bash", async ({ room }) => {
+    const complete = async (line: string) => {
+      const words = line.split(" ")
+      const script = `source <(durable-streams --completions bash)
+        COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length - 1}
+        COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}
+        $(complete -p durable-streams | sed -E 's/.*-F ([^ ]+).*/\\1/') durable-streams '${words.at(-1)}' '${
+        words.at(-2)
+      }'
+        printf '%s\\n' "\${COMPREPLY[@]}"`
+      return linesOf((await room.sh(script).ended).stdout).map((word) => word.trim())
+    }
+    expect(await complete("durable-streams stream sub")).toEqual(["subscribe"])
+    expect(await complete("durable-streams server run --dur")).toContain("--durability")
+    expect(await complete("durable-streams stream get -o r")).toEqual(["raw"])
+  })
+})
+
+describe("on a terminal", () => {
+  it("pretty is in colour, unless NO_COLOR is set or a pipe reads it", async ({ room }) => {
+    await room.ds(["stream", "append", "-n", "a", "-m", "hello"])
+    const command = "stream get -n a -o pretty"
+    expect((await onTerminal(room, command)).stdout).toContain("\u001b[36m")
+    expect((await onTerminal(room, command, { NO_COLOR: "1" })).stdout).not.toContain("\u001b")
+    expect((await room.sh(`durable-streams ${command}`).ended).stdout).not.toContain("\u001b")
+    const help = await onTerminal(room, "stream --help", { NO_COLOR: "1" })
+    expect(help).toMatchObject({ code: 0 })
+    expect(help.stdout).not.toContain("\u001b")
+  })
+
+  it("append without -m and -e says what it needs instead of waiting for lines to be typed", async ({ room }) => {
+    const { code, stdout } = await onTerminal(room, "stream append -n a")
+    expect({ code, stdout: stdout.trim() }).toEqual({
+      code: 2,
+      stdout: "Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin."
+    })
+    expect(fs.readdirSync(room.directory)).toEqual([])
+  })
+})
+
+describe("through tsx, as it is written in the documents", () => {
+  it("a daemon is started, found and stopped", async ({ room }) => {
+    room.makeRepository()
+    const tsx = (line: string) => room.sh(`npx tsx src/durable-streams/main.ts ${line}`).ended
+    const first = await tsx("stream append -n a -m 'hello world'")
+    expect(first.code).toBe(0)
+    expect(first.stderr).toContain("Started a server at ")
+    expect(dataOf(linesOf(first.stdout))).toEqual([{ type: "message", text: "hello world" }])
+    expect((await tsx("server stop")).stdout).toMatch(/^Stopped: pid \d+\n$/)
+  })
+})

@@ -1,0 +1,162 @@
+/**
+ * The daemon over time: restarts, kills, followers that go on, and what it leaves on the disk.
+ */
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { describe, expect } from "vitest"
+import { dataOf, it, linesOf, offsetsOf, type Room } from "./room.ts"
+
+const append = (room: Room, text: string) => room.ds(["stream", "append", "-n", "a", "-e", text])
+
+/** Appends without the price of a process. */
+const post = async (room: Room, data: unknown) => {
+  const response = await fetch(`${room.url}/streams/a`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ data })
+  })
+  expect(response.status).toBe(201)
+}
+
+describe("a follower outlives its server", () => {
+  it("Promise 4: over a restart, which keeps the port, it goes on behind the last event it printed", async ({ room }) => {
+    await room.ds(["server", "start", "--port", "0"])
+    await append(room, "0")
+    const port = room.read("daemon.port")
+    const follower = room.start(["stream", "subscribe", "-n", "a", "--offset", "-1"])
+    await follower.line(1)
+    const { pid } = room
+    const restarted = await room.ds(["server", "restart"])
+    expect(restarted).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^Restarted: /) })
+    expect(room.read("daemon.port")).toBe(port)
+    expect(room.pid).not.toBe(pid)
+    expect(room.servers()).toEqual([room.pid])
+    await post(room, 1)
+    await follower.line(2)
+    follower.kill("SIGINT")
+    const { code, stderr, stdout } = await follower.ended
+    expect(dataOf(linesOf(stdout))).toEqual([0, 1])
+    expect(linesOf(stderr)).toEqual([
+      "Lost the server; waiting for it to come back.",
+      "Back again, going on at offset 0000000000000001.",
+      "Next offset: 0000000000000002"
+    ])
+    expect(code).toBe(130)
+  })
+
+  it("Promise 4: over five kills, each followed by a command that starts the server again, nothing is missing or twice", async ({ room }) => {
+    await append(room, "0")
+    const follower = room.start(["stream", "get", "-f", "-n", "a"])
+    await follower.line(1)
+    for (let round = 0; round < 5; round++) {
+      const at = 1 + round * 10
+      for (let i = 0; i < 9; i++) await post(room, at + i)
+      process.kill(room.pid, "SIGKILL")
+      const { code, stderr } = await append(room, String(at + 9))
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Started a server at .*\n$/) })
+      await follower.line(at + 10)
+    }
+    const { lines } = follower
+    expect(offsetsOf(lines)).toEqual(Array.from({ length: 51 }, (_, i) => i))
+    expect(dataOf(lines)).toEqual(Array.from({ length: 51 }, (_, i) => i))
+    expect(linesOf(follower.stderr).filter((line) => line.startsWith("Lost"))).toHaveLength(5)
+  })
+
+  it("before the first event too, and wherever the server comes back", async ({ room }) => {
+    const server = room.start(["server", "run", "--port", "0", "--log-level", "debug"])
+    await server.told("Listening")
+    const follower = room.start(["stream", "subscribe", "-n", "a"])
+    await server.told("target=/streams/a status=200")
+    await room.ds(["server", "stop"])
+    await follower.told("Lost the server")
+    await room.ds(["server", "start", "--port", "0"])
+    // Appended while the follower may not be back yet: it says where it goes on, and misses nothing.
+    await post(room, "first")
+    expect(dataOf(await follower.line(1))).toEqual(["first"])
+    expect(follower.stderr).toContain("Back again, going on at offset 0000000000000000.")
+  })
+
+  it("until its stream is deleted: then it ends with code 3", async ({ room }) => {
+    await append(room, "0")
+    const follower = room.start(["stream", "subscribe", "-n", "a", "--offset", "-1"])
+    await follower.line(1)
+    expect(await room.ds(["stream", "delete", "-n", "a"])).toMatchObject({ code: 0, stderr: "Deleted a\n" })
+    expect(await follower.ended).toMatchObject({ code: 3, stderr: "The stream \"a\" was deleted.\n" })
+  })
+})
+
+describe("a server ends in order", () => {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    it(`on ${signal}, within two seconds, with followers and with what it acknowledged kept`, async ({ room }) => {
+      const server = room.start(["server", "run"])
+      await server.told("Listening")
+      const followers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${room.url}/streams/a`)))
+      const appends = Array.from({ length: 20 }, (_, i) => post(room, i).then(() => true, () => false))
+      const from = Date.now()
+      server.kill(signal)
+      expect(await server.ended).toMatchObject({ code: 0, stdout: "" })
+      expect(Date.now() - from).toBeLessThan(2500)
+      await Promise.all(followers.map((follower) => follower.text()))
+      const kept = dataOf(linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout))
+      const acknowledged = (await Promise.all(appends)).flatMap((answered, i) => answered ? [i] : [])
+      expect(kept).toEqual(expect.arrayContaining(acknowledged))
+    })
+  }
+})
+
+describe("what a daemon leaves behind", () => {
+  it("Promise 12: its files are the user's own, whatever the umask", async ({ room }) => {
+    const { code } = await room.sh("umask 000; durable-streams stream append -n a -m secret >/dev/null").ended
+    expect(code).toBe(0)
+    const modes = fs.readdirSync(room.dataDirectory, { recursive: true, withFileTypes: true }).map((entry) => {
+      const mode = fs.statSync(Path.join(entry.parentPath, entry.name)).mode & 0o777
+      return `${entry.name} ${mode.toString(8)} ${mode === (entry.isDirectory() ? 0o700 : 0o600)}`
+    })
+    expect(modes.filter((mode) => !mode.endsWith("true"))).toEqual([])
+    expect(modes.length).toBeGreaterThanOrEqual(7)
+    expect(fs.statSync(room.dataDirectory).mode & 0o777).toBe(0o700)
+  })
+
+  it("its log is JSON lines and never holds a payload", async ({ room }) => {
+    const secret = "s3cr3t-p4yl04d"
+    await room.ds(["stream", "append", "-n", "a", "-m", secret])
+    const bad = await fetch(`${room.url}/streams/a`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: `{"data":${secret}}`
+    })
+    expect(bad.status).toBe(400)
+    process.kill(room.pid, "SIGKILL")
+    fs.appendFileSync(Path.join(room.dataDirectory, "streams/a.json"), `{"offset":"0000000000000001","data":"${secret}`)
+    await room.ds(["stream", "append", "-n", "a", "-m", secret])
+    await room.ds(["server", "stop"])
+    await room.ds(["server", "start", "--port", "1", "--host", "192.0.2.1"])
+    const lines = linesOf(room.read("daemon.log")!)
+    const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    for (const entry of entries) {
+      expect(entry).toMatchObject({ time: expect.any(String), level: expect.any(String), message: expect.any(String) })
+    }
+    expect(entries.map(({ message }) => message)).toEqual(expect.arrayContaining(["Listening", "Stopping"]))
+    expect(entries.some(({ level }) => level === "warn")).toBe(true)
+    expect(entries.at(-1)).toMatchObject({ level: "error" })
+    expect(lines.join("\n")).not.toContain(secret)
+  })
+
+  it("it starts from an empty environment", async ({ room }) => {
+    const { code, stderr } = await room.ds(["stream", "append", "-n", "a", "-m", "hi"], {
+      bare: true,
+      env: { PATH: "/usr/bin:/bin" }
+    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Started a server at .*\n$/) })
+  })
+
+  it("it does not hold on to the terminal, nor to the output of the command that started it", async ({ room }) => {
+    // A pipe ends when the last process that could write to it is gone.
+    const { code, stdout } = await room.sh(
+      "durable-streams server start | cat; readlink /proc/$(cat .iterate/daemon.pid)/fd/[012]"
+    ).ended
+    expect(code).toBe(0)
+    const log = Path.join(room.dataDirectory, "daemon.log")
+    expect(linesOf(stdout).slice(1)).toEqual(["/dev/null", log, log])
+  })
+})
