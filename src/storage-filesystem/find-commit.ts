@@ -103,7 +103,7 @@ const commitAround = Effect.fnUntraced(function*(file: DiskFile, offset: number,
     yield* file.read(bytes, length, position - length)
     let events = 0
     for (let lineEnd = length; lineEnd > 0;) {
-      const start = bytes.lastIndexOf(lineFeed, lineEnd - 2) + 1
+      const start = lineEnd < 2 ? 0 : bytes.lastIndexOf(lineFeed, lineEnd - 2) + 1
       if (start === 0 && length < position) break
       if (trailerLength(bytes, start, lineEnd) > 0) {
         const crc = writtenCrc(bytes, lineEnd)
