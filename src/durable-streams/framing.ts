@@ -7,8 +7,7 @@ import { offsetDigits, offsetStart } from "./types.ts"
 
 /** `id: <offset>`, `data: <event>` and an empty line for each event (WHATWG HTML 9.2). */
 export const toSse = (block: EventBlock): Uint8Array => {
-  const known = frames.get(block)
-  if (known !== undefined) return known
+  if (block === newest.block) return newest.frames
   const source = asBuffer(block.bytes)
   const { count, ends, starts } = block
   const size = count === 0 ? 0 : ends[count - 1]! - starts[0]! + count * frameBytes
@@ -40,9 +39,8 @@ export const toSse = (block: EventBlock): Uint8Array => {
     target[at + 1] = 0x0a
     at += 2
   }
-  const bytes = target.subarray(0, at)
-  frames.set(block, bytes)
-  return bytes
+  newest = { block, frames: target.subarray(0, at) }
+  return newest.frames
 }
 
 /** The events with `between` (one ASCII character) between them, `before` in front and `after` behind. */
@@ -65,7 +63,13 @@ export const joinEvents = (block: EventBlock, before: string, between: string, a
 /** Everything in a frame but the event. */
 const frameBytes = `id: ${"0".repeat(offsetDigits)}\ndata: \n\n`.length
 
-/** A thousand followers share one block, and so its frames. */
-const frames = new WeakMap<EventBlock, Uint8Array>()
+/**
+ * A thousand followers are woken one after the other and share one block, and so its frames. One place is enough, and
+ * a catch-up of a million events, which shares nothing, leaves nothing behind for the garbage collector to look after.
+ */
+let newest: { readonly block: EventBlock | undefined; readonly frames: Uint8Array } = {
+  block: undefined,
+  frames: new Uint8Array(0)
+}
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
