@@ -13,7 +13,8 @@ export const nameFault = (name: string): string | undefined => {
   if (!name.isWellFormed()) return "it is not valid Unicode"
   // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
   if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) return "it holds a control character"
-  if (name.length > nameBytesMax || new TextEncoder().encode(name).length > nameBytesMax) {
+  // A UTF-16 code unit becomes three bytes at most: only long names have to be encoded to know.
+  if (name.length * 3 > nameBytesMax && new TextEncoder().encode(name).length > nameBytesMax) {
     return `it is longer than ${nameBytesMax} bytes`
   }
   return undefined

@@ -105,7 +105,8 @@ export const makeLog = (
     return yield* file.use((disk) =>
       Effect.gen(function*() {
         const place = known ?? (yield* findCommit(disk, from, { offset: tail, position: end }, places))
-        const damage = new LogDamaged({ stream: name, offset: toOffset(from) })
+        // Made only when it is told: an error takes down the stack, which costs more than the read.
+        const damage = Effect.suspend(() => Effect.fail(new LogDamaged({ stream: name, offset: toOffset(from) })))
         if (place === undefined) return yield* damage
         for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
           const wanted = Math.min(length, end - place.position)

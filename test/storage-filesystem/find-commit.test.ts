@@ -1,0 +1,43 @@
+/**
+ * Every offset is found, wherever the windows that are read begin and end.
+ */
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { layOut } from "../../src/durable-streams/event-block.ts"
+import type { StreamName } from "../../src/durable-streams/types.ts"
+import { toOffset } from "../../src/durable-streams/types.ts"
+import type { DiskFile } from "../../src/storage-filesystem/disk.ts"
+import { findCommit } from "../../src/storage-filesystem/find-commit.ts"
+import { encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+
+const createdAt = "2024-01-08T00:00:00.000Z"
+
+/** A log that is one commit of so many events. */
+const oneCommit = (count: number): Uint8Array => {
+  const lines = Array.from(
+    { length: count },
+    (_, i) => `{"offset":"${toOffset(i)}","eventStreamId":"x","data":{"n":${i}},"createdAt":"${createdAt}"}\n`
+  )
+  const description = { name: "x" as StreamName, contentType: "application/json", createdAt }
+  return encodeNewLog(description, { events: layOut(0, lines), state: undefined }).bytes
+}
+
+const inMemory = (bytes: Uint8Array): Pick<DiskFile, "read"> => ({
+  read: (into, length, position) =>
+    Effect.sync(() => {
+      const part = bytes.subarray(position, position + length)
+      into.set(part)
+      return part.length
+    })
+})
+
+it.effect("an offset is found though a window begins with the line feed of the line before, which never ended", () =>
+  Effect.gen(function*() {
+    const bytes = oneCommit(2_000)
+    const file = inMemory(bytes) as DiskFile
+    // Windows look back from the event's line, so among so many events some begin anywhere in a line.
+    for (let offset = 0; offset < 2_000; offset++) {
+      const place = yield* findCommit(file, offset, { offset: 2_000, position: bytes.length }, new Map())
+      assert.deepStrictEqual([offset, place?.offset], [offset, 0])
+    }
+  }))
