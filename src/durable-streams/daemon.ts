@@ -146,7 +146,7 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
 })
 
 /** The exit code of a server that found the data directory in use. */
-export const lockedExit = 5
+const lockedExit = 5
 
 const launch = (settings: ServerSettings) => {
   const { bodyBytesMax, dataDirectory, durability, host, port, storage } = settings

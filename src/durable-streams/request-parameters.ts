@@ -33,7 +33,7 @@ const single = (query: URLSearchParams, name: string): Effect.Effect<string | un
 const offsetNumber = (text: string): number | undefined =>
   /^\d{1,16}$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 
-export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
+const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
   if (text === "-1" || text === "beginning") return Effect.succeed("beginning")
   if (text === "now") return Effect.succeed("now")
   const offset = offsetNumber(text)
@@ -71,7 +71,7 @@ export const sinceParameter = (query: URLSearchParams) =>
   })
 
 /** A duration such as `10m` or `1h30m` in milliseconds; undefined when the text is none. */
-export const durationOf = (text: string): number | undefined => {
+const durationOf = (text: string): number | undefined => {
   if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
   let sum = 0
   for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!

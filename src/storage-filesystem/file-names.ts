@@ -11,7 +11,7 @@ const fileNameBytesMax = 255
 /** How much of a long name stays readable in front of its hash. */
 const readablePart = 120
 
-export const logSuffix = ".json"
+const logSuffix = ".json"
 
 /** The file of a log that is being made. */
 export const newSuffix = ".new"

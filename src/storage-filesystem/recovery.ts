@@ -49,7 +49,7 @@ export const recover = Effect.fnUntraced(function*(file: DiskFile) {
 }) satisfies (file: DiskFile) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
 
 /** Recovers from the last bytes of a file, which begin at `position` of it; undefined when they are too few to tell. */
-export const scan = (bytes: Buffer, position: number): Recovered | undefined => {
+const scan = (bytes: Buffer, position: number): Recovered | undefined => {
   // The sum at the trailer before, and where its digits stand; -1 while there is none to go on from.
   let crc = position === 0 ? 0 : -1
   let from = 0

@@ -33,7 +33,7 @@ export const startUp: Bench = {
   run: async () => {
     const directory = temporaryDirectory()
     await makeMillion(directory)
-    const server = await startOurs(directory, [], { STREAM_IDLE: "10 millis" })
+    const server = await startOurs(directory, [], { DURABLE_STREAMS_STREAM_IDLE: "10 millis" })
     const rows = [...(await commands(directory)), ...(await servers()), ...(await opening(server))]
     await server.stop()
     removeDirectory(directory)

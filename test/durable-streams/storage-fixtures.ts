@@ -2,13 +2,13 @@
  * Commits and streams in few words, for every test that stores something.
  */
 import { Effect, type Fiber } from "effect"
+import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
 import { eventText, layOut } from "../../src/durable-streams/event-block.ts"
 import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
-import type { AppendRequest, DurableStream } from "../../src/durable-streams/stream.ts"
 import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
 import { EventData, toOffset } from "../../src/durable-streams/types.ts"
 
-export const epoch = "1970-01-01T00:00:00.000Z"
+const epoch = "1970-01-01T00:00:00.000Z"
 
 export const named = (name: string): StreamName => name as StreamName
 
@@ -22,7 +22,7 @@ export const described = (name: string): StreamDescription => ({
 export const shown = (name: string, offset: number, data: string): string =>
   `{"offset":"${toOffset(offset)}","eventStreamId":${JSON.stringify(name)},"data":${data},"createdAt":"${epoch}"}`
 
-export const blockOf = (name: string, first: number, data: ReadonlyArray<string>): EventBlock =>
+const blockOf = (name: string, first: number, data: ReadonlyArray<string>): EventBlock =>
   layOut(first, data.map((text, i) => `${shown(name, first + i, text)}\n`))
 
 export const commitOf = (name: string, first: number, data: ReadonlyArray<string>, state?: string): Commit => ({

@@ -31,7 +31,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ["storage-filesystem", { node: true, imports: ["types", "storage"], guests: meetingPlaces }],
+  ["storage-filesystem", { node: true, imports: ["types", "storage", "event-block"], guests: meetingPlaces }],
   ["web", { node: false, imports: ["types"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
   ["web-node", { node: true, imports: ["types", "src/web"], guests: meetingPlaces }]
 ])
