@@ -66,8 +66,9 @@ const toFile = (fd: number, path: string): DiskFile => {
       calls++
       start((error, value) => {
         calls--
-        done(error, value)
+        // Before the answer: whoever gets it may close the file at once, and that must not be the second time.
         if (calls === 0 && closing !== undefined) closeNow()
+        done(error, value)
       })
     })
 
