@@ -1,0 +1,83 @@
+/**
+ * The real disk: what the logs rely on beyond the calls themselves.
+ */
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { DiskFailure, nodeDisk } from "../../src/storage-filesystem/disk.ts"
+
+const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const files = yield* FileSystem.FileSystem
+    return yield* use(yield* files.makeTempDirectoryScoped({ prefix: "durable-streams-" }))
+  }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+
+describe("A file on the real disk", () => {
+  it.live("that is closed in the moment a call returns is closed once: no other file loses its descriptor", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const paths = Array.from({ length: 16 }, (_, i) => Path.join(directory, `${i}`))
+        for (const path of paths) {
+          const file = yield* nodeDisk.create(path)
+          yield* file.write(Buffer.from(path), 0)
+          yield* file.close
+        }
+        const useAndClose = Effect.fnUntraced(function*(path: string) {
+          const file = yield* nodeDisk.open(path)
+          for (let i = 0; i < 3; i++) {
+            const bytes = Buffer.alloc(1024)
+            const got = yield* file.read(bytes, bytes.length, 0)
+            assert.strictEqual(bytes.toString("utf8", 0, got), path)
+          }
+          yield* file.close
+        })
+        yield* Effect.forEach(paths, (path) => Effect.repeat(useAndClose(path), { times: 300 }), {
+          concurrency: "unbounded"
+        })
+      })
+    ))
+
+  it.live("is closed only when the calls under way have returned", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const path = Path.join(directory, "file")
+        const file = yield* nodeDisk.create(path)
+        yield* file.write(Buffer.alloc(1_000_000, "x"), 0)
+        const bytes = Buffer.alloc(1_000_000)
+        const [got] = yield* Effect.all([file.read(bytes, bytes.length, 0), file.flush, file.close], {
+          concurrency: "unbounded"
+        })
+        assert.strictEqual(got, 1_000_000)
+      })
+    ))
+
+  it.live("belongs to its user alone, in a directory that does too", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const inner = Path.join(directory, "a", "b")
+        yield* nodeDisk.makeDirectory(inner)
+        const file = yield* nodeDisk.create(Path.join(inner, "file"))
+        yield* file.close
+        assert.strictEqual(fs.statSync(inner).mode & 0o777, 0o700)
+        assert.strictEqual(fs.statSync(Path.join(inner, "file")).mode & 0o777, 0o600)
+        yield* nodeDisk.flushDirectory(inner)
+      })
+    ))
+
+  it.live("that was removed says so, and one that is not there names the call, the path and why", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const path = Path.join(directory, "file")
+        const file = yield* nodeDisk.create(path)
+        assert.strictEqual(yield* file.links, 1)
+        yield* nodeDisk.remove(path)
+        assert.strictEqual(yield* file.links, 0)
+        yield* file.close
+        const failure = yield* Effect.flip(nodeDisk.open(path))
+        assert.instanceOf(failure, DiskFailure)
+        assert.deepStrictEqual([failure.call, failure.path, failure.code], ["open", path, "ENOENT"])
+      })
+    ))
+})
