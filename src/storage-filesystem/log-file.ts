@@ -6,7 +6,6 @@
  * opened anew, cut, flushed and read back.
  */
 import { Effect } from "effect"
-import { sliceBlock } from "../durable-streams/event-block.ts"
 import type { Log, StreamDescription } from "../durable-streams/storage.ts"
 import type { StorageFailed, StorageFull } from "../durable-streams/types.ts"
 import { LogDamaged, StreamNotFound, toOffset } from "../durable-streams/types.ts"
@@ -118,11 +117,11 @@ export const makeLog = (
             ? commits
             : firstMisfit(bytes, commits, place.crc)
           if (sound === 0) return yield* damage
-          const block = toBlock(bytes, 0, sound, place.offset)
-          const next = place.offset + block.count
+          const block = toBlock(bytes, 0, sound, place.offset, from)
+          const next = from + block.count
           if (next <= from) return yield* damage
           remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
-          return sliceBlock(block, from)
+          return block
         }
       })
     )

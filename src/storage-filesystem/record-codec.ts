@@ -119,16 +119,24 @@ export const isEventLine = (bytes: Uint8Array, start: number): boolean =>
 export const lineOffset = (bytes: Uint8Array, start: number): number => digits(bytes, start + offsetStart, offsetDigits)
 
 /**
- * The events in `bytes[from, to)`, which must be whole lines of whole commits. The trailers' commas are overwritten by
- * the brace that ends the event, so that the block's events are contiguous bytes of the buffer that was read.
+ * The events from offset `wanted` on in `bytes[from, to)`, which must be whole lines of whole commits; their first event
+ * has the offset `first`. The trailers' commas are overwritten by the brace that ends the event, so that the block's
+ * events are contiguous bytes of the buffer that was read.
  */
-export const toBlock = (bytes: Uint8Array, from: number, to: number, first: number): EventBlock => {
+export const toBlock = (
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  first: number,
+  wanted = first
+): EventBlock => {
+  let offset = first
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const starts: Array<number> = []
   const ends: Array<number> = []
   for (let at = from; at < to;) {
     const end = buffer.indexOf(lineFeed, at) + 1
-    if (isEventLine(bytes, at)) {
+    if (isEventLine(bytes, at) && offset++ >= wanted) {
       const trailer = trailerLength(bytes, at, end)
       starts.push(at)
       if (trailer === 0) {
@@ -140,7 +148,7 @@ export const toBlock = (bytes: Uint8Array, from: number, to: number, first: numb
     }
     at = end
   }
-  return { first, count: starts.length, bytes, starts, ends }
+  return { first: wanted, count: starts.length, bytes, starts, ends }
 }
 
 const quote = 0x22
