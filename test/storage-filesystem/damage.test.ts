@@ -86,7 +86,7 @@ describe("Promise 10: one bit that flips in any byte before the last commit", ()
         const { bytes, ends, files } = yield* twoLogs(commits)
         const headerEnd = bytes.indexOf("\n") + 1
         for (let at = 0; at < ends.at(-2)!; at++) {
-          for (const bit of [0, 1, 5]) {
+          for (const bit of [0, 1 + at % 7]) {
             const flipped = Buffer.from(bytes)
             flipped[at]! ^= 1 << bit
             const hurt = commitAt(ends, headerEnd, at)
