@@ -4,7 +4,7 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
-import { dataOf, it, linesOf, offsetsOf, type Room } from "./room.ts"
+import { dataOf, it, linesOf, offsetsOf, type Room, until } from "./room.ts"
 
 const append = (room: Room, text: string) => room.ds(["stream", "append", "-n", "a", "-e", text])
 
@@ -82,6 +82,42 @@ describe("a follower outlives its server", () => {
     await follower.line(1)
     expect(await room.ds(["stream", "delete", "-n", "a"])).toMatchObject({ code: 0, stderr: "Deleted a\n" })
     expect(await follower.ended).toMatchObject({ code: 3, stderr: "The stream \"a\" was deleted.\n" })
+  })
+})
+
+describe("a command outlives the server it found", () => {
+  it(
+    "Promise 9: commands given while the server stops start the next one and are all answered",
+    { timeout: 60_000 },
+    async ({ room }) => {
+      const count = 6
+      for (let round = 0; round < 2; round++) {
+        await room.ds(["server", "start"])
+        const stopped = room.ds(["server", "stop"])
+        const all = await Promise.all(Array.from({ length: count }, (_, i) => append(room, String(round * count + i))))
+        expect(all.filter(({ code }) => code !== 0)).toEqual([])
+        expect((await stopped).code).toBe(0)
+      }
+      const lines = linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout)
+      expect(offsetsOf(lines)).toEqual(Array.from({ length: 2 * count }, (_, i) => i))
+      expect(dataOf(lines).toSorted((a, b) => Number(a) - Number(b))).toEqual(offsetsOf(lines))
+    }
+  )
+
+  it("lines that come before and behind a kill are all appended", async ({ room }) => {
+    const command = room.start(["stream", "append", "-n", "a", "-i", "json"], { input: "open" })
+    for (let i = 0; i < 3; i++) {
+      command.write(`${i}\n`)
+      await command.line(i + 1)
+      const { pid, url } = room
+      process.kill(pid, "SIGKILL")
+      // What is sent while a server dies may be lost or done, and nobody could know: this is about what comes later.
+      await until(() => fetch(url).then(() => false, () => true), () => "the server's end")
+    }
+    command.endInput()
+    expect((await command.ended).code).toBe(0)
+    expect(offsetsOf(command.lines)).toEqual([0, 1, 2])
+    expect(dataOf(linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout))).toEqual([0, 1, 2])
   })
 })
 

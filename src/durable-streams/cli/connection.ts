@@ -48,8 +48,32 @@ const remote = Effect.gen(function*() {
   )
 })
 
-/** The server to use, started if need be and allowed. */
+/**
+ * A way to ask the server, which is started if need be and allowed. One that left between being found and being asked is
+ * found or started again: a connection that was refused carried nothing, so nothing is done twice.
+ */
 export const connect = Effect.fnUntraced(function*(connection: Connection) {
+  let client = yield* reach(connection)
+  return <A, E, R>(request: (client: Client) => Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => request(client)).pipe(
+      Effect.catchIf(wasRefused, () =>
+        Effect.flatMap(reach(connection), (again) => request(client = again)).pipe(
+          Effect.retry({ times: 3, while: wasRefused })
+        ))
+    )
+})
+
+type Client = ReturnType<typeof makeClient>
+
+/** Nobody listened at the address. */
+const wasRefused = (error: unknown): boolean => {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ECONNREFUSED") return true
+  }
+  return false
+}
+
+const reach = Effect.fnUntraced(function*(connection: Connection) {
   const url = yield* remote
   if (url !== undefined) return makeClient(url)
   if (!connection.start) {

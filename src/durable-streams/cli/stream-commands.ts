@@ -52,9 +52,9 @@ const subscribe = Command.make(
   { name, offset, tail, since, limit, output, ...connectionFlags },
   ({ limit, name, offset, output, since, tail, ...connection }) =>
     Effect.gen(function*() {
-      const client = yield* connect(connection)
+      const ask = yield* connect(connection)
       // A server that was never there is told at once; only one that is lost is waited for.
-      yield* client.health
+      yield* ask((client) => client.health)
       yield* printLive(name, { offset, tail, since }, limit, output, locate(connection))
     })
 ).pipe(
@@ -87,15 +87,17 @@ const get = Command.make(
   },
   ({ follow, limit, name, offset, output, since, tail, ...connection }) =>
     Effect.gen(function*() {
-      const client = yield* connect(connection)
+      const ask = yield* connect(connection)
       if (follow) {
-        yield* client.health
+        yield* ask((client) => client.health)
         const start = offset ?? (tail === undefined && since === undefined ? "beginning" : undefined)
         return yield* printLive(name, { offset: start, tail, since }, limit, output, locate(connection))
       }
       const colour = inColour()
-      yield* client.events(name, { offset, limit, tail, since }).pipe(
-        Stream.runForEachArray((texts) => print(texts.map((text) => formatEvent(text, output, colour)).join("")))
+      yield* ask((client) =>
+        client.events(name, { offset, limit, tail, since }).pipe(
+          Stream.runForEachArray((texts) => print(texts.map((text) => formatEvent(text, output, colour)).join("")))
+        )
       )
     })
 ).pipe(
@@ -149,9 +151,12 @@ const append = Command.make(
           new WrongUsage("Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin.")
         )
       }
-      const client = yield* connect(connection)
+      const ask = yield* connect(connection)
       const one = (data: string) =>
-        Effect.flatMap(client.append(name, data), (text) => print(formatEvent(text, output, inColour())))
+        Effect.flatMap(
+          ask((client) => client.append(name, data)),
+          (text) => print(formatEvent(text, output, inColour()))
+        )
       if (data !== undefined) return yield* one(data)
       let any = false
       yield* Stream.runForEach(stdinLines, (lines) =>
@@ -159,7 +164,7 @@ const append = Command.make(
           any = true
           const all = yield* Effect.forEach(lines, (line) => toData(line, input))
           if (all.length === 1) return yield* one(all[0]!)
-          yield* print(`${yield* client.appendAll(name, all)}\n`)
+          yield* print(`${yield* ask((client) => client.appendAll(name, all))}\n`)
         }))
       if (!any) return yield* Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
     })
@@ -183,8 +188,8 @@ const list = Command.make(
   },
   ({ after, json, limit, prefix, ...connection }) =>
     Effect.gen(function*() {
-      const client = yield* connect(connection)
-      const names = yield* client.list({ prefix, after, limit })
+      const ask = yield* connect(connection)
+      const names = yield* ask((client) => client.list({ prefix, after, limit }))
       yield* print(json ? `${JSON.stringify(names)}\n` : names.streams.map((name) => `${name}\n`).join(""))
     })
 ).pipe(
@@ -200,8 +205,8 @@ const remove = Command.make(
   { name, ...connectionFlags },
   ({ name, ...connection }) =>
     Effect.gen(function*() {
-      const client = yield* connect(connection)
-      yield* client.delete(name)
+      const ask = yield* connect(connection)
+      yield* ask((client) => client.delete(name))
       yield* tell(`Deleted ${name}`)
     })
 ).pipe(
