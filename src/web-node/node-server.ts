@@ -49,16 +49,14 @@ const filesKept = 640
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const services = yield* Effect.context<never>()
   const runFork = Effect.runForkWith(services)
-  const open = new Set<OpenStream>()
+  const state: State = { open: new Set(), stopping: false }
   const busy = new Set<Fiber.Fiber<void, unknown>>()
-  let stopping = false
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    if (stopping) response.setHeader("connection", "close")
     const incoming = new NodeIncoming(request, response)
     const fiber = runFork(Effect.scoped(Effect.flatMap(
       options.handler(incoming),
-      (answer) => send(incoming, response, answer, open)
+      (answer) => send(incoming, response, answer, state)
     )))
     if (fiber.pollUnsafe() !== undefined) return
     busy.add(fiber)
@@ -96,15 +94,15 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     listen(server, options),
     () =>
       Effect.gen(function*() {
-        stopping = true
+        state.stopping = true
         const closed = Effect.callback<void>((resume) => {
           server.close(() => resume(Effect.void))
           server.closeIdleConnections()
         })
         const closing = yield* Effect.forkChild(closed, { startImmediately: true })
-        for (const stream of open) stream.end()
+        for (const stream of state.open) stream.end()
+        // Every connection closes behind its last answer. Those that Node takes for idle may still have bytes to send.
         yield* Effect.forEach([...busy], (fiber) => Fiber.await(fiber), { discard: true }).pipe(
-          Effect.andThen(Effect.sync(() => server.closeIdleConnections())),
           Effect.andThen(Fiber.join(closing)),
           Effect.timeout(stopTimeout),
           Effect.ignore
@@ -114,7 +112,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   )
 
   yield* Effect.sync(() => {
-    for (const stream of open) stream.keepAlive()
+    for (const stream of state.open) stream.keepAlive()
   }).pipe(Effect.repeat(Schedule.spaced(keepAliveEvery)), Effect.forkScoped)
 
   const { address, port } = server.address() as AddressInfo
@@ -132,16 +130,16 @@ const listen = (server: Http.Server, { host, port }: ServerOptions) =>
     server.listen({ host, port, backlog: 1024 }, () => resume(Effect.void))
   })
 
-const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, open: Set<OpenStream>) =>
+const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) =>
   Effect.suspend(() => {
     const { body, headers, status } = answer
     if (response.destroyed) return Effect.void
-    if (incoming.refusedBody) response.setHeader("connection", "close")
+    if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
     if (typeof body === "object" && "_tag" in body) {
       response.writeHead(status, headers)
       if (incoming.method === "HEAD") return Effect.sync(() => void response.end())
       response.flushHeaders()
-      return stream(response, body, open)
+      return stream(response, body, state.open)
     }
     if (body === undefined) {
       response.writeHead(status, status === 204 ? headers : { ...headers, "content-length": "0" })
@@ -162,12 +160,17 @@ const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Ans
     return Effect.void
   })
 
+interface State {
+  readonly open: Set<OpenStream>
+  stopping: boolean
+}
+
 interface OpenStream {
   readonly keepAlive: () => void
   readonly end: () => void
 }
 
-/** Writes what `pull` gives until it ends, the caller leaves or the server stops. */
+/** Writes what `pull` gives until it ends, or the caller leaves. A following (what is kept alive) the server may end, too. */
 const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStream>): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
     let ended = false
@@ -181,7 +184,8 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
         fiber.interruptUnsafe()
       }
     }
-    open.add(self)
+    // Only a following may be ended early: any other answer would look whole, and is finished or cut.
+    if (body.keepAlive !== undefined) open.add(self)
     return Effect.gen(function*() {
       while (true) {
         const bytes = yield* body.pull
@@ -191,7 +195,8 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
     }).pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
         open.delete(self)
-        if (Exit.isSuccess(exit) || ended) response.end()
+        if (ended) response.end(() => response.socket?.destroySoon())
+        else if (Exit.isSuccess(exit)) response.end()
         else response.destroy()
       })
     ))
