@@ -93,8 +93,10 @@ const layerInfo = (settings: ServerSettings) =>
           pid: process.pid,
           version,
           dataDirectory: fs.realpathSync(settings.dataDirectory),
+          host: settings.host,
           storage: settings.storage,
           durability: settings.storage === "memory" ? "none" : settings.durability,
+          bodyBytesMax: settings.bodyBytesMax,
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,

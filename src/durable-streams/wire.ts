@@ -12,8 +12,12 @@ export const Health = Schema.Struct({
   version: Schema.String,
   /** Absolute path of the data directory, links resolved. */
   dataDirectory: Schema.String,
+  /** The address it listens on, as it was given. */
+  host: Schema.String,
   storage: Schema.String,
   durability: Schema.String,
+  /** The largest request body, in bytes. */
+  bodyBytesMax: Schema.Int,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite
 })

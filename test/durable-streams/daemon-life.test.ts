@@ -44,6 +44,19 @@ describe("a follower outlives its server", () => {
     expect(code).toBe(130)
   })
 
+  it("a restart changes what it is asked to change, and nothing else", async ({ room }) => {
+    await room.ds(["server", "start", "--port", "0", "--storage", "memory", "--max-body", "5000"])
+    const status = async () => {
+      const { stdout } = await room.ds(["server", "status", "--json"])
+      return JSON.parse(stdout) as Record<string, unknown>
+    }
+    const { host, port } = await status()
+    await room.ds(["server", "restart"])
+    expect(await status()).toMatchObject({ host, port, storage: "memory", bodyBytesMax: 5000 })
+    await room.ds(["server", "restart", "--storage", "fs", "--durability", "os"])
+    expect(await status()).toMatchObject({ host, port, storage: "fs", durability: "os", bodyBytesMax: 5000 })
+  })
+
   it("Promise 4: over five kills, each followed by a command that starts the server again, nothing is missing or twice", async ({ room }) => {
     await append(room, "0")
     const follower = room.start(["stream", "get", "-f", "-n", "a"])

@@ -295,8 +295,10 @@ for (const storage of ["memory", "fs"] as const) {
           status: "ok",
           pid: process.pid,
           version: "0.1.0",
+          host: "127.0.0.1",
           storage,
-          durability: storage === "memory" ? "none" : "os"
+          durability: storage === "memory" ? "none" : "os",
+          bodyBytesMax: 1024 * 1024
         })
         assert.match(String(dataDirectory), /^\/.*\/data$/)
         assert.match(String(startedAt), new RegExp(`^${time}$`))

@@ -23,32 +23,53 @@ const settingsFlags = {
     Flag.optional
   ),
   host: Flag.String("host").pipe(
-    Flag.withDescription("Address to listen on (DURABLE_STREAMS_HOST)"),
+    Flag.withDescription(`Address to listen on (DURABLE_STREAMS_HOST); left out: ${defaults.host}`),
     Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_HOST")),
-    Flag.withDefault(defaults.host)
+    Flag.optional
   ),
   storage: Flag.Literals("storage", ["fs", "memory"]).pipe(
-    Flag.withDescription("Keep streams in files, or in memory until the server stops"),
-    Flag.withDefault(defaults.storage)
+    Flag.withDescription(`Keep streams in files, or in memory until the server stops; left out: ${defaults.storage}`),
+    Flag.optional
   ),
   durability: Flag.Literals("durability", ["fsync", "os"]).pipe(
-    Flag.withDescription("Answer an append when its bytes are on the disk, or when the system has them"),
-    Flag.withDefault(defaults.durability)
+    Flag.withDescription(
+      `Answer an append when its bytes are on the disk, or when the system has them; left out: ${defaults.durability}`
+    ),
+    Flag.optional
   ),
   bodyBytesMax: Flag.Int("max-body").pipe(
-    Flag.withDescription("Largest request body, in bytes"),
+    Flag.withDescription(`Largest request body, in bytes; left out: ${defaults.bodyBytesMax}`),
     Flag.withMetavar("bytes"),
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 * 1024 * 1024 }))),
-    Flag.withDefault(defaults.bodyBytesMax)
+    Flag.optional
   ),
   dataDirectory: dataDirectoryFlag
 }
 
-interface Input extends Omit<ServerSettings, "port"> {
-  readonly port: Option.Option<number>
+/** What was asked for; the rest is left to `base`. */
+type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory">]: Option.Option<Given<Key>> } & {
+  readonly dataDirectory: string
 }
+type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
+type Base = Omit<ServerSettings, "dataDirectory">
 
-const toSettings = (input: Input): ServerSettings => ({ ...input, port: Option.getOrUndefined(input.port) })
+const toSettings = (input: Input, base: Base = { ...defaults, port: undefined }): ServerSettings => ({
+  host: Option.getOrElse(input.host, () => base.host),
+  port: Option.getOrElse(input.port, () => base.port),
+  dataDirectory: input.dataDirectory,
+  storage: Option.getOrElse(input.storage, () => base.storage),
+  durability: Option.getOrElse(input.durability, () => base.durability),
+  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax)
+})
+
+/** What a running server was started with. */
+const settingsOf = ({ health, port }: Found): Base => ({
+  host: health.host,
+  port,
+  storage: health.storage === "memory" ? "memory" : "fs",
+  durability: health.durability === "os" ? "os" : "fsync",
+  bodyBytesMax: health.bodyBytesMax
+})
 
 const program = "durable-streams"
 
@@ -56,13 +77,14 @@ const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     // Only this command needs a server's modules; the others start faster without them.
     const { run } = yield* Effect.promise(() => import("../run-server.ts"))
-    const server = yield* run(toSettings(input))
+    const settings = toSettings(input)
+    const server = yield* run(settings)
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
       url: `http://${server.host.includes(":") ? `[${server.host}]` : server.host}:${server.port}`,
       pid: process.pid,
-      storage: input.storage,
-      durability: input.durability,
-      dataDirectory: input.dataDirectory
+      storage: settings.storage,
+      durability: settings.durability,
+      dataDirectory: settings.dataDirectory
     }))
     const { signalled } = yield* Shutdown
     yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal: yield* signalled }))
@@ -123,11 +145,14 @@ const restartCommand = Command.make("restart", settingsFlags, (input) =>
   Effect.gen(function*() {
     const stopped = yield* stop(input.dataDirectory)
     if (stopped === undefined) yield* tell("No server was running.")
-    // Whoever follows finds the server where it was, unless it is moved.
-    const port = Option.getOrElse(input.port, () => stopped?.port)
-    const server = yield* findOrStart({ ...toSettings(input), port }).pipe(
+    // What is not asked for stays as it was: whoever follows finds the server again, with what it kept.
+    const settings = toSettings(input, stopped && settingsOf(stopped))
+    const server = yield* findOrStart(settings).pipe(
       // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
-      Effect.catchIf(() => Option.isNone(input.port) && port !== undefined, () => findOrStart(toSettings(input)))
+      Effect.catchIf(
+        () => Option.isNone(input.port) && settings.port !== undefined,
+        () => findOrStart({ ...settings, port: undefined })
+      )
     )
     yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
   })).pipe(
