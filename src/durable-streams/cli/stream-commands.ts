@@ -151,12 +151,12 @@ const append = Command.make(
           new WrongUsage("Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin.")
         )
       }
-      const ask = yield* connect(connection)
-      const one = (data: string) =>
-        Effect.flatMap(
-          ask((client) => client.append(name, data)),
-          (text) => print(formatEvent(text, output, inColour()))
-        )
+      // Only when there is something to append: no server is started for nothing.
+      const connected = yield* Effect.cached(connect(connection))
+      const one = Effect.fnUntraced(function*(data: string) {
+        const ask = yield* connected
+        yield* print(formatEvent(yield* ask((client) => client.append(name, data)), output, inColour()))
+      })
       if (data !== undefined) return yield* one(data)
       let any = false
       yield* Stream.runForEach(stdinLines, (lines) =>
@@ -164,6 +164,7 @@ const append = Command.make(
           any = true
           const all = yield* Effect.forEach(lines, (line) => toData(line, input))
           if (all.length === 1) return yield* one(all[0]!)
+          const ask = yield* connected
           yield* print(`${yield* ask((client) => client.appendAll(name, all))}\n`)
         }))
       if (!any) return yield* Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
