@@ -15,7 +15,8 @@ const onTerminal = (room: Room, command: string, env: Record<string, string> = {
     `'${process.execPath}' '${mainFile}' ${command}`,
     "/dev/null"
   ], {
-    env: { TERM: "xterm-256color", ...env }
+    // Node takes a machine that says it runs tests for one without colours.
+    env: { TERM: "xterm-256color", CI: undefined, ...env }
   }).ended
 
 describe("flags of the server", () => {
@@ -34,7 +35,7 @@ describe("flags of the server", () => {
     expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "os" })
     await room.ds(["stream", "append", "-n", "a", "-e", "1"])
     await room.ds(["server", "restart"])
-    expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "fsync" })
+    expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "os" })
     expect(dataOf(linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout))).toEqual([1])
   })
 
