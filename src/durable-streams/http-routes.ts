@@ -206,7 +206,9 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
     Effect.map((block) => {
       if (block.count === 0) return undefined
       cursor = { life: cursor.life, next: block.first + block.count }
-      return toSse(block)
+      const bytes = toSse(block)
+      block.release?.()
+      return bytes
     }),
     Effect.catch((refusal) => {
       over = true

@@ -100,6 +100,11 @@ export interface EventBlock {
   readonly bytes: Uint8Array
   readonly starts: ArrayLike<number>
   readonly ends: ArrayLike<number>
+  /**
+   * There only where the block was made for this one reader: gives its memory back to be used again. Whoever has copied
+   * the bytes may call it, as the last thing done with the block; whoever does not loses nothing.
+   */
+  readonly release?: (() => void) | undefined
 }
 
 /**

@@ -13,6 +13,7 @@ import { toReadError, toStorageError } from "./disk-errors.ts"
 import { DiskFailure } from "./disk.ts"
 import { findCommit, type Place } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
+import { takeBuffer } from "./read-buffers.ts"
 import {
   afterTrailer,
   crcToEnd,
@@ -109,7 +110,7 @@ export const makeLog = (
         if (place === undefined) return yield* damage
         for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
           const wanted = Math.min(length, end - place.position)
-          const bytes = Buffer.allocUnsafe(wanted)
+          const { bytes, release } = takeBuffer(wanted)
           if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
           const commits = wholeCommits(bytes)
           if (commits === 0 && wanted < end - place.position) continue
@@ -121,7 +122,7 @@ export const makeLog = (
           const next = from + block.count
           if (next <= from) return yield* damage
           remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
-          return block
+          return { ...block, release }
         }
       })
     )
