@@ -5,13 +5,20 @@
 import type { EventBlock } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
 
-/** `id: <offset>`, `data: <event>` and an empty line for each event (WHATWG HTML 9.2). */
+/** `id: <offset>`, `data: <event>` and an empty line for each event (WHATWG HTML 9.2). Shared by all who ask in a row. */
 export const toSse = (block: EventBlock): Uint8Array => {
-  if (block === newest.block) return newest.frames
+  if (block !== newest.block) newest = { block, frames: writeSse(block, Buffer.allocUnsafe(sseBytes(block))) }
+  return newest.frames
+}
+
+/** The most bytes that the frames of a block can take. */
+export const sseBytes = ({ count, ends, starts }: EventBlock): number =>
+  count === 0 ? 0 : ends[count - 1]! - starts[0]! + count * frameBytes
+
+/** The same as `toSse`, written to the front of `target`, which must have room for `sseBytes`. */
+export const writeSse = (block: EventBlock, target: Buffer): Uint8Array => {
   const source = asBuffer(block.bytes)
   const { count, ends, starts } = block
-  const size = count === 0 ? 0 : ends[count - 1]! - starts[0]! + count * frameBytes
-  const target = Buffer.allocUnsafe(size)
   // Several bytes at a time: for so few a call costs more than it saves, and one by one they cost as much as the event.
   const from = viewOf(source)
   const to = viewOf(target)
@@ -30,8 +37,7 @@ export const toSse = (block: EventBlock): Uint8Array => {
     to.setUint16(at, 0x0a0a)
     at += 2
   }
-  newest = { block, frames: target.subarray(0, at) }
-  return newest.frames
+  return target.subarray(0, at)
 }
 
 /** The events with `between` (one ASCII character) between them, `before` in front and `after` behind. */

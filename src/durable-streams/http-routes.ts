@@ -4,7 +4,7 @@
 import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
-import { json } from "../web/exchange.ts"
+import { json, reusedBytesMin } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
 import { corsHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
@@ -15,7 +15,7 @@ import { Api } from "./api.ts"
 import { fromJsonBody, fromNdjsonBody } from "./append-body.ts"
 import type { Cursor, From } from "./durable-stream.ts"
 import { sliceBlock } from "./event-block.ts"
-import { joinEvents, toSse } from "./framing.ts"
+import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import {
   appendMediaType,
   countParameter,
@@ -201,14 +201,23 @@ const infoOf = (stream: HookedStream) =>
 const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => {
   let cursor = start
   let over = false
+  let reused: Buffer | undefined
   let place = start.next < tail ? undefined : start.next === 0 ? "id: -1\n\n" : `id: ${toOffset(start.next - 1)}\n\n`
   const frame = Effect.suspend(() => stream.next(cursor)).pipe(
     Effect.map((block) => {
       if (block.count === 0) return undefined
       cursor = { life: cursor.life, next: block.first + block.count }
-      const bytes = toSse(block)
-      block.release?.()
-      return bytes
+      if (block.release === undefined) {
+        reused = undefined
+        return toSse(block)
+      }
+      // A block of one's own: its frames are nobody else's, and their memory can be used again.
+      if (sseBytes(block) > (reused?.length ?? 0)) {
+        reused = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(sseBytes(block))))
+      }
+      const bytes = writeSse(block, reused!)
+      block.release()
+      return bytes.length < reusedBytesMin ? bytes.slice() : bytes
     }),
     Effect.catch((refusal) => {
       over = true

@@ -7,6 +7,7 @@ import * as Http from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Answer, Handler, Streamed } from "../web/exchange.ts"
+import { reusedBytesMin } from "../web/exchange.ts"
 import { fileLimit } from "./file-limit.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
@@ -190,7 +191,8 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
       while (true) {
         const bytes = yield* body.pull
         if (bytes === undefined) return
-        if (!response.write(bytes)) yield* drained(response)
+        if (bytes.length >= reusedBytesMin) yield* taken(response, bytes)
+        else if (!response.write(bytes)) yield* drained(response)
       }
     }).pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
@@ -200,6 +202,12 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
         else response.destroy()
       })
     ))
+  })
+
+/** Waits until the system has the bytes, so that their memory can be used again. */
+const taken = (response: Http.ServerResponse, bytes: Uint8Array) =>
+  Effect.callback<void>((resume) => {
+    response.write(bytes, () => resume(Effect.void))
   })
 
 const drained = (response: Http.ServerResponse) =>

@@ -26,11 +26,17 @@ export interface Answer {
 /** A body that is pulled at the reader's pace. */
 export interface Streamed {
   readonly _tag: "Streamed"
-  /** The next bytes; undefined at the end. A failure cuts the connection, so that nobody takes a part for the whole. */
+  /**
+   * The next bytes; undefined at the end. A failure cuts the connection, so that nobody takes a part for the whole. Bytes
+   * of `reusedBytesMin` or more may lie in memory that the next pull uses again: it comes when the system has taken them.
+   */
   readonly pull: Effect.Effect<Uint8Array | undefined, unknown>
   /** Sent every now and then, so that both ends and all between know the other is there. */
   readonly keepAlive: Uint8Array | undefined
 }
+
+/** Smaller bytes than these are never waited for, only for the socket's buffer to have room again. */
+export const reusedBytesMin = 64 * 1024
 
 /** Answers every request: refusals are answers too. The scope closes when the answer has been sent or the caller left. */
 export type Handler = (request: Incoming) => Effect.Effect<Answer, never, Scope.Scope>
