@@ -212,10 +212,9 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
         return toSse(block)
       }
       // A block of one's own: its frames are nobody else's, and their memory can be used again.
-      if (sseBytes(block) > (reused?.length ?? 0)) {
-        reused = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(sseBytes(block))))
-      }
-      const bytes = writeSse(block, reused!)
+      const size = sseBytes(block)
+      if (reused === undefined || reused.length < size) reused = Buffer.allocUnsafeSlow(size + reusedBytesMin)
+      const bytes = writeSse(block, reused)
       block.release()
       return bytes.length < reusedBytesMin ? bytes.slice() : bytes
     }),

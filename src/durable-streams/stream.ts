@@ -18,7 +18,7 @@ import type { EventBlock, LogDamaged, StorageFull, StreamEvent, StreamName } fro
 import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound } from "./types.ts"
 
 /** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
-const readBytes = 256 * 1024
+const readBytes = 512 * 1024
 
 /** What one commit takes at the most, so that recovery looks back a bounded way. A single larger append passes alone. */
 const commitBytesMax = 1024 * 1024

@@ -4,9 +4,9 @@
  */
 
 /** What a reader in catch-up asks for at a time (stream.ts). */
-const pieceBytes = 256 * 1024
+const pieceBytes = 512 * 1024
 
-/** Two megabytes: as many readers at once as two or four processors can serve. */
+/** Four megabytes: as many readers at once as two or four processors can serve. */
 const spareMax = 8
 
 const spare: Array<Buffer> = []
