@@ -18,8 +18,9 @@ const endless = (keepAlive: Uint8Array | undefined): Streamed => ({
 const endOf = (body: Streamed) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
-    const handler = () => Effect.succeed({ status: 200, headers: {}, body })
-    const { port } = yield* Scope.provide(serve({ host: "127.0.0.1", port: 0, handler }), scope)
+    const answer = { status: 200, headers: {}, body }
+    const server = serve({ host: "127.0.0.1", port: 0, handler: () => Effect.succeed(answer) })
+    const { port } = yield* Scope.provide(server, scope)
     const response = yield* Effect.promise(() =>
       new Promise<Http.IncomingMessage>((resolve) => Http.get({ host: "127.0.0.1", port, agent: false }, resolve))
     )
