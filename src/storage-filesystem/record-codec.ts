@@ -137,12 +137,13 @@ export const toBlock = (
   const ends: Array<number> = []
   for (let at = from; at < to;) {
     // Most lines are as long as the one before, and looking there first costs half of a search for the line feed.
+    const isEvent = isEventLine(bytes, at)
     let end = at + length
-    if (length === 0 || length > guessedBytesMax || !isNextLine(bytes, end, to, offset + 1)) {
+    if (!isEvent || length > guessedBytesMax || !isWholeEvent(bytes, end, to, offset + 1)) {
       end = buffer.indexOf(lineFeed, at) + 1
       length = end - at
     }
-    if (isEventLine(bytes, at) && offset++ >= wanted) {
+    if (isEvent && offset++ >= wanted) {
       // Most lines end a commit, or most do not: two bytes tell, before anything is called.
       const trailer = bytes[end - 3] === brace ? trailerLength(bytes, at, end) : 0
       starts.push(at)
@@ -164,18 +165,22 @@ const lineBytesMin =
 const guessedBytesMax = 1000 * lineBytesMin
 
 /**
- * Whether the line of event `offset` begins at `at`, in lines that are known to be sound. Offsets are dense, so when the
- * last three digits are right nothing can lie in between but a thousand lines.
+ * Whether the event line before event `next`, of which only the beginning is known, ends at `end`, in lines that are known
+ * to be sound. `next` begins there, and what ends there is an event: by its `Z`, which stands elsewhere in a state line.
+ * Offsets are dense, so that is the event before; a thousand others, whose three digits would be the same, are longer.
  */
-const isNextLine = (bytes: Uint8Array, at: number, to: number, offset: number): boolean => {
-  if (at + lineBytesMin > to || bytes[at - 1] !== lineFeed || !isEventLine(bytes, at)) return false
-  const last = at + offsetStart + offsetDigits - 3
-  return (bytes[last]! - 0x30) * 100 + (bytes[last + 1]! - 0x30) * 10 + bytes[last + 2]! - 0x30 === offset % 1000
+const isWholeEvent = (bytes: Uint8Array, end: number, to: number, next: number): boolean => {
+  if (end + lineBytesMin > to || bytes[end - 1] !== lineFeed || !isEventLine(bytes, end)) return false
+  if (bytes[end - (bytes[end - 3] === brace ? plainTrailer + 2 : 4)] !== zulu) return false
+  const last = end + offsetStart + offsetDigits - 3
+  return (bytes[last]! - 0x30) * 100 + (bytes[last + 1]! - 0x30) * 10 + bytes[last + 2]! - 0x30 === next % 1000
 }
 
 const quote = 0x22
 const comma = 0x2c
 const brace = 0x7d
+/** The last character of every event's time. */
+const zulu = 0x5a
 
 /** Copies the block's events, with a line feed between them and none of the last one's closing brace. */
 const copyLines = (events: EventBlock, target: Buffer): void => {

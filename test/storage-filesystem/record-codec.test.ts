@@ -142,6 +142,34 @@ describe("A commit", () => {
     { arbitrary: { runs: 300 } }
   )
 
+  it("is told from its neighbours where a short one and a state line are as long as the one before", () => {
+    const events = (gap: string) => {
+      const bytes: Array<Uint8Array> = []
+      let crc = 0
+      for (
+        const commit of [
+          commitOf("a", 0, [`"${gap}"`]),
+          commitOf("a", 1, ["1"]),
+          commitOf("a", 2, [], "{}"),
+          commitOf("a", 2, ["2"]),
+          commitOf("a", 3, [], "{}"),
+          commitOf("a", 3, ["3"])
+        ]
+      ) {
+        const encoded = encodeCommit(commit, crc)
+        bytes.push(encoded.bytes)
+        crc = encoded.crc
+      }
+      return { lengths: bytes.map(({ length }) => length), bytes: Buffer.concat(bytes) }
+    }
+    const [first, short, state] = events("").lengths as [number, number, number]
+    const gap = "x".repeat(short + state - first)
+    const { bytes, lengths } = events(gap)
+    assert.strictEqual(lengths[0], lengths[1]! + lengths[2]!)
+    const texts = [`"${gap}"`, "1", "2", "3"].map((text, i) => shown("a", i, text))
+    assert.deepStrictEqual(textsOf(toBlock(bytes, 0, bytes.length, 0)), texts)
+  })
+
   it.prop("has as many trailers as it should, whatever the data looks like", [Text], ([text]) => {
     const line = Buffer.from(encodeCommit(commitOf("s", 0, [text, text]), 0).bytes)
     const second = line.indexOf("\n") + 1
