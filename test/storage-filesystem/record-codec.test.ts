@@ -92,6 +92,27 @@ const Commits = Schema.NonEmptyArray(Schema.Struct({
 }))
 const Name = Schema.Literals(["orders", "a/b", `"quoted"\\`, "漢字", "x".repeat(512)])
 
+/** Events of which some have a state line behind them; the first one's data is `gap`. */
+const eventsAndStates = (gap: string) => {
+  const bytes: Array<Uint8Array> = []
+  let crc = 0
+  for (
+    const commit of [
+      commitOf("a", 0, [`"${gap}"`]),
+      commitOf("a", 1, ["1"]),
+      commitOf("a", 2, [], "{}"),
+      commitOf("a", 2, ["2"]),
+      commitOf("a", 3, [], "{}"),
+      commitOf("a", 3, ["3"])
+    ]
+  ) {
+    const encoded = encodeCommit(commit, crc)
+    bytes.push(encoded.bytes)
+    crc = encoded.crc
+  }
+  return { lengths: bytes.map(({ length }) => length), bytes: Buffer.concat(bytes) }
+}
+
 describe("A commit", () => {
   it.prop(
     "that was written is read back: events, data as it was sent, state, and the sum goes on",
@@ -143,28 +164,9 @@ describe("A commit", () => {
   )
 
   it("is told from its neighbours where a short one and a state line are as long as the one before", () => {
-    const events = (gap: string) => {
-      const bytes: Array<Uint8Array> = []
-      let crc = 0
-      for (
-        const commit of [
-          commitOf("a", 0, [`"${gap}"`]),
-          commitOf("a", 1, ["1"]),
-          commitOf("a", 2, [], "{}"),
-          commitOf("a", 2, ["2"]),
-          commitOf("a", 3, [], "{}"),
-          commitOf("a", 3, ["3"])
-        ]
-      ) {
-        const encoded = encodeCommit(commit, crc)
-        bytes.push(encoded.bytes)
-        crc = encoded.crc
-      }
-      return { lengths: bytes.map(({ length }) => length), bytes: Buffer.concat(bytes) }
-    }
-    const [first, short, state] = events("").lengths as [number, number, number]
+    const [first, short, state] = eventsAndStates("").lengths as [number, number, number]
     const gap = "x".repeat(short + state - first)
-    const { bytes, lengths } = events(gap)
+    const { bytes, lengths } = eventsAndStates(gap)
     assert.strictEqual(lengths[0], lengths[1]! + lengths[2]!)
     const texts = [`"${gap}"`, "1", "2", "3"].map((text, i) => shown("a", i, text))
     assert.deepStrictEqual(textsOf(toBlock(bytes, 0, bytes.length, 0)), texts)
