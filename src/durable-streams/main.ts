@@ -6,6 +6,13 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Deferred, Effect, Layer } from "effect"
 import { endingOf, run, Shutdown } from "./cli.ts"
 
+// What package.json says under `engines`: npm only warns, and an older Node would fail at something that names no cause.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(`durable-streams needs Node 22.19 or later; this is ${process.versions.node}.\n`)
+  process.exit(1)
+}
+
 // Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
 process.env["UV_THREADPOOL_SIZE"] ??= "16"
 

@@ -134,6 +134,24 @@ describe("on a terminal", () => {
   })
 })
 
+describe("on a Node that is too old", () => {
+  it("the program says which one it needs, and does nothing", async ({ room }) => {
+    const older = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })`
+    const { code, stderr } = await room.spawn(process.execPath, [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(older)}`,
+      mainFile,
+      "stream",
+      "list"
+    ]).ended
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "durable-streams needs Node 22.19 or later; this is 20.20.2.\n"
+    })
+    expect(fs.readdirSync(room.directory)).toEqual([])
+  })
+})
+
 describe("through tsx, as it is written in the documents", () => {
   it("a daemon is started, found and stopped", async ({ room }) => {
     room.makeRepository()
