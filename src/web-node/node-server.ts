@@ -191,8 +191,7 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
       while (true) {
         const bytes = yield* body.pull
         if (bytes === undefined) return
-        if (bytes.length >= reusedBytesMin) yield* taken(response, bytes)
-        else if (!response.write(bytes)) yield* drained(response)
+        yield* written(response, bytes)
       }
     }).pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
@@ -204,15 +203,15 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
     ))
   })
 
-/** Waits until the system has the bytes, so that their memory can be used again. */
-const taken = (response: Http.ServerResponse, bytes: Uint8Array) =>
-  Effect.callback<void>((resume) => {
-    response.write(bytes, () => resume(Effect.void))
-  })
-
-const drained = (response: Http.ServerResponse) =>
+/**
+ * Writes, and waits while the reader is slow: until the socket's buffer has room again, or, for bytes whose memory will be
+ * used again, until the system has them. One step, so that no `drain` falls between the writing and the waiting.
+ */
+const written = (response: Http.ServerResponse, bytes: Uint8Array) =>
   Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
+    if (bytes.length >= reusedBytesMin) return void response.write(bytes, done)
+    if (response.write(bytes)) return done()
     response.once("drain", done)
     return Effect.sync(() => response.off("drain", done))
   })
