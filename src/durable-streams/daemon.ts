@@ -10,6 +10,7 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { isIP, isIPv6 } from "node:net"
 import { makeClient } from "./client.ts"
+import { makeDataDirectory, readDigits, readText } from "./data-directory.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { DaemonFailed, filesOf } from "./settings.ts"
@@ -60,7 +61,7 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
 export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings) {
   const found = yield* find(settings.dataDirectory)
   if (found !== undefined) return { ...found, started: false }
-  yield* makeDirectory(settings.dataDirectory)
+  yield* makeDataDirectory(settings.dataDirectory)
   return yield* Effect.scoped(Effect.gen(function*() {
     const other = yield* takeTurn(settings.dataDirectory)
     if (other !== undefined) return { ...other, started: false }
@@ -177,38 +178,17 @@ const launch = (settings: ServerSettings) => {
   return { ended: () => ended }
 }
 
-const makeDirectory = (path: string) =>
-  Effect.try({
-    try: () => fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
-    catch: (cause) =>
-      new DaemonFailed({
-        message: `Could not make the data directory ${path}: ${
-          (cause as Error).message
-        }. Choose another with --data-dir.`
-      })
-  })
-
-/** A number alone in a small file; undefined for anything else. */
-const readNumber = (path: string): number | undefined => {
-  const text = readText(path)
-  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined
-}
-
-/** What a small file holds; undefined where there is none. */
-const readText = (path: string): string | undefined => {
-  try {
-    return fs.statSync(path).size > 64 ? undefined : fs.readFileSync(path, "utf8").trim()
-  } catch {
-    return undefined
-  }
-}
-
 const realPath = (path: string): string => {
   try {
     return fs.realpathSync(path)
   } catch {
     return path
   }
+}
+
+const readNumber = (path: string): number | undefined => {
+  const digits = readDigits(path)
+  return digits === undefined ? undefined : Number(digits)
 }
 
 const isAlive = (pid: number): boolean => {

@@ -9,10 +9,11 @@ import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
+import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
-import { DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
+import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { StreamManager } from "./stream-manager.ts"
@@ -44,14 +45,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
 
 /** Makes the data directory, and holds its lock. */
 const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
-  yield* Effect.try({
-    try: () => fs.mkdirSync(dataDirectory, { recursive: true, mode: 0o700 }),
-    catch: (cause) =>
-      new DaemonFailed({
-        message: `Could not make the data directory ${dataDirectory}: ${(cause as Error).message}. ` +
-          "Choose another with --data-dir."
-      })
-  })
+  yield* makeDataDirectory(dataDirectory)
   const { host, lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
@@ -61,25 +55,16 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
       }))
       return
     }
-    if (attempt >= lockAttemptsNamed && readLine(pid) !== undefined) break
+    if (attempt >= lockAttemptsNamed && readDigits(pid) !== undefined) break
     yield* Effect.sleep(lockPause)
   }
-  return yield* new DataDirectoryInUse({ dataDirectory, pid: readLine(pid), port: readLine(port) })
+  return yield* new DataDirectoryInUse({ dataDirectory, pid: readDigits(pid), port: readDigits(port) })
 })
 
 /** A server names itself between its start and its stop, and without a name it is at one of the two: worth a wait. */
 const lockAttempts = 100
 const lockAttemptsNamed = 4
 const lockPause = "25 millis"
-
-const readLine = (path: string): string | undefined => {
-  try {
-    const text = fs.readFileSync(path, "utf8").trim()
-    return /^\d{1,10}$/.test(text) ? text : undefined
-  } catch {
-    return undefined
-  }
-}
 
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 

@@ -15,7 +15,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["stream-factory"],
   ["stream-manager"],
   ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
-  ["server", "run-server", "daemon", "lock", "settings", "logging"],
+  ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/
   ["main", "index"]
 ]
