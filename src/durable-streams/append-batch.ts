@@ -6,7 +6,8 @@ import type { Exit } from "effect"
 import type { AppendError, AppendRequest } from "./durable-stream.ts"
 import { layOut } from "./event-block.ts"
 import type { EventBlock, StreamName } from "./types.ts"
-import { StreamClosed, TailMismatch, toOffset } from "./types.ts"
+import { StreamClosed, TailMismatch } from "./errors.ts"
+import { toOffset } from "./types.ts"
 
 export interface WaitingAppend {
   readonly kind: "append"

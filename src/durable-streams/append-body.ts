@@ -3,7 +3,8 @@
  * sent (promise 8): it is cut out of the text, not written anew.
  */
 import { Effect } from "effect"
-import { EventData, InvalidRequest } from "./types.ts"
+import { InvalidRequest } from "./errors.ts"
+import { EventData } from "./event-data.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>

@@ -3,21 +3,27 @@
  * it.
  */
 import type { Effect, Stream } from "effect"
-import type { StreamDescription } from "./storage.ts"
 import type {
-  EventBlock,
-  EventData,
+  ContentTypeMismatch,
+  InvalidRequest,
   LogDamaged,
   Overloaded,
+  ProducerFenced,
+  ProducerGap,
+  SequenceRegression,
+  SourceGone,
   StorageFailed,
   StorageFull,
   StreamClosed,
   StreamDeleted,
-  StreamEvent,
-  StreamName,
+  StreamExists,
+  StreamGone,
   StreamNotFound,
   TailMismatch
-} from "./types.ts"
+} from "./errors.ts"
+import type { EventData } from "./event-data.ts"
+import type { ForkOrigin, StreamDescription } from "./storage.ts"
+import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 
 export interface AppendRequest {
   /** The events' payloads, in order; one commit. May be empty only together with `close`. */
@@ -26,6 +32,70 @@ export interface AppendRequest {
   readonly ifMatch?: number | undefined
   /** Close the stream atomically with these events. */
   readonly close?: boolean | undefined
+  /** Append only if this is the stream's content type, parameters aside. */
+  readonly contentType?: string | undefined
+  /** Append this number of this producer once, however often it is sent (docs/protocol.md 5). */
+  readonly producer?: ProducerNumber | undefined
+  /** Append only if it is greater, byte for byte, than that of every append before. */
+  readonly seq?: string | undefined
+  /** Fail with `StreamNotFound` where the append would make the stream. */
+  readonly mustExist?: boolean | undefined
+}
+
+/** Which of its appends a producer sends. */
+export interface ProducerNumber {
+  readonly id: string
+  /** Which of the producer's lives. */
+  readonly epoch: number
+  /** Which append of that life, from 0. */
+  readonly seq: number
+}
+
+/** What became of an append, once it is durable. */
+export interface Appended {
+  /** The new events; none where the append only closed the stream, or had been made before. */
+  readonly events: EventBlock
+  /** The offset after the new events; after a repeated append, the stream's tail. */
+  readonly tail: number
+  readonly closed: boolean
+  /** Where a producer was named: the highest number accepted from it, and whether this one had been accepted before. */
+  readonly producer: { readonly epoch: number; readonly seq: number; readonly repeated: boolean } | undefined
+}
+
+export interface CreateRequest {
+  readonly contentType: string
+  readonly ttlSeconds?: number | undefined
+  /** RFC 3339. */
+  readonly expiresAt?: string | undefined
+  /** Closed from the start. */
+  readonly closed?: boolean | undefined
+  /** The first events. */
+  readonly data: ReadonlyArray<EventData>
+}
+
+/** A stream that is there now; `made` says whether this request made it. */
+export interface Created {
+  readonly made: boolean
+  readonly info: StreamInfo
+}
+
+/** The place at which a stream is to be forked. */
+export interface ForkRequest {
+  /** The fork's name and id. */
+  readonly name: StreamName
+  readonly id: string
+  /** The first offset that is not inherited; undefined: the tail. */
+  readonly offset: number | undefined
+  /** How much further: events where they are JSON, bytes of the next event where they are not. */
+  readonly subOffset: number
+}
+
+/** What a fork begins with. */
+export interface ForkPoint {
+  readonly source: StreamDescription
+  readonly origin: ForkOrigin
+  /** The inherited part of an event, which is the fork's own first one. */
+  readonly data: ReadonlyArray<EventData>
 }
 
 /** Where a reading begins: an offset, the first event there is, or the next one there will be. */
@@ -41,21 +111,48 @@ export interface StreamInfo {
   readonly description: StreamDescription
   readonly tail: number
   readonly closed: boolean
+  /** Which life of the name this is, for a cursor. */
+  readonly life: number
 }
 
-export type AppendError = TailMismatch | StreamClosed | StorageFailed | StorageFull | Overloaded
+/** The stream is not there, or not any more. */
+export type Absent = StreamNotFound | StreamGone
+
+export type AppendError =
+  | Absent
+  | TailMismatch
+  | StreamClosed
+  | ContentTypeMismatch
+  | SequenceRegression
+  | ProducerFenced
+  | ProducerGap
+  | InvalidRequest
+  | StorageFailed
+  | StorageFull
+  | Overloaded
+export type CreateError = StreamExists | StreamGone | ContentTypeMismatch | StorageFailed | StorageFull | Overloaded
+export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageFailed | StorageFull | LogDamaged
 export type ReadError = StreamDeleted | StorageFailed | LogDamaged
 
 export interface DurableStream {
   readonly name: StreamName
 
-  /** Appends all or nothing and answers with the events, once they are durable. Interrupting the caller stops nothing. */
-  readonly append: (request: AppendRequest) => Effect.Effect<EventBlock, AppendError>
+  /** Appends all or nothing and answers once it is durable. Interrupting the caller stops nothing. */
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
 
-  /** What is known of the stream now. */
-  readonly info: Effect.Effect<StreamInfo, StreamNotFound>
+  /**
+   * Makes the stream, with its first events, or finds that it is there and was made so. `fork` makes it a fork, which
+   * the caller has had reserved by `reserve` on the source.
+   */
+  readonly create: (
+    request: CreateRequest,
+    fork?: { readonly id: string; readonly point: ForkPoint }
+  ) => Effect.Effect<Created, CreateError>
 
-  /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. */
+  /** What is known of the stream now. Does not count as use (docs/protocol.md 6). */
+  readonly info: Effect.Effect<StreamInfo, Absent>
+
+  /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Counts as use. */
   readonly cursor: (from: From) => Effect.Effect<Cursor>
 
   /** Durable events from the cursor on, about `bytesMax` bytes of them; an empty block at the tail. Never waits. */
@@ -70,6 +167,21 @@ export interface DurableStream {
   /** Catch-up, then live, each event once. Ends with the stream's closing, fails when it is deleted. */
   readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError>
 
-  /** Deletes the stream, in order with its appends. Followers are told. */
-  readonly delete: Effect.Effect<void, StreamNotFound | StorageFailed>
+  /** Finds the place at which the stream is to be forked, and keeps what is before it for the fork from now on. */
+  readonly reserve: (request: ForkRequest) => Effect.Effect<ForkPoint, ForkError>
+
+  /**
+   * Ends a reservation. A deleted stream that was kept for this fork alone is now gone for good: the answer is its
+   * description, so that its own source can be told.
+   */
+  readonly release: (forkId: string) => Effect.Effect<StreamDescription | undefined, StorageFailed | StorageFull>
+
+  /**
+   * Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. The answer
+   * is the description of what was deleted for good, if it was.
+   */
+  readonly delete: Effect.Effect<StreamDescription | undefined, Absent | StorageFailed>
+
+  /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
+  readonly expire: Effect.Effect<number | undefined, StorageFailed>
 }

@@ -4,6 +4,8 @@
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 export { follow, makeClient, ServerRefused, ServerUnreachable } from "./client.ts"
 export type * from "./durable-stream.ts"
+export * from "./errors.ts"
+export { EventData } from "./event-data.ts"
 export * from "./hooks.ts"
 export { Server } from "./server.ts"
 export type { ServerSettings } from "./settings.ts"

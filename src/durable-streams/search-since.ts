@@ -3,7 +3,8 @@
  * so where the clock was set back the answer is one of the right ones (docs/protocol.md 4).
  */
 import { DateTime, Effect } from "effect"
-import type { EventBlock, LogDamaged, StorageFailed } from "./types.ts"
+import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { EventBlock } from "./types.ts"
 import { createdAtTail } from "./types.ts"
 
 type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>

@@ -17,7 +17,7 @@ import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./sett
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { StorageFailed } from "./types.ts"
+import type { StorageFailed } from "./errors.ts"
 import { version } from "./version.ts"
 
 /** Where the server listens. */

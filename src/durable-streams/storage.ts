@@ -6,34 +6,62 @@
  * Promises 1, 2, 3 and 10 of docs/promises.md rest here.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
-import { emptyBlock } from "./event-block.ts"
-import type { EventBlock, LogDamaged, StorageFailed, StorageFull, StreamName } from "./types.ts"
-import { StreamNotFound } from "./types.ts"
+import { emptyBlock, sliceBlock } from "./event-block.ts"
+import type { LogDamaged, StorageFailed, StorageFull } from "./errors.ts"
+import type { EventBlock, StreamName } from "./types.ts"
+import { StreamNotFound } from "./errors.ts"
 
 /** What a stream was made with. It never changes while the stream exists. */
 export interface StreamDescription {
   readonly name: StreamName
+  /** As it was given; `isJson` says what kind of events it means. */
   readonly contentType: string
+  /** RFC 3339, with milliseconds. */
   readonly createdAt: string
+  /** Tells this life of the name from every other one. */
+  readonly id: string
+  /** It expires when it was not used for so many seconds. */
+  readonly ttlSeconds?: number | undefined
+  /** It expires then (RFC 3339, as it was given). */
+  readonly expiresAt?: string | undefined
+  readonly forkedFrom?: ForkOrigin | undefined
 }
 
+/** Where a fork left its source. */
+export interface ForkOrigin {
+  readonly stream: StreamName
+  /** The source's id. */
+  readonly id: string
+  /** The fork's first own offset: what is before it is the source's. */
+  readonly offset: number
+  /** Bytes of the source's event at `offset` with which the fork's own first event was made; 0 where none was. */
+  readonly bytes: number
+}
+
+/**
+ * One entry of a stream's state: a key, and one line of JSON text; undefined takes it away. A commit changes the entries
+ * it names and leaves the others.
+ */
+export type StateChange = readonly [key: string, value: string | undefined]
+
 export interface Commit {
-  /** The new events; their first offset is the log's tail. May be empty when only `state` changes. */
+  /** The new events; their first offset is the log's tail. May be empty when only the state changes. */
   readonly events: EventBlock
-  /**
-   * What must not be torn from the events (the closing of the stream; a producer's number): one line of JSON text.
-   * It replaces the state of the commit before, so the newest commit alone says how things stand.
-   */
-  readonly state: string | undefined
+  /** What must not be torn from the events: the closing of the stream, a producer's number. */
+  readonly state: ReadonlyArray<StateChange>
 }
 
 /** One open log. Its owner calls `commit` for one commit at a time; reads may run beside it. */
 export interface Log {
   readonly description: StreamDescription
-  /** The next offset to be given, when the log was opened. */
+  /** Deleted, and kept for its forks: neither listed nor to be made anew. */
+  readonly hidden: boolean
+  /** The next offset to be given, when the log was opened. A fork's own events begin where it left its source. */
   readonly tail: number
-  /** The state of the newest commit, when the log was opened. */
-  readonly state: string | undefined
+  /** The state after the newest durable commit: the log keeps it up to date, others only read it. */
+  readonly state: ReadonlyMap<string, string>
+  /** When the stream was last used, in milliseconds since 1970, as far as `touch` was told; 0 where it never was. */
+  readonly touchedAt: number
 
   /**
    * Appends the commit. Success: it is durable. Failure: it is absent, and the log is as it was before, or is
@@ -44,16 +72,28 @@ export interface Log {
   /**
    * Events from offset `from` on: at least one, and then as many whole ones as fit into about `bytesMax`. The caller
    * asks only for offsets below the tail it knows; events of a commit under way are never in the answer if the caller
-   * cuts it at that tail. Fails with `LogDamaged` when the event at `from` cannot be served.
+   * cuts it at that tail. What a fork inherits is read through its sources; all events of one block have the same
+   * `eventStreamId`. Fails with `LogDamaged` when the event at `from` cannot be served.
    */
   readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>
+
+  /** Notes when the stream was last used; kept as well as may be, but never waited for by the medium. */
+  readonly touch: (at: number) => Effect.Effect<void>
+}
+
+/** Brings a state up to date with a durable commit's changes. */
+export const applyState = (state: Map<string, string>, changes: ReadonlyArray<StateChange>): void => {
+  for (const [key, value] of changes) {
+    if (value === undefined) state.delete(key)
+    else state.set(key, value)
+  }
 }
 
 export class Storage extends Context.Service<Storage, {
   /** What `/health` calls this backend. */
   readonly kind: string
 
-  /** Opens an existing log, in a time that does not depend on its length. Closes with the scope. */
+  /** Opens an existing log, hidden or not, in a time that does not depend on its length. Closes with the scope. */
   open(name: StreamName): Effect.Effect<Log, StreamNotFound | StorageFailed | LogDamaged, Scope.Scope>
 
   /** Makes a log with its first commit, both or neither. The caller knows that no log of that name exists. */
@@ -62,33 +102,45 @@ export class Storage extends Context.Service<Storage, {
     first: Commit
   ): Effect.Effect<Log, StorageFailed | StorageFull, Scope.Scope>
 
-  /** Every stream's name, sorted by UTF-16 code units. Opens no log. */
+  /** The name of every stream that is not hidden, sorted by UTF-16 code units. Opens no log. */
   readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
 
-  /** Forgets the log for good. The caller has closed it or holds its only writer. */
+  /** The name of every stream that was made to expire. Opens no log. */
+  readonly expiring: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
+
+  /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew to go on with it. */
+  hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed>
+
+  /** Forgets the log, hidden or not, for good. The caller has closed it or holds its only writer. */
   delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed>
 }>()("durable-streams/storage") {
   /** Keeps logs while the process lives. */
   static readonly layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
     const logs = new Map<StreamName, MemoryLog>()
+    const found = <A>(name: StreamName, use: (log: MemoryLog) => A) =>
+      Effect.suspend(() => {
+        const log = logs.get(name)
+        return log === undefined ? Effect.fail(new StreamNotFound({ stream: name })) : Effect.sync(() => use(log))
+      })
+    const names = (wanted: (log: MemoryLog) => boolean) =>
+      Effect.sync(() => [...logs].filter(([, log]) => wanted(log)).map(([name]) => name).toSorted())
 
     return Storage.of({
       kind: "memory",
-      open: (name) =>
-        Effect.suspend(() => {
-          const log = logs.get(name)
-          return log === undefined ? Effect.fail(new StreamNotFound({ stream: name })) : Effect.succeed(log.reopened())
-        }),
+      open: (name) => found(name, (log) => log.reopened()),
       create: (description, first) =>
         Effect.sync(() => {
-          const log = new MemoryLog(description)
+          const { forkedFrom } = description
+          const source = forkedFrom === undefined ? undefined : logs.get(forkedFrom.stream)
+          const log = new MemoryLog(description, source?.description.id === forkedFrom?.id ? source : undefined)
           log.append(first)
           logs.set(description.name, log)
           return log.reopened()
         }),
-      list: Effect.sync(() => [...logs.keys()].toSorted()),
-      delete: (name) =>
-        Effect.suspend(() => logs.delete(name) ? Effect.void : Effect.fail(new StreamNotFound({ stream: name })))
+      list: names((log) => !log.hidden),
+      expiring: names(({ description }) => description.ttlSeconds !== undefined || description.expiresAt !== undefined),
+      hide: (name) => found(name, (log) => void (log.hidden = true)),
+      delete: (name) => found(name, () => void logs.delete(name))
     })
   })
 }
@@ -107,12 +159,18 @@ interface Slab {
 
 class MemoryLog {
   readonly #slabs: Array<Slab> = []
-  #tail = 0
-  #state: string | undefined
+  readonly #state = new Map<string, string>()
+  readonly #source: MemoryLog | undefined
+  readonly #base: number
+  #tail: number
+  #touchedAt = 0
+  hidden = false
   readonly description: StreamDescription
 
-  constructor(description: StreamDescription) {
+  constructor(description: StreamDescription, source: MemoryLog | undefined) {
     this.description = description
+    this.#source = source
+    this.#base = this.#tail = description.forkedFrom?.offset ?? 0
   }
 
   append({ events, state }: Commit): void {
@@ -126,21 +184,32 @@ class MemoryLog {
       slab.ends.push(slab.used)
       this.#tail++
     }
-    this.#state = state
+    applyState(this.#state, state)
   }
 
   reopened(): Log {
     return {
       description: this.description,
+      hidden: this.hidden,
       tail: this.#tail,
       state: this.#state,
+      touchedAt: this.#touchedAt,
       commit: (commit) => Effect.sync(() => this.append(commit)),
-      read: (from) => Effect.sync(() => this.#read(from))
+      read: (from) => Effect.suspend(() => this.#read(from)),
+      touch: (at) => Effect.sync(() => void (this.#touchedAt = at))
     }
   }
 
+  #read(from: number): Effect.Effect<EventBlock, LogDamaged> {
+    if (from >= this.#base) return Effect.succeed(this.#readOwn(from))
+    if (this.#source === undefined) {
+      return Effect.fail(new LogDamaged({ stream: this.description.name, offset: toOffset(from) }))
+    }
+    return Effect.map(this.#source.#read(from), (block) => sliceBlock(block, from, this.#base - from))
+  }
+
   /** One slab at the most: they are about as long as a read wants to be. */
-  #read(from: number): EventBlock {
+  #readOwn(from: number): EventBlock {
     let low = 0
     let high = this.#slabs.length - 1
     while (low < high) {

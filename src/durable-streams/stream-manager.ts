@@ -6,7 +6,8 @@ import type { AppendError, AppendRequest } from "./durable-stream.ts"
 import type { HookError } from "./hooks.ts"
 import { Storage } from "./storage.ts"
 import { StreamFactory } from "./stream-factory.ts"
-import type { EventBlock, LogDamaged, StorageFailed, StreamName, StreamNotFound } from "./types.ts"
+import type { LogDamaged, StorageFailed, StreamNotFound } from "./errors.ts"
+import type { EventBlock, StreamName } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 export interface ListOptions {

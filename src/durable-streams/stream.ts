@@ -14,8 +14,9 @@ import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
 import type { Log, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
-import type { EventBlock, LogDamaged, StorageFull, StreamEvent, StreamName } from "./types.ts"
-import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound } from "./types.ts"
+import type { LogDamaged, StorageFull } from "./errors.ts"
+import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
+import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound } from "./errors.ts"
 
 /** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
 const readBytes = 512 * 1024

@@ -7,8 +7,9 @@
  */
 import { Effect } from "effect"
 import type { Log, StreamDescription } from "../durable-streams/storage.ts"
-import type { StorageFailed, StorageFull } from "../durable-streams/types.ts"
-import { LogDamaged, StreamNotFound, toOffset } from "../durable-streams/types.ts"
+import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
+import { toOffset } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import { DiskFailure } from "./disk.ts"
 import { findCommit, type Place } from "./find-commit.ts"

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import type * as Http from "node:http"
-import { InvalidRequest, PayloadTooLarge } from "../durable-streams/types.ts"
+import { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
 import type { Incoming } from "../web/exchange.ts"
 import { hasDoubtfulEnd } from "../web/guard.ts"
 

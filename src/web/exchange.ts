@@ -3,7 +3,7 @@
  * to a socket. Why not Effect's own server: docs/decisions/0002-plain-http.md.
  */
 import type { Effect, Scope } from "effect"
-import type { InvalidRequest, PayloadTooLarge } from "../durable-streams/types.ts"
+import type { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
 
 export interface Incoming {
   readonly method: string

@@ -3,7 +3,7 @@
  * every web page its user opens: a page of another origin is refused by what its browser cannot hide, and a page that
  * pretends to be us by DNS (rebinding) by the host it asked for.
  */
-import { AccessRefused, InvalidRequest } from "../durable-streams/types.ts"
+import { AccessRefused, InvalidRequest } from "../durable-streams/errors.ts"
 import type { Incoming } from "./exchange.ts"
 
 export interface GuardOptions {

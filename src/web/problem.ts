@@ -2,7 +2,7 @@
  * Refusals as RFC 9457 problem details (promise 11): status and title from the table beside the errors, the sentence
  * from the error, and the error's own fields as extensions.
  */
-import { refusals } from "../durable-streams/types.ts"
+import { refusals } from "../durable-streams/errors.ts"
 import type { Answer } from "./exchange.ts"
 
 /** An error that has a row in the table of refusals. */

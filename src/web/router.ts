@@ -3,7 +3,7 @@
  * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
  */
 import { Effect, type Scope } from "effect"
-import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../durable-streams/types.ts"
+import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../durable-streams/errors.ts"
 import type { Answer, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 

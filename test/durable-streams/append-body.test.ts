@@ -4,7 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { fromJsonBody, fromNdjsonBody, memberSlice } from "../../src/durable-streams/append-body.ts"
-import { EventData, InvalidRequest, sliceEvent, toOffset } from "../../src/durable-streams/types.ts"
+import { InvalidRequest } from "../../src/durable-streams/errors.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
+import { sliceEvent, toOffset } from "../../src/durable-streams/types.ts"
 import { shown } from "./storage-fixtures.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)

@@ -5,7 +5,7 @@ import { Effect, Exit, Layer } from "effect"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/durable-streams/types.ts"
+import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/durable-streams/errors.ts"
 import { appending, named, settled } from "./storage-fixtures.ts"
 
 type CommitError = StorageFailed | StorageFull | StreamNotFound

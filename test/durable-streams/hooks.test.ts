@@ -14,7 +14,8 @@ import {
   ValidatedFactory
 } from "../../src/durable-streams/stream-factory.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { EventData, TailMismatch } from "../../src/durable-streams/types.ts"
+import { TailMismatch } from "../../src/durable-streams/errors.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
 import { withHooks } from "../../src/durable-streams/with-hooks.ts"
 import { appending, historyOf, named, shown, textsOf } from "./storage-fixtures.ts"
 

@@ -6,7 +6,8 @@ import type { AppendRequest, DurableStream } from "../../src/durable-streams/dur
 import { eventText, layOut } from "../../src/durable-streams/event-block.ts"
 import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
-import { EventData, toOffset } from "../../src/durable-streams/types.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
+import { toOffset } from "../../src/durable-streams/types.ts"
 
 const epoch = "1970-01-01T00:00:00.000Z"
 

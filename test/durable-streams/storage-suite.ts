@@ -6,7 +6,7 @@ import { Effect, Exit, type Layer, Scope } from "effect"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
-import { StreamNotFound } from "../../src/durable-streams/types.ts"
+import { StreamNotFound } from "../../src/durable-streams/errors.ts"
 import { commitOf, described, named, readUpTo, shown, textsOf } from "./storage-fixtures.ts"
 
 let made = 0

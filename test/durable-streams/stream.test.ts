@@ -6,14 +6,8 @@ import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import {
-  StorageFailed,
-  StreamClosed,
-  StreamDeleted,
-  StreamNotFound,
-  TailMismatch,
-  toOffset
-} from "../../src/durable-streams/types.ts"
+import { StorageFailed, StreamClosed, StreamDeleted, StreamNotFound, TailMismatch } from "../../src/durable-streams/errors.ts"
+import { toOffset } from "../../src/durable-streams/types.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./storage-fixtures.ts"
 

@@ -8,8 +8,8 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "version"],
-  ["hooks", "storage", "wire", "api", "durable-stream", "event-block", "recent-events"],
+  ["types", "errors", "event-data", "version"],
+  ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
   ["stream", "append-batch", "search-since"],
   ["with-hooks"],
   ["stream-factory"],
@@ -24,16 +24,16 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
 const floorsWithNode: ReadonlyArray<number> = [7, 9]
 
 /** These run in a browser, too: they import nothing but `effect` and one another. */
-const browserSafe: ReadonlyArray<string> = ["types", "wire", "api", "client"]
+const browserSafe: ReadonlyArray<string> = ["types", "errors", "wire", "api", "client"]
 
 /** The files of the onion in which it meets the rooms beside it. */
 const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index"]
 
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ["storage-filesystem", { node: true, imports: ["types", "storage", "event-block"], guests: meetingPlaces }],
-  ["web", { node: false, imports: ["types"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
-  ["web-node", { node: true, imports: ["types", "src/web"], guests: meetingPlaces }]
+  ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
+  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
+  ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
 ])
 
 /** What a reader can still hold. A longer file wants to be two. */

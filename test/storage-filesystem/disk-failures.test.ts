@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import { StorageFailed, StorageFull, StreamNotFound } from "../../src/durable-streams/types.ts"
+import { StorageFailed, StorageFull, StreamNotFound } from "../../src/durable-streams/errors.ts"
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { type Call, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { directory, name, path, pathOf, recovering, sixCommits, storageOn, textsOfAll } from "./log-fixtures.ts"

@@ -1,0 +1,256 @@
+/**
+ * Every refusal: what can happen to a request, with its HTTP status. Browser-safe: imports nothing but `effect`.
+ */
+import { Schema } from "effect"
+import { Offset } from "./types.ts"
+
+const quoted = (text: string) => JSON.stringify(text)
+
+/**
+ * Status and title of every refusal, as RFC 9457 shows them. 422, 412 and 507 are DESIGN's words; 410 is what a follower
+ * of a deleted stream is told, and whoever asks for one that only its forks still read.
+ */
+export const refusals = {
+  InvalidRequest: { status: 400, title: "The request is not valid" },
+  AccessRefused: { status: 403, title: "Not allowed" },
+  ProducerFenced: { status: 403, title: "A newer producer has taken over" },
+  StreamNotFound: { status: 404, title: "No such stream" },
+  RouteNotFound: { status: 404, title: "No such page" },
+  MethodNotAllowed: { status: 405, title: "Method not allowed" },
+  StreamClosed: { status: 409, title: "The stream is closed" },
+  StreamExists: { status: 409, title: "The stream exists" },
+  ContentTypeMismatch: { status: 409, title: "Another content type" },
+  SequenceRegression: { status: 409, title: "The sequence went back" },
+  ProducerGap: { status: 409, title: "A producer's append is missing" },
+  SourceGone: { status: 409, title: "The source was deleted" },
+  StreamDeleted: { status: 410, title: "The stream was deleted" },
+  StreamGone: { status: 410, title: "The stream was deleted" },
+  TailMismatch: { status: 412, title: "The stream has moved on" },
+  PayloadTooLarge: { status: 413, title: "Too large" },
+  UnsupportedMediaType: { status: 415, title: "Unsupported media type" },
+  HookError: { status: 422, title: "Refused by a hook" },
+  StorageFailed: { status: 500, title: "The storage failed" },
+  InternalError: { status: 500, title: "The server failed" },
+  LogDamaged: { status: 500, title: "The log is damaged" },
+  Overloaded: { status: 503, title: "Too busy" },
+  StorageFull: { status: 507, title: "The disk is full" }
+} as const
+
+const status = (tag: keyof typeof refusals) => ({ httpApiStatus: refusals[tag].status })
+
+/** The request cannot mean anything; `message` says what would. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
+  "InvalidRequest",
+  { message: Schema.String },
+  status("InvalidRequest")
+) {}
+
+/** The caller may not do this (promise 12). */
+export class AccessRefused extends Schema.TaggedError<AccessRefused>()(
+  "AccessRefused",
+  { message: Schema.String },
+  status("AccessRefused")
+) {}
+
+export class StreamNotFound extends Schema.TaggedError<StreamNotFound>()(
+  "StreamNotFound",
+  { stream: Schema.String },
+  status("StreamNotFound")
+) {
+  override get message() {
+    return `There is no stream named ${quoted(this.stream)}. The first append makes it.`
+  }
+}
+
+export class RouteNotFound extends Schema.TaggedError<RouteNotFound>()(
+  "RouteNotFound",
+  { path: Schema.String },
+  status("RouteNotFound")
+) {
+  override get message() {
+    return `Nothing is served at ${this.path}. See /docs for what is.`
+  }
+}
+
+export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()(
+  "MethodNotAllowed",
+  { method: Schema.String, allow: Schema.Array(Schema.String) },
+  status("MethodNotAllowed")
+) {
+  override get message() {
+    return `${this.method} is not served here; ${this.allow.join(", ")} ${this.allow.length === 1 ? "is" : "are"}.`
+  }
+}
+
+/** Nothing more can be appended. `tail` is the offset the next event would have had. */
+export class StreamClosed extends Schema.TaggedError<StreamClosed>()(
+  "StreamClosed",
+  { stream: Schema.String, tail: Offset },
+  status("StreamClosed")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} is closed; its tail is ${this.tail}.`
+  }
+}
+
+/** The stream a follower was reading was deleted. */
+export class StreamDeleted extends Schema.TaggedError<StreamDeleted>()(
+  "StreamDeleted",
+  { stream: Schema.String },
+  status("StreamDeleted")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} was deleted.`
+  }
+}
+
+/** The stream was deleted and is kept only for its forks; its name is free again when the last of them is deleted. */
+export class StreamGone extends Schema.TaggedError<StreamGone>()(
+  "StreamGone",
+  { stream: Schema.String },
+  status("StreamGone")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} was deleted; it is kept only for the forks that read it.`
+  }
+}
+
+/** What is to be forked was deleted and is kept only for other forks. */
+export class SourceGone extends Schema.TaggedError<SourceGone>()(
+  "SourceGone",
+  { stream: Schema.String },
+  status("SourceGone")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} was deleted; it cannot be forked any more.`
+  }
+}
+
+/** A stream of that name was made otherwise; `difference` names what differs. */
+export class StreamExists extends Schema.TaggedError<StreamExists>()(
+  "StreamExists",
+  { stream: Schema.String, difference: Schema.String },
+  status("StreamExists")
+) {
+  override get message() {
+    return `There is a stream named ${quoted(this.stream)} already, and it differs in ${this.difference}.`
+  }
+}
+
+/** What was sent is not of the stream's type. */
+export class ContentTypeMismatch extends Schema.TaggedError<ContentTypeMismatch>()(
+  "ContentTypeMismatch",
+  { stream: Schema.String, contentType: Schema.String },
+  status("ContentTypeMismatch")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} holds ${this.contentType} and nothing else.`
+  }
+}
+
+/** A `Stream-Seq` that is not greater than the last one, byte for byte. */
+export class SequenceRegression extends Schema.TaggedError<SequenceRegression>()(
+  "SequenceRegression",
+  { stream: Schema.String, last: Schema.String },
+  status("SequenceRegression")
+) {
+  override get message() {
+    return `The sequence must be greater than ${quoted(this.last)}, the last one of ${quoted(this.stream)}.`
+  }
+}
+
+/** A producer of a newer epoch has written meanwhile; `epoch` is that epoch. */
+export class ProducerFenced extends Schema.TaggedError<ProducerFenced>()(
+  "ProducerFenced",
+  { stream: Schema.String, producer: Schema.String, epoch: Schema.Int },
+  status("ProducerFenced")
+) {
+  override get message() {
+    return `The producer ${quoted(this.producer)} is at epoch ${this.epoch} on ${quoted(this.stream)}; ` +
+      `to take over, begin epoch ${this.epoch + 1} with sequence 0.`
+  }
+}
+
+/** An append of this producer before this one never arrived. */
+export class ProducerGap extends Schema.TaggedError<ProducerGap>()(
+  "ProducerGap",
+  { stream: Schema.String, producer: Schema.String, expected: Schema.Int, received: Schema.Int },
+  status("ProducerGap")
+) {
+  override get message() {
+    return `The producer ${quoted(this.producer)} sent sequence ${this.received}; ${this.expected} is next.`
+  }
+}
+
+/** The caller expected the next event at `expected`, but the tail is `tail`. */
+export class TailMismatch extends Schema.TaggedError<TailMismatch>()(
+  "TailMismatch",
+  { stream: Schema.String, expected: Offset, tail: Offset },
+  status("TailMismatch")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} has moved on: the tail is ${this.tail}, not ${this.expected}.`
+  }
+}
+
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
+  "PayloadTooLarge",
+  { bytesMax: Schema.Int },
+  status("PayloadTooLarge")
+) {
+  override get message() {
+    return `The body is larger than ${this.bytesMax} bytes. Send less, or start the server with a larger --max-body.`
+  }
+}
+
+export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()(
+  "UnsupportedMediaType",
+  { message: Schema.String },
+  status("UnsupportedMediaType")
+) {}
+
+/** The medium under the stream failed. Nothing of the append was kept; what was acknowledged before still is. */
+export class StorageFailed extends Schema.TaggedError<StorageFailed>()(
+  "StorageFailed",
+  { message: Schema.String },
+  status("StorageFailed")
+) {}
+
+/** No space left. Nothing of the append was kept; appends work again when there is space. */
+export class StorageFull extends Schema.TaggedError<StorageFull>()(
+  "StorageFull",
+  { message: Schema.String },
+  status("StorageFull")
+) {}
+
+/**
+ * Bytes of the log are not what was written. Everything before `offset` can be read; nothing from there to `resumesAt`,
+ * where that is known, can.
+ */
+export class LogDamaged extends Schema.TaggedError<LogDamaged>()(
+  "LogDamaged",
+  { stream: Schema.String, offset: Offset },
+  status("LogDamaged")
+) {
+  override get message() {
+    return `The log of ${quoted(this.stream)} is damaged at offset ${this.offset}; what is before it can be read.`
+  }
+}
+
+/** A defect of ours. The server's log tells more under the same request id. */
+export class InternalError extends Schema.TaggedError<InternalError>()(
+  "InternalError",
+  { requestId: Schema.String },
+  status("InternalError")
+) {
+  override get message() {
+    return `The server made a mistake. Its log says more under the request id ${this.requestId}.`
+  }
+}
+
+/** A limit that protects the server was reached; the same request may work a moment later. */
+export class Overloaded extends Schema.TaggedError<Overloaded>()(
+  "Overloaded",
+  { message: Schema.String },
+  status("Overloaded")
+) {}

@@ -1,0 +1,110 @@
+/**
+ * What one event carries: JSON text that is kept as it was sent, or bytes written as JSON text.
+ */
+/**
+ * One event's payload: JSON text, kept as it was sent, without line breaks. The parsed value is made only when somebody
+ * asks (hooks do, the read path never).
+ */
+export class EventData {
+  readonly text: string
+  #value: unknown
+  #parsed: boolean
+
+  /** Whether it stands for bytes: what a stream that is not JSON holds. */
+  readonly isBytes: boolean
+
+  private constructor(text: string, parsed: boolean, value: unknown, isBytes = false) {
+    this.text = text
+    this.#parsed = parsed
+    this.#value = value
+    this.isBytes = isBytes
+  }
+
+  /** From bytes: a JSON string where they are text, else `{"base64":"…"}` (docs/storage-format.md 3). */
+  static fromBytes(bytes: Uint8Array): EventData {
+    const text = textOf(bytes)
+    return new EventData(text ?? `{"base64":"${asBuffer(bytes).toString("base64")}"}`, false, undefined, true)
+  }
+
+  /** From a value; fails with a `TypeError` for what JSON cannot say (undefined, functions, BigInt, cycles). */
+  static fromValue(value: unknown): EventData {
+    const text = JSON.stringify(value)
+    if (text === undefined) throw new TypeError("An event's data must be a JSON value.")
+    return new EventData(text, true, value)
+  }
+
+  /** From JSON text; throws a `SyntaxError` when it is not. A line break between tokens becomes a space. */
+  static fromText(text: string): EventData {
+    return EventData.fromChecked(text, JSON.parse(text))
+  }
+
+  /** From a slice of JSON text that is already known to be valid, with the value it stands for. */
+  static fromChecked(text: string, value: unknown): EventData {
+    // In valid JSON a raw line break can only stand between tokens.
+    const line = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text
+    return new EventData(line, true, value)
+  }
+
+  get value(): unknown {
+    if (!this.#parsed) {
+      this.#value = JSON.parse(this.text)
+      this.#parsed = true
+    }
+    return this.#value
+  }
+}
+
+/** The bytes of event data that `fromBytes` made, from its text in UTF-8: by position, nothing is parsed. */
+export const bytesOf = (text: Uint8Array): Uint8Array => {
+  const source = asBuffer(text)
+  if (source[0] !== quote) {
+    return Buffer.from(source.toString("latin1", base64Lead.length, source.length - 2), "base64")
+  }
+  const inside = source.subarray(1, source.length - 1)
+  return inside.includes(backslash) ? unescaped(inside) : inside
+}
+
+/** The value of event data as bytes, where it stands for bytes; undefined where it does not. */
+export const valueToBytes = (value: unknown): Uint8Array | undefined => {
+  if (typeof value === "string") return value.isWellFormed() ? Buffer.from(value) : undefined
+  if (typeof value !== "object" || value === null || !("base64" in value)) return undefined
+  const { base64 } = value
+  if (typeof base64 !== "string" || Object.keys(value).length !== 1) return undefined
+  const bytes = Buffer.from(base64, "base64")
+  return bytes.toString("base64") === base64 ? bytes : undefined
+}
+
+const base64Lead = `{"base64":"`
+const quote = 0x22
+const backslash = 0x5c
+
+/** The bytes as a JSON string; undefined when they are not UTF-8, or hold control characters that take six bytes. */
+const textOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    const text = utf8.decode(bytes)
+    // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
+    return /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text) ? undefined : JSON.stringify(text)
+  } catch {
+    return undefined
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/** Every escape in such a string has two characters. */
+const unescaped = (inside: Buffer): Uint8Array => {
+  const target = Buffer.allocUnsafe(inside.length)
+  let to = 0
+  for (let from = 0; from < inside.length;) {
+    const escape = inside.indexOf(backslash, from)
+    const end = escape < 0 ? inside.length : escape
+    to += inside.copy(target, to, from, end)
+    if (escape < 0) break
+    const letter = inside[escape + 1]!
+    target[to++] = letter === 0x6e ? 0x0a : letter === 0x74 ? 0x09 : letter === 0x72 ? 0x0d : letter
+    from = escape + 2
+  }
+  return target.subarray(0, to)
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,0 +1,20 @@
+/**
+ * What a stream tells of itself once it is durable: that it was made, has grown, or is gone. Whoever keeps lists of
+ * streams, or wakes those who wait for one, listens here. Called by the stream's single writer, in order; a listener must
+ * not throw, and does its work elsewhere.
+ */
+import { Context } from "effect"
+import type { StreamDescription } from "./storage.ts"
+
+export interface StreamSignals {
+  readonly created: (description: StreamDescription) => void
+  /** `tail` is the offset after the new events. */
+  readonly appended: (description: StreamDescription, tail: number) => void
+  /** Also where it is kept for its forks. */
+  readonly deleted: (description: StreamDescription) => void
+}
+
+/** Nobody listens, unless somebody provides another. */
+export const StreamSignals = Context.Reference<StreamSignals>("durable-streams/stream-signals/StreamSignals", {
+  defaultValue: () => ({ created: () => {}, appended: () => {}, deleted: () => {} })
+})
