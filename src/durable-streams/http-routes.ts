@@ -39,6 +39,8 @@ export class ServerInfo extends Context.Service<ServerInfo, {
   readonly health: Omit<Health, "uptimeSeconds">
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
+  /** How long a long-poll waits for news, in milliseconds. */
+  readonly longPollMillis: number
   readonly guard: GuardOptions
 }>()("durable-streams/http-routes/ServerInfo") {}
 

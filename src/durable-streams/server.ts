@@ -85,7 +85,8 @@ const layerInfo = (settings: ServerSettings) =>
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,
-        guard: { loopback: isLoopback(settings.host) }
+        longPollMillis: settings.longPollMillis,
+        guard: { loopback: isLoopback(settings.host), origins: settings.corsOrigins }
       })
     })
   )

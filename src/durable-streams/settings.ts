@@ -14,6 +14,10 @@ export interface ServerSettings {
   readonly durability: "fsync" | "os"
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
+  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  readonly corsOrigins: ReadonlyArray<string>
+  /** How long a long-poll waits for news, in milliseconds. */
+  readonly longPollMillis: number
 }
 
 export const defaults = {
@@ -22,7 +26,10 @@ export const defaults = {
   dataDirectory: ".iterate",
   storage: "fs",
   durability: "fsync",
-  bodyBytesMax: 1024 * 1024
+  bodyBytesMax: 1024 * 1024,
+  corsOrigins: [] as ReadonlyArray<string>,
+  // Below the minute after which proxies give up on a silent answer.
+  longPollMillis: 30_000
 } as const
 
 /** The absolute path of a data directory as a person names it. */

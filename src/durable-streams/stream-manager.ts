@@ -19,21 +19,42 @@ export interface ListOptions {
   readonly limit?: number | undefined
 }
 
+/** What a stream is to be made with. */
+export interface MakeRequest extends Omit<CreateRequest, "contentType"> {
+  /** Undefined: the source's for a fork, else bytes. */
+  readonly contentType: string | undefined
+  readonly fork?: {
+    readonly source: StreamName
+    /** The first offset that is not inherited; undefined: the source's tail. */
+    readonly offset: number | undefined
+    readonly subOffset: number
+  } | undefined
+}
+
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
   get(name: StreamName): Effect.Effect<HookedStream, StorageFailed | LogDamaged, Scope.Scope>
 
-  /** Appends; the first append makes the stream. */
+  /** Appends; unless it must exist, the first append makes the stream. */
   append(
     name: StreamName,
     request: AppendRequest
-  ): Effect.Effect<EventBlock, AppendError | HookError | LogDamaged>
+  ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
+
+  /** Makes the stream or a fork, or finds that it is there and was made so. */
+  create(
+    name: StreamName,
+    request: MakeRequest
+  ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
 
   /** Names in ascending order of UTF-16 code units. */
   list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
 
-  /** Deletes the stream, in order with its appends. */
-  delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed | LogDamaged>
+  /** Deletes the stream, in order with its appends, and what was kept for it alone. */
+  delete(name: StreamName): Effect.Effect<void, Absent | StorageFailed | LogDamaged>
+
+  /** Tells the listener what happens to every stream, until the scope closes. */
+  watch(listener: StreamSignals): Effect.Effect<void, never, Scope.Scope>
 }>()("durable-streams/stream-manager/StreamManager") {
   static readonly layer = Layer.effect(
     StreamManager,

@@ -9,6 +9,8 @@ import type { Incoming } from "./exchange.ts"
 export interface GuardOptions {
   /** Whether the server listens on loopback only, where there is just one right `Host`. */
   readonly loopback: boolean
+  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  readonly origins: ReadonlyArray<string>
 }
 
 /** Why the request is refused; undefined when it is not. */

@@ -24,7 +24,9 @@ const settings = (dataDirectory: string): ServerSettings => ({
   dataDirectory,
   storage: "fs",
   durability: "fsync",
-  bodyBytesMax: 1024 * 1024
+  bodyBytesMax: 1024 * 1024,
+  corsOrigins: [],
+  longPollMillis: 30_000
 })
 
 const temporaryDirectory = Effect.acquireRelease(

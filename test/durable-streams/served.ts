@@ -22,7 +22,9 @@ export const serverSettings = (directory: string): ServerSettings => ({
   dataDirectory: path.join(directory, "data"),
   storage: "memory",
   durability: "os",
-  bodyBytesMax: 1024 * 1024
+  bodyBytesMax: 1024 * 1024,
+  corsOrigins: [],
+  longPollMillis: 30_000
 })
 
 export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: typeof ActiveFactory) =>

@@ -47,7 +47,7 @@ const settingsFlags = {
 }
 
 /** What was asked for; the rest is left to `base`. */
-type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory">]: Option.Option<Given<Key>> } & {
+type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory" | "corsOrigins" | "longPollMillis">]: Option.Option<Given<Key>> } & {
   readonly dataDirectory: string
 }
 type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
@@ -59,7 +59,9 @@ const toSettings = (input: Input, base: Base = { ...defaults, port: undefined })
   dataDirectory: input.dataDirectory,
   storage: Option.getOrElse(input.storage, () => base.storage),
   durability: Option.getOrElse(input.durability, () => base.durability),
-  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax)
+  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax),
+  corsOrigins: base.corsOrigins,
+  longPollMillis: base.longPollMillis
 })
 
 /** What a running server was started with. */
@@ -68,7 +70,9 @@ const settingsOf = ({ health, port }: Found): Base => ({
   port,
   storage: health.storage === "memory" ? "memory" : "fs",
   durability: health.durability === "os" ? "os" : "fsync",
-  bodyBytesMax: health.bodyBytesMax
+  bodyBytesMax: health.bodyBytesMax,
+  corsOrigins: defaults.corsOrigins,
+  longPollMillis: defaults.longPollMillis
 })
 
 const program = "durable-streams"
