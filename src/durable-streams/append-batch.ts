@@ -3,57 +3,72 @@
  * stand get their offsets and their bytes. Pure: what becomes of the commit is the stream's business.
  */
 import type { Exit } from "effect"
-import type { AppendError, AppendRequest } from "./durable-stream.ts"
-import { layOut } from "./event-block.ts"
-import type { EventBlock, StreamName } from "./types.ts"
-import { StreamClosed, TailMismatch } from "./errors.ts"
-import { toOffset } from "./types.ts"
+import type { AppendError, Appended, AppendRequest } from "./durable-stream.ts"
+import { layOut, lineWriter, sliceBlock } from "./event-block.ts"
+import type { Situation } from "./judge-append.ts"
+import { changesOf, judge } from "./judge-append.ts"
+import type { StateChange } from "./storage.ts"
+import { isClosed } from "./stream-state.ts"
+import type { EventBlock } from "./types.ts"
+import { jsonType } from "./types.ts"
 
 export interface WaitingAppend {
   readonly kind: "append"
   readonly request: AppendRequest
   /** About what it will take in the log. */
   readonly bytes: number
-  readonly done: (exit: Exit.Exit<EventBlock, AppendError>) => void
+  readonly done: (exit: Exit.Exit<Appended, AppendError>) => void
 }
 
 export interface Batch {
-  /** Appends that stand, each with the offset of its first event. */
-  readonly accepted: ReadonlyArray<readonly [entry: WaitingAppend, first: number]>
-  /** Appends that do not, given those before them in the batch. */
-  readonly refused: ReadonlyArray<readonly [entry: WaitingAppend, error: AppendError]>
+  /** Appends that stand, each with the offset of its first event and whether the stream is closed behind it. */
+  readonly accepted: ReadonlyArray<readonly [entry: WaitingAppend, first: number, closed: boolean]>
+  /** Appends with nothing to write, given those before them in the batch: refused, or made before. */
+  readonly settled: ReadonlyArray<readonly [entry: WaitingAppend, exit: Exit.Exit<Appended, AppendError>]>
   readonly events: EventBlock
-  /** Whether the batch closes the stream. */
-  readonly closes: boolean
+  readonly state: ReadonlyArray<StateChange>
 }
 
-/** `tail` and `closed` are the stream's before the batch; `now` is when its events are created, as RFC 3339. */
-export const toBatch = (
-  name: StreamName,
-  entries: ReadonlyArray<WaitingAppend>,
-  tail: number,
-  closed: boolean,
-  now: string
-): Batch => {
-  const accepted: Array<readonly [WaitingAppend, number]> = []
-  const refused: Array<readonly [WaitingAppend, AppendError]> = []
-  const beforeData = `","eventStreamId":${JSON.stringify(name)},"data":`
-  const afterData = `,"createdAt":"${now}"}\n`
+/** `before` is the stream before the batch; `now` is when its events are created, as RFC 3339. */
+export const toBatch = (before: Situation, entries: ReadonlyArray<WaitingAppend>, now: string): Batch => {
+  const { name, state, tail } = before
+  const accepted: Array<readonly [WaitingAppend, number, boolean]> = []
+  const settled: Array<readonly [WaitingAppend, Exit.Exit<Appended, AppendError>]> = []
+  const changes = new Map<string, string | undefined>()
+  const line = lineWriter(name, now)
   const lines: Array<string> = []
-  let next = tail
-  let closes = false
-  for (const entry of entries) {
-    const { close, data, ifMatch } = entry.request
-    if (closed || closes) {
-      refused.push([entry, new StreamClosed({ stream: name, tail: toOffset(next) })])
-    } else if (ifMatch !== undefined && ifMatch !== next) {
-      const error = new TailMismatch({ stream: name, expected: toOffset(ifMatch), tail: toOffset(next) })
-      refused.push([entry, error])
-    } else {
-      accepted.push([entry, next])
-      for (const { text } of data) lines.push(`{"offset":"${toOffset(next++)}${beforeData}${text}${afterData}`)
-      closes = close === true
-    }
+  const situation = {
+    name,
+    contentType: before.contentType,
+    tail,
+    state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) }
   }
-  return { accepted, refused, closes, events: layOut(tail, lines) }
+  for (const entry of entries) {
+    const { request } = entry
+    const answer = judge(request, situation)
+    if (answer !== undefined) {
+      settled.push([entry, answer])
+      continue
+    }
+    const first = situation.tail
+    for (const { text } of request.data) lines.push(line(situation.tail++, text))
+    for (const [key, value] of changesOf(request)) changes.set(key, value)
+    // What the first append makes is JSON: the protocol, which has other types, makes streams before it appends.
+    situation.contentType ??= jsonType
+    accepted.push([entry, first, isClosed(situation.state)])
+  }
+  return { accepted, settled, events: layOut(tail, lines), state: [...changes] }
 }
+
+/** What an append is answered when its commit is durable. */
+export const answerOf = (
+  { request: { data, producer } }: WaitingAppend,
+  events: EventBlock,
+  first: number,
+  closed: boolean
+): Appended => ({
+  events: sliceBlock(events, first, data.length),
+  tail: first + data.length,
+  closed,
+  producer: producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }
+})

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { InvalidRequest } from "./errors.ts"
-import { EventData } from "./event-data.ts"
+import { EventData, valueToBytes } from "./event-data.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
@@ -36,6 +36,17 @@ export const fromNdjsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Ev
     if (events.length === 0) throw new InvalidRequest({ message: "The body holds no event; send one a line." })
     return events
   })
+
+/** Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. */
+export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData> | undefined => {
+  const all: Array<EventData> = []
+  for (const { value } of data) {
+    const bytes = valueToBytes(value)
+    if (bytes === undefined) return undefined
+    all.push(EventData.fromBytes(bytes))
+  }
+  return all
+}
 
 const parsing = (parse: () => ReadonlyArray<EventData>): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
   Effect.suspend(() => {

@@ -62,8 +62,11 @@ export interface Appended {
   readonly producer: { readonly epoch: number; readonly seq: number; readonly repeated: boolean } | undefined
 }
 
+/** What a stream is to be made with. */
 export interface CreateRequest {
-  readonly contentType: string
+  /** Undefined: the source's for a fork, else bytes. */
+  readonly contentType: string | undefined
+  /** For a fork without `ttlSeconds` and `expiresAt`: the source's. */
   readonly ttlSeconds?: number | undefined
   /** RFC 3339. */
   readonly expiresAt?: string | undefined
@@ -71,23 +74,21 @@ export interface CreateRequest {
   readonly closed?: boolean | undefined
   /** The first events. */
   readonly data: ReadonlyArray<EventData>
+  readonly fork?: {
+    readonly source: StreamName
+    /** The first offset that is not inherited; undefined: the source's tail. */
+    readonly offset: number | undefined
+    /** How much further: events where they are JSON, bytes of the next event where they are not. */
+    readonly subOffset: number
+  } | undefined
 }
 
 /** A stream that is there now; `made` says whether this request made it. */
 export interface Created {
   readonly made: boolean
+  /** The events it was made with by this request: its own, not what a fork inherits. */
+  readonly events: EventBlock
   readonly info: StreamInfo
-}
-
-/** The place at which a stream is to be forked. */
-export interface ForkRequest {
-  /** The fork's name and id. */
-  readonly name: StreamName
-  readonly id: string
-  /** The first offset that is not inherited; undefined: the tail. */
-  readonly offset: number | undefined
-  /** How much further: events where they are JSON, bytes of the next event where they are not. */
-  readonly subOffset: number
 }
 
 /** What a fork begins with. */
@@ -96,6 +97,13 @@ export interface ForkPoint {
   readonly origin: ForkOrigin
   /** The inherited part of an event, which is the fork's own first one. */
   readonly data: ReadonlyArray<EventData>
+}
+
+/** A place that a source keeps for a fork that is being made. */
+export interface Reservation {
+  /** What the fork's own id will be. */
+  readonly forkId: string
+  readonly point: ForkPoint
 }
 
 /** Where a reading begins: an offset, the first event there is, or the next one there will be. */
@@ -141,13 +149,10 @@ export interface DurableStream {
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
 
   /**
-   * Makes the stream, with its first events, or finds that it is there and was made so. `fork` makes it a fork, which
-   * the caller has had reserved by `reserve` on the source.
+   * Makes the stream, with its first events, or finds that it is there and was made so. A fork needs a place that its
+   * source has reserved.
    */
-  readonly create: (
-    request: CreateRequest,
-    fork?: { readonly id: string; readonly point: ForkPoint }
-  ) => Effect.Effect<Created, CreateError>
+  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError>
 
   /** What is known of the stream now. Does not count as use (docs/protocol.md 6). */
   readonly info: Effect.Effect<StreamInfo, Absent>
@@ -168,19 +173,17 @@ export interface DurableStream {
   readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError>
 
   /** Finds the place at which the stream is to be forked, and keeps what is before it for the fork from now on. */
-  readonly reserve: (request: ForkRequest) => Effect.Effect<ForkPoint, ForkError>
+  readonly reserve: (
+    fork: StreamName,
+    offset: number | undefined,
+    subOffset: number
+  ) => Effect.Effect<Reservation, ForkError>
 
-  /**
-   * Ends a reservation. A deleted stream that was kept for this fork alone is now gone for good: the answer is its
-   * description, so that its own source can be told.
-   */
-  readonly release: (forkId: string) => Effect.Effect<StreamDescription | undefined, StorageFailed | StorageFull>
+  /** Ends a reservation. A deleted stream that was kept for this fork alone is now gone for good. */
+  readonly release: (forkId: string) => Effect.Effect<void, StorageFailed | StorageFull>
 
-  /**
-   * Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. The answer
-   * is the description of what was deleted for good, if it was.
-   */
-  readonly delete: Effect.Effect<StreamDescription | undefined, Absent | StorageFailed>
+  /** Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. */
+  readonly delete: Effect.Effect<void, Absent | StorageFailed>
 
   /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
   readonly expire: Effect.Effect<number | undefined, StorageFailed>

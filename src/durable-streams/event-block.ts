@@ -2,7 +2,8 @@
  * Blocks of events as bytes: laid out once when they are appended, then sliced and joined by position. Nothing here
  * parses an event but `parseEvent`, which is for those who want the value.
  */
-import type { EventBlock, StreamEvent } from "./types.ts"
+import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
+import { createdAtTail, offsetDigits, offsetStart, toOffset } from "./types.ts"
 
 export const emptyBlock = (at: number): EventBlock => ({
   first: at,
@@ -30,8 +31,33 @@ export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity)
 export const eventText = (block: EventBlock, i: number): string =>
   decoder.decode(block.bytes.subarray(block.starts[i], block.ends[i]))
 
+/**
+ * How many bytes of every event of the block stand before its data, found by position: all its events have the same name.
+ */
+export const dataStart = ({ bytes, count, starts }: EventBlock): number => {
+  if (count === 0) return 0
+  const start = starts[0]!
+  let at = start + offsetStart + offsetDigits + `","eventStreamId":"`.length
+  while (bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1
+  return at + `","data":`.length - start
+}
+
+/** The text of the data of the `i`-th event, as bytes. */
+export const dataSlice = (block: EventBlock, i: number, lead = dataStart(block)): Uint8Array =>
+  block.bytes.subarray(block.starts[i]! + lead, block.ends[i]! - createdAtTail.length)
+
+const quote = 0x22
+const backslash = 0x5c
+
 /** The `i`-th event of a block, parsed. */
 export const parseEvent = (block: EventBlock, i: number): StreamEvent => JSON.parse(eventText(block, i)) as StreamEvent
+
+/** Puts events of one stream and one moment together, each a line. */
+export const lineWriter = (name: StreamName, createdAt: string) => {
+  const beforeData = `","eventStreamId":${JSON.stringify(name)},"data":`
+  const afterData = `,"createdAt":"${createdAt}"}\n`
+  return (offset: number, data: string): string => `{"offset":"${toOffset(offset)}${beforeData}${data}${afterData}`
+}
 
 /** Encodes the lines, each one event and a line feed, as the block that begins at `first`. */
 export const layOut = (first: number, lines: ReadonlyArray<string>): EventBlock => {

@@ -12,7 +12,7 @@ import { isRefusal, problem, problemText } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
-import { fromJsonBody, fromNdjsonBody } from "./append-body.ts"
+import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
 import type { Cursor, From } from "./durable-stream.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
@@ -83,7 +83,13 @@ const nativeRoutes = Effect.gen(function*() {
     const expected = yield* ifMatch(request.header("if-match"))
     const body = yield* request.body(bodyBytesMax)
     const data = yield* (mediaType === "json" ? fromJsonBody(body) : fromNdjsonBody(body))
-    const events = yield* manager.append(name, { data, ifMatch: expected })
+    const { events } = yield* manager.append(name, { data, ifMatch: expected }).pipe(
+      // A stream of bytes takes data that stands for bytes.
+      Effect.catchTag("ContentTypeMismatch", (mismatch) => {
+        const bytes = toBytes(data)
+        return bytes === undefined ? Effect.fail(mismatch) : manager.append(name, { data: bytes, ifMatch: expected })
+      })
+    )
     if (mediaType === "json") return json(201, events.bytes.subarray(events.starts[0], events.ends[0]))
     return json(
       201,

@@ -7,9 +7,10 @@
  */
 import { Context, Effect, Layer, type Scope } from "effect"
 import { emptyBlock, sliceBlock } from "./event-block.ts"
-import type { LogDamaged, StorageFailed, StorageFull } from "./errors.ts"
+import type { StorageFailed, StorageFull } from "./errors.ts"
+import { LogDamaged, StreamNotFound } from "./errors.ts"
 import type { EventBlock, StreamName } from "./types.ts"
-import { StreamNotFound } from "./errors.ts"
+import { toOffset } from "./types.ts"
 
 /** What a stream was made with. It never changes while the stream exists. */
 export interface StreamDescription {
@@ -96,6 +97,9 @@ export class Storage extends Context.Service<Storage, {
   /** Opens an existing log, hidden or not, in a time that does not depend on its length. Closes with the scope. */
   open(name: StreamName): Effect.Effect<Log, StreamNotFound | StorageFailed | LogDamaged, Scope.Scope>
 
+  /** What a log, hidden or not, was made with. Leaves the log alone: another may be writing to it. */
+  describe(name: StreamName): Effect.Effect<StreamDescription, StreamNotFound | StorageFailed | LogDamaged>
+
   /** Makes a log with its first commit, both or neither. The caller knows that no log of that name exists. */
   create(
     description: StreamDescription,
@@ -128,6 +132,7 @@ export class Storage extends Context.Service<Storage, {
     return Storage.of({
       kind: "memory",
       open: (name) => found(name, (log) => log.reopened()),
+      describe: (name) => found(name, (log) => log.description),
       create: (description, first) =>
         Effect.sync(() => {
           const { forkedFrom } = description

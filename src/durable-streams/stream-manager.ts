@@ -1,13 +1,29 @@
 /**
  * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
+ * What takes more than one stream is done here: forks and their sources.
  */
-import { Config, Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
-import type { AppendError, AppendRequest } from "./durable-stream.ts"
+import { Cause, Config, Context, Duration, Effect, Layer, Option, RcMap, type Scope } from "effect"
+import type {
+  Absent,
+  AppendError,
+  Appended,
+  AppendRequest,
+  Created,
+  CreateError,
+  CreateRequest,
+  ForkError
+} from "./durable-stream.ts"
+import type { LogDamaged, StorageFailed } from "./errors.ts"
+import { ContentTypeMismatch, StreamExists } from "./errors.ts"
+import { emptyBlock } from "./event-block.ts"
+import { watchExpiry } from "./expiry-watch.ts"
 import type { HookError } from "./hooks.ts"
 import { Storage } from "./storage.ts"
+import { differenceFrom } from "./stream-config.ts"
 import { StreamFactory } from "./stream-factory.ts"
-import type { LogDamaged, StorageFailed, StreamNotFound } from "./errors.ts"
-import type { EventBlock, StreamName } from "./types.ts"
+import { StreamSignals } from "./stream-signals.ts"
+import type { StreamName } from "./types.ts"
+import { isReserved, mediaType } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 export interface ListOptions {
@@ -17,18 +33,6 @@ export interface ListOptions {
   readonly after?: string | undefined
   /** At most this many names. */
   readonly limit?: number | undefined
-}
-
-/** What a stream is to be made with. */
-export interface MakeRequest extends Omit<CreateRequest, "contentType"> {
-  /** Undefined: the source's for a fork, else bytes. */
-  readonly contentType: string | undefined
-  readonly fork?: {
-    readonly source: StreamName
-    /** The first offset that is not inherited; undefined: the source's tail. */
-    readonly offset: number | undefined
-    readonly subOffset: number
-  } | undefined
 }
 
 export class StreamManager extends Context.Service<StreamManager, {
@@ -44,34 +48,49 @@ export class StreamManager extends Context.Service<StreamManager, {
   /** Makes the stream or a fork, or finds that it is there and was made so. */
   create(
     name: StreamName,
-    request: MakeRequest
+    request: CreateRequest
   ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
 
-  /** Names in ascending order of UTF-16 code units. */
+  /** Names in ascending order of UTF-16 code units; those that are reserved are not among them. */
   list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
 
-  /** Deletes the stream, in order with its appends, and what was kept for it alone. */
+  /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
   delete(name: StreamName): Effect.Effect<void, Absent | StorageFailed | LogDamaged>
 
   /** Tells the listener what happens to every stream, until the scope closes. */
-  watch(listener: StreamSignals): Effect.Effect<void, never, Scope.Scope>
+  watch(listener: Partial<StreamSignals>): Effect.Effect<void, never, Scope.Scope>
 }>()("durable-streams/stream-manager/StreamManager") {
   static readonly layer = Layer.effect(
     StreamManager,
     Effect.gen(function*() {
       const storage = yield* Storage
       const factory = yield* StreamFactory
+      const services = yield* Effect.context<never>()
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
       const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
         Config.withDefault(Duration.minutes(1)),
         Config.nested("DURABLE_STREAMS")
       )
+
+      const listeners = new Set<Partial<StreamSignals>>()
+      const signals: StreamSignals = {
+        created: (description) => listeners.forEach((listener) => listener.created?.(description)),
+        appended: (description, tail) => listeners.forEach((listener) => listener.appended?.(description, tail)),
+        deleted: (description) => listeners.forEach((listener) => listener.deleted?.(description)),
+        forgotten: (description) => listeners.forEach((listener) => listener.forgotten?.(description))
+      }
+      const watch = (listener: Partial<StreamSignals>) =>
+        Effect.asVoid(Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        ))
+
       const awake: RcMap.RcMap<StreamName, HookedStream, StorageFailed | LogDamaged> = yield* RcMap.make({
         // A stream that did not wake is not kept: whoever comes next tries anew. (Not from within: a lookup that closed
         // its own scope would wait for itself.)
         lookup: (name: StreamName) =>
           Effect.tapCause(
-            factory.make(name),
+            Effect.provideService(factory.make(name), StreamSignals, signals),
             () => Effect.forkDetach(RcMap.invalidate(awake, name), { startImmediately: true })
           ),
         idleTimeToLive
@@ -79,17 +98,66 @@ export class StreamManager extends Context.Service<StreamManager, {
 
       const get = (name: StreamName) => RcMap.get(awake, name)
 
+      /** A fork that is gone has no more need of its source. */
+      yield* watch({
+        forgotten: ({ forkedFrom, id }) => {
+          if (forkedFrom === undefined) return
+          Effect.runForkWith(services)(Effect.scoped(Effect.flatMap(
+            get(forkedFrom.stream),
+            (source) => source.release(id)
+          )).pipe(Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.void
+              : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
+                Effect.annotateLogs({ stream: forkedFrom.stream })
+              )
+          )))
+        }
+      })
+      yield* watchExpiry(storage.expiring, watch, (name) => Effect.scoped(Effect.flatMap(get(name), (s) => s.expire)))
+
+      const create = Effect.fnUntraced(function*(name: StreamName, request: CreateRequest) {
+        const stream = yield* get(name)
+        if (request.fork === undefined) return yield* stream.create(request)
+        const known = yield* Effect.option(stream.info)
+        if (Option.isSome(known)) {
+          const difference = differenceFrom(known.value, request)
+          if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+          return { made: false, events: emptyBlock(known.value.tail), info: known.value }
+        }
+        const { offset, source: sourceName, subOffset } = request.fork
+        const source = yield* get(sourceName)
+        return yield* Effect.acquireUseRelease(
+          source.reserve(name, offset, subOffset),
+          (reservation): Effect.Effect<Created, CreateError | HookError> => {
+            const { contentType } = reservation.point.source
+            return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
+              ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
+              : stream.create(request, reservation)
+          },
+          (reservation, exit) =>
+            exit._tag === "Success" && exit.value.made
+              ? Effect.void
+              : Effect.ignore(source.release(reservation.forkId))
+        )
+        // Nobody who hangs up leaves a fork whose source does not know of it.
+      }, Effect.scoped, Effect.uninterruptible)
+
       return StreamManager.of({
         get,
         append: (name, request) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.append(request))),
+        create,
         list: (options = {}) =>
           Effect.map(storage.list, (names) => {
             const { after, limit, prefix = "" } = options
             const from = after === undefined ? 0 : names.findIndex((name) => name > after)
-            const rest = from < 0 ? [] : names.slice(from).filter((name) => name.startsWith(prefix))
+            const rest = from < 0
+              ? []
+              : names.slice(from).filter((name) => name.startsWith(prefix) && !isReserved(name))
             return limit === undefined ? rest : rest.slice(0, limit)
           }),
-        delete: (name) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.delete))
+        delete: (name) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.delete)),
+        watch
       })
     })
   )

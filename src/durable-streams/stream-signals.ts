@@ -10,11 +10,13 @@ export interface StreamSignals {
   readonly created: (description: StreamDescription) => void
   /** `tail` is the offset after the new events. */
   readonly appended: (description: StreamDescription, tail: number) => void
-  /** Also where it is kept for its forks. */
+  /** Nobody can use it any more; where it has forks, they can still read it. */
   readonly deleted: (description: StreamDescription) => void
+  /** It is gone for good: what it was forked from need not be kept for it any more. */
+  readonly forgotten: (description: StreamDescription) => void
 }
 
 /** Nobody listens, unless somebody provides another. */
 export const StreamSignals = Context.Reference<StreamSignals>("durable-streams/stream-signals/StreamSignals", {
-  defaultValue: () => ({ created: () => {}, appended: () => {}, deleted: () => {} })
+  defaultValue: () => ({ created: () => {}, appended: () => {}, deleted: () => {}, forgotten: () => {} })
 })

@@ -1,50 +1,60 @@
 /**
- * One durable stream: append, read, follow, delete. No hook, no network, no disk in sight.
+ * One durable stream: create, append, read, follow, fork, expire, delete. No hook, no network, no disk in sight.
  *
- * A single writer turns waiting appends into commits, one at a time: whatever arrives while a flush is under way shares
- * the next one (group commit). Offsets are given when the commit is put together, so a failed commit leaves no hole.
- * Readers see only what is durable (promise 2); followers hold an offset and are woken to read (promise 6).
+ * A single writer makes every change, in order (stream-writer.ts). Offsets are given when a commit is put together, so a
+ * failed commit leaves no hole. Readers see only what is durable (promise 2); followers hold an offset and are woken to
+ * read (promise 6).
  */
-import { type Cause, DateTime, Effect, Exit, Option, Scope, Stream } from "effect"
+import { type Cause, Clock, DateTime, Effect, Exit, Option, Scope, Stream } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
-import { toBatch } from "./append-batch.ts"
-import type { AppendError, AppendRequest, Cursor, DurableStream, From, ReadError } from "./durable-stream.ts"
-import { emptyBlock, parseEvent, sliceBlock } from "./event-block.ts"
+import { answerOf, toBatch } from "./append-batch.ts"
+import type {
+  Absent,
+  Created,
+  CreateRequest,
+  Cursor,
+  DurableStream,
+  From,
+  ReadError,
+  Reservation,
+  StreamInfo
+} from "./durable-stream.ts"
+import type { LogDamaged, StorageFull } from "./errors.ts"
+import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
+import { emptyBlock, layOut, lineWriter, parseEvent, sliceBlock } from "./event-block.ts"
+import { dueAt, noteEvery, toMillis } from "./expiry.ts"
+import { findForkPoint } from "./fork-point.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
-import type { Log, StreamDescription } from "./storage.ts"
+import type { Log, StateChange, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
-import type { LogDamaged, StorageFull } from "./errors.ts"
+import { differenceFrom, newId, toDescription } from "./stream-config.ts"
+import { StreamSignals } from "./stream-signals.ts"
+import { close, forksOf, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
+import { makeWriter } from "./stream-writer.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
-import { Overloaded, StorageFailed, StreamDeleted, StreamNotFound } from "./errors.ts"
+import { jsonType } from "./types.ts"
 
 /** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
 const readBytes = 512 * 1024
 
-/** What one commit takes at the most, so that recovery looks back a bounded way. A single larger append passes alone. */
-const commitBytesMax = 1024 * 1024
-
-/** Payload bytes that may wait for the disk: a minute of a slow disk, not a heap full of it. */
-const waitingBytesMax = 64 * 1024 * 1024
-
-/** What a line of the log has besides name and data, about. */
-const lineOverhead = 100
-
 export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const storage = yield* Storage
+  const signals = yield* StreamSignals
   const services = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
 
   let log: Log | undefined
   let logScope: Scope.Closeable | undefined
   let life = 0
   let tail = 0
   let closed = false
+  let usedAt = 0
+  let notedAt = 0
   const recent = new RecentEvents()
-
-  const waiting: Array<Waiting> = []
-  let waitingBytes = 0
-  let writing = false
   const sleepers = new Set<() => void>()
+  /** Forks that are being made, or were since the stream woke. */
+  const reserved = new Set<string>()
 
   const inLogScope = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
     Effect.gen(function*() {
@@ -54,29 +64,19 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       )
       log = opened
       logScope = scope
+      tail = opened.tail
+      closed = isClosed(opened.state)
+      usedAt = notedAt = Math.max(opened.touchedAt, toMillis(opened.description.createdAt))
       return opened
     })
 
-  yield* inLogScope(storage.open(name)).pipe(
-    Effect.tap((opened) =>
-      Effect.sync(() => {
-        tail = opened.tail
-        closed = isClosed(opened.state)
-      })
-    ),
-    Effect.catchTag("StreamNotFound", () => Effect.void)
-  )
+  yield* inLogScope(storage.open(name)).pipe(Effect.catchTag("StreamNotFound", () => Effect.void))
   yield* Effect.addFinalizer((exit) =>
-    Effect.andThen(
-      untilStill,
-      Effect.suspend(() => logScope === undefined ? Effect.void : Scope.close(logScope, exit))
+    writer.still.pipe(
+      Effect.andThen(Effect.suspend(() => log !== undefined && usedAt > notedAt ? log.touch(usedAt) : Effect.void)),
+      Effect.andThen(Effect.suspend(() => logScope === undefined ? Effect.void : Scope.close(logScope, exit)))
     )
   )
-
-  const untilStill = Effect.callback<void>((resume) => {
-    if (!writing) return resume(Effect.void)
-    waiting.push({ kind: "still", done: () => resume(Effect.void) })
-  })
 
   const wake = () => {
     if (sleepers.size === 0) return
@@ -85,73 +85,84 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     for (const resume of woken) resume()
   }
 
-  const enqueue = (entry: Waiting) => {
-    waiting.push(entry)
-    if (writing) return
-    writing = true
-    Effect.runForkWith(services)(writer)
+  /** Notes that the stream is used now. The note may lag behind: a restart then takes a little of its time off. */
+  const use = () => {
+    const ttlSeconds = log?.description.ttlSeconds
+    if (log === undefined || ttlSeconds === undefined) return
+    usedAt = clock.currentTimeMillisUnsafe()
+    if (usedAt - notedAt < noteEvery(ttlSeconds)) return
+    notedAt = usedAt
+    Effect.runForkWith(services)(log.touch(usedAt))
   }
 
-  const writer: Effect.Effect<void> = Effect.gen(function*() {
-    // Let every request that has already arrived in this turn of the event loop join the first commit.
-    yield* Effect.yieldNow
-    while (waiting.length > 0) {
-      const first = waiting[0]!
-      if (first.kind === "append") {
-        const taken = takeWaiting()
-        yield* commit(taken).pipe(Effect.onError((cause) =>
-          Effect.sync(() => {
-            for (const entry of taken) entry.done(Exit.failCause(cause))
-          })
-        ))
-      } else {
-        waiting.shift()
-        if (first.kind === "delete") first.done(yield* Effect.exit(forget))
-        else first.done()
-      }
-    }
-    writing = false
-  }).pipe(Effect.onError((cause) =>
-    // A defect of ours must not leave anybody waiting, nor the stream without a writer.
-    Effect.sync(() => {
-      writing = false
-      waitingBytes = 0
-      for (const entry of waiting.splice(0)) {
-        if (entry.kind === "still") entry.done()
-        else entry.done(Exit.failCause(cause))
-      }
-    })
-  ))
+  const due = (): number | undefined => {
+    if (log === undefined || log.hidden) return undefined
+    const { description } = log
+    // Whoever is waiting uses the stream all the time.
+    const waitedFor = description.expiresAt === undefined && sleepers.size > 0
+    return dueAt(description, waitedFor ? clock.currentTimeMillisUnsafe() : usedAt)
+  }
+
+  const isDue = (): boolean => {
+    const at = due()
+    return at !== undefined && clock.currentTimeMillisUnsafe() >= at
+  }
 
   const commit = Effect.fnUntraced(function*(taken: ReadonlyArray<WaitingAppend>) {
+    if (isDue()) yield* forget
+    if (log?.hidden === true) {
+      for (const entry of taken) entry.done(Exit.fail(new StreamGone({ stream: name })))
+      return
+    }
     const now = DateTime.formatIso(yield* DateTime.now)
-    const batch = toBatch(name, taken, tail, closed, now)
-    if (batch.accepted.length > 0) {
-      const state = batch.closes ? closedState : undefined
-      const commit = { events: batch.events, state }
+    const contentType = log?.description.contentType
+    const batch = toBatch({ name, contentType, tail, state: log?.state ?? noState }, taken, now)
+    const { accepted, events, settled, state } = batch
+    if (accepted.length > 0) {
+      const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
       const exit = yield* Effect.exit(
         log === undefined
-          ? Effect.asVoid(inLogScope(storage.create(describe(name, now), commit)))
-          : log.commit(commit)
+          ? begin(description, events, state)
+          : Effect.tap(log.commit({ events, state }), () => Effect.sync(() => grown(description, events)))
       )
       if (Exit.isFailure(exit)) {
-        // What was refused because of an event that is now not there has to be judged again.
-        waiting.unshift(...batch.refused.map(([entry]) => entry))
-        for (const entry of batch.refused) waitingBytes += entry[0].bytes
+        // What has no need to be written because of what is now not there has to be judged again.
+        writer.again(settled.map(([entry]) => entry))
         const failure = yield* explain(exit.cause)
-        for (const [entry] of batch.accepted) entry.done(failure)
+        for (const [entry] of accepted) entry.done(failure)
         return
       }
-      tail += batch.events.count
-      closed = closed || batch.closes
-      recent.add(batch.events)
-      for (const [entry, from] of batch.accepted) {
-        entry.done(Exit.succeed(sliceBlock(batch.events, from, entry.request.data.length)))
-      }
+      for (const [entry, first, isLast] of accepted) entry.done(Exit.succeed(answerOf(entry, events, first, isLast)))
     }
-    for (const [entry, error] of batch.refused) entry.done(Exit.fail(error))
-    if (batch.accepted.length > 0) wake()
+    for (const [entry, exit] of settled) entry.done(exit)
+    if (accepted.length > 0) wake()
   })
+
+  const writer = yield* makeWriter(name, (taken) =>
+    commit(taken).pipe(Effect.catch((error) =>
+      Effect.sync(() => {
+        for (const entry of taken) entry.done(Exit.fail(error))
+      })
+    )))
+
+  const grown = (description: StreamDescription, events: EventBlock) => {
+    tail += events.count
+    closed = isClosed(log?.state ?? noState)
+    recent.add(events)
+    use()
+    if (events.count > 0) signals.appended(description, tail)
+  }
+
+  const begin = (
+    description: StreamDescription,
+    events: EventBlock,
+    state: ReadonlyArray<StateChange>
+  ): Effect.Effect<void, StorageFailed | StorageFull> =>
+    Effect.map(inLogScope(storage.create(description, { events, state })), () => {
+      recent.add(events)
+      signals.created(description)
+      if (events.count > 0) signals.appended(description, tail)
+    })
 
   /** A log that somebody removed from under us is gone: its followers are told, and the next append starts anew. */
   const explain = (cause: Cause.Cause<StorageFailed | StorageFull | StreamNotFound>) =>
@@ -165,27 +176,32 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
         })
       )))
 
-  /** As many appends as one commit takes, in order; at least the first. */
-  const takeWaiting = (): ReadonlyArray<WaitingAppend> => {
-    const taken: Array<WaitingAppend> = []
-    let bytes = 0
-    for (const entry of waiting) {
-      if (entry.kind !== "append" || (bytes > 0 && bytes + entry.bytes > commitBytesMax)) break
-      taken.push(entry)
-      bytes += entry.bytes
-    }
-    waiting.splice(0, taken.length)
-    waitingBytes -= bytes
-    return taken
-  }
-
+  /** Ends this life of the stream; where forks read it, its log is kept for them. */
   const forget = Effect.gen(function*() {
-    if (log === undefined) return yield* new StreamNotFound({ stream: name })
-    yield* storage.delete(name).pipe(
-      // Taken away by somebody else: gone all the same.
-      Effect.tapErrorTag("StreamNotFound", () => reset)
-    )
+    if (log === undefined) return
+    const { description } = log
+    if (yield* isForked(log)) {
+      yield* storage.hide(name)
+      yield* reset
+      yield* inLogScope(storage.open(name))
+      signals.deleted(description)
+    } else {
+      yield* forgetForGood(description)
+    }
+  }).pipe(
+    // Taken away by somebody else: gone all the same.
+    Effect.catchTags({
+      StreamNotFound: () => reset,
+      LogDamaged: ({ message }) => Effect.andThen(reset, new StorageFailed({ message }))
+    })
+  )
+
+  const forgetForGood = Effect.fnUntraced(function*(description: StreamDescription) {
+    const hidden = log?.hidden === true
+    yield* storage.delete(name)
     yield* reset
+    if (!hidden) signals.deleted(description)
+    signals.forgotten(description)
   })
 
   const reset = Effect.suspend(() => {
@@ -200,20 +216,64 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
 
-  const append = (request: AppendRequest) =>
-    Effect.callback<EventBlock, AppendError>((resume) => {
-      if (request.data.length === 0 && request.close !== true) return resume(Effect.succeed(emptyBlock(tail)))
-      const bytes = request.data.reduce((sum, { text }) => sum + text.length + name.length + lineOverhead, 0)
-      if (waitingBytes + bytes > waitingBytesMax) {
-        return resume(Effect.fail(
-          new Overloaded({
-            message: `Too many appends to ${JSON.stringify(name)} are waiting for the disk; try again.`
-          })
-        ))
-      }
-      waitingBytes += bytes
-      enqueue({ kind: "append", request, bytes, done: resume })
-    })
+  /** Whether any fork reads the stream. One that was never made, or is gone without having said so, does not count. */
+  const isForked = Effect.fnUntraced(function*({ state }: Log) {
+    for (const [id, fork] of forksOf(state)) {
+      if (reserved.has(id)) return true
+      const there = yield* storage.describe(fork).pipe(
+        Effect.map((description) => description.id === id),
+        Effect.catchTag("StreamNotFound", () => Effect.succeed(false)),
+        // Whatever is wrong with it, it may still be read.
+        Effect.orElseSucceed(() => true)
+      )
+      if (there) return true
+    }
+    return false
+  })
+
+  const infoOf = ({ description }: Log): StreamInfo => ({ description, tail, closed, life })
+
+  const create = Effect.fnUntraced(function*(request: CreateRequest, reservation: Reservation | undefined) {
+    if (isDue()) yield* forget
+    if (log !== undefined) {
+      const difference = log.hidden ? "having been deleted: forks still read it" : differenceFrom(infoOf(log), request)
+      if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+      return { made: false, events: emptyBlock(tail), info: infoOf(log) } satisfies Created as Created
+    }
+    const now = DateTime.formatIso(yield* DateTime.now)
+    const description = toDescription(name, now, request, reservation)
+    const first = description.forkedFrom?.offset ?? 0
+    const line = lineWriter(name, now)
+    const data = [...reservation?.point.data ?? [], ...request.data]
+    const events = layOut(first, data.map(({ text }, i) => line(first + i, text)))
+    yield* begin(description, events, request.closed === true ? [close(undefined)] : [])
+    wake()
+    return { made: true, events, info: { description, tail, closed, life } } satisfies Created as Created
+  })
+
+  const reserve = Effect.fnUntraced(function*(fork: StreamName, offset: number | undefined, subOffset: number) {
+    if (isDue()) yield* forget
+    if (log === undefined) return yield* new StreamNotFound({ stream: name })
+    if (log.hidden) return yield* new SourceGone({ stream: name })
+    const point = yield* findForkPoint(log.description, tail, readAt, offset ?? tail, subOffset)
+    const forkId = newId()
+    yield* log.commit({ events: emptyBlock(tail), state: [keepFor(forkId, fork)] })
+    reserved.add(forkId)
+    return { forkId, point } satisfies Reservation as Reservation
+  })
+
+  const release = Effect.fnUntraced(function*(forkId: string) {
+    reserved.delete(forkId)
+    if (log === undefined) return
+    const change = keepNoMore(forkId)
+    if (log.state.has(change[0])) yield* log.commit({ events: emptyBlock(tail), state: [change] })
+    yield* giveUp
+  }, Effect.catchTag("StreamNotFound", () => reset))
+
+  /** What is kept for forks alone goes with the last of them. */
+  const giveUp = Effect.gen(function*() {
+    if (log?.hidden === true && !(yield* isForked(log))) yield* forgetForGood(log.description)
+  })
 
   /** Durable events from memory when they are new, else from the log. */
   const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageFailed | LogDamaged> => {
@@ -234,7 +294,10 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       if (cursor.life !== life || cursor.next < tail || closed) return resume(Effect.void)
       const sleeper = () => resume(Effect.void)
       sleepers.add(sleeper)
-      return Effect.sync(() => sleepers.delete(sleeper))
+      return Effect.sync(() => {
+        sleepers.delete(sleeper)
+        use()
+      })
     })
 
   const next = (cursor: Cursor, bytesMax?: number): Effect.Effect<EventBlock, ReadError> =>
@@ -244,8 +307,27 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
         : read(cursor, bytesMax)
     )
 
+  /** A stream whose time has come is not there any more for anybody. */
+  const current = Effect.suspend(() => isDue() ? Effect.ignore(writer.inOrder(expire)) : Effect.void)
+
+  const expire = Effect.suspend(() => isDue() ? Effect.asVoid(forget) : Effect.void)
+
+  const info = Effect.andThen(
+    current,
+    Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
+      log === undefined || isDue()
+        ? Effect.fail(new StreamNotFound({ stream: name }))
+        : log.hidden
+        ? Effect.fail(new StreamGone({ stream: name }))
+        : Effect.succeed(infoOf(log))
+    )
+  )
+
   const cursor = (from: From) =>
-    Effect.sync((): Cursor => ({ life, next: from === "beginning" ? 0 : from === "now" ? tail : from }))
+    Effect.map(current, (): Cursor => {
+      use()
+      return { life, next: from === "beginning" ? 0 : from === "now" ? tail : from }
+    })
 
   const subscribe = (from: From): Stream.Stream<StreamEvent, ReadError> =>
     Stream.unwrap(Effect.map(cursor(from), (start) =>
@@ -255,38 +337,33 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
           block.count === 0 ? Option.none() : Option.some({ life: at.life, next: block.first + block.count })
         ]))))
 
+  // Forks can be gone without having said so: when somebody looks is soon enough to find out.
+  yield* Effect.ignore(giveUp)
+
   const stream: DurableStream = {
     name,
-    append,
-    info: Effect.suspend(() =>
-      log === undefined
-        ? Effect.fail(new StreamNotFound({ stream: name }))
-        : Effect.succeed({ description: log.description, tail, closed })
-    ),
+    append: (request) =>
+      request.data.length === 0 && request.close !== true
+        ? Effect.sync(() => ({ events: emptyBlock(tail), tail, closed, producer: undefined }))
+        : writer.append(request),
+    create: (request, reservation) => writer.inOrder(create(request, reservation)),
+    info,
     cursor,
     read,
     next,
     offsetSince: (time) => Effect.suspend(() => searchSince(readAt, tail, time)),
     subscribe,
-    delete: Effect.callback<void, StreamNotFound | StorageFailed>((resume) => {
-      enqueue({ kind: "delete", done: resume })
-    })
+    reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),
+    release: (forkId) => writer.inOrder(release(forkId)),
+    delete: writer.inOrder(Effect.gen(function*() {
+      if (isDue()) yield* forget
+      if (log === undefined) return yield* new StreamNotFound({ stream: name })
+      if (log.hidden) return yield* new StreamGone({ stream: name })
+      yield* forget
+    })),
+    expire: Effect.andThen(writer.inOrder(expire), Effect.sync(due))
   }
   return stream
 })
 
-type Waiting =
-  | WaitingAppend
-  | { readonly kind: "delete"; readonly done: (exit: Exit.Exit<void, StreamNotFound | StorageFailed>) => void }
-  | { readonly kind: "still"; readonly done: () => void }
-
-/** The state of a stream that takes no more events (docs/storage-format.md 4). */
-const closedState = `{"closed":true}`
-
-const isClosed = (state: string | undefined): boolean => state === closedState
-
-const describe = (name: StreamName, createdAt: string): StreamDescription => ({
-  name,
-  contentType: "application/json",
-  createdAt
-})
+const noState: ReadonlyMap<string, string> = new Map()

@@ -29,6 +29,9 @@ export const StreamName = Schema.String.check(Schema.makeFilter((name) => nameFa
 )
 export type StreamName = typeof StreamName.Type
 
+/** Names for the server's own use, which nobody else can use or see (PROTOCOL.md 6). */
+export const isReserved = (name: string): boolean => name === "__ds" || name.startsWith("__ds/")
+
 /** An offset as it is written everywhere: the event's number, 16 decimal digits, so that text order is event order. */
 export const Offset = Schema.String.check(Schema.isPattern(/^\d{16}$/)).pipe(Schema.brand("Offset"))
 export type Offset = typeof Offset.Type

@@ -5,14 +5,25 @@
  * hooks run once the events are durable, whether or not the caller still listens, and can only be logged.
  */
 import { Effect } from "effect"
-import type { AppendError, AppendRequest, DurableStream } from "./durable-stream.ts"
+import type {
+  AppendError,
+  Appended,
+  AppendRequest,
+  Created,
+  CreateError,
+  CreateRequest,
+  DurableStream,
+  Reservation
+} from "./durable-stream.ts"
 import { parseEvent } from "./event-block.ts"
+import type { EventData } from "./event-data.ts"
 import type { HookError, Hooks } from "./hooks.ts"
 import type { EventBlock } from "./types.ts"
 
-/** A stream whose appends a hook may refuse. */
-export interface HookedStream extends Omit<DurableStream, "append"> {
-  readonly append: (request: AppendRequest) => Effect.Effect<EventBlock, AppendError | HookError>
+/** A stream whose appends a hook may refuse, those of its making included. */
+export interface HookedStream extends Omit<DurableStream, "append" | "create"> {
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | HookError>
+  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError | HookError>
 }
 
 export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
@@ -20,9 +31,9 @@ export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
   const after = hooks.afterAppend ?? []
   if (before.length === 0 && after.length === 0) return stream
 
-  const ask = (request: AppendRequest) =>
+  const ask = (data: ReadonlyArray<EventData>) =>
     Effect.forEach(
-      request.data,
+      data,
       (data) => Effect.forEach(before, (hook) => hook.run({ name: stream.name, data: data.value }), { discard: true }),
       { discard: true }
     )
@@ -42,14 +53,18 @@ export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
       { discard: true }
     )
 
+  const told = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
+    Effect.uninterruptible(Effect.tap(made, ({ events }) => after.length === 0 ? Effect.void : tell(events)))
+
   return {
     ...stream,
     append: Effect.fn("withHooks.append")(function*(request) {
-      yield* ask(request)
-      return yield* stream.append(request).pipe(
-        Effect.tap((events) => after.length === 0 ? Effect.void : tell(events)),
-        Effect.uninterruptible
-      )
+      yield* ask(request.data)
+      return yield* told(stream.append(request))
+    }),
+    create: Effect.fn("withHooks.create")(function*(request, reservation) {
+      yield* ask(request.data)
+      return yield* told(stream.create(request, reservation))
     })
   }
 }

@@ -10,10 +10,10 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["types", "errors", "event-data", "version"],
   ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
-  ["stream", "append-batch", "search-since"],
+  ["stream", "stream-writer", "stream-state", "stream-config", "append-batch", "judge-append", "fork-point", "expiry", "search-since"],
   ["with-hooks"],
   ["stream-factory"],
-  ["stream-manager"],
+  ["stream-manager", "expiry-watch"],
   ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
   ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/

@@ -1,0 +1,51 @@
+/**
+ * Deletes streams whose time has come and whom nobody asks for. Whoever does ask is told the truth at once (stream.ts);
+ * this is for the list of streams, and for the room they take.
+ */
+import { Clock, Effect, type Scope } from "effect"
+import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { StreamSignals } from "./stream-signals.ts"
+import type { StreamName } from "./types.ts"
+
+/** How long after its time a stream may still be listed. */
+const lookEvery = "5 seconds"
+
+/** `expire` deletes a stream that is due, and answers when it will be (milliseconds since 1970). */
+export const watchExpiry = Effect.fnUntraced(function*(
+  expiring: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>,
+  watch: (listener: Partial<StreamSignals>) => Effect.Effect<void, never, Scope.Scope>,
+  expire: (name: StreamName) => Effect.Effect<number | undefined, StorageFailed | LogDamaged>
+) {
+  /** When each of them is worth a look. */
+  const due = new Map<StreamName, number>()
+  yield* watch({
+    created: ({ expiresAt, name, ttlSeconds }) => {
+      if (expiresAt !== undefined || ttlSeconds !== undefined) due.set(name, 0)
+    },
+    forgotten: ({ name }) => due.delete(name)
+  })
+
+  const look = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    for (const [name, at] of due) {
+      if (at > now) continue
+      const next = yield* expire(name).pipe(Effect.catch((error) =>
+        Effect.logWarning(error.message).pipe(
+          Effect.annotateLogs({ stream: name }),
+          // Whatever it is, it will hardly be over in a moment.
+          Effect.as(now + 60_000)
+        )
+      ))
+      if (next === undefined) due.delete(name)
+      else due.set(name, next)
+    }
+  })
+
+  yield* Effect.gen(function*() {
+    for (const name of yield* expiring) due.set(name, 0)
+  }).pipe(
+    Effect.catch((error) => Effect.logWarning(error.message)),
+    Effect.andThen(Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look))),
+    Effect.forkScoped
+  )
+})
