@@ -34,6 +34,10 @@ export interface Disk {
   readonly create: (path: string) => Effect.Effect<DiskFile, DiskFailure>
   readonly rename: (from: string, to: string) => Effect.Effect<void, DiskFailure>
   readonly remove: (path: string) => Effect.Effect<void, DiskFailure>
+  /** Sets a file's modification time, in milliseconds since 1970. */
+  readonly stamp: (path: string, at: number) => Effect.Effect<void, DiskFailure>
+  /** A file's modification time, in milliseconds since 1970. */
+  readonly stampOf: (path: string) => Effect.Effect<number, DiskFailure>
   readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, DiskFailure>
   readonly makeDirectory: (path: string) => Effect.Effect<void, DiskFailure>
   /** Makes the directory's entries durable: a file's own flush does not (fsync(2)). */
@@ -111,6 +115,8 @@ export const nodeDisk: Disk = {
   create: openWith("w+"),
   rename: (from, to) => call("rename", from, (done) => fs.rename(from, to, done)),
   remove: (path) => call("unlink", path, (done) => fs.unlink(path, done)),
+  stamp: (path, at) => call("utimes", path, (done) => fs.utimes(path, at / 1000, at / 1000, done)),
+  stampOf: (path) => call<number>("stat", path, (done) => fs.stat(path, (error, stats) => done(error, stats?.mtimeMs))),
   list: (directory) => call("readdir", directory, (done) => fs.readdir(directory, done)),
   makeDirectory: (path) =>
     call("mkdir", path, (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, (error) => done(error))),

@@ -16,6 +16,12 @@ const logSuffix = ".json"
 /** The file of a log that is being made. */
 export const newSuffix = ".new"
 
+/** The log of a stream that was deleted and has forks. As long as the suffix above: it fits where that does. */
+export const hiddenSuffix = ".del"
+
+/** An empty file beside the log of a stream that can expire; its time is when the stream was last used. */
+export const expiringSuffix = ".ttl"
+
 /** The name of the file that holds the stream's log. */
 export const toFileName = (name: StreamName): string => {
   const encoded = encode(name)

@@ -13,7 +13,8 @@ export interface Place {
   readonly crc: number
 }
 
-interface Bound {
+/** An offset, and where its line would begin. */
+export interface Bound {
   readonly offset: number
   readonly position: number
 }
@@ -28,10 +29,11 @@ const scanBytes = 32 * 1024
 export const findCommit = Effect.fnUntraced(function*(
   file: DiskFile,
   offset: number,
+  first: number,
   end: Bound,
   known: ReadonlyMap<number, Place>
 ) {
-  let low: Bound = { offset: 0, position: 0 }
+  let low: Bound = { offset: first, position: 0 }
   let high = end
   for (const place of known.values()) {
     if (place.offset <= offset && place.offset > low.offset) low = place

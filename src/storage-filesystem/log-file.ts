@@ -1,56 +1,54 @@
 /**
- * One open log: commits at its end, reads anywhere, offsets found by search (docs/storage-format.md 5 and 6).
+ * One open log: commits at its end, reads anywhere (docs/storage-format.md 4 to 6).
  *
  * `size` is where the last acknowledged commit ends; nothing behind it is ever read. After a failed write the file is cut
  * back to it; after a failed flush the descriptor is not trusted again (a repeated fsync lies) until the file has been
  * opened anew, cut, flushed and read back.
  */
 import { Effect } from "effect"
-import type { Log, StreamDescription } from "../durable-streams/storage.ts"
-import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
-import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
-import { toOffset } from "../durable-streams/types.ts"
+import { StorageFailed, StreamNotFound } from "../durable-streams/errors.ts"
+import type { StorageFull } from "../durable-streams/errors.ts"
+import type { Log, StateChange, StreamDescription } from "../durable-streams/storage.ts"
+import { applyState } from "../durable-streams/storage.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import { DiskFailure } from "./disk.ts"
-import { findCommit, type Place } from "./find-commit.ts"
+import { makeLogReader } from "./log-reader.ts"
 import type { OpenFile } from "./open-files.ts"
-import { takeBuffer } from "./read-buffers.ts"
-import {
-  afterTrailer,
-  crcToEnd,
-  encodeCommit,
-  lineFeed,
-  runningCrc,
-  toBlock,
-  trailerLength,
-  writtenCrc
-} from "./record-codec.ts"
+import type { StateEntry } from "./record-codec.ts"
+import { encodeCommit, stateText } from "./record-codec.ts"
 import { recover, type Recovered } from "./recovery.ts"
 
 export type Durability = "fsync" | "os"
 
-/** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
-const placesMax = 64
+export interface LogOptions {
+  readonly file: OpenFile
+  readonly description: StreamDescription
+  readonly hidden: boolean
+  readonly recovered: Recovered
+  /** Undefined: what says it is damaged. */
+  readonly state: Map<string, string> | undefined
+  readonly durability: Durability
+  readonly touchedAt: number
+  readonly touch: Log["touch"]
+  /** Reads what a fork inherits. */
+  readonly inherited: Log["read"]
+}
 
-/** The least one read takes from the disk: a system call costs as much as these bytes. */
-const readBytesMin = 16 * 1024
+/** Bytes of commits that opening a log reads for its state: much less, and writing all of it anew would cost; more, reading. */
+const replayBytesMin = 256 * 1024
 
-export const makeLog = (
-  file: OpenFile,
-  description: StreamDescription,
-  opened: Recovered,
-  durability: Durability
-): Log => {
+/** The whole state is written again when this many times its size of commits have followed it: an eighth of the log, at most. */
+const replayStates = 8
+
+export const makeLog = (options: LogOptions): Log => {
+  const { description, durability, file, inherited, recovered, touch } = options
   const { name } = description
-  let { crc, size, tail } = opened
+  const first = description.forkedFrom?.offset ?? 0
+  const state = options.state ?? new Map<string, string>()
+  let { crc, size, stateFrom, tail } = recovered
+  let stateBytes = 0
   let trusted = true
-  const places = new Map<number, Place>()
-
-  const remember = (offset: number, place: Place) => {
-    places.delete(offset)
-    places.set(offset, place)
-    if (places.size > placesMax) places.delete(places.keys().next().value!)
-  }
+  const reader = makeLogReader(file, name, first, () => ({ offset: tail, position: size }))
 
   /** Brings the file back to the last acknowledged commit, and believes it only when it reads back as that. */
   const mend = Effect.gen(function*() {
@@ -59,7 +57,7 @@ export const makeLog = (
       Effect.gen(function*() {
         yield* disk.truncate(size)
         if (durability === "fsync") yield* disk.flush
-        const found = yield* recover(disk)
+        const found = yield* recover(disk, first)
         if (typeof found === "string" || found.size !== size || found.crc !== crc) {
           return yield* new DiskFailure({ code: "EIO", call: "read back", path: file.path, cause: undefined })
         }
@@ -68,10 +66,27 @@ export const makeLog = (
     trusted = true
   })
 
+  /** What the next commit, which begins at `size`, says of the state: all of it where that is due, else what it changes. */
+  const entryFor = (changes: ReadonlyArray<StateChange>): StateEntry | undefined => {
+    if (stateFrom === undefined && changes.length === 0) return undefined
+    if (stateFrom !== undefined && size - stateFrom <= Math.max(replayBytesMin, replayStates * stateBytes)) {
+      return { text: changes.length === 0 ? undefined : stateText(changes), from: stateFrom }
+    }
+    const all = new Map(state)
+    applyState(all, changes)
+    return { text: stateText(all), from: size }
+  }
+
   const commit: Log["commit"] = Effect.fnUntraced(
-    function*(commit) {
+    function*({ events, state: changes }) {
+      if (options.state === undefined) {
+        return yield* new StorageFailed({
+          message: `What the log of ${JSON.stringify(name)} says of the stream's state is damaged: nothing can be appended.`
+        })
+      }
       if (!trusted) yield* mend
-      const encoded = encodeCommit(commit, crc)
+      const entry = entryFor(changes)
+      const encoded = encodeCommit(events, entry, crc)
       yield* file.use((disk) =>
         Effect.gen(function*() {
           if ((yield* disk.links) === 0) return yield* new StreamNotFound({ stream: name })
@@ -85,9 +100,14 @@ export const makeLog = (
           trusted = true
         })
       )
+      if (entry !== undefined) {
+        if (entry.from === size) stateBytes = entry.text!.length
+        stateFrom = entry.from
+        applyState(state, changes)
+      }
       size += encoded.bytes.length
       crc = encoded.crc
-      tail += commit.events.count
+      tail += events.count
     },
     Effect.catchTag(
       "DiskFailure",
@@ -100,65 +120,21 @@ export const makeLog = (
     )
   )
 
-  const read: Log["read"] = Effect.fnUntraced(function*(from, bytesMax) {
-    const known = places.get(from)
-    const end = size
-    return yield* file.use((disk) =>
-      Effect.gen(function*() {
-        const place = known ?? (yield* findCommit(disk, from, { offset: tail, position: end }, places))
-        // Made only when it is told: an error takes down the stack, which costs more than the read.
-        const damage = Effect.suspend(() => Effect.fail(new LogDamaged({ stream: name, offset: toOffset(from) })))
-        if (place === undefined) return yield* damage
-        for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
-          const wanted = Math.min(length, end - place.position)
-          const { bytes, release } = takeBuffer(wanted)
-          if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
-          const commits = wholeCommits(bytes)
-          if (commits === 0 && wanted < end - place.position) continue
-          const sound = commits > 0 && fits(bytes, commits, place.crc)
-            ? commits
-            : firstMisfit(bytes, commits, place.crc)
-          if (sound === 0) return yield* damage
-          const block = toBlock(bytes, 0, sound, place.offset, from)
-          const next = from + block.count
-          if (next <= from) return yield* damage
-          remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
-          return { ...block, release }
-        }
-      })
-    )
-  }, Effect.catchTag("DiskFailure", (failure) => Effect.fail(toReadError("read", name, failure))))
-
-  return { description, tail, state: opened.state, commit, read }
-}
-
-/** Where the last whole commit in the bytes ends; 0 when there is none. */
-const wholeCommits = (bytes: Buffer): number => {
-  for (let end = bytes.lastIndexOf(lineFeed) + 1; end > 0;) {
-    const start = end < 2 ? 0 : bytes.lastIndexOf(lineFeed, end - 2) + 1
-    if (trailerLength(bytes, start, end) > 0) return end
-    end = start
+  return {
+    description,
+    hidden: options.hidden,
+    tail,
+    state,
+    touchedAt: options.touchedAt,
+    touch,
+    commit,
+    read: (from, bytesMax) =>
+      from < first
+        ? inherited(from, bytesMax)
+        : Effect.catchTag(
+          reader.read(from, bytesMax),
+          "DiskFailure",
+          (failure) => Effect.fail(toReadError("read", name, failure))
+        )
   }
-  return 0
-}
-
-const fits = (bytes: Buffer, end: number, crc: number): boolean =>
-  runningCrc(bytes, 0, end - crcToEnd, afterTrailer(crc)) === writtenCrc(bytes, end)
-
-/** Where the first commit that does not fit begins. */
-const firstMisfit = (bytes: Buffer, commits: number, crc: number): number => {
-  let sum = afterTrailer(crc)
-  let sound = 0
-  for (let start = 0, from = 0; start < commits;) {
-    const end = bytes.indexOf(lineFeed, start) + 1
-    if (trailerLength(bytes, start, end) > 0) {
-      const digits = end - crcToEnd
-      sum = runningCrc(bytes, from, digits, sum)
-      if (sum !== writtenCrc(bytes, end)) return sound
-      sound = end
-      from = digits
-    }
-    start = end
-  }
-  return sound
 }

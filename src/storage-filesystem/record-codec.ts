@@ -2,9 +2,9 @@
  * Bytes of a log to and from commits (docs/storage-format.md 3 and 4). Pure: no file in sight.
  */
 import { crc32 } from "node:zlib"
-import type { Commit, StreamDescription } from "../durable-streams/storage.ts"
+import type { Commit, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
-import { offsetDigits, offsetStart } from "../durable-streams/types.ts"
+import { offsetDigits, offsetStart, toOffset } from "../durable-streams/types.ts"
 
 export const lineFeed = 0x0a
 
@@ -18,10 +18,22 @@ const sizeDigits = 8
 const sizeToEnd = `00000000","crc":"00000000"}}\n`.length
 
 /** The first line of a log, up to its trailer. */
-const headerText = ({ contentType, createdAt, name }: StreamDescription): string =>
-  `{"format":1,"eventStreamId":${JSON.stringify(name)},"contentType":${
-    JSON.stringify(contentType)
-  },"createdAt":"${createdAt}"`
+const headerText = ({ contentType, createdAt, expiresAt, forkedFrom, id, name, ttlSeconds }: StreamDescription) =>
+  JSON.stringify({
+    format: 1,
+    eventStreamId: name,
+    contentType,
+    createdAt,
+    id,
+    ttlSeconds,
+    expiresAt,
+    forkedFrom: forkedFrom && {
+      eventStreamId: forkedFrom.stream,
+      id: forkedFrom.id,
+      offset: toOffset(forkedFrom.offset),
+      bytes: forkedFrom.bytes
+    }
+  }).slice(0, -1)
 
 export interface Encoded {
   readonly bytes: Uint8Array
@@ -29,17 +41,35 @@ export interface Encoded {
   readonly crc: number
 }
 
-/** The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. */
-export const encodeCommit = (commit: Commit, crc: number): Encoded => {
-  const { events, state } = commit
+/** What a commit says of the state. */
+export interface StateEntry {
+  /** A JSON object: the entries that the commit changes, or all of them; undefined where it changes none. */
+  readonly text: string | undefined
+  /** Where the newest commit begins that has all of them. */
+  readonly from: number
+}
+
+/** The state's entries as the text of a JSON object; one that is taken away is null. */
+export const stateText = (entries: Iterable<StateChange>): string => {
+  let text = ""
+  for (const [key, value] of entries) text += `${text === "" ? "{" : ","}${JSON.stringify(key)}:${value ?? "null"}`
+  return text === "" ? "{}" : `${text}}`
+}
+
+/**
+ * The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. `state` is undefined
+ * in a log that never had any.
+ */
+export const encodeCommit = (events: EventBlock, state: StateEntry | undefined, crc: number): Encoded => {
   // The events as they lie in the block, without the closing brace of the last one, which the trailer brings.
   const from = events.count === 0 ? 0 : events.starts[0]!
   const to = events.count === 0 ? 0 : events.ends[events.count - 1]! - 1
   const lead = (events.count === 0 ? "{" : ",") + `"commit":{`
   let front = lead
   if (state !== undefined) {
-    const size = Buffer.byteLength(lead) + Buffer.byteLength(state) + `"state":,"size":"`.length + sizeToEnd
-    front += `"state":${state},"size":"${size.toString().padStart(sizeDigits, "0")}",`
+    const text = `${state.text === undefined ? "" : `"state":${state.text},`}"from":"${toOffset(state.from)}",`
+    const size = Buffer.byteLength(lead) + Buffer.byteLength(text) + `"size":"`.length + sizeToEnd
+    front += `${text}"size":"${size.toString().padStart(sizeDigits, "0")}",`
   }
   front += `"crc":"`
   const body = to - from
@@ -49,25 +79,59 @@ export const encodeCommit = (commit: Commit, crc: number): Encoded => {
 }
 
 /** The header and the first commit of a new log. */
-export const encodeNewLog = (description: StreamDescription, first: Commit): Encoded => {
+export const encodeNewLog = (description: StreamDescription, first: Commit): Encoded & { readonly from: number | undefined } => {
   const text = `${headerText(description)},"commit":{"crc":"`
   const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + crcToEnd)
   const header = seal(bytes, bytes.write(text), 0, true)
-  if (first.events.count === 0 && first.state === undefined) return header
-  const commit = encodeCommit(first, header.crc)
-  return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc }
+  const from = first.state.length === 0 ? undefined : header.bytes.length
+  if (first.events.count === 0 && from === undefined) return { ...header, from }
+  const state = from === undefined ? undefined : { text: stateText(first.state), from }
+  const commit = encodeCommit(first.events, state, header.crc)
+  return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc, from }
 }
 
 /** A log's first line, read back; undefined when it is none of ours. */
 export const decodeHeader = (line: string): StreamDescription | undefined => {
   try {
-    const { contentType, createdAt, eventStreamId, format } = JSON.parse(line) as Record<string, unknown>
-    return format === 1 && typeof eventStreamId === "string" && typeof contentType === "string" &&
-        typeof createdAt === "string"
-      ? { name: eventStreamId as StreamName, contentType, createdAt }
-      : undefined
+    const header = JSON.parse(line) as Partial<Header>
+    const { contentType, createdAt, eventStreamId, expiresAt, forkedFrom, format, ttlSeconds } = header
+    if (format !== 1 || eventStreamId === undefined || contentType === undefined || createdAt === undefined) {
+      return undefined
+    }
+    return {
+      name: eventStreamId as StreamName,
+      contentType,
+      createdAt,
+      // Logs were made without an id at first.
+      id: header.id ?? createdAt,
+      ttlSeconds,
+      expiresAt,
+      forkedFrom: forkedFrom && {
+        stream: forkedFrom.eventStreamId as StreamName,
+        id: forkedFrom.id,
+        offset: Number(forkedFrom.offset),
+        bytes: forkedFrom.bytes
+      }
+    }
   } catch {
     return undefined
+  }
+}
+
+/** The fields of a header, which its sum vouches for. */
+interface Header {
+  readonly format: number
+  readonly eventStreamId: string
+  readonly contentType: string
+  readonly createdAt: string
+  readonly id: string
+  readonly ttlSeconds: number
+  readonly expiresAt: string
+  readonly forkedFrom: {
+    readonly eventStreamId: string
+    readonly id: string
+    readonly offset: string
+    readonly bytes: number
   }
 }
 
@@ -103,12 +167,17 @@ export const runningCrc = (bytes: Uint8Array, from: number, to: number, crc: num
 /** The sum behind the whole trailer whose digits are `crc`: its digits and the end of its line included. */
 export const afterTrailer = (crc: number): number => crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
 
-/** The JSON text of the state in the trailer of the line that ends at `end`; undefined when it carries none. */
-export const trailerState = (bytes: Uint8Array, start: number, end: number): string | undefined => {
+/** What the trailer of the line that ends at `end` says of the state; undefined when it says nothing. */
+export const trailerState = (bytes: Uint8Array, start: number, end: number): StateEntry | undefined => {
   const length = trailerLength(bytes, start, end)
   if (length <= plainTrailer) return undefined
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + end - length, length).toString()
-  return text.slice(text.indexOf(`{"state":`, 1) + `{"state":`.length, text.length - sizeToEnd - `,"size":"`.length)
+  const fromEnd = text.length - sizeToEnd - `","size":"`.length
+  const from = Number(text.slice(fromEnd - offsetDigits, fromEnd))
+  if (!text.startsWith(`"from":"`, fromEnd - offsetDigits - `"from":"`.length) || Number.isNaN(from)) return undefined
+  const stateEnd = fromEnd - offsetDigits - `,"from":"`.length
+  const changes = text.startsWith(`{"state":`, stateLead)
+  return { text: changes ? text.slice(stateLead + `{"state":`.length, stateEnd) : undefined, from }
 }
 
 /** Whether the line at `start` is an event (else it is the header or a state line). */
@@ -175,6 +244,9 @@ const isWholeEvent = (bytes: Uint8Array, end: number, to: number, next: number):
   const last = end + offsetStart + offsetDigits - 3
   return (bytes[last]! - 0x30) * 100 + (bytes[last + 1]! - 0x30) * 10 + bytes[last + 2]! - 0x30 === next % 1000
 }
+
+/** What stands before the fields of a trailer: a comma or a brace, and its name. */
+const stateLead = `,"commit":`.length
 
 const quote = 0x22
 const comma = 0x2c

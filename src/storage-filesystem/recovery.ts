@@ -22,7 +22,8 @@ export interface Recovered {
   readonly crc: number
   /** The next offset to be given. */
   readonly tail: number
-  readonly state: string | undefined
+  /** Where the commits begin that say what the state is; undefined in a log that never had any. */
+  readonly stateFrom: number | undefined
   /** Bytes behind the last good commit. */
   readonly torn: number
   /** Whether a commit that does not fit lies before one that does. */
@@ -33,27 +34,27 @@ export interface Recovered {
 const firstWindow = 64 * 1024
 
 /**
- * Reads as little of the file's end as tells. Undefined when no commit in it fits: "empty" tells a log that was never
- * made from one that is damaged from its start.
+ * Reads as little of the file's end as tells. Where no commit in it fits, "empty" tells a log that was never made from one
+ * that is damaged from its start. `first` is the log's first offset.
  */
-export const recover = Effect.fnUntraced(function*(file: DiskFile) {
+export const recover = Effect.fnUntraced(function*(file: DiskFile, first: number) {
   const fileSize = yield* file.size
   for (let window = firstWindow;; window *= 2) {
     const length = Math.min(window, fileSize)
     const bytes = Buffer.allocUnsafe(length)
     const got = yield* file.read(bytes, length, fileSize - length)
-    const recovered = scan(bytes.subarray(0, got), fileSize - length)
+    const recovered = scan(bytes.subarray(0, got), fileSize - length, first)
     if (recovered !== undefined) return recovered
     if (length === fileSize) return bytes.includes(lineFeed) ? "damaged" : "empty"
   }
-}) satisfies (file: DiskFile) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
+}) satisfies (file: DiskFile, first: number) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
 
 /** Recovers from the last bytes of a file, which begin at `position` of it; undefined when they are too few to tell. */
-const scan = (bytes: Buffer, position: number): Recovered | undefined => {
+const scan = (bytes: Buffer, position: number, first: number): Recovered | undefined => {
   // The sum at the trailer before, and where its digits stand; -1 while there is none to go on from.
   let crc = position === 0 ? 0 : -1
   let from = 0
-  let tail = position === 0 ? 0 : -1
+  let tail = position === 0 ? first : -1
   let events = 0
   let misfit: Misfit | undefined
   let good: Recovered | undefined
@@ -74,7 +75,8 @@ const scan = (bytes: Buffer, position: number): Recovered | undefined => {
         else if (misfit !== undefined && tail >= 0) tail += Math.max(events, 1)
         const damaged = misfit !== undefined || good?.damaged === true
         const torn = bytes.length - end
-        good = { size: position + end, crc: written, tail, state: trailerState(bytes, start, end), torn, damaged }
+        const stateFrom = trailerState(bytes, start, end)?.from
+        good = { size: position + end, crc: written, tail, stateFrom, torn, damaged }
         misfit = undefined
         events = 0
       } else if (misfit !== undefined) {

@@ -2,22 +2,29 @@
  * The storage contract on a directory of files (docs/storage-format.md). The caller holds the directory's lock.
  */
 import { Effect, Layer, type Scope } from "effect"
-import * as Path from "node:path"
-import type { Log } from "../durable-streams/storage.ts"
-import { Storage } from "../durable-streams/storage.ts"
 import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
-import type { StreamName } from "../durable-streams/types.ts"
 import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
+import type { ForkOrigin, Log, StreamDescription } from "../durable-streams/storage.ts"
+import { Storage } from "../durable-streams/storage.ts"
+import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { nodeDisk } from "./disk.ts"
-import { fromFileName, newSuffix, toFileName } from "./file-names.ts"
+import { newSuffix } from "./file-names.ts"
+import type { Source } from "./inherited.ts"
+import { makeInherited } from "./inherited.ts"
+import type { FoundFile } from "./log-directory.ts"
+import { isMissing, makeLogDirectory } from "./log-directory.ts"
 import type { Durability } from "./log-file.ts"
 import { makeLog } from "./log-file.ts"
+import { readHeader } from "./log-header.ts"
+import { makeLogReader } from "./log-reader.ts"
 import { makeOpenFiles } from "./open-files.ts"
-import { decodeHeader, encodeNewLog, isSoundHeader, lineFeed } from "./record-codec.ts"
+import { encodeNewLog } from "./record-codec.ts"
+import type { Recovered } from "./recovery.ts"
 import { recover } from "./recovery.ts"
+import { replayState } from "./state-replay.ts"
 
 export interface FileSystemOptions {
   /** The directory of the logs. It is made when it is not there. */
@@ -32,142 +39,144 @@ export interface FileSystemOptions {
 /** Leaves half of the usual hard limit (1,024) to sockets. */
 const openFilesMaxDefault = 512
 
-/** More than any header: a name has 512 bytes, of which each can take 2 characters in JSON, and a content type 256. */
-const headerBytesMax = 4 * 1024
-
 export const layerFileSystem = (options: FileSystemOptions): Layer.Layer<Storage, StorageFailed> =>
   Layer.effect(Storage, make(options))
 
 const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const { directory, disk = nodeDisk, durability, openFilesMax = openFilesMaxDefault } = options
   const files = makeOpenFiles(disk, openFilesMax)
-  const pathOf = (name: StreamName) => Path.join(directory, toFileName(name))
-  const namesOfHashed = new Map<string, StreamName>()
+  const logs = makeLogDirectory(disk, directory, durability === "fsync")
 
-  const flushDirectory = durability === "fsync" ? disk.flushDirectory(directory) : Effect.void
-
-  yield* Effect.gen(function*() {
-    yield* disk.makeDirectory(directory)
-    const left = (yield* disk.list(directory)).filter((file) =>
-      file.endsWith(newSuffix) && fromFileName(file.slice(0, -newSuffix.length)) !== undefined
-    )
-    yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
-  }).pipe(Effect.mapError(failed("use the data directory", undefined)))
+  yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
 
   const open = Effect.fnUntraced(function*(name: StreamName) {
-    const path = pathOf(name)
-    const file = yield* disk.open(path).pipe(
-      Effect.catchIf((failure) => failure.code === "ENOENT", () => Effect.fail(new StreamNotFound({ stream: name })))
+    const found = yield* Effect.catchIf(
+      logs.open(name),
+      isMissing,
+      () => Effect.fail(new StreamNotFound({ stream: name }))
     )
-    return yield* opened(name, path, file).pipe(Effect.onError(() => file.close))
+    return yield* opened(name, found).pipe(Effect.onError(() => found.file.close))
   }, Effect.uninterruptible)
 
-  const opened = Effect.fnUntraced(function*(name: StreamName, path: string, file: DiskFile) {
-    const recovered = yield* recover(file)
-    if (recovered === "empty") return yield* new StreamNotFound({ stream: name })
+  const opened = Effect.fnUntraced(function*(name: StreamName, { file, hidden, path }: FoundFile) {
     const header = yield* readHeader(file)
+    const first = header?.description.forkedFrom?.offset ?? 0
+    const recovered = yield* recover(file, first)
+    if (recovered === "empty") return yield* new StreamNotFound({ stream: name })
     if (recovered === "damaged" || header?.sound !== true || header.description.name !== name) {
-      yield* Effect.logError("A log is damaged from its start; it is left as it is").pipe(
-        Effect.annotateLogs({ stream: name, path })
-      )
-      return yield* new LogDamaged({ stream: name, offset: toOffset(0) })
+      yield* logDamage("A log is damaged from its start; it is left as it is", name, path)
+      return yield* new LogDamaged({ stream: name, offset: toOffset(first) })
     }
-    if (recovered.damaged) {
-      yield* Effect.logError("A log is damaged before its tail; it is left as it is").pipe(
-        Effect.annotateLogs({ stream: name, path })
-      )
-    }
-    if (recovered.torn > 0) {
-      yield* file.truncate(recovered.size)
-      yield* file.flush
-      yield* Effect.logWarning("A torn commit was cut from the end of a log").pipe(
-        Effect.annotateLogs({ stream: name, path, bytes: recovered.torn, offset: toOffset(recovered.tail) })
-      )
-    }
-    const openFile = yield* files.file(path, file)
-    yield* Effect.addFinalizer(() => openFile.release)
-    return makeLog(openFile, header.description, recovered, durability)
+    if (recovered.damaged) yield* logDamage("A log is damaged before its tail; it is left as it is", name, path)
+    const state = yield* replayState(file, recovered)
+    if (state === undefined) yield* logDamage("What a log says of its stream's state is damaged", name, path)
+    if (recovered.torn > 0) yield* cut(file, recovered, name, path)
+    const usedAt = header.description.ttlSeconds === undefined ? 0 : yield* logs.usedAt(name)
+    return yield* toLog(header.description, { path, file, hidden }, recovered, state, usedAt)
   })
 
-  const create: Storage["Service"]["create"] = Effect.fnUntraced(
-    function*(description, first) {
-      const { name } = description
-      const path = pathOf(name)
-      const encoded = encodeNewLog(description, first)
-      const file = yield* disk.create(path + newSuffix)
-      yield* Effect.gen(function*() {
-        yield* file.write(encoded.bytes, 0)
-        if (durability === "fsync") yield* file.flush
-        yield* disk.rename(path + newSuffix, path)
-        yield* Effect.onError(flushDirectory, () => Effect.ignore(disk.remove(path)))
-      }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
-      const openFile = yield* files.file(path, file)
-      yield* Effect.addFinalizer(() => openFile.release)
-      const tail = first.events.count
-      const { state } = first
-      const size = encoded.bytes.length
-      return makeLog(
-        openFile,
-        description,
-        { size, crc: encoded.crc, tail, state, torn: 0, damaged: false },
-        durability
-      )
-    },
-    (effect, { name }) =>
-      Effect.uninterruptible(
-        Effect.catchTag(effect, "DiskFailure", (failure): Effect.Effect<Log, StorageFailed | StorageFull> =>
-          Effect.fail(toStorageError("make the stream", name, failure)))
-      )
-  )
-
-  /** A file's name as it stands in the file; undefined when the file is none of ours. */
-  const nameInside = (file: string): Effect.Effect<StreamName | undefined, DiskFailure> => {
-    const known = namesOfHashed.get(file)
-    if (known !== undefined) return Effect.succeed(known)
-    return Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close).pipe(
-      Effect.map((header) => {
-        // The hash in the file's name vouches for the name, whatever else of the header is damaged.
-        if (header === undefined || toFileName(header.description.name) !== file) return undefined
-        namesOfHashed.set(file, header.description.name)
-        return header.description.name
-      }),
-      // Deleted since it was listed.
-      Effect.catchIf((failure) => failure.code === "ENOENT", () => Effect.undefined)
+  const cut = Effect.fnUntraced(function*(file: DiskFile, recovered: Recovered, name: StreamName, path: string) {
+    yield* file.truncate(recovered.size)
+    yield* file.flush
+    yield* Effect.logWarning("A torn commit was cut from the end of a log").pipe(
+      Effect.annotateLogs({ stream: name, path, bytes: recovered.torn, offset: toOffset(recovered.tail) })
     )
-  }
+  })
+
+  const toLog = Effect.fnUntraced(function*(
+    description: StreamDescription,
+    { file: opened, hidden, path }: FoundFile,
+    recovered: Recovered,
+    state: Map<string, string> | undefined,
+    touchedAt: number
+  ) {
+    const { forkedFrom, name } = description
+    const file = yield* files.file(path, opened)
+    const inherited = makeInherited(name, forkedFrom, openSource)
+    yield* Effect.addFinalizer(() => Effect.andThen(file.release, inherited.close))
+    const touch = (at: number) => logs.setUsedAt(name, at)
+    const { read } = inherited
+    return makeLog({ file, description, hidden, recovered, state, durability, touchedAt, touch, inherited: read })
+  })
+
+  const openSource = Effect.fnUntraced(function*(origin: ForkOrigin) {
+    const { file: opened, path } = yield* logs.open(origin.stream)
+    return yield* Effect.gen(function*() {
+      const header = yield* readHeader(opened)
+      const first = header?.description.forkedFrom?.offset ?? 0
+      const recovered = yield* recover(opened, first)
+      if (header?.sound !== true || header.description.id !== origin.id || typeof recovered === "string") {
+        yield* opened.close
+        return undefined
+      }
+      const file = yield* files.file(path, opened)
+      const end = { offset: recovered.tail, position: recovered.size }
+      return {
+        reader: makeLogReader(file, origin.stream, first, () => end),
+        first,
+        forkedFrom: header.description.forkedFrom,
+        close: file.release
+      } satisfies Source
+    }).pipe(Effect.onError(() => opened.close))
+  }, Effect.uninterruptible)
+
+  const create = Effect.fnUntraced(function*(description: StreamDescription, first: Parameters<Log["commit"]>[0]) {
+    const { expiresAt, forkedFrom, name, ttlSeconds } = description
+    const path = logs.pathOf(name)
+    const encoded = encodeNewLog(description, first)
+    if (expiresAt !== undefined || ttlSeconds !== undefined) yield* logs.markExpiring(name)
+    const file = yield* disk.create(path + newSuffix)
+    yield* Effect.gen(function*() {
+      yield* file.write(encoded.bytes, 0)
+      if (durability === "fsync") yield* file.flush
+      yield* disk.rename(path + newSuffix, path)
+      yield* Effect.onError(logs.flush, () => Effect.ignore(disk.remove(path)))
+    }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
+    const recovered: Recovered = {
+      size: encoded.bytes.length,
+      crc: encoded.crc,
+      tail: (forkedFrom?.offset ?? 0) + first.events.count,
+      stateFrom: encoded.from,
+      torn: 0,
+      damaged: false
+    }
+    const state = new Map<string, string>()
+    for (const [key, value] of first.state) if (value !== undefined) state.set(key, value)
+    return yield* toLog(description, { path, file, hidden: false }, recovered, state, 0)
+  })
+
+  /** Fails with StreamNotFound where the log's file is not there. */
+  const ofLog = <A>(name: StreamName, doing: string, effect: Effect.Effect<A, DiskFailure>) =>
+    Effect.mapError(
+      effect,
+      (failure) => isMissing(failure) ? new StreamNotFound({ stream: name }) : failed(doing, name)(failure)
+    )
 
   return Storage.of({
     kind: "fs",
     open: (name): Effect.Effect<Log, StreamNotFound | StorageFailed | LogDamaged, Scope.Scope> =>
       Effect.catchTag(open(name), "DiskFailure", (failure) => Effect.fail(failed("open", name)(failure))),
-    create,
-    list: Effect.gen(function*() {
-      const names: Array<StreamName> = []
-      for (const file of yield* disk.list(directory)) {
-        const found = fromFileName(file)
-        const name = found === "hashed" ? yield* nameInside(file) : found
-        if (name !== undefined) names.push(name)
-      }
-      return names.toSorted()
-    }).pipe(Effect.mapError(failed("list the streams", undefined))),
-    delete: (name) =>
-      Effect.uninterruptible(Effect.andThen(disk.remove(pathOf(name)), flushDirectory)).pipe(
-        Effect.mapError((failure) =>
-          failure.code === "ENOENT" && failure.call === "unlink"
-            ? new StreamNotFound({ stream: name })
-            : failed("delete", name)(failure)
-        )
-      )
+    describe: (name) =>
+      Effect.flatMap(ofLog(name, "open", logs.describe(name)), (header) =>
+        header?.sound === true
+          ? Effect.succeed(header.description)
+          : Effect.fail(new LogDamaged({ stream: name, offset: toOffset(0) }))),
+    create: (description, first) =>
+      Effect.uninterruptible(Effect.catchTag(
+        create(description, first),
+        "DiskFailure",
+        (failure): Effect.Effect<Log, StorageFailed | StorageFull> =>
+          Effect.fail(toStorageError("make the stream", description.name, failure))
+      )),
+    list: Effect.mapError(logs.list, failed("list the streams", undefined)),
+    expiring: Effect.mapError(logs.expiring, failed("list the streams", undefined)),
+    hide: (name) => Effect.uninterruptible(ofLog(name, "delete", logs.hide(name))),
+    delete: (name) => Effect.uninterruptible(ofLog(name, "delete", logs.remove(name)))
   })
 })
 
-const readHeader = Effect.fnUntraced(function*(file: DiskFile) {
-  const bytes = Buffer.allocUnsafe(headerBytesMax)
-  const got = yield* file.read(bytes, headerBytesMax, 0)
-  const end = bytes.subarray(0, got).indexOf(lineFeed) + 1
-  const description = end === 0 ? undefined : decodeHeader(bytes.toString("utf8", 0, end - 1))
-  return description === undefined ? undefined : { description, sound: isSoundHeader(bytes, end) }
-})
+const logDamage = (message: string, stream: StreamName, path: string) =>
+  Effect.annotateLogs(Effect.logError(message), { stream, path })
 
 const failed = (doing: string, name: StreamName | undefined) => (failure: DiskFailure) =>
   toReadError(doing, name, failure)

@@ -1,0 +1,121 @@
+/**
+ * The directory of the logs: which file is whose, and which there are (docs/storage-format.md 2 and 5).
+ */
+import { Effect } from "effect"
+import * as Path from "node:path"
+import type { StreamName } from "../durable-streams/types.ts"
+import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
+import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, toFileName } from "./file-names.ts"
+import type { Header } from "./log-header.ts"
+import { readHeader } from "./log-header.ts"
+
+export interface FoundFile {
+  readonly path: string
+  readonly file: DiskFile
+  /** Whether it is the log of a stream that was deleted and has forks. */
+  readonly hidden: boolean
+}
+
+export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean) => {
+  const pathOf = (name: StreamName) => Path.join(directory, toFileName(name))
+  const flush = durable ? disk.flushDirectory(directory) : Effect.void
+  const namesOfHashed = new Map<string, StreamName>()
+
+  /** Opens the log's file, wherever it is. Fails with ENOENT where it is not. */
+  const open = (name: StreamName): Effect.Effect<FoundFile, DiskFailure> => {
+    const at = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
+    return Effect.catchIf(at(pathOf(name), false), isMissing, () => at(pathOf(name) + hiddenSuffix, true))
+  }
+
+  const withHeader = (file: string) =>
+    Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close)
+
+  /** A file's name as it stands in the file; undefined when the file is none of ours. */
+  const nameInside = (file: string, path: string): Effect.Effect<StreamName | undefined, DiskFailure> => {
+    const known = namesOfHashed.get(file)
+    if (known !== undefined) return Effect.succeed(known)
+    return withHeader(path).pipe(
+      Effect.map((header) => {
+        // The hash in the file's name vouches for the name, whatever else of the header is damaged.
+        if (header === undefined || toFileName(header.description.name) !== file) return undefined
+        namesOfHashed.set(file, header.description.name)
+        return header.description.name
+      }),
+      // Deleted since it was listed.
+      Effect.catchIf(isMissing, () => Effect.undefined)
+    )
+  }
+
+  /** The names of the logs beside which there is such a file, sorted. */
+  const namesWith = (suffix: string) =>
+    Effect.gen(function*() {
+      const names: Array<StreamName> = []
+      for (const entry of yield* disk.list(directory)) {
+        if (!entry.endsWith(suffix)) continue
+        const file = entry.slice(0, entry.length - suffix.length)
+        const found = fromFileName(file)
+        const name = found === "hashed" ? yield* nameInside(file, file) : found
+        if (name !== undefined) names.push(name)
+      }
+      return names.toSorted()
+    })
+
+  return {
+    open,
+    pathOf,
+    flush,
+
+    /** Makes the directory, and removes what was never finished. */
+    prepare: Effect.gen(function*() {
+      yield* disk.makeDirectory(directory)
+      const there = new Set(yield* disk.list(directory))
+      const left = [...there].filter((file) => isLeft(file, there))
+      yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
+    }),
+
+    list: namesWith(""),
+
+    expiring: namesWith(expiringSuffix),
+
+    /** What a log was made with, from its first line; undefined when that says nothing. */
+    describe: (name: StreamName): Effect.Effect<Header | undefined, DiskFailure> =>
+      Effect.acquireUseRelease(open(name), ({ file }) => readHeader(file), ({ file }) => file.close),
+
+    hide: (name: StreamName) =>
+      disk.rename(pathOf(name), pathOf(name) + hiddenSuffix).pipe(
+        Effect.andThen(removeIfThere(disk, pathOf(name) + expiringSuffix)),
+        Effect.andThen(flush)
+      ),
+
+    /** The log goes first: a mark alone is nothing, and is removed at the next start. */
+    remove: (name: StreamName) =>
+      disk.remove(pathOf(name)).pipe(
+        Effect.catchIf(isMissing, () => disk.remove(pathOf(name) + hiddenSuffix)),
+        Effect.andThen(removeIfThere(disk, pathOf(name) + expiringSuffix)),
+        Effect.andThen(flush)
+      ),
+
+    /** Says of a log that is about to be made that it can expire. */
+    markExpiring: (name: StreamName) =>
+      Effect.flatMap(disk.create(pathOf(name) + expiringSuffix), (file) => file.close),
+
+    usedAt: (name: StreamName): Effect.Effect<number> =>
+      Effect.orElseSucceed(disk.stampOf(pathOf(name) + expiringSuffix), () => 0),
+
+    setUsedAt: (name: StreamName, at: number): Effect.Effect<void> =>
+      Effect.ignore(disk.stamp(pathOf(name) + expiringSuffix, at))
+  }
+}
+
+/** Whether a call failed because the file is not there. */
+export const isMissing = (failure: DiskFailure): boolean => failure.code === "ENOENT"
+
+const removeIfThere = (disk: Disk, path: string) => Effect.catchIf(disk.remove(path), isMissing, () => Effect.void)
+
+/** A log that was being made, or the mark of one that is gone. */
+const isLeft = (file: string, there: ReadonlySet<string>): boolean => {
+  const isNew = file.endsWith(newSuffix)
+  if (!isNew && !file.endsWith(expiringSuffix)) return false
+  const log = file.slice(0, -newSuffix.length)
+  return fromFileName(log) !== undefined && (isNew || !there.has(log))
+}

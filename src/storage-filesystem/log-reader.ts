@@ -1,0 +1,97 @@
+/**
+ * Reads of one log's own events, checked, from wherever they lie (docs/storage-format.md 6).
+ */
+import { Effect } from "effect"
+import { LogDamaged } from "../durable-streams/errors.ts"
+import type { EventBlock, StreamName } from "../durable-streams/types.ts"
+import { toOffset } from "../durable-streams/types.ts"
+import type { DiskFailure } from "./disk.ts"
+import type { Bound, Place } from "./find-commit.ts"
+import { findCommit } from "./find-commit.ts"
+import type { OpenFile } from "./open-files.ts"
+import { takeBuffer } from "./read-buffers.ts"
+import { afterTrailer, crcToEnd, lineFeed, runningCrc, toBlock, trailerLength, writtenCrc } from "./record-codec.ts"
+
+/** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
+const placesMax = 64
+
+/** The least one read takes from the disk: a system call costs as much as these bytes. */
+const readBytesMin = 16 * 1024
+
+export interface LogReader {
+  /** At least the event at `from`, which must be one of the log's own, and as many more as fit into `bytesMax`, about. */
+  readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, DiskFailure | LogDamaged>
+}
+
+/** `first` is the log's first offset, `end` its tail and length now. */
+export const makeLogReader = (file: OpenFile, name: StreamName, first: number, end: () => Bound): LogReader => {
+  const places = new Map<number, Place>()
+
+  const remember = (offset: number, place: Place) => {
+    places.delete(offset)
+    places.set(offset, place)
+    if (places.size > placesMax) places.delete(places.keys().next().value!)
+  }
+
+  return {
+    read: (from, bytesMax) => {
+      const known = places.get(from)
+      const bound = end()
+      return file.use((disk) =>
+        Effect.gen(function*() {
+          const place = known ?? (yield* findCommit(disk, from, first, bound, places))
+          // Made only when it is told: an error takes down the stack, which costs more than the read.
+          const damage = Effect.suspend(() => Effect.fail(new LogDamaged({ stream: name, offset: toOffset(from) })))
+          if (place === undefined) return yield* damage
+          for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
+            const wanted = Math.min(length, bound.position - place.position)
+            const { bytes, release } = takeBuffer(wanted)
+            if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
+            const commits = wholeCommits(bytes)
+            if (commits === 0 && wanted < bound.position - place.position) continue
+            const sound = commits > 0 && fits(bytes, commits, place.crc)
+              ? commits
+              : firstMisfit(bytes, commits, place.crc)
+            if (sound === 0) return yield* damage
+            const block = toBlock(bytes, 0, sound, place.offset, from)
+            const next = from + block.count
+            if (next <= from) return yield* damage
+            remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
+            return { ...block, release }
+          }
+        })
+      )
+    }
+  }
+}
+
+/** Where the last whole commit in the bytes ends; 0 when there is none. */
+const wholeCommits = (bytes: Buffer): number => {
+  for (let end = bytes.lastIndexOf(lineFeed) + 1; end > 0;) {
+    const start = end < 2 ? 0 : bytes.lastIndexOf(lineFeed, end - 2) + 1
+    if (trailerLength(bytes, start, end) > 0) return end
+    end = start
+  }
+  return 0
+}
+
+const fits = (bytes: Buffer, end: number, crc: number): boolean =>
+  runningCrc(bytes, 0, end - crcToEnd, afterTrailer(crc)) === writtenCrc(bytes, end)
+
+/** Where the first commit that does not fit begins. */
+const firstMisfit = (bytes: Buffer, commits: number, crc: number): number => {
+  let sum = afterTrailer(crc)
+  let sound = 0
+  for (let start = 0, from = 0; start < commits;) {
+    const end = bytes.indexOf(lineFeed, start) + 1
+    if (trailerLength(bytes, start, end) > 0) {
+      const digits = end - crcToEnd
+      sum = runningCrc(bytes, from, digits, sum)
+      if (sum !== writtenCrc(bytes, end)) return sound
+      sound = end
+      from = digits
+    }
+    start = end
+  }
+  return sound
+}

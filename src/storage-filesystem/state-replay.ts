@@ -1,0 +1,37 @@
+/**
+ * What the state of a log is (docs/storage-format.md 4): every now and then a commit has all of it, and those behind that
+ * one have what they change. So a bounded piece at the end of the file says everything.
+ */
+import { Effect } from "effect"
+import type { StateChange } from "../durable-streams/storage.ts"
+import { applyState } from "../durable-streams/storage.ts"
+import type { DiskFailure, DiskFile } from "./disk.ts"
+import { afterTrailer, crcToEnd, lineFeed, runningCrc, trailerLength, trailerState, writtenCrc } from "./record-codec.ts"
+import type { Recovered } from "./recovery.ts"
+
+/** The state as of the last good commit; undefined when the commits that say so are damaged. */
+export const replayState = Effect.fnUntraced(function*(file: DiskFile, { crc, size, stateFrom }: Recovered) {
+  const state = new Map<string, string>()
+  if (stateFrom === undefined) return state
+  // The digits of the trailer before are where the sum goes on from.
+  const position = stateFrom - crcToEnd
+  if (position < 0 || stateFrom >= size) return undefined
+  const bytes = Buffer.allocUnsafe(size - position)
+  if ((yield* file.read(bytes, bytes.length, position)) < bytes.length) return undefined
+  const before = writtenCrc(bytes, crcToEnd)
+  if (before < 0 || runningCrc(bytes, crcToEnd, bytes.length - crcToEnd, afterTrailer(before)) !== crc) return undefined
+  for (let start = crcToEnd; start < bytes.length;) {
+    const end = bytes.indexOf(lineFeed, start) + 1
+    if (end === 0) return undefined
+    const text = trailerLength(bytes, start, end) > 0 ? trailerState(bytes, start, end)?.text : undefined
+    if (text !== undefined) applyState(state, changesIn(text))
+    start = end
+  }
+  return state
+}) satisfies (file: DiskFile, recovered: Recovered) => Effect.Effect<Map<string, string> | undefined, DiskFailure>
+
+const changesIn = (text: string): ReadonlyArray<StateChange> =>
+  Object.entries(JSON.parse(text) as Record<string, unknown>).map(([key, value]) => [
+    key,
+    value === null ? undefined : JSON.stringify(value)
+  ])
