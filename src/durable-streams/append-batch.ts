@@ -3,7 +3,7 @@
  * stand get their offsets and their bytes. Pure: what becomes of the commit is the stream's business.
  */
 import type { Exit } from "effect"
-import type { AppendError, Appended, AppendRequest } from "./durable-stream.ts"
+import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
 import { layOut, lineWriter, sliceBlock } from "./event-block.ts"
 import type { Situation } from "./judge-append.ts"
 import { changesOf, judge } from "./judge-append.ts"

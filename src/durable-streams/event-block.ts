@@ -2,6 +2,7 @@
  * Blocks of events as bytes: laid out once when they are appended, then sliced and joined by position. Nothing here
  * parses an event but `parseEvent`, which is for those who want the value.
  */
+import type { EventData } from "./event-data.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 import { createdAtTail, offsetDigits, offsetStart, toOffset } from "./types.ts"
 
@@ -57,6 +58,17 @@ export const lineWriter = (name: StreamName, createdAt: string) => {
   const beforeData = `","eventStreamId":${JSON.stringify(name)},"data":`
   const afterData = `,"createdAt":"${createdAt}"}\n`
   return (offset: number, data: string): string => `{"offset":"${toOffset(offset)}${beforeData}${data}${afterData}`
+}
+
+/** Event data as the block that begins at `first`. */
+export const toEvents = (
+  name: StreamName,
+  createdAt: string,
+  first: number,
+  data: ReadonlyArray<EventData>
+): EventBlock => {
+  const line = lineWriter(name, createdAt)
+  return layOut(first, data.map(({ text }, i) => line(first + i, text)))
 }
 
 /** Encodes the lines, each one event and a line feed, as the block that begins at `first`. */

@@ -3,17 +3,46 @@
  * it was last used.
  */
 import { DateTime } from "effect"
-import type { StreamDescription } from "./storage.ts"
+import type { Log } from "./storage.ts"
 
-/** Milliseconds since 1970; undefined: never. `usedAt` is when the stream was last used. */
-export const dueAt = ({ expiresAt, ttlSeconds }: StreamDescription, usedAt: number): number | undefined =>
-  expiresAt !== undefined
-    ? toMillis(expiresAt)
-    : ttlSeconds !== undefined
-    ? usedAt + ttlSeconds * 1000
-    : undefined
+/** When a stream that is awake was last used. */
+export class Lifetime {
+  readonly #log: Log
+  #usedAt: number
+  #notedAt: number
 
-/** How old the note of a stream's last use may be, in milliseconds: a tenth of the time that a restart could take off. */
-export const noteEvery = (ttlSeconds: number): number => Math.min(ttlSeconds * 100, 60_000)
+  constructor(log: Log) {
+    this.#log = log
+    this.#usedAt = this.#notedAt = Math.max(log.touchedAt, toMillis(log.description.createdAt))
+  }
 
-export const toMillis = (rfc3339: string): number => DateTime.toEpochMillis(DateTime.makeUnsafe(rfc3339))
+  /** The stream is used at `now`. Answers whether that is worth a note: a restart loses what was not noted. */
+  use(now: number): boolean {
+    const { ttlSeconds } = this.#log.description
+    if (ttlSeconds === undefined) return false
+    this.#usedAt = now
+    return now - this.#notedAt >= noteEvery(ttlSeconds)
+  }
+
+  /** What is still to be noted; undefined when nothing is. */
+  get unnoted(): number | undefined {
+    return this.#usedAt > this.#notedAt ? this.#usedAt : undefined
+  }
+
+  noted(): void {
+    this.#notedAt = this.#usedAt
+  }
+
+  /** Milliseconds since 1970; undefined: never. Whoever waits for the stream uses it all the time. */
+  due(now: number, waitedFor: boolean): number | undefined {
+    const { description: { expiresAt, ttlSeconds }, hidden } = this.#log
+    if (hidden) return undefined
+    if (expiresAt !== undefined) return toMillis(expiresAt)
+    return ttlSeconds === undefined ? undefined : (waitedFor ? now : this.#usedAt) + ttlSeconds * 1000
+  }
+}
+
+/** In milliseconds: a tenth of the time, which is what a restart can take off it, and not more than a minute. */
+const noteEvery = (ttlSeconds: number): number => Math.min(ttlSeconds * 100, 60_000)
+
+const toMillis = (rfc3339: string): number => DateTime.toEpochMillis(DateTime.makeUnsafe(rfc3339))

@@ -3,8 +3,8 @@
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"
-import type { StreamEvent, StreamName } from "./types.ts"
 import { refusals } from "./errors.ts"
+import type { StreamEvent, StreamName } from "./types.ts"
 
 /** A before hook's veto: the append is refused (HTTP 422) and nothing is stored. */
 export class HookError extends Schema.TaggedError<HookError>()(

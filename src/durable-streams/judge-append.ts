@@ -3,7 +3,7 @@
  * stream is told first, so that a writer learns that it is closed whatever else is wrong with its request.
  */
 import { Exit } from "effect"
-import type { AppendError, Appended, AppendRequest, ProducerNumber } from "./durable-stream.ts"
+import type { Appended, AppendError, AppendRequest, ProducerNumber } from "./durable-stream.ts"
 import {
   ContentTypeMismatch,
   InvalidRequest,

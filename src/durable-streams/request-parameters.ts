@@ -4,8 +4,8 @@
  */
 import { DateTime, Duration, Effect, Option } from "effect"
 import type { From } from "./durable-stream.ts"
-import type { StreamName } from "./types.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
+import type { StreamName } from "./types.ts"
 import { nameFault } from "./types.ts"
 
 const invalid = (message: string) => new InvalidRequest({ message })

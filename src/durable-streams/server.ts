@@ -10,6 +10,7 @@ import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
+import type { StorageFailed } from "./errors.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
@@ -17,7 +18,6 @@ import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./sett
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { StorageFailed } from "./errors.ts"
 import { version } from "./version.ts"
 
 /** Where the server listens. */

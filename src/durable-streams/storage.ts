@@ -6,9 +6,9 @@
  * Promises 1, 2, 3 and 10 of docs/promises.md rest here.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
-import { emptyBlock, sliceBlock } from "./event-block.ts"
 import type { StorageFailed, StorageFull } from "./errors.ts"
 import { LogDamaged, StreamNotFound } from "./errors.ts"
+import { emptyBlock, sliceBlock } from "./event-block.ts"
 import type { EventBlock, StreamName } from "./types.ts"
 import { toOffset } from "./types.ts"
 

@@ -3,11 +3,11 @@
  * layer of its own instead.
  */
 import { Context, Effect, Layer, Predicate, type Scope } from "effect"
+import type { LogDamaged, StorageFailed } from "./errors.ts"
 import type { AfterAppendHook, BeforeAppendHook, Hooks } from "./hooks.ts"
 import { HookError } from "./hooks.ts"
 import { Storage } from "./storage.ts"
 import { makeDurableStream } from "./stream.ts"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 import { withHooks } from "./with-hooks.ts"

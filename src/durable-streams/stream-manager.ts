@@ -5,8 +5,8 @@
 import { Cause, Config, Context, Duration, Effect, Layer, Option, RcMap, type Scope } from "effect"
 import type {
   Absent,
-  AppendError,
   Appended,
+  AppendError,
   AppendRequest,
   Created,
   CreateError,
@@ -102,46 +102,52 @@ export class StreamManager extends Context.Service<StreamManager, {
       yield* watch({
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
-          Effect.runForkWith(services)(Effect.scoped(Effect.flatMap(
-            get(forkedFrom.stream),
-            (source) => source.release(id)
-          )).pipe(Effect.catchCause((cause) =>
-            Cause.hasInterruptsOnly(cause)
-              ? Effect.void
-              : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
-                Effect.annotateLogs({ stream: forkedFrom.stream })
-              )
-          )))
+          Effect.runForkWith(services)(
+            Effect.scoped(Effect.flatMap(
+              get(forkedFrom.stream),
+              (source) => source.release(id)
+            )).pipe(Effect.catchCause((cause) =>
+              Cause.hasInterruptsOnly(cause)
+                ? Effect.void
+                : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
+                  Effect.annotateLogs({ stream: forkedFrom.stream })
+                )
+            ))
+          )
         }
       })
       yield* watchExpiry(storage.expiring, watch, (name) => Effect.scoped(Effect.flatMap(get(name), (s) => s.expire)))
 
-      const create = Effect.fnUntraced(function*(name: StreamName, request: CreateRequest) {
-        const stream = yield* get(name)
-        if (request.fork === undefined) return yield* stream.create(request)
-        const known = yield* Effect.option(stream.info)
-        if (Option.isSome(known)) {
-          const difference = differenceFrom(known.value, request)
-          if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
-          return { made: false, events: emptyBlock(known.value.tail), info: known.value }
-        }
-        const { offset, source: sourceName, subOffset } = request.fork
-        const source = yield* get(sourceName)
-        return yield* Effect.acquireUseRelease(
-          source.reserve(name, offset, subOffset),
-          (reservation): Effect.Effect<Created, CreateError | HookError> => {
-            const { contentType } = reservation.point.source
-            return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
-              ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
-              : stream.create(request, reservation)
-          },
-          (reservation, exit) =>
-            exit._tag === "Success" && exit.value.made
-              ? Effect.void
-              : Effect.ignore(source.release(reservation.forkId))
-        )
-        // Nobody who hangs up leaves a fork whose source does not know of it.
-      }, Effect.scoped, Effect.uninterruptible)
+      const create = Effect.fnUntraced(
+        function*(name: StreamName, request: CreateRequest) {
+          const stream = yield* get(name)
+          if (request.fork === undefined) return yield* stream.create(request)
+          const known = yield* Effect.option(stream.info)
+          if (Option.isSome(known)) {
+            const difference = differenceFrom(known.value, request)
+            if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+            return { made: false, events: emptyBlock(known.value.tail), info: known.value }
+          }
+          const { offset, source: sourceName, subOffset } = request.fork
+          const source = yield* get(sourceName)
+          return yield* Effect.acquireUseRelease(
+            source.reserve(name, offset, subOffset),
+            (reservation): Effect.Effect<Created, CreateError | HookError> => {
+              const { contentType } = reservation.point.source
+              return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
+                ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
+                : stream.create(request, reservation)
+            },
+            (reservation, exit) =>
+              exit._tag === "Success" && exit.value.made
+                ? Effect.void
+                : Effect.ignore(source.release(reservation.forkId))
+          )
+          // Nobody who hangs up leaves a fork whose source does not know of it.
+        },
+        Effect.scoped,
+        Effect.uninterruptible
+      )
 
       return StreamManager.of({
         get,

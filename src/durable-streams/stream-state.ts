@@ -18,10 +18,15 @@ export const isClosedBy = (state: StateView, { epoch, id, seq }: ProducerNumber)
   state.get(closedKey) === closing({ id, epoch, seq })
 
 /** The stream takes no more events; which append of which producer closed it is kept so that it can be repeated. */
-export const close = (by: ProducerNumber | undefined): StateChange => [closedKey, by === undefined ? "true" : closing(by)]
+export const close = (
+  by: ProducerNumber | undefined
+): StateChange => [closedKey, by === undefined ? "true" : closing(by)]
 
 /** The highest number accepted of a producer. */
-export const lastOf = (state: StateView, producer: string): { readonly epoch: number; readonly seq: number } | undefined => {
+export const lastOf = (
+  state: StateView,
+  producer: string
+): { readonly epoch: number; readonly seq: number } | undefined => {
   const text = state.get(producerKey(producer))
   if (text === undefined) return undefined
   const [epoch, seq] = JSON.parse(text) as [number, number]

@@ -4,11 +4,11 @@
  */
 import { type Cause, Effect, Exit } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
-import type { AppendError, Appended, AppendRequest } from "./durable-stream.ts"
+import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
 import { Overloaded } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 
-export interface StreamWriter {
+interface StreamWriter {
   /** Answers when the append's commit has. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
   /** Runs the task when its turn comes. Interrupting the caller stops nothing. */

@@ -21,11 +21,12 @@ import type {
 } from "./durable-stream.ts"
 import type { LogDamaged, StorageFull } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
-import { emptyBlock, layOut, lineWriter, parseEvent, sliceBlock } from "./event-block.ts"
-import { dueAt, noteEvery, toMillis } from "./expiry.ts"
+import { emptyBlock, parseEvent, sliceBlock, toEvents } from "./event-block.ts"
+import { Lifetime } from "./expiry.ts"
 import { findForkPoint } from "./fork-point.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
+import { Sleepers } from "./sleepers.ts"
 import type { Log, StateChange, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom, newId, toDescription } from "./stream-config.ts"
@@ -49,10 +50,9 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   let life = 0
   let tail = 0
   let closed = false
-  let usedAt = 0
-  let notedAt = 0
+  let lifetime: Lifetime | undefined
   const recent = new RecentEvents()
-  const sleepers = new Set<() => void>()
+  const sleepers = new Sleepers()
   /** Forks that are being made, or were since the stream woke. */
   const reserved = new Set<string>()
 
@@ -66,42 +66,32 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       logScope = scope
       tail = opened.tail
       closed = isClosed(opened.state)
-      usedAt = notedAt = Math.max(opened.touchedAt, toMillis(opened.description.createdAt))
+      lifetime = new Lifetime(opened)
       return opened
     })
 
   yield* inLogScope(storage.open(name)).pipe(Effect.catchTag("StreamNotFound", () => Effect.void))
   yield* Effect.addFinalizer((exit) =>
     writer.still.pipe(
-      Effect.andThen(Effect.suspend(() => log !== undefined && usedAt > notedAt ? log.touch(usedAt) : Effect.void)),
+      Effect.andThen(Effect.suspend(() => log === undefined ? Effect.void : note(log))),
       Effect.andThen(Effect.suspend(() => logScope === undefined ? Effect.void : Scope.close(logScope, exit)))
     )
   )
 
-  const wake = () => {
-    if (sleepers.size === 0) return
-    const woken = [...sleepers]
-    sleepers.clear()
-    for (const resume of woken) resume()
-  }
-
-  /** Notes that the stream is used now. The note may lag behind: a restart then takes a little of its time off. */
+  /** Notes that the stream is used now. */
   const use = () => {
-    const ttlSeconds = log?.description.ttlSeconds
-    if (log === undefined || ttlSeconds === undefined) return
-    usedAt = clock.currentTimeMillisUnsafe()
-    if (usedAt - notedAt < noteEvery(ttlSeconds)) return
-    notedAt = usedAt
-    Effect.runForkWith(services)(log.touch(usedAt))
+    if (log === undefined || lifetime?.use(clock.currentTimeMillisUnsafe()) !== true) return
+    Effect.runForkWith(services)(note(log))
   }
 
-  const due = (): number | undefined => {
-    if (log === undefined || log.hidden) return undefined
-    const { description } = log
-    // Whoever is waiting uses the stream all the time.
-    const waitedFor = description.expiresAt === undefined && sleepers.size > 0
-    return dueAt(description, waitedFor ? clock.currentTimeMillisUnsafe() : usedAt)
-  }
+  const note = (log: Log) =>
+    Effect.suspend(() => {
+      const at = lifetime?.unnoted
+      lifetime?.noted()
+      return at === undefined ? Effect.void : log.touch(at)
+    })
+
+  const due = () => lifetime?.due(clock.currentTimeMillisUnsafe(), sleepers.size > 0)
 
   const isDue = (): boolean => {
     const at = due()
@@ -135,7 +125,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       for (const [entry, first, isLast] of accepted) entry.done(Exit.succeed(answerOf(entry, events, first, isLast)))
     }
     for (const [entry, exit] of settled) entry.done(exit)
-    if (accepted.length > 0) wake()
+    if (accepted.length > 0) sleepers.wake()
   })
 
   const writer = yield* makeWriter(name, (taken) =>
@@ -208,11 +198,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     const scope = logScope
     log = undefined
     logScope = undefined
+    lifetime = undefined
     life++
     tail = 0
     closed = false
     recent.clear()
-    wake()
+    sleepers.wake()
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
   })
 
@@ -243,11 +234,9 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     const now = DateTime.formatIso(yield* DateTime.now)
     const description = toDescription(name, now, request, reservation)
     const first = description.forkedFrom?.offset ?? 0
-    const line = lineWriter(name, now)
-    const data = [...reservation?.point.data ?? [], ...request.data]
-    const events = layOut(first, data.map(({ text }, i) => line(first + i, text)))
+    const events = toEvents(name, now, first, [...reservation?.point.data ?? [], ...request.data])
     yield* begin(description, events, request.closed === true ? [close(undefined)] : [])
-    wake()
+    sleepers.wake()
     return { made: true, events, info: { description, tail, closed, life } } satisfies Created as Created
   })
 
@@ -289,22 +278,13 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       cursor.life !== life ? Effect.fail(new StreamDeleted({ stream: name })) : readAt(cursor.next, bytesMax)
     )
 
-  const changed = (cursor: Cursor) =>
-    Effect.callback<void>((resume) => {
-      if (cursor.life !== life || cursor.next < tail || closed) return resume(Effect.void)
-      const sleeper = () => resume(Effect.void)
-      sleepers.add(sleeper)
-      return Effect.sync(() => {
-        sleepers.delete(sleeper)
-        use()
-      })
-    })
+  const isNews = (cursor: Cursor): boolean => cursor.life !== life || cursor.next < tail || closed
 
   const next = (cursor: Cursor, bytesMax?: number): Effect.Effect<EventBlock, ReadError> =>
     Effect.suspend(() =>
-      cursor.life === life && cursor.next >= tail && !closed
-        ? Effect.andThen(changed(cursor), next(cursor, bytesMax))
-        : read(cursor, bytesMax)
+      isNews(cursor)
+        ? read(cursor, bytesMax)
+        : Effect.andThen(sleepers.wait(() => isNews(cursor), use), next(cursor, bytesMax))
     )
 
   /** A stream whose time has come is not there any more for anybody. */

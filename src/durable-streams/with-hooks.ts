@@ -6,8 +6,8 @@
  */
 import { Effect } from "effect"
 import type {
-  AppendError,
   Appended,
+  AppendError,
   AppendRequest,
   Created,
   CreateError,
@@ -23,7 +23,10 @@ import type { EventBlock } from "./types.ts"
 /** A stream whose appends a hook may refuse, those of its making included. */
 export interface HookedStream extends Omit<DurableStream, "append" | "create"> {
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | HookError>
-  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError | HookError>
+  readonly create: (
+    request: CreateRequest,
+    reservation?: Reservation
+  ) => Effect.Effect<Created, CreateError | HookError>
 }
 
 export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {

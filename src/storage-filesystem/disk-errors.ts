@@ -1,8 +1,8 @@
 /**
  * What a failed system call means to somebody who appends or reads: a sentence with the next step in it.
  */
-import type { StreamName } from "../durable-streams/types.ts"
 import { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import type { StreamName } from "../durable-streams/types.ts"
 import type { DiskFailure } from "./disk.ts"
 
 export const toStorageError = (

@@ -22,10 +22,10 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
   const namesOfHashed = new Map<string, StreamName>()
 
   /** Opens the log's file, wherever it is. Fails with ENOENT where it is not. */
-  const open = (name: StreamName): Effect.Effect<FoundFile, DiskFailure> => {
-    const at = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
-    return Effect.catchIf(at(pathOf(name), false), isMissing, () => at(pathOf(name) + hiddenSuffix, true))
-  }
+  const open = (name: StreamName): Effect.Effect<FoundFile, DiskFailure> =>
+    Effect.catchIf(openAt(pathOf(name), false), isMissing, () => openAt(pathOf(name) + hiddenSuffix, true))
+
+  const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
   const withHeader = (file: string) =>
     Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close)

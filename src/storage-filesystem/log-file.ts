@@ -70,18 +70,20 @@ export const makeLog = (options: LogOptions): Log => {
   const entryFor = (changes: ReadonlyArray<StateChange>): StateEntry | undefined => {
     if (stateFrom === undefined && changes.length === 0) return undefined
     if (stateFrom !== undefined && size - stateFrom <= Math.max(replayBytesMin, replayStates * stateBytes)) {
-      return { text: changes.length === 0 ? undefined : stateText(changes), from: stateFrom }
+      return { text: changes.length === 0 ? undefined : stateText(changes), back: size - stateFrom }
     }
     const all = new Map(state)
     applyState(all, changes)
-    return { text: stateText(all), from: size }
+    return { text: stateText(all), back: 0 }
   }
 
   const commit: Log["commit"] = Effect.fnUntraced(
     function*({ events, state: changes }) {
       if (options.state === undefined) {
         return yield* new StorageFailed({
-          message: `What the log of ${JSON.stringify(name)} says of the stream's state is damaged: nothing can be appended.`
+          message: `What the log of ${
+            JSON.stringify(name)
+          } says of the stream's state is damaged: nothing can be appended.`
         })
       }
       if (!trusted) yield* mend
@@ -101,8 +103,8 @@ export const makeLog = (options: LogOptions): Log => {
         })
       )
       if (entry !== undefined) {
-        if (entry.from === size) stateBytes = entry.text!.length
-        stateFrom = entry.from
+        if (entry.back === 0) stateBytes = entry.text!.length
+        stateFrom = size - entry.back
         applyState(state, changes)
       }
       size += encoded.bytes.length

@@ -2,7 +2,7 @@
  * Bytes of a log to and from commits (docs/storage-format.md 3 and 4). Pure: no file in sight.
  */
 import { crc32 } from "node:zlib"
-import type { Commit, StateChange, StreamDescription } from "../durable-streams/storage.ts"
+import type { Commit, ForkOrigin, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
 import { offsetDigits, offsetStart, toOffset } from "../durable-streams/types.ts"
 
@@ -45,8 +45,8 @@ export interface Encoded {
 export interface StateEntry {
   /** A JSON object: the entries that the commit changes, or all of them; undefined where it changes none. */
   readonly text: string | undefined
-  /** Where the newest commit begins that has all of them. */
-  readonly from: number
+  /** Bytes from where the newest commit begins that has all of them to where this one does. */
+  readonly back: number
 }
 
 /** The state's entries as the text of a JSON object; one that is taken away is null. */
@@ -67,7 +67,7 @@ export const encodeCommit = (events: EventBlock, state: StateEntry | undefined, 
   const lead = (events.count === 0 ? "{" : ",") + `"commit":{`
   let front = lead
   if (state !== undefined) {
-    const text = `${state.text === undefined ? "" : `"state":${state.text},`}"from":"${toOffset(state.from)}",`
+    const text = `${state.text === undefined ? "" : `"state":${state.text},`}"back":"${toOffset(state.back)}",`
     const size = Buffer.byteLength(lead) + Buffer.byteLength(text) + `"size":"`.length + sizeToEnd
     front += `${text}"size":"${size.toString().padStart(sizeDigits, "0")}",`
   }
@@ -79,15 +79,18 @@ export const encodeCommit = (events: EventBlock, state: StateEntry | undefined, 
 }
 
 /** The header and the first commit of a new log. */
-export const encodeNewLog = (description: StreamDescription, first: Commit): Encoded & { readonly from: number | undefined } => {
+export const encodeNewLog = (
+  description: StreamDescription,
+  first: Commit
+): Encoded & { readonly stateFrom: number | undefined } => {
   const text = `${headerText(description)},"commit":{"crc":"`
   const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + crcToEnd)
   const header = seal(bytes, bytes.write(text), 0, true)
-  const from = first.state.length === 0 ? undefined : header.bytes.length
-  if (first.events.count === 0 && from === undefined) return { ...header, from }
-  const state = from === undefined ? undefined : { text: stateText(first.state), from }
+  const stateFrom = first.state.length === 0 ? undefined : header.bytes.length
+  if (first.events.count === 0 && stateFrom === undefined) return { ...header, stateFrom }
+  const state = stateFrom === undefined ? undefined : { text: stateText(first.state), back: 0 }
   const commit = encodeCommit(first.events, state, header.crc)
-  return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc, from }
+  return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc, stateFrom }
 }
 
 /** A log's first line, read back; undefined when it is none of ours. */
@@ -104,19 +107,21 @@ export const decodeHeader = (line: string): StreamDescription | undefined => {
       createdAt,
       // Logs were made without an id at first.
       id: header.id ?? createdAt,
-      ttlSeconds,
-      expiresAt,
-      forkedFrom: forkedFrom && {
-        stream: forkedFrom.eventStreamId as StreamName,
-        id: forkedFrom.id,
-        offset: Number(forkedFrom.offset),
-        bytes: forkedFrom.bytes
-      }
+      ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(forkedFrom === undefined ? {} : { forkedFrom: toOrigin(forkedFrom) })
     }
   } catch {
     return undefined
   }
 }
+
+const toOrigin = ({ bytes, eventStreamId, id, offset }: Header["forkedFrom"]): ForkOrigin => ({
+  stream: eventStreamId as StreamName,
+  id,
+  offset: Number(offset),
+  bytes
+})
 
 /** The fields of a header, which its sum vouches for. */
 interface Header {
@@ -172,12 +177,12 @@ export const trailerState = (bytes: Uint8Array, start: number, end: number): Sta
   const length = trailerLength(bytes, start, end)
   if (length <= plainTrailer) return undefined
   const text = Buffer.from(bytes.buffer, bytes.byteOffset + end - length, length).toString()
-  const fromEnd = text.length - sizeToEnd - `","size":"`.length
-  const from = Number(text.slice(fromEnd - offsetDigits, fromEnd))
-  if (!text.startsWith(`"from":"`, fromEnd - offsetDigits - `"from":"`.length) || Number.isNaN(from)) return undefined
-  const stateEnd = fromEnd - offsetDigits - `,"from":"`.length
+  const digitsStart = text.length - sizeToEnd - `","size":"`.length - offsetDigits
+  const back = Number(text.slice(digitsStart, digitsStart + offsetDigits))
+  if (!text.startsWith(`"back":"`, digitsStart - `"back":"`.length) || Number.isNaN(back)) return undefined
+  const stateEnd = digitsStart - `,"back":"`.length
   const changes = text.startsWith(`{"state":`, stateLead)
-  return { text: changes ? text.slice(stateLead + `{"state":`.length, stateEnd) : undefined, from }
+  return { text: changes ? text.slice(stateLead + `{"state":`.length, stateEnd) : undefined, back }
 }
 
 /** Whether the line at `start` is an event (else it is the header or a state line). */

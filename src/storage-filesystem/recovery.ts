@@ -16,7 +16,9 @@ import {
 } from "./record-codec.ts"
 
 export interface Recovered {
-  /** Where the last good commit ends: the log's length. */
+  /** Where the last good commit begins. */
+  readonly commitAt: number
+  /** Where it ends: the log's length. */
   readonly size: number
   /** The running sum at its trailer. */
   readonly crc: number
@@ -75,8 +77,11 @@ const scan = (bytes: Buffer, position: number, first: number): Recovered | undef
         else if (misfit !== undefined && tail >= 0) tail += Math.max(events, 1)
         const damaged = misfit !== undefined || good?.damaged === true
         const torn = bytes.length - end
-        const stateFrom = trailerState(bytes, start, end)?.from
-        good = { size: position + end, crc: written, tail, stateFrom, torn, damaged }
+        // Behind the trailer before it, wherever the sum was taken up from.
+        const commitAt = position + from + (position + from === 0 ? 0 : crcToEnd)
+        const back = trailerState(bytes, start, end)?.back
+        const stateFrom = back === undefined ? undefined : commitAt - back
+        good = { commitAt, size: position + end, crc: written, tail, stateFrom, torn, damaged }
         misfit = undefined
         events = 0
       } else if (misfit !== undefined) {

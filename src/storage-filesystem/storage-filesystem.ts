@@ -133,10 +133,11 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       yield* Effect.onError(logs.flush, () => Effect.ignore(disk.remove(path)))
     }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
     const recovered: Recovered = {
+      commitAt: 0,
       size: encoded.bytes.length,
       crc: encoded.crc,
       tail: (forkedFrom?.offset ?? 0) + first.events.count,
-      stateFrom: encoded.from,
+      stateFrom: encoded.stateFrom,
       torn: 0,
       damaged: false
     }

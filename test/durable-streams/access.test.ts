@@ -272,4 +272,4 @@ const asked = (headers: Headers): Incoming => ({
   body: () => Effect.die("not read")
 })
 
-const verdict = (headers: Headers) => refusal(asked(headers), { loopback: false })?._tag
+const verdict = (headers: Headers) => refusal(asked(headers), { loopback: false, origins: [] })?._tag

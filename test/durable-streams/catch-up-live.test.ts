@@ -147,7 +147,7 @@ describe("A stream that falls asleep", () => {
         yield* TestClock.adjust(Duration.seconds(2))
         yield* settled
         assert.strictEqual(disk.opened, 0)
-        assert.strictEqual((yield* manager.append(name, appending(2))).first, 2)
+        assert.strictEqual((yield* manager.append(name, appending(2))).events.first, 2)
       }).pipe(Effect.provide(layerOn(storage)))
     }))
 
@@ -177,7 +177,7 @@ describe("A stream that falls asleep", () => {
         const error = yield* Effect.flip(manager.append(name, appending(1)))
         assert.strictEqual(error._tag, "StorageFailed")
         disk.before = () => Effect.void
-        assert.strictEqual((yield* manager.append(name, appending(1))).first, 1)
+        assert.strictEqual((yield* manager.append(name, appending(1))).events.first, 1)
       }).pipe(Effect.provide(layerOn(storage)))
     }))
 })

@@ -3,6 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, References, Stream } from "effect"
+import { TailMismatch } from "../../src/durable-streams/errors.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
 import type { BeforeAppendHook } from "../../src/durable-streams/hooks.ts"
 import { HookError } from "../../src/durable-streams/hooks.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
@@ -14,8 +16,6 @@ import {
   ValidatedFactory
 } from "../../src/durable-streams/stream-factory.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { TailMismatch } from "../../src/durable-streams/errors.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
 import { withHooks } from "../../src/durable-streams/with-hooks.ts"
 import { appending, historyOf, named, shown, textsOf } from "./storage-fixtures.ts"
 
@@ -143,7 +143,7 @@ describe("withHooks", () => {
           ]
         })
         const block = yield* Effect.provide(hooked.append(appending("x", "y")), layer)
-        assert.strictEqual(block.count, 2)
+        assert.strictEqual(block.events.count, 2)
         assert.deepStrictEqual(calls, ["x", "y"])
         assert.deepStrictEqual(
           lines.map(({ annotations, level }) => ({ level, ...annotations })),

@@ -26,7 +26,7 @@ describe("Promise 5: a caller who hangs up", () => {
       yield* storage.succeed
       assert.strictEqual((yield* stream.info).tail, 2)
       storage.holding = false
-      assert.strictEqual((yield* stream.append(appending("next"))).first, 2)
+      assert.strictEqual((yield* stream.append(appending("next"))).events.first, 2)
       assert.deepStrictEqual(yield* historyOf(stream), [
         shown(name, 0, `"made"`),
         shown(name, 1, `"begun"`),
@@ -42,8 +42,8 @@ describe("Promise 5: a caller who hangs up", () => {
       yield* Fiber.interrupt(callers[1]!)
       yield* Fiber.interrupt(callers[2]!)
       yield* storage.succeed
-      assert.strictEqual((yield* Fiber.join(callers[0]!)).first, 1)
-      assert.strictEqual((yield* Fiber.join(callers[3]!)).first, 4)
+      assert.strictEqual((yield* Fiber.join(callers[0]!)).events.first, 1)
+      assert.strictEqual((yield* Fiber.join(callers[3]!)).events.first, 4)
     }))
 
   it.effect("while following is forgotten, and others are still woken", () =>

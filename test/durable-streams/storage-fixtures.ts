@@ -4,9 +4,9 @@
 import { Effect, type Fiber } from "effect"
 import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
 import { eventText, layOut } from "../../src/durable-streams/event-block.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
 import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
 
 const epoch = "1970-01-01T00:00:00.000Z"
@@ -16,7 +16,8 @@ export const named = (name: string): StreamName => name as StreamName
 export const described = (name: string): StreamDescription => ({
   name: named(name),
   contentType: "application/json",
-  createdAt: epoch
+  createdAt: epoch,
+  id: "one"
 })
 
 /** An event as the API shows it. */
@@ -26,14 +27,24 @@ export const shown = (name: string, offset: number, data: string): string =>
 const blockOf = (name: string, first: number, data: ReadonlyArray<string>): EventBlock =>
   layOut(first, data.map((text, i) => `${shown(name, first + i, text)}\n`))
 
-export const commitOf = (name: string, first: number, data: ReadonlyArray<string>, state?: string): Commit => ({
+/** `state` are the entries that the commit changes, as the text of a JSON object; one that it takes away is null. */
+export const commitOf = (name: string, first: number, data: ReadonlyArray<string>, state = "{}"): Commit => ({
   events: blockOf(name, first, data),
-  state
+  state: Object.entries(JSON.parse(state) as object).map(([key, value]) => [
+    key,
+    value === null ? undefined : JSON.stringify(value)
+  ])
 })
 
-/** The events of a block as texts. */
-export const textsOf = (block: EventBlock): Array<string> =>
-  Array.from({ length: block.count }, (_, i) => eventText(block, i))
+/** The state of a log, as the text of a JSON object. */
+export const stateOf = ({ state }: Pick<Log, "state">): string =>
+  JSON.stringify(Object.fromEntries([...state].map(([key, value]) => [key, JSON.parse(value) as unknown])))
+
+/** The events of a block, or of an append, as texts. */
+export const textsOf = (block: EventBlock | { readonly events: EventBlock }): Array<string> => {
+  const events = "events" in block ? block.events : block
+  return Array.from({ length: events.count }, (_, i) => eventText(events, i))
+}
 
 /** Every event from `from` up to `tail`, read as a follower would: on from where the last answer ended. */
 export const readUpTo = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0, bytesMax = 1024) {

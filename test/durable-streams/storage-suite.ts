@@ -3,11 +3,11 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, type Layer, Scope } from "effect"
+import { StreamNotFound } from "../../src/durable-streams/errors.ts"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
-import { StreamNotFound } from "../../src/durable-streams/errors.ts"
-import { commitOf, described, named, readUpTo, shown, textsOf } from "./storage-fixtures.ts"
+import { commitOf, described, named, readUpTo, shown, stateOf, textsOf } from "./storage-fixtures.ts"
 
 let made = 0
 const freshName = () => `stream/${made++}`
@@ -64,7 +64,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         const log = yield* storage.create(described(name), first)
         assert.deepStrictEqual(log.description, described(name))
         assert.strictEqual(log.tail, 2)
-        assert.isUndefined(log.state)
+        assert.strictEqual(log.state.size, 0)
         assert.deepStrictEqual(yield* readUpTo(log, 2), textsOf(first.events))
       }))
 
@@ -77,25 +77,51 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         ])
         const log = yield* open(name)
         assert.strictEqual(log.tail, 3)
-        assert.strictEqual(log.state, `{"producer":2,"text":"ü \\"}}"}`)
+        assert.strictEqual(stateOf(log), `{"producer":2,"text":"ü \\"}}"}`)
         assert.deepStrictEqual(log.description, described(name))
       }))
 
-    it.effect("the newest commit alone says what the state is", () =>
+    it.effect("a commit changes the entries of the state that it names, and leaves the others", () =>
       Effect.gen(function*() {
         const name = freshName()
-        yield* write(name, [commitOf(name, 0, ["0"], `{"producer":1}`), commitOf(name, 1, ["1"])])
-        assert.isUndefined((yield* open(name)).state)
+        yield* write(name, [
+          commitOf(name, 0, ["0"], `{"a":1,"b":[2],"__proto__":0}`),
+          commitOf(name, 1, ["1"]),
+          commitOf(name, 2, [], `{"a":{"c":"\\n"},"d":"\\"}}"}`),
+          commitOf(name, 2, ["2"], `{"b":null}`)
+        ])
+        const state = `{"a":{"c":"\\n"},"__proto__":0,"d":"\\"}}"}`
+        const log = yield* open(name)
+        assert.deepStrictEqual([...log.state].toSorted(), [
+          ["__proto__", "0"],
+          ["a", `{"c":"\\n"}`],
+          ["d", `"\\"}}"`]
+        ])
+        yield* log.commit(commitOf(name, 3, ["3"], `{"a":null,"__proto__":null,"d":null}`))
+        assert.strictEqual(log.state.size, 0, state)
+        assert.strictEqual((yield* open(name)).state.size, 0)
+      }))
+
+    it.effect("a state is there after however many commits that do not change it", () =>
+      Effect.gen(function*() {
+        const name = freshName()
+        const padded = Array.from({ length: 40 }, () => `"${"x".repeat(20_000)}"`)
+        const commits = padded.map((data, i) => commitOf(name, i, [data], i === 3 ? `{"kept":3}` : "{}"))
+        yield* write(name, commits)
+        const log = yield* open(name)
+        assert.strictEqual(stateOf(log), `{"kept":3}`)
+        yield* log.commit(commitOf(name, 40, ["40"], `{"more":4}`))
+        assert.strictEqual(stateOf(yield* open(name)), `{"kept":3,"more":4}`)
       }))
 
     it.effect("a commit may change the state alone", () =>
       Effect.gen(function*() {
         const name = freshName()
         const { events } = commitOf(name, 0, ["0", "1"])
-        yield* write(name, [{ events, state: undefined }, commitOf(name, 2, [], `{"closed":true}`)])
+        yield* write(name, [{ events, state: [] }, commitOf(name, 2, [], `{"closed":true}`)])
         const log = yield* open(name)
         assert.strictEqual(log.tail, 2)
-        assert.strictEqual(log.state, `{"closed":true}`)
+        assert.strictEqual(stateOf(log), `{"closed":true}`)
         assert.deepStrictEqual(yield* readUpTo(log, 2), textsOf(events))
         yield* log.commit(commitOf(name, 2, ["2"]))
         assert.strictEqual((yield* open(name)).tail, 3)
@@ -117,7 +143,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         yield* write(name, [commitOf(name, 0, [], `{"closed":true}`)])
         const log = yield* open(name)
         assert.strictEqual(log.tail, 0)
-        assert.strictEqual(log.state, `{"closed":true}`)
+        assert.strictEqual(stateOf(log), `{"closed":true}`)
       }))
 
     it.effect("a read begins with the event at the offset that is asked for, wherever a commit begins", () =>
@@ -268,7 +294,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.instanceOf(yield* Effect.flip(open(name)), StreamNotFound)
         yield* write(name, [commitOf(name, 0, [`"new"`])])
         const log: Log = yield* open(name)
-        assert.isUndefined(log.state)
+        assert.strictEqual(log.state.size, 0)
         assert.deepStrictEqual(yield* readUpTo(log, log.tail), [shown(name, 0, `"new"`)])
       }))
 

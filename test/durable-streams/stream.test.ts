@@ -4,9 +4,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import {
+  StorageFailed,
+  StreamClosed,
+  StreamDeleted,
+  StreamNotFound,
+  TailMismatch
+} from "../../src/durable-streams/errors.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { StorageFailed, StreamClosed, StreamDeleted, StreamNotFound, TailMismatch } from "../../src/durable-streams/errors.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./storage-fixtures.ts"
@@ -27,14 +33,14 @@ describe("Promise 1: order", () => {
           (data) => stream.append(appending(...data)),
           { concurrency: "unbounded" }
         )
-        const events = blocks.toSorted((a, b) => a.first - b.first).flatMap(textsOf)
+        const events = blocks.toSorted((a, b) => a.events.first - b.events.first).flatMap(textsOf)
         assert.deepStrictEqual(
           events.map((text) => text.slice(11, 27)),
           events.map((_, i) => toOffset(i))
         )
         assert.deepStrictEqual(yield* historyOf(stream), events)
         for (const [i, block] of blocks.entries()) {
-          const expected = appends[i]!.map((data, j) => shown(name, block.first + j, JSON.stringify(data)))
+          const expected = appends[i]!.map((data, j) => shown(name, block.events.first + j, JSON.stringify(data)))
           assert.deepStrictEqual(textsOf(block), expected)
         }
       }).pipe(Effect.scoped, inMemory)
@@ -43,7 +49,7 @@ describe("Promise 1: order", () => {
   it.effect("an append of nothing stores nothing and makes nothing", () =>
     Effect.gen(function*() {
       const stream = yield* make
-      assert.strictEqual((yield* stream.append(appending())).count, 0)
+      assert.strictEqual((yield* stream.append(appending())).events.count, 0)
       assert.instanceOf(yield* Effect.flip(stream.info), StreamNotFound)
     }).pipe(inMemory))
 
@@ -91,7 +97,10 @@ describe("A closed stream", () => {
       const last = yield* Effect.forkChild(stream.append({ ...appending("last"), close: true }))
       const behind = yield* Effect.forkChild(Effect.flip(stream.append(appending("behind"))))
       yield* settled
-      assert.deepStrictEqual(storage.begun.map(({ events, state }) => [events.count, state]), [[1, `{"closed":true}`]])
+      assert.deepStrictEqual(storage.begun.map(({ events, state }) => [events.count, state]), [[1, [[
+        "closed",
+        "true"
+      ]]]])
       assert.isFalse(isDone(behind))
       yield* storage.succeed
       yield* Fiber.join(last)
@@ -110,7 +119,8 @@ describe("A closed stream", () => {
       }))
       const stream = yield* make
       assert.instanceOf(yield* Effect.flip(stream.append(appending("more"))), StreamClosed)
-      assert.instanceOf(yield* Effect.flip(stream.append({ data: [], close: true })), StreamClosed)
+      const again = yield* stream.append({ data: [], close: true })
+      assert.deepStrictEqual([again.events.count, again.tail, again.closed], [0, 1, true])
       const events = yield* Stream.runCollect(stream.subscribe("beginning"))
       assert.deepStrictEqual(events.map(({ data }) => data), ["only"])
     }).pipe(inMemory))

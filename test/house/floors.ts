@@ -10,7 +10,18 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["types", "errors", "event-data", "version"],
   ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
-  ["stream", "stream-writer", "stream-state", "stream-config", "append-batch", "judge-append", "fork-point", "expiry", "search-since"],
+  [
+    "stream",
+    "stream-writer",
+    "stream-state",
+    "stream-config",
+    "append-batch",
+    "judge-append",
+    "fork-point",
+    "expiry",
+    "sleepers",
+    "search-since"
+  ],
   ["with-hooks"],
   ["stream-factory"],
   ["stream-manager", "expiry-watch"],

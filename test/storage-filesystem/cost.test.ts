@@ -37,6 +37,8 @@ class CountingDisk implements Disk {
   readonly create = (path: string) => this.#counted("create", Effect.map(this.#disk.create(path), this.#file))
   readonly rename = (from: string, to: string) => this.#counted("rename", this.#disk.rename(from, to))
   readonly remove = (path: string) => this.#counted("remove", this.#disk.remove(path))
+  readonly stamp = (path: string, at: number) => this.#counted("stamp", this.#disk.stamp(path, at))
+  readonly stampOf = (path: string) => this.#counted("stampOf", this.#disk.stampOf(path))
   readonly list = (directory: string) => this.#counted("list", this.#disk.list(directory))
   readonly makeDirectory = (path: string) => this.#counted("makeDirectory", this.#disk.makeDirectory(path))
   readonly flushDirectory = (path: string) => this.#counted("flushDirectory", this.#disk.flushDirectory(path))

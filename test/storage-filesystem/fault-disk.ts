@@ -66,6 +66,7 @@ export class FaultDisk implements Disk {
   #seen = new Map<string, Inode>()
   #durable = new Map<string, Inode>()
   #pending: Array<EntryChange> = []
+  #stamps = new Map<string, number>()
 
   /** A disk on which these files rest, durable. */
   static holding(files: Readonly<Record<string, Uint8Array>>): FaultDisk {
@@ -114,6 +115,15 @@ export class FaultDisk implements Disk {
       if (inode === undefined) throw code("ENOENT")
       this.#change({ from, to, inode })
     })
+
+  /** Times of files are neither kept nor lost here: nothing rests on them but when a stream was last used. */
+  readonly stamp = (path: string, at: number) =>
+    this.#call("stamp", path, () => {
+      if (!this.#seen.has(path)) throw code("ENOENT")
+      this.#stamps.set(path, at)
+    })
+
+  readonly stampOf = (path: string) => this.#call("stampOf", path, () => this.#stamps.get(path) ?? 0)
 
   readonly remove = (path: string) =>
     // The name that the real disk's failure has.

@@ -18,8 +18,8 @@ const oneCommit = (count: number): Uint8Array => {
     { length: count },
     (_, i) => `{"offset":"${toOffset(i)}","eventStreamId":"x","data":{"n":${i}},"createdAt":"${createdAt}"}\n`
   )
-  const description = { name: "x" as StreamName, contentType: "application/json", createdAt }
-  return encodeNewLog(description, { events: layOut(0, lines), state: undefined }).bytes
+  const description = { name: "x" as StreamName, contentType: "application/json", createdAt, id: "one" }
+  return encodeNewLog(description, { events: layOut(0, lines), state: [] }).bytes
 }
 
 const inMemory = (bytes: Uint8Array): Pick<DiskFile, "read"> => ({
@@ -37,7 +37,7 @@ it.effect("an offset is found though a window begins with the line feed of the l
     const file = inMemory(bytes) as DiskFile
     // Windows look back from the event's line, so among so many events some begin anywhere in a line.
     for (let offset = 0; offset < 2_000; offset++) {
-      const place = yield* findCommit(file, offset, { offset: 2_000, position: bytes.length }, new Map())
+      const place = yield* findCommit(file, offset, 0, { offset: 2_000, position: bytes.length }, new Map())
       assert.deepStrictEqual([offset, place?.offset], [offset, 0])
     }
   }))

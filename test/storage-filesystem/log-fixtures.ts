@@ -69,7 +69,7 @@ export const recovering = Effect.fnUntraced(
   function*(disk: Disk, stream = name) {
     const storage = yield* storageOn(disk)
     const log = yield* storage.open(named(stream))
-    return { texts: yield* readUpTo(log, log.tail), tail: log.tail, state: log.state }
+    return { texts: yield* readUpTo(log, log.tail), tail: log.tail, state: [...log.state] }
   },
   Effect.scoped,
   Effect.catchTag("StreamNotFound", () => Effect.undefined)

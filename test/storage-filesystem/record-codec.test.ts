@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import { layOut } from "../../src/durable-streams/event-block.ts"
+import type { StateEntry } from "../../src/storage-filesystem/record-codec.ts"
 import {
   crcToEnd,
   decodeHeader,
@@ -27,17 +28,17 @@ const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta
 const examples = [...page.matchAll(/^```\n([^`]*?\n)```$/gm)].map(([, lines]) => lines!)
 
 const createdAt = "2024-01-08T00:00:00.000Z"
-const description = { name: named("my-stream"), contentType: "application/json", createdAt }
+const description = { name: named("my-stream"), contentType: "application/json", createdAt, id: "9f86d081884c7d65" }
 const event =
   `{"offset":"0000000000000000","eventStreamId":"my-stream","data":{"type":"message","text":"hello"},"createdAt":"${createdAt}"}`
 
 describe("The page on the storage format", () => {
   const events = layOut(0, [`${event}\n`])
-  const log = encodeNewLog(description, { events, state: undefined })
+  const log = encodeNewLog(description, { events, state: [] })
   const [headerLine, eventLine] = Buffer.from(log.bytes).toString().split("\n").map((line) => `${line}\n`)
 
   it("shows the header, the event and the state line that are written", () => {
-    const closing = encodeCommit({ events: layOut(1, []), state: `{"closed":true}` }, log.crc)
+    const closing = encodeCommit(layOut(1, []), { text: `{"closed":true}`, back: 0 }, log.crc)
     const lines = [headerLine!, eventLine!, Buffer.from(closing.bytes).toString()]
     assert.deepStrictEqual(lines, examples)
   })
@@ -50,14 +51,14 @@ describe("The page on the storage format", () => {
 
   it("says what size counts: from before \"commit\" to the line feed, the line feed included", () => {
     for (const events of [layOut(1, []), commitOf("my-stream", 1, ["1"]).events]) {
-      const line = Buffer.from(encodeCommit({ events, state: `{"closed":true,"ü":1}` }, 0).bytes)
+      const line = Buffer.from(encodeCommit(events, { text: `{"closed":true,"ü":1}`, back: 7 }, 0).bytes)
       const size = Number(line.subarray(-29, -21).toString())
       assert.match(line.subarray(-size).toString(), /^[{,]"commit":\{"state":/)
     }
   })
 
   it("says what is summed: the file from its first byte to the digits", () => {
-    const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]), log.crc)
+    const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]).events, undefined, log.crc)
     const file = Buffer.concat([log.bytes, second.bytes])
     for (let end = file.indexOf("\n") + 1; end > 0; end = file.indexOf("\n", end) + 1) {
       if (!file.subarray(0, end).toString().endsWith(`"}}\n`)) continue
@@ -88,7 +89,9 @@ const texts = [
 const Text = Schema.Literals(texts)
 const Commits = Schema.NonEmptyArray(Schema.Struct({
   data: Schema.Array(Text),
-  state: Schema.UndefinedOr(Schema.Literals([`{"closed":true}`, `{}`, `{"p":{"ü":"\\"}}"}}`, `"}}"`]))
+  state: Schema.UndefinedOr(
+    Schema.Literals([`{"closed":true}`, `{}`, `{"p":{"ü":"\\"}}"}}`, `{"}}":"}}","back":null}`])
+  )
 }))
 const Name = Schema.Literals(["orders", "a/b", `"quoted"\\`, "漢字", "x".repeat(512)])
 
@@ -100,13 +103,13 @@ const eventsAndStates = (gap: string) => {
     const commit of [
       commitOf("a", 0, [`"${gap}"`]),
       commitOf("a", 1, ["1"]),
-      commitOf("a", 2, [], "{}"),
+      commitOf("a", 2, []),
       commitOf("a", 2, ["2"]),
-      commitOf("a", 3, [], "{}"),
+      commitOf("a", 3, []),
       commitOf("a", 3, ["3"])
     ]
   ) {
-    const encoded = encodeCommit(commit, crc)
+    const encoded = encodeCommit(commit.events, commit.events.count === 0 ? { text: "{}", back: 1 } : undefined, crc)
     bytes.push(encoded.bytes)
     crc = encoded.crc
   }
@@ -120,15 +123,16 @@ describe("A commit", () => {
     ([name, sent]) => {
       let tail = 0
       const commits = sent.map(({ data, state }, i) => {
-        const commit = commitOf(name, tail, data, data.length === 0 && i > 0 ? state ?? `{}` : state)
+        const { events } = commitOf(name, tail, data)
         tail += data.length
-        return commit
+        return { events, state: data.length === 0 ? { text: state, back: i } : state && { text: state, back: i } }
       })
-      const first = encodeNewLog(described(name), commits[0]!)
+      const first = encodeNewLog(described(name), { events: commits[0]!.events, state: [] })
+      commits[0]!.state = undefined
       const parts = [Buffer.from(first.bytes)]
       let { crc } = first
-      for (const commit of commits.slice(1)) {
-        const encoded = encodeCommit(commit, crc)
+      for (const { events, state } of commits.slice(1)) {
+        const encoded = encodeCommit(events, state, crc)
         parts.push(Buffer.from(encoded.bytes))
         crc = encoded.crc
       }
@@ -136,7 +140,7 @@ describe("A commit", () => {
       const headerEnd = file.indexOf("\n") + 1
       assert.deepStrictEqual(decodeHeader(file.toString("utf8", 0, headerEnd - 1)), described(name))
 
-      const states: Array<string | undefined> = []
+      const states: Array<StateEntry | undefined> = []
       const offsets: Array<number> = []
       for (
         let start = headerEnd, from = headerEnd - crcToEnd, sum = writtenCrc(file, headerEnd);
@@ -173,7 +177,7 @@ describe("A commit", () => {
   })
 
   it.prop("has as many trailers as it should, whatever the data looks like", [Text], ([text]) => {
-    const line = Buffer.from(encodeCommit(commitOf("s", 0, [text, text]), 0).bytes)
+    const line = Buffer.from(encodeCommit(commitOf("s", 0, [text, text]).events, undefined, 0).bytes)
     const second = line.indexOf("\n") + 1
     assert.strictEqual(trailerLength(line, 0, second), 0)
     assert.strictEqual(trailerLength(line, second, line.length), 30)

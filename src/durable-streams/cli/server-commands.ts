@@ -47,9 +47,15 @@ const settingsFlags = {
 }
 
 /** What was asked for; the rest is left to `base`. */
-type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory" | "corsOrigins" | "longPollMillis">]: Option.Option<Given<Key>> } & {
-  readonly dataDirectory: string
-}
+type Input =
+  & {
+    readonly [Key in Exclude<keyof ServerSettings, "dataDirectory" | "corsOrigins" | "longPollMillis">]: Option.Option<
+      Given<Key>
+    >
+  }
+  & {
+    readonly dataDirectory: string
+  }
 type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
 type Base = Omit<ServerSettings, "dataDirectory">
 
