@@ -131,13 +131,13 @@ describe("the house complains about", () => {
       "browser code that imports what is not",
       "durable-streams/client.ts",
       `import { hooks } from "./hooks.ts"`,
-      "imports src/durable-streams/hooks.ts: types, wire, api, client run in a browser and import only effect and one another."
+      "imports src/durable-streams/hooks.ts: types, errors, wire, api, client run in a browser and import only effect and one another."
     ],
     [
       "browser code that imports a room",
       "durable-streams/api.ts",
       `import { problem } from "../web/problem.ts"`,
-      "imports src/web/problem.ts: types, wire, api, client run in a browser and import only effect and one another."
+      "imports src/web/problem.ts: types, errors, wire, api, client run in a browser and import only effect and one another."
     ],
     [
       "a backend known below the process",
@@ -155,13 +155,13 @@ describe("the house complains about", () => {
       "a backend that reaches into the onion",
       "storage-filesystem/storage-filesystem.ts",
       `import { make } from "../durable-streams/stream.ts"`,
-      "imports src/durable-streams/stream.ts: src/storage-filesystem imports only effect, types, storage, event-block and itself."
+      "imports src/durable-streams/stream.ts: src/storage-filesystem imports only effect, types, errors, storage, event-block and itself."
     ],
     [
       "a room that imports another",
       "web/router.ts",
       `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: src/web imports only effect, types and itself."
+      "imports src/web-node/serve.ts: src/web imports only effect, types, errors and itself."
     ],
     [
       "an import from outside src",
