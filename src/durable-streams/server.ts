@@ -5,11 +5,13 @@
 import type { Config } from "effect"
 import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
+import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
+import type { StorageFailed } from "./errors.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
@@ -17,7 +19,6 @@ import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./sett
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { StorageFailed } from "./errors.ts"
 import { version } from "./version.ts"
 
 /** Where the server listens. */
@@ -34,7 +35,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       ? Storage.layerMemory
       : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
     const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
-    const routes = HttpRoutes.layer.pipe(Layer.provide(layerInfo(settings)))
+    const routes = HttpRoutes.layer([protocolRoutes]).pipe(Layer.provide(layerInfo(settings)))
     return Layer.effect(Server, listen(settings)).pipe(
       Layer.provide(routes),
       Layer.provideMerge(manager),
