@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { EventData, valueToBytes } from "./event-data.ts"
+import { elementSlices, memberSlice } from "./json-slices.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
@@ -16,6 +17,15 @@ export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
     }
     const slice = memberSlice(text, "data")
     return [EventData.fromChecked(slice, (value as { readonly data: unknown }).data)]
+  })
+
+/** One event for each element of an array, one level deep; any other value is one event. */
+export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
+  parsing(() => {
+    const text = decode(body)
+    const value = JSON.parse(text) as unknown
+    if (!Array.isArray(value)) return [EventData.fromChecked(trimSpace(text), value)]
+    return elementSlices(text).map((slice, i) => EventData.fromChecked(slice, value[i]))
   })
 
 /** One event's data a line; empty lines count for nothing. */
@@ -64,31 +74,6 @@ const parsing = (parse: () => ReadonlyArray<EventData>): Effect.Effect<ReadonlyA
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const decode = (body: Uint8Array): string => utf8.decode(body)
 
-/**
- * The text of the value of the last member called `key` in the text of a JSON object, which must be valid: so quotes and
- * brackets are all there is to look at.
- */
-export const memberSlice = (text: string, key: string): string => {
-  let at = text.indexOf("{") + 1
-  let found = ""
-  while (true) {
-    at = skipSpace(text, at)
-    if (text[at] === ",") {
-      at++
-      continue
-    }
-    if (text[at] !== "\"") return found
-    const keyEnd = stringEnd(text, at)
-    const name = text.slice(at + 1, keyEnd - 1)
-    const valueStart = skipSpace(text, text.indexOf(":", keyEnd) + 1)
-    const valueEnd = endOfValue(text, valueStart)
-    if (name === key || (name.includes("\\") && JSON.parse(`"${name}"`) === key)) {
-      found = text.slice(valueStart, valueEnd)
-    }
-    at = valueEnd
-  }
-}
-
 /** Without what JSON takes for space (RFC 8259 2); `trim` would drop a byte order mark and no-break spaces, too. */
 const trimSpace = (line: string): string => {
   let start = 0
@@ -98,45 +83,4 @@ const trimSpace = (line: string): string => {
   return line.slice(start, end)
 }
 
-const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0d
-
-const skipSpace = (text: string, from: number): number => {
-  let at = from
-  while (text.charCodeAt(at) <= 0x20) at++
-  return at
-}
-
-/** Behind the closing quote of the string that begins at `from`. */
-const stringEnd = (text: string, from: number): number => {
-  let at = text.indexOf("\"", from + 1)
-  while (isEscaped(text, at)) at = text.indexOf("\"", at + 1)
-  return at + 1
-}
-
-const isEscaped = (text: string, at: number): boolean => {
-  let back = at - 1
-  while (text.charCodeAt(back) === 0x5c) back--
-  return (at - back) % 2 === 0
-}
-
-const endOfValue = (text: string, from: number): number => {
-  const first = text[from]
-  if (first === "\"") return stringEnd(text, from)
-  let at = from
-  if (first === "{" || first === "[") {
-    let depth = 0
-    do {
-      const code = text.charCodeAt(at)
-      if (code === 0x22) {
-        at = stringEnd(text, at)
-        continue
-      }
-      if (code === 0x7b || code === 0x5b) depth++
-      else if (code === 0x7d || code === 0x5d) depth--
-      at++
-    } while (depth > 0)
-    return at
-  }
-  while (at < text.length && !/[\s,}]/.test(text[at]!)) at++
-  return at
-}
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09

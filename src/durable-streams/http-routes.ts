@@ -13,17 +13,17 @@ import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
-import type { Cursor, From } from "./durable-stream.ts"
+import type { Cursor } from "./durable-stream.ts"
 import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
+import { startOf, tailOf } from "./reading-start.ts"
 import {
   appendMediaType,
   countParameter,
   ifMatch,
   lastEventId,
   offsetParameter,
-  sinceParameter,
   streamName,
   textParameter
 } from "./request-parameters.ts"
@@ -48,27 +48,30 @@ export class ServerInfo extends Context.Service<ServerInfo, {
 export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: Handler }>()(
   "durable-streams/http-routes/HttpRoutes"
 ) {
-  static readonly layer = Layer.effect(
-    HttpRoutes,
-    Effect.gen(function*() {
-      const { guard, health } = yield* ServerInfo
-      const route = makeRouter(yield* nativeRoutes)
-      const verbose = (yield* References.MinimumLogLevel) === "Debug" || (yield* References.MinimumLogLevel) === "Trace"
-      let requests = 0
-      const requestId = () => `${health.pid}-${++requests}`
+  /** The native API, and beside it the routes of other rooms: one router behind one guard. */
+  static readonly layer = <R>(others: ReadonlyArray<Effect.Effect<ReadonlyArray<Route>, never, R>>) =>
+    Layer.effect(
+      HttpRoutes,
+      Effect.gen(function*() {
+        const { guard, health } = yield* ServerInfo
+        const route = makeRouter([...(yield* nativeRoutes), ...(yield* Effect.all(others)).flat()])
+        const verbose = (yield* References.MinimumLogLevel) === "Debug" ||
+          (yield* References.MinimumLogLevel) === "Trace"
+        let requests = 0
+        const requestId = () => `${health.pid}-${++requests}`
 
-      const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
-        const refused = refusal(request, guard)
-        if (refused !== undefined) return Effect.succeed(dressed(problem(refused), noHeaders))
-        const answered = route(request).pipe(
-          Effect.catchCause((cause) => refuse(cause, request, requestId)),
-          Effect.map((answer) => dressed(answer, corsHeaders(request)))
-        )
-        return verbose ? logged(answered, request, requestId()) : answered
-      }
-      return HttpRoutes.of({ handle: answer })
-    })
-  )
+        const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
+          const refused = refusal(request, guard)
+          if (refused !== undefined) return Effect.succeed(dressed(problem(refused), noHeaders))
+          const answered = route(request).pipe(
+            Effect.catchCause((cause) => refuse(cause, request, requestId)),
+            Effect.map((answer) => dressed(answer, corsHeaders(request)))
+          )
+          return verbose ? logged(answered, request, requestId()) : answered
+        }
+        return HttpRoutes.of({ handle: answer })
+      })
+    )
 }
 
 /** The routes of the native API. */
@@ -105,13 +108,9 @@ const nativeRoutes = Effect.gen(function*() {
   const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
     const resumed = request.header("last-event-id")
-    const start = yield* startOf(
-      stream,
-      request.query,
-      "now",
-      resumed === undefined ? undefined : yield* lastEventId(resumed)
-    )
-    const { tail } = yield* infoOf(stream)
+    const asked = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "now")
+    const start = resumed === undefined ? asked : yield* stream.cursor(yield* lastEventId(resumed))
+    const tail = yield* tailOf(stream)
     return {
       status: 200,
       headers: { ...sseHeaders, "stream-next-offset": toOffset(start.next) },
@@ -121,7 +120,7 @@ const nativeRoutes = Effect.gen(function*() {
 
   const events = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
-    const start = yield* startOf(stream, request.query, "beginning", undefined)
+    const start = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "beginning")
     const limit = yield* countParameter(request.query, "limit")
     const { tail } = yield* stream.info
     const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
@@ -172,35 +171,6 @@ const nativeRoutes = Effect.gen(function*() {
     }
   ] satisfies ReadonlyArray<Route>
 })
-
-/** Where a reading begins: the latest of what `offset`, `since` and `tail` ask for. */
-const startOf = Effect.fnUntraced(function*(
-  stream: HookedStream,
-  query: URLSearchParams,
-  otherwise: From,
-  resumed: number | undefined
-) {
-  const offset = yield* offsetParameter(query)
-  const since = yield* sinceParameter(query)
-  const last = yield* countParameter(query, "tail")
-  if (resumed !== undefined) return yield* stream.cursor(resumed)
-  const start = yield* stream.cursor(
-    offset ?? (since === undefined && last === undefined ? otherwise : "beginning")
-  )
-  const { tail } = yield* infoOf(stream)
-  return {
-    life: start.life,
-    next: Math.max(
-      start.next,
-      since === undefined ? 0 : yield* stream.offsetSince(since),
-      last === undefined ? 0 : tail - last
-    )
-  }
-})
-
-/** A stream that does not exist yet has its tail at the beginning. */
-const infoOf = (stream: HookedStream) =>
-  Effect.catchTag(stream.info, "StreamNotFound", () => Effect.succeed({ tail: 0 }))
 
 /**
  * Server-Sent Events from the cursor on. What ends them early is told as an event named `problem`. Where nothing is to

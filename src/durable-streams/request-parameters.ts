@@ -6,11 +6,12 @@ import { DateTime, Duration, Effect, Option } from "effect"
 import type { From } from "./durable-stream.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { StreamName } from "./types.ts"
-import { nameFault } from "./types.ts"
+import { isReserved, nameFault } from "./types.ts"
 
 const invalid = (message: string) => new InvalidRequest({ message })
 
 export const streamName = (name: string): Effect.Effect<StreamName, InvalidRequest> => {
+  if (isReserved(name)) return Effect.fail(invalid("This is no stream name: names below __ds are reserved."))
   const fault = nameFault(name)
   return fault === undefined
     ? Effect.succeed(name as StreamName)
@@ -34,7 +35,8 @@ const single = (query: URLSearchParams, name: string): Effect.Effect<string | un
 const offsetNumber = (text: string): number | undefined =>
   /^\d{1,16}$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 
-const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
+/** A place as a request writes it. */
+export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
   if (text === "-1" || text === "beginning") return Effect.succeed("beginning")
   if (text === "now") return Effect.succeed("now")
   const offset = offsetNumber(text)
@@ -96,6 +98,14 @@ export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest>
   return offset === undefined
     ? Effect.fail(invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`))
     : Effect.succeed(offset + 1)
+}
+
+/** `Last-Event-ID` where it is the next offset. */
+export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequest> => {
+  const offset = offsetNumber(text)
+  return offset === undefined
+    ? Effect.fail(invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`))
+    : Effect.succeed(offset)
 }
 
 /** `If-Match`: the tail the caller expects, bare or as an entity tag. */

@@ -5,6 +5,7 @@
 import type { Config } from "effect"
 import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
+import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
@@ -34,7 +35,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       ? Storage.layerMemory
       : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
     const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
-    const routes = HttpRoutes.layer.pipe(Layer.provide(layerInfo(settings)))
+    const routes = HttpRoutes.layer([protocolRoutes]).pipe(Layer.provide(layerInfo(settings)))
     return Layer.effect(Server, listen(settings)).pipe(
       Layer.provide(routes),
       Layer.provideMerge(manager),

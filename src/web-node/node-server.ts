@@ -159,7 +159,7 @@ const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Ans
       return stream(response, body, state.open)
     }
     if (body === undefined) {
-      response.writeHead(status, status === 204 ? headers : { ...headers, "content-length": "0" })
+      response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, "content-length": "0" })
       response.end()
     } else {
       const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
@@ -203,13 +203,18 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
     }
     // Only a following may be ended early: any other answer would look whole, and is finished or cut.
     if (body.keepAlive !== undefined) open.add(self)
-    return Effect.gen(function*() {
+    const sending = Effect.gen(function*() {
       while (true) {
         const bytes = yield* body.pull
         if (bytes === undefined) return
         yield* written(response, bytes)
       }
-    }).pipe(Effect.onExit((exit) =>
+    })
+    // Once for the answer and not for every piece of it. Pieces are written whole, so it never ends within one.
+    const sent = body.endsAfterMillis === undefined
+      ? sending
+      : Effect.timeoutOrElse(sending, { duration: body.endsAfterMillis, orElse: () => Effect.void })
+    return sent.pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
         open.delete(self)
         if (ended) response.end(() => response.socket?.destroySoon())

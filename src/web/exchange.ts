@@ -33,6 +33,8 @@ export interface Streamed {
   readonly pull: Effect.Effect<Uint8Array | undefined, unknown>
   /** Sent every now and then, so that both ends and all between know the other is there. */
   readonly keepAlive: Uint8Array | undefined
+  /** When it ends by itself, between two pulls or within one. */
+  readonly endsAfterMillis?: number | undefined
 }
 
 /** Smaller bytes than these are never waited for, only for the socket's buffer to have room again. */

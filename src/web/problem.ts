@@ -32,9 +32,22 @@ export const problemText = (refusal: Refusal): string => {
 
 export const problem = (refusal: Refusal): Answer => {
   const headers: Record<string, string> = { "content-type": "application/problem+json" }
-  if ("allow" in refusal && Array.isArray(refusal.allow)) headers["allow"] = refusal.allow.join(", ")
   if (refusal._tag === "Overloaded") headers["retry-after"] = "1"
+  if (refusal._tag === "StreamClosed") headers["stream-closed"] = "true"
+  for (const [field, header] of told[refusal._tag] ?? []) {
+    const value: unknown = field in refusal ? refusal[field as keyof Refusal] : undefined
+    headers[header] = Array.isArray(value) ? value.join(", ") : `${value as string | number}`
+  }
   return { status: refusals[refusal._tag].status, headers, body: problemText(refusal) }
+}
+
+/** Fields that clients of HTTP and of the protocol look for in headers (PROTOCOL.md 5.2). */
+const told: { readonly [Tag in Refusal["_tag"]]?: ReadonlyArray<readonly [field: string, header: string]> } = {
+  MethodNotAllowed: [["allow", "allow"]],
+  StreamClosed: [["tail", "stream-next-offset"]],
+  TailMismatch: [["tail", "stream-next-offset"]],
+  ProducerFenced: [["epoch", "producer-epoch"]],
+  ProducerGap: [["expected", "producer-expected-seq"], ["received", "producer-received-seq"]]
 }
 
 const notExtensions = new Set(["_tag", "name", "message", "stack", "cause"])

@@ -1,5 +1,5 @@
 /**
- * Routes on the raw path (promise 12): a segment is decoded once, after the path was cut at its slashes, so that no
+ * Routes on the raw path (promise 12): a parameter is decoded once, after the path was cut at its slashes, so that no
  * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
  */
 import { Effect, type Scope } from "effect"
@@ -8,14 +8,22 @@ import type { Answer, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
-  /** The decoded value of the path's `:parameter`; empty when it has none. */
+  /** The decoded value of the path's last `:parameter`, or of what `*` stands for; empty when it has neither. */
   readonly parameter: string
+  /** The decoded values of all of them, in the path's order. */
+  readonly parameters: ReadonlyArray<string>
+  /** The path as it came. */
+  readonly path: string
   readonly query: URLSearchParams
 }
 
 export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE"
-  /** `/fixed`, `/fixed/:parameter` or `/fixed/:parameter/fixed`. */
+  /** A path without its own HEAD answers it as GET. */
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
+  /**
+   * Fixed segments, `:parameter` for one that is not empty, and at the end perhaps `*` for all the rest, slashes
+   * included. Where several paths fit, one without `*` wins, then the longest.
+   */
   readonly path: string
   readonly handle: (request: RouteRequest) => Effect.Effect<Answer, Refusal, Scope.Scope>
 }
@@ -27,32 +35,33 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
     methods.set(route.method, route)
     patterns.set(route.path, methods)
   }
-  const table = [...patterns].map(([path, methods]) => ({
-    segments: path.split("/"),
-    methods,
-    allow: [...methods.keys()].flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).concat("OPTIONS")
-  }))
+  const table = [...patterns].map(([path, methods]) => {
+    const segments = path.split("/")
+    const allow = [...methods.keys()].flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method])
+    return { segments, isOpen: segments.at(-1) === "*", methods, allow: [...new Set(allow), "OPTIONS"] }
+  }).toSorted((one, other) =>
+    Number(one.isOpen) - Number(other.isOpen) || (one.isOpen ? other.segments.length - one.segments.length : 0)
+  )
 
   return (request: Incoming): Effect.Effect<Answer, Refusal, Scope.Scope> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
     const segments = path.split("/")
-    for (const { allow, methods, segments: pattern } of table) {
-      if (!matches(pattern, segments)) continue
+    for (const { allow, isOpen, methods, segments: pattern } of table) {
+      if (!matches(pattern, isOpen, segments)) continue
       if (method === "OPTIONS") return Effect.succeed(options(allow))
-      const route = methods.get(method === "HEAD" ? "GET" : method)
+      const route = methods.get(method) ?? (method === "HEAD" ? methods.get("GET") : undefined)
       if (route === undefined) return Effect.fail(new MethodNotAllowed({ method, allow }))
       if ((method === "GET" || method === "HEAD") && hasBody(request)) {
         return Effect.fail(new InvalidRequest({ message: `A ${method} request has no body here; leave it out.` }))
       }
-      const at = pattern.findIndex((segment) => segment.startsWith(":"))
-      const parameter = at < 0 ? "" : decode(segments[at]!)
-      if (parameter === undefined) {
+      const parameters = decoded(pattern, segments)
+      if (parameters === undefined) {
         return Effect.fail(new InvalidRequest({ message: `The path ${path} is not percent-encoded UTF-8.` }))
       }
       const query = mark < 0 ? noQuery : new URLSearchParams(target.slice(mark + 1))
-      return route.handle({ ...request, parameter, query })
+      return route.handle({ ...request, parameter: parameters.at(-1) ?? "", parameters, path, query })
     }
     return Effect.fail(new RouteNotFound({ path }))
   }
@@ -60,18 +69,35 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
 
 const noQuery = new URLSearchParams()
 
-const matches = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>): boolean => {
-  if (pattern.length !== segments.length) return false
-  for (let i = 1; i < pattern.length; i++) {
+const matches = (pattern: ReadonlyArray<string>, isOpen: boolean, segments: ReadonlyArray<string>): boolean => {
+  const fixed = isOpen ? pattern.length - 1 : pattern.length
+  if (isOpen ? segments.length < pattern.length : segments.length !== pattern.length) return false
+  // An empty rest is no name.
+  if (isOpen && segments.length === pattern.length && segments[fixed] === "") return false
+  for (let i = 1; i < fixed; i++) {
     if (pattern[i] !== segments[i] && !(pattern[i]!.startsWith(":") && segments[i] !== "")) return false
   }
   return true
 }
 
-const decode = (segment: string): string | undefined => {
-  if (!segment.includes("%")) return segment
+/** What stands where the pattern has parameters; undefined when it is not percent-encoded UTF-8. */
+const decoded = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>): Array<string> | undefined => {
+  const values: Array<string> = []
+  for (let i = 1; i < pattern.length; i++) {
+    const isRest = pattern[i] === "*" && i === pattern.length - 1
+    if (!isRest && !pattern[i]!.startsWith(":")) continue
+    const value = decodePercent(isRest ? segments.slice(i).join("/") : segments[i]!)
+    if (value === undefined) return undefined
+    values.push(value)
+  }
+  return values
+}
+
+/** Percent-decoded once; undefined when it is not percent-encoded UTF-8. */
+export const decodePercent = (text: string): string | undefined => {
+  if (!text.includes("%")) return text
   try {
-    return decodeURIComponent(segment)
+    return decodeURIComponent(text)
   } catch {
     return undefined
   }

@@ -3,9 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { fromJsonBody, fromNdjsonBody, memberSlice } from "../../src/durable-streams/append-body.ts"
+import { fromJsonBody, fromNdjsonBody } from "../../src/durable-streams/append-body.ts"
 import { InvalidRequest } from "../../src/durable-streams/errors.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
+import { memberSlice } from "../../src/durable-streams/json-slices.ts"
 import { sliceEvent, toOffset } from "../../src/durable-streams/types.ts"
 import { shown } from "./storage-fixtures.ts"
 

@@ -25,7 +25,16 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["with-hooks"],
   ["stream-factory"],
   ["stream-manager", "expiry-watch"],
-  ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
+  [
+    "http-routes",
+    "request-parameters",
+    "reading-start",
+    "append-body",
+    "json-slices",
+    "framing",
+    "docs-page",
+    "client"
+  ],
   ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/
   ["main", "index"]
@@ -44,6 +53,24 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
   ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
+  ["protocol", {
+    node: false,
+    imports: [
+      "types",
+      "errors",
+      "event-data",
+      "event-block",
+      "durable-stream",
+      "with-hooks",
+      "stream-manager",
+      "http-routes",
+      "request-parameters",
+      "reading-start",
+      "append-body",
+      "src/web"
+    ],
+    guests: meetingPlaces
+  }],
   ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
 ])
 

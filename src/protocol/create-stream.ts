@@ -1,0 +1,72 @@
+/**
+ * `PUT`: makes a stream or a fork, or finds that it is there and was made so (docs/protocol.md 10).
+ */
+import { Effect } from "effect"
+import { fromMessages } from "../durable-streams/append-body.ts"
+import type { CreateRequest } from "../durable-streams/durable-stream.ts"
+import { InvalidRequest } from "../durable-streams/errors.ts"
+import { EventData } from "../durable-streams/event-data.ts"
+import type { StreamManager } from "../durable-streams/stream-manager.ts"
+import { bytesType, isJson } from "../durable-streams/types.ts"
+import type { Incoming } from "../web/exchange.ts"
+import type { RouteRequest } from "../web/router.ts"
+import { closesStream, countHeader, infoHeaders, lifetime, sentType, unencoded } from "./protocol-headers.ts"
+import { addressed, protocolOffset, streamAt } from "./stream-address.ts"
+
+export const createStream = (manager: StreamManager["Service"], bodyBytesMax: number) =>
+  Effect.fnUntraced(function*(request: RouteRequest) {
+    const name = yield* addressed(request)
+    const contentType = yield* sentType(request)
+    const life = yield* lifetime(request)
+    const fork = yield* forkOf(request)
+    yield* unencoded(request)
+    const body = yield* request.body(bodyBytesMax)
+    // A fork's first own events are of its source's type. Whether it may be forked at all is for `create` to say.
+    const type = contentType ??
+      (fork === undefined || body.length === 0 ? undefined : yield* typeOf(manager, fork.source)) ?? bytesType
+    const data = body.length === 0
+      ? []
+      : isJson(type)
+      ? yield* fromMessages(body)
+      : [EventData.fromBytes(body)]
+    const { info, made } = yield* manager.create(name, {
+      ...life,
+      contentType,
+      closed: closesStream(request),
+      data,
+      fork
+    })
+    const headers = infoHeaders(info)
+    if (made) headers["location"] = `http://${request.header("host")}${request.path}`
+    return { status: made ? 201 : 200, headers, body: undefined }
+  })
+
+const typeOf = (manager: StreamManager["Service"], source: Fork["source"]) =>
+  manager.get(source).pipe(
+    Effect.flatMap((stream) => stream.info),
+    Effect.map(({ description }) => description.contentType),
+    Effect.catchTag(["StreamNotFound", "StreamGone"], () => Effect.undefined)
+  )
+
+type Fork = NonNullable<CreateRequest["fork"]>
+
+/** The place at which another stream is to be forked; undefined where none is. */
+const forkOf = Effect.fnUntraced(function*(request: Incoming) {
+  const path = request.header("stream-forked-from")
+  const offset = request.header("stream-fork-offset")
+  const subOffset = yield* countHeader(request, "Stream-Fork-Sub-Offset")
+  if (path === undefined) {
+    if (offset === undefined && subOffset === undefined) return undefined
+    return yield* invalid("Stream-Fork-Offset and Stream-Fork-Sub-Offset need Stream-Forked-From.")
+  }
+  const from = offset === undefined ? undefined : yield* protocolOffset(offset)
+  if (from === "now") return yield* invalid("Leave out Stream-Fork-Offset to fork at the tail.")
+  const fork: Fork = {
+    source: yield* streamAt(path),
+    offset: from === "beginning" ? 0 : from,
+    subOffset: subOffset ?? 0
+  }
+  return fork
+})
+
+const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))

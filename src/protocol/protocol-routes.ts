@@ -1,0 +1,76 @@
+/**
+ * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
+ * answers back, nothing more.
+ */
+import { Effect, type Scope } from "effect"
+import { InvalidRequest, refusals } from "../durable-streams/errors.ts"
+import { ServerInfo } from "../durable-streams/http-routes.ts"
+import { textParameter } from "../durable-streams/request-parameters.ts"
+import { StreamManager } from "../durable-streams/stream-manager.ts"
+import type { Answer } from "../web/exchange.ts"
+import type { Refusal } from "../web/problem.ts"
+import { problem } from "../web/problem.ts"
+import type { Route, RouteRequest } from "../web/router.ts"
+import { appendToStream } from "./append-to-stream.ts"
+import { createStream } from "./create-stream.ts"
+import { liveSse } from "./live-sse.ts"
+import { extensions, infoHeaders } from "./protocol-headers.ts"
+import { catchUp, longPoll } from "./read-stream.ts"
+import { addressed, offsetOf } from "./stream-address.ts"
+
+/** The routes of the protocol. */
+export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo> = Effect.gen(
+  function*() {
+    const manager = yield* StreamManager
+    const { bodyBytesMax, longPollMillis } = yield* ServerInfo
+
+    const head = Effect.fnUntraced(function*(request: RouteRequest) {
+      const stream = yield* manager.get(yield* addressed(request))
+      const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
+      return { status: 200, headers, body: undefined }
+    })
+
+    const remove = Effect.fnUntraced(function*(request: RouteRequest) {
+      yield* manager.delete(yield* addressed(request))
+      return { status: 204, headers: {}, body: undefined }
+    })
+
+    const modes = {
+      caughtUp: catchUp(manager),
+      "long-poll": longPoll(manager, longPollMillis),
+      sse: liveSse(manager)
+    }
+
+    const read = Effect.fnUntraced(function*(request: RouteRequest) {
+      const live = yield* textParameter(request.query, "live")
+      if (live === undefined) return yield* modes.caughtUp(request)
+      if (live !== "long-poll" && live !== "sse") {
+        return yield* invalid("live is long-poll or sse; leave it out to catch up.")
+      }
+      const offset = yield* offsetOf(request.query)
+      if (offset === undefined) {
+        return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
+      }
+      return yield* modes[live](request, offset)
+    })
+
+    const path = "/v1/stream/*"
+    return [
+      { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax)) },
+      { method: "POST", path, handle: announcing(appendToStream(manager, bodyBytesMax)) },
+      { method: "GET", path, handle: announcing(read) },
+      { method: "HEAD", path, handle: announcing(head) },
+      { method: "DELETE", path, handle: announcing(remove) }
+    ]
+  }
+)
+
+const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
+
+/** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
+const announcing =
+  (handle: (request: RouteRequest) => Effect.Effect<Answer, Refusal, Scope.Scope>): Route["handle"] => (request) =>
+    handle(request).pipe(
+      Effect.catchIf((refusal) => refusals[refusal._tag].status < 500, (refusal) => Effect.succeed(problem(refusal))),
+      Effect.map((answer) => ({ ...answer, headers: { ...answer.headers, ...extensions } }))
+    )

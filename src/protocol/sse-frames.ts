@@ -1,0 +1,80 @@
+/**
+ * Batches of events as frames of Server-Sent Events (docs/protocol.md 14): one `data` event, and one `control` event
+ * that says where it ends, in one piece.
+ */
+import type { EventBlock } from "../durable-streams/types.ts"
+import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
+import { eventBytes, jsonArray } from "./messages.ts"
+import type { Place } from "./reading.ts"
+
+/** How the data of a stream is written into frames. */
+export type Encoding = "json" | "text" | "base64"
+
+export const encodingOf = (contentType: string): Encoding =>
+  isJson(contentType) ? "json" : mediaType(contentType).startsWith("text/") ? "text" : "base64"
+
+/** What a batch is followed by. */
+export interface Control extends Place {
+  /** The offset behind the batch. */
+  readonly next: number
+  readonly cursor: number
+}
+
+/** The frames of a block. A thousand followers are woken one after the other and share one block, and so its frames. */
+export const sharedFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
+  if (block.release !== undefined) {
+    const frames = blockFrames(block, encoding, control)
+    block.release()
+    return frames
+  }
+  const { cursor, isEnd, isTail } = newest.control
+  if (block !== newest.block || cursor !== control.cursor || isEnd !== control.isEnd || isTail !== control.isTail) {
+    newest = { block, control, frames: blockFrames(block, encoding, control) }
+  }
+  return newest.frames
+}
+
+/** The frames of text that is no block of its own. */
+export const textFrames = (text: Uint8Array, control: Control): Uint8Array => {
+  const { after, before } = around(control)
+  return Buffer.from(before + dataLines(asBuffer(text).toString()) + after)
+}
+
+/** A control event alone: where the reader is, and that there is nothing more. */
+export const controlFrame = ({ cursor, isEnd, isTail, next }: Control): string => {
+  const flags = isEnd ? `,"upToDate":true,"streamClosed":true` : `,"streamCursor":"${cursor}"${tailFlag(isTail)}`
+  const offset = toOffset(next)
+  return `id: ${offset}\nevent: control\ndata:{"streamNextOffset":"${offset}"${flags}}\n\n`
+}
+
+const tailFlag = (isTail: boolean) => isTail ? `,"upToDate":true` : ""
+
+const blockFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
+  if (encoding === "text") return textFrames(Buffer.concat(eventBytes(block)), control)
+  const { after, before } = around(control)
+  return encoding === "json"
+    ? jsonArray([block], `${before}data:`, after)
+    : Buffer.from(`${before}data:${Buffer.concat(eventBytes(block)).toString("base64")}${after}`, "latin1")
+}
+
+/** What stands before and behind the lines of a batch's data. */
+const around = (control: Control) => ({
+  before: `id: ${toOffset(control.next)}\nevent: data\n`,
+  after: `\n\n${controlFrame(control)}`
+})
+
+/**
+ * A line of text a `data` line, whatever ends it (WHATWG HTML 9.2.6). A reader takes one space away behind the colon: a
+ * line that begins with one is given another.
+ */
+const dataLines = (text: string): string =>
+  text.split(/\r\n|\r|\n/).map((line) => line.startsWith(" ") ? `data: ${line}` : `data:${line}`).join("\n")
+
+/** One place is enough: those who share a block ask in a row. */
+let newest: { readonly block: EventBlock | undefined; readonly control: Control; readonly frames: Uint8Array } = {
+  block: undefined,
+  control: { next: 0, cursor: 0, isTail: false, isEnd: false },
+  frames: new Uint8Array(0)
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
