@@ -6,7 +6,7 @@ import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
 import { json, reusedBytesMin } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
-import { corsHeaders, refusal } from "../web/guard.ts"
+import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
 import { isRefusal, problem, problemText } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
@@ -14,6 +14,7 @@ import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
 import type { Cursor, From } from "./durable-stream.ts"
+import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import {
@@ -28,7 +29,6 @@ import {
 } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
 import type { EventBlock } from "./types.ts"
-import { InternalError, refusals } from "./errors.ts"
 import { toOffset } from "./types.ts"
 import type { Health } from "./wire.ts"
 import { keepAliveComment } from "./wire.ts"
@@ -59,10 +59,10 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
 
       const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
         const refused = refusal(request, guard)
-        if (refused !== undefined) return Effect.succeed(dressed(problem(refused), noHeaders))
+        if (refused !== undefined) return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
         const answered = route(request).pipe(
           Effect.catchCause((cause) => refuse(cause, request, requestId)),
-          Effect.map((answer) => dressed(answer, corsHeaders(request)))
+          Effect.map((answer) => dressed(answer, accessHeaders(request, guard, false)))
         )
         return verbose ? logged(answered, request, requestId()) : answered
       }
@@ -297,19 +297,19 @@ const sseHeaders = {
   "x-accel-buffering": "no"
 }
 
-/** Headers of every answer: never taken for a page, never embedded by another origin. */
-const dressed = (answer: Answer, extra: Readonly<Record<string, string>>): Answer => ({
-  ...answer,
+/** Headers of every answer: never taken for a page, and read by those who may. */
+const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => ({
+  status,
   headers: {
-    ...answer.headers,
+    ...headers,
+    ...access,
     "x-content-type-options": "nosniff",
-    "cross-origin-resource-policy": "same-origin",
-    vary: "Origin",
-    ...extra
-  }
+    ...(headers["vary"] === undefined || access["vary"] === undefined
+      ? undefined
+      : { vary: `${headers["vary"]}, ${access["vary"]}` })
+  },
+  body
 })
-
-const noHeaders = {}
 
 /** A refusal as its problem; anything else is a defect, told to the log and not to the caller. */
 const refuse = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () => string) => {
