@@ -2,7 +2,8 @@
  * What a request says in its query and headers, checked: offsets, counts, times, media types. Everything that is not
  * exactly one of the documented forms is refused with the forms that are.
  */
-import { DateTime, Duration, Effect, Option } from "effect"
+import { DateTime, Effect, Option } from "effect"
+import { durationMillis } from "./durations.ts"
 import type { From } from "./durable-stream.ts"
 import type { StreamName } from "./types.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
@@ -62,7 +63,7 @@ export const sinceParameter = (query: URLSearchParams) =>
   Effect.gen(function*() {
     const text = yield* single(query, "since")
     if (text === undefined) return undefined
-    const ago = durationOf(text)
+    const ago = durationMillis(text)
     if (ago !== undefined) return DateTime.toEpochMillis(yield* DateTime.now) - ago
     const time = /^\d{4}-\d\d-\d\d[Tt ]/.test(text) ? DateTime.make(text) : Option.none()
     if (Option.isSome(time)) return DateTime.toEpochMillis(time.value)
@@ -70,23 +71,6 @@ export const sinceParameter = (query: URLSearchParams) =>
       `The time ${show(text)} is none: use RFC 3339 (2026-01-08T09:00:00Z) or a duration (90s, 10m, 1h30m, 2d).`
     )
   })
-
-/** A duration such as `10m` or `1h30m` in milliseconds; undefined when the text is none. */
-const durationOf = (text: string): number | undefined => {
-  if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
-  let sum = 0
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!
-  return sum
-}
-
-const unitMillis: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: Duration.toMillis("1 second"),
-  m: Duration.toMillis("1 minute"),
-  h: Duration.toMillis("1 hour"),
-  d: Duration.toMillis("1 day"),
-  w: Duration.toMillis("1 week")
-}
 
 /** `Last-Event-ID`: the last event the caller saw. */
 export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> => {

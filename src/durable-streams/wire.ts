@@ -18,6 +18,10 @@ export const Health = Schema.Struct({
   durability: Schema.String,
   /** The largest request body, in bytes. */
   bodyBytesMax: Schema.Int,
+  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  corsOrigins: Schema.Array(Schema.String),
+  /** How long a long-poll waits for news, in milliseconds. */
+  longPollMillis: Schema.Int,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite
 })

@@ -45,7 +45,7 @@ const exposed = [
   "Retry-After"
 ]
 
-layer(layerServer({ storage: "fs", corsOrigins: ["https://app.example", "tauri://localhost"] }), {
+layer(layerServer({ corsOrigins: ["https://app.example", "tauri://localhost"] }), {
   excludeTestServices: true
 })(
   "access with --cors-origin",

@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "event-data", "version"],
+  ["types", "errors", "event-data", "version", "durations"],
   ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
   ["stream", "stream-writer", "stream-state", "stream-config", "append-batch", "judge-append", "fork-point", "expiry", "search-since"],
   ["with-hooks"],
