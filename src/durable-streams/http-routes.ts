@@ -12,15 +12,13 @@ import { isRefusal, problem, problemText } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
-import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
+import { appendEvents } from "./append-events.ts"
 import type { Cursor, From } from "./durable-stream.ts"
 import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import {
-  appendMediaType,
   countParameter,
-  ifMatch,
   lastEventId,
   offsetParameter,
   sinceParameter,
@@ -77,31 +75,6 @@ const nativeRoutes = Effect.gen(function*() {
   const { bodyBytesMax, health } = yield* ServerInfo
   const startedAt = yield* Clock.currentTimeMillis
 
-  const append = Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* streamName(request.parameter)
-    const mediaType = yield* appendMediaType(request.header("content-type"), request.header("content-encoding"))
-    const expected = yield* ifMatch(request.header("if-match"))
-    const body = yield* request.body(bodyBytesMax)
-    const data = yield* (mediaType === "json" ? fromJsonBody(body) : fromNdjsonBody(body))
-    const { events } = yield* manager.append(name, { data, ifMatch: expected }).pipe(
-      // A stream of bytes takes data that stands for bytes.
-      Effect.catchTag("ContentTypeMismatch", (mismatch) => {
-        const bytes = toBytes(data)
-        return bytes === undefined ? Effect.fail(mismatch) : manager.append(name, { data: bytes, ifMatch: expected })
-      })
-    )
-    if (mediaType === "json") return json(201, events.bytes.subarray(events.starts[0], events.ends[0]))
-    return json(
-      201,
-      JSON.stringify({
-        eventStreamId: name,
-        count: events.count,
-        offset: toOffset(events.first),
-        nextOffset: toOffset(events.first + events.count)
-      })
-    )
-  })
-
   const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
     const resumed = request.header("last-event-id")
@@ -139,7 +112,7 @@ const nativeRoutes = Effect.gen(function*() {
         return json(200, JSON.stringify({ streams: yield* manager.list({ prefix, after, limit }) }))
       })
     },
-    { method: "POST", path: "/streams/:name", handle: append },
+    { method: "POST", path: "/streams/:name", handle: appendEvents(manager, bodyBytesMax) },
     { method: "GET", path: "/streams/:name", handle: subscribe },
     {
       method: "DELETE",

@@ -3,10 +3,10 @@
  * exactly one of the documented forms is refused with the forms that are.
  */
 import { DateTime, Effect, Option } from "effect"
+import type { From, ProducerNumber } from "./durable-stream.ts"
 import { durationMillis } from "./durations.ts"
-import type { From } from "./durable-stream.ts"
-import type { StreamName } from "./types.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
+import type { StreamName } from "./types.ts"
 import { nameFault } from "./types.ts"
 
 const invalid = (message: string) => new InvalidRequest({ message })
@@ -90,6 +90,42 @@ export const ifMatch = (text: string | undefined): Effect.Effect<number | undefi
     ? Effect.fail(invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`))
     : Effect.succeed(offset)
 }
+
+/** A request's headers, by lower-case name. */
+interface Headers {
+  readonly header: (name: string) => string | undefined
+}
+
+/** The value of a header that is a whole number which every client holds exactly; undefined when it is not there. */
+export const countHeader = (headers: Headers, name: string): Effect.Effect<number | undefined, InvalidRequest> => {
+  const text = headers.header(name.toLowerCase())
+  if (text === undefined) return Effect.undefined
+  const count = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(count)
+    ? Effect.succeed(count)
+    : Effect.fail(
+      invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
+    )
+}
+
+/** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
+export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber | undefined, InvalidRequest> => {
+  const id = headers.header("producer-id")
+  return Effect.flatMap(
+    Effect.all([countHeader(headers, "Producer-Epoch"), countHeader(headers, "Producer-Seq")]),
+    ([epoch, seq]) => {
+      if (id === undefined && epoch === undefined && seq === undefined) return Effect.undefined
+      return id === undefined || id === "" || epoch === undefined || seq === undefined
+        ? Effect.fail(
+          invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
+        )
+        : Effect.succeed({ id, epoch, seq })
+    }
+  )
+}
+
+/** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
+export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"
 
 const unsupported = (message: string) => Effect.fail(new UnsupportedMediaType({ message }))
 

@@ -38,6 +38,16 @@ export const AppendReceipt = Schema.Struct({
 })
 export type AppendReceipt = typeof AppendReceipt.Type
 
+/** What the append of a producer answers that had been made before. */
+export const AppendRepeated = Schema.Struct({
+  eventStreamId: Schema.String,
+  repeated: Schema.Literal(true),
+  /** The highest number accepted from it. */
+  producer: Schema.Struct({ epoch: Schema.Int, seq: Schema.Int }),
+  /** The stream's tail. */
+  nextOffset: Offset
+})
+
 export const StreamList = Schema.Struct({ streams: Schema.Array(Schema.String) })
 export type StreamList = typeof StreamList.Type
 

@@ -14,7 +14,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["with-hooks"],
   ["stream-factory"],
   ["stream-manager", "expiry-watch"],
-  ["http-routes", "request-parameters", "append-body", "framing", "docs-page", "client"],
+  ["http-routes", "request-parameters", "append-body", "append-events", "framing", "docs-page", "client"],
   ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/
   ["main", "index"]
@@ -32,7 +32,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
-  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
+  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces] }],
   ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
 ])
 
