@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { StreamEvent, StreamName } from "./types.ts"
-import { AppendReceipt, Health, StreamList } from "./wire.ts"
+import { AppendReceipt, AppendRepeated, Health, StreamList } from "./wire.ts"
 
 const Problem = (status: number, description: string) =>
   Schema.Struct({
@@ -48,7 +48,18 @@ const streams = HttpApiGroup.make("streams").add(
   HttpApiEndpoint.post("append", "/streams/:name", {
     params: name,
     headers: {
-      "if-match": Schema.optionalKey(Schema.String).annotate({ description: "Append only if this offset is the tail" })
+      "if-match": Schema.optionalKey(Schema.String).annotate({ description: "Append only if this offset is the tail" }),
+      "producer-id": Schema.optionalKey(Schema.String).annotate({
+        description: "Append once, however often it is sent: who sends it; with producer-epoch and producer-seq"
+      }),
+      "producer-epoch": Schema.optionalKey(Schema.String).annotate({ description: "Which of the producer's lives" }),
+      "producer-seq": Schema.optionalKey(Schema.String).annotate({ description: "Which append of that life, from 0" }),
+      "stream-seq": Schema.optionalKey(Schema.String).annotate({
+        description: "Append only if this is greater, byte for byte, than that of every append before"
+      }),
+      "stream-closed": Schema.optionalKey(Schema.String).annotate({
+        description: "true: close the stream with these events"
+      })
     },
     payload: [
       Schema.Struct({ data: Schema.Json }),
@@ -58,12 +69,14 @@ const streams = HttpApiGroup.make("streams").add(
     ],
     success: [
       StreamEvent.pipe(HttpApiSchema.status(201)),
-      AppendReceipt.pipe(HttpApiSchema.status(201))
+      AppendReceipt.pipe(HttpApiSchema.status(201)),
+      AppendRepeated.pipe(HttpApiSchema.status(200))
     ],
     error: [
       invalid,
       refused,
-      Problem(409, "The stream is closed"),
+      Problem(409, "The stream is closed, of another type, or the sequence or the producer's number does not follow"),
+      Problem(410, "The stream was deleted, and is kept for its forks"),
       Problem(412, "If-Match is not the tail, which `tail` names"),
       Problem(413, "The body is too large"),
       Problem(415, "Neither application/json nor application/x-ndjson"),

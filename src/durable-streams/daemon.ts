@@ -150,7 +150,7 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
 const lockedExit = 5
 
 const launch = (settings: ServerSettings) => {
-  const { bodyBytesMax, dataDirectory, durability, host, port, storage } = settings
+  const { bodyBytesMax, corsOrigins, dataDirectory, durability, host, longPollMillis, port, storage } = settings
   const files = filesOf(dataDirectory)
   if ((fs.statSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
     fs.renameSync(files.log, files.oldLog)
@@ -168,6 +168,8 @@ const launch = (settings: ServerSettings) => {
     `--durability=${durability}`,
     `--max-body=${bodyBytesMax}`,
     `--host=${host}`,
+    `--cors-origin=${corsOrigins.join(",")}`,
+    `--long-poll-timeout=${longPollMillis}ms`,
     ...(port === undefined ? [] : [`--port=${port}`])
   ], { detached: true, stdio: ["ignore", log, log] })
   let ended: number | undefined

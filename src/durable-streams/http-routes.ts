@@ -6,22 +6,20 @@ import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
 import { json, reusedBytesMin } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
-import { corsHeaders, refusal } from "../web/guard.ts"
+import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
 import { isRefusal, problem, problemText } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
-import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
+import { appendEvents } from "./append-events.ts"
 import type { Cursor } from "./durable-stream.ts"
 import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import { startOf, tailOf } from "./reading-start.ts"
 import {
-  appendMediaType,
   countParameter,
-  ifMatch,
   lastEventId,
   offsetParameter,
   streamName,
@@ -62,10 +60,10 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
 
         const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
           const refused = refusal(request, guard)
-          if (refused !== undefined) return Effect.succeed(dressed(problem(refused), noHeaders))
+          if (refused !== undefined) return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
           const answered = route(request).pipe(
             Effect.catchCause((cause) => refuse(cause, request, requestId)),
-            Effect.map((answer) => dressed(answer, corsHeaders(request)))
+            Effect.map((answer) => dressed(answer, accessHeaders(request, guard, false)))
           )
           return verbose ? logged(answered, request, requestId()) : answered
         }
@@ -79,31 +77,6 @@ const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
   const { bodyBytesMax, health } = yield* ServerInfo
   const startedAt = yield* Clock.currentTimeMillis
-
-  const append = Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* streamName(request.parameter)
-    const mediaType = yield* appendMediaType(request.header("content-type"), request.header("content-encoding"))
-    const expected = yield* ifMatch(request.header("if-match"))
-    const body = yield* request.body(bodyBytesMax)
-    const data = yield* (mediaType === "json" ? fromJsonBody(body) : fromNdjsonBody(body))
-    const { events } = yield* manager.append(name, { data, ifMatch: expected }).pipe(
-      // A stream of bytes takes data that stands for bytes.
-      Effect.catchTag("ContentTypeMismatch", (mismatch) => {
-        const bytes = toBytes(data)
-        return bytes === undefined ? Effect.fail(mismatch) : manager.append(name, { data: bytes, ifMatch: expected })
-      })
-    )
-    if (mediaType === "json") return json(201, events.bytes.subarray(events.starts[0], events.ends[0]))
-    return json(
-      201,
-      JSON.stringify({
-        eventStreamId: name,
-        count: events.count,
-        offset: toOffset(events.first),
-        nextOffset: toOffset(events.first + events.count)
-      })
-    )
-  })
 
   const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
@@ -138,7 +111,7 @@ const nativeRoutes = Effect.gen(function*() {
         return json(200, JSON.stringify({ streams: yield* manager.list({ prefix, after, limit }) }))
       })
     },
-    { method: "POST", path: "/streams/:name", handle: append },
+    { method: "POST", path: "/streams/:name", handle: appendEvents(manager, bodyBytesMax) },
     { method: "GET", path: "/streams/:name", handle: subscribe },
     {
       method: "DELETE",
@@ -267,19 +240,19 @@ const sseHeaders = {
   "x-accel-buffering": "no"
 }
 
-/** Headers of every answer: never taken for a page, never embedded by another origin. */
-const dressed = (answer: Answer, extra: Readonly<Record<string, string>>): Answer => ({
-  ...answer,
+/** Headers of every answer: never taken for a page, and read by those who may. */
+const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => ({
+  status,
   headers: {
-    ...answer.headers,
+    ...headers,
+    ...access,
     "x-content-type-options": "nosniff",
-    "cross-origin-resource-policy": "same-origin",
-    vary: "Origin",
-    ...extra
-  }
+    ...(headers["vary"] === undefined || access["vary"] === undefined
+      ? undefined
+      : { vary: `${headers["vary"]}, ${access["vary"]}` })
+  },
+  body
 })
-
-const noHeaders = {}
 
 /** A refusal as its problem; anything else is a defect, told to the log and not to the caller. */
 const refuse = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () => string) => {

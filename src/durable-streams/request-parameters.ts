@@ -2,8 +2,9 @@
  * What a request says in its query and headers, checked: offsets, counts, times, media types. Everything that is not
  * exactly one of the documented forms is refused with the forms that are.
  */
-import { DateTime, Duration, Effect, Option } from "effect"
-import type { From } from "./durable-stream.ts"
+import { DateTime, Effect, Option } from "effect"
+import type { From, ProducerNumber } from "./durable-stream.ts"
+import { durationMillis } from "./durations.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 import { isReserved, nameFault } from "./types.ts"
@@ -64,7 +65,7 @@ export const sinceParameter = (query: URLSearchParams) =>
   Effect.gen(function*() {
     const text = yield* single(query, "since")
     if (text === undefined) return undefined
-    const ago = durationOf(text)
+    const ago = durationMillis(text)
     if (ago !== undefined) return DateTime.toEpochMillis(yield* DateTime.now) - ago
     const time = /^\d{4}-\d\d-\d\d[Tt ]/.test(text) ? DateTime.make(text) : Option.none()
     if (Option.isSome(time)) return DateTime.toEpochMillis(time.value)
@@ -72,23 +73,6 @@ export const sinceParameter = (query: URLSearchParams) =>
       `The time ${show(text)} is none: use RFC 3339 (2026-01-08T09:00:00Z) or a duration (90s, 10m, 1h30m, 2d).`
     )
   })
-
-/** A duration such as `10m` or `1h30m` in milliseconds; undefined when the text is none. */
-const durationOf = (text: string): number | undefined => {
-  if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
-  let sum = 0
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!
-  return sum
-}
-
-const unitMillis: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: Duration.toMillis("1 second"),
-  m: Duration.toMillis("1 minute"),
-  h: Duration.toMillis("1 hour"),
-  d: Duration.toMillis("1 day"),
-  w: Duration.toMillis("1 week")
-}
 
 /** `Last-Event-ID`: the last event the caller saw. */
 export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> => {
@@ -116,6 +100,42 @@ export const ifMatch = (text: string | undefined): Effect.Effect<number | undefi
     ? Effect.fail(invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`))
     : Effect.succeed(offset)
 }
+
+/** A request's headers, by lower-case name. */
+interface Headers {
+  readonly header: (name: string) => string | undefined
+}
+
+/** The value of a header that is a whole number which every client holds exactly; undefined when it is not there. */
+export const countHeader = (headers: Headers, name: string): Effect.Effect<number | undefined, InvalidRequest> => {
+  const text = headers.header(name.toLowerCase())
+  if (text === undefined) return Effect.undefined
+  const count = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(count)
+    ? Effect.succeed(count)
+    : Effect.fail(
+      invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
+    )
+}
+
+/** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
+export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber | undefined, InvalidRequest> => {
+  const id = headers.header("producer-id")
+  return Effect.flatMap(
+    Effect.all([countHeader(headers, "Producer-Epoch"), countHeader(headers, "Producer-Seq")]),
+    ([epoch, seq]) => {
+      if (id === undefined && epoch === undefined && seq === undefined) return Effect.undefined
+      return id === undefined || id === "" || epoch === undefined || seq === undefined
+        ? Effect.fail(
+          invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
+        )
+        : Effect.succeed({ id, epoch, seq })
+    }
+  )
+}
+
+/** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
+export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"
 
 const unsupported = (message: string) => Effect.fail(new UnsupportedMediaType({ message }))
 

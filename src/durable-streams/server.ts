@@ -83,6 +83,8 @@ const layerInfo = (settings: ServerSettings) =>
           storage: settings.storage,
           durability: settings.storage === "memory" ? "none" : settings.durability,
           bodyBytesMax: settings.bodyBytesMax,
+          corsOrigins: settings.corsOrigins,
+          longPollMillis: settings.longPollMillis,
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,
@@ -95,10 +97,15 @@ const layerInfo = (settings: ServerSettings) =>
 const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | Scope.Scope> =>
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
-    const { host, port } = settings
+    const { corsOrigins, host, port } = settings
     if (!isLoopback(host)) {
       yield* Effect.logWarning(
         `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+      )
+    }
+    if (corsOrigins.includes("*")) {
+      yield* Effect.logWarning(
+        "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
       )
     }
     const on = (port: number) => serve({ host, port, handler: handle })

@@ -32,6 +32,18 @@ export const defaults = {
   longPollMillis: 30_000
 } as const
 
+/**
+ * An origin as browsers write it (RFC 6454 6.1), or `*`; undefined when the text is none. No patterns: an origin is let in
+ * as a whole.
+ */
+export const toOrigin = (text: string): string | undefined => {
+  if (text === "*") return text
+  const origin = /^https?:\/\/[^\s/?#@\\]+$/i.test(text) && URL.canParse(text)
+    ? new URL(text).origin
+    : text.toLowerCase()
+  return /^[a-z][a-z0-9+.-]*:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.test(origin) ? origin : undefined
+}
+
 /** The absolute path of a data directory as a person names it. */
 export const resolveDirectory = (directory: string): string => {
   try {

@@ -18,6 +18,10 @@ export const Health = Schema.Struct({
   durability: Schema.String,
   /** The largest request body, in bytes. */
   bodyBytesMax: Schema.Int,
+  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  corsOrigins: Schema.Array(Schema.String),
+  /** How long a long-poll waits for news, in milliseconds. */
+  longPollMillis: Schema.Int,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite
 })
@@ -33,6 +37,16 @@ export const AppendReceipt = Schema.Struct({
   nextOffset: Offset
 })
 export type AppendReceipt = typeof AppendReceipt.Type
+
+/** What the append of a producer answers that had been made before. */
+export const AppendRepeated = Schema.Struct({
+  eventStreamId: Schema.String,
+  repeated: Schema.Literal(true),
+  /** The highest number accepted from it. */
+  producer: Schema.Struct({ epoch: Schema.Int, seq: Schema.Int }),
+  /** The stream's tail. */
+  nextOffset: Offset
+})
 
 export const StreamList = Schema.Struct({ streams: Schema.Array(Schema.String) })
 export type StreamList = typeof StreamList.Type

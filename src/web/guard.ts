@@ -28,10 +28,11 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
       message: `This server listens on loopback and answers to localhost, 127.0.0.1 and [::1], not to ${show(host)}.`
     })
   }
+  if (options.origins.includes("*")) return undefined
   const origin = request.header("origin")
   if (origin !== undefined) {
-    return originAllowed(origin, host) ? undefined : new AccessRefused({
-      message: `Web pages of ${show(origin)} may not use this server.`
+    return originAllowed(origin, host, options) ? undefined : new AccessRefused({
+      message: `Web pages of ${show(origin)} may not use this server; --cors-origin lets them.`
     })
   }
   const site = request.header("sec-fetch-site")
@@ -45,26 +46,84 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
 export const hasDoubtfulEnd = (request: Incoming): boolean =>
   (request.header("transfer-encoding") ?? "chunked").toLowerCase() !== "chunked"
 
-/** Headers that let the page of an allowed origin read the answer; none for everybody else. */
-export const corsHeaders = (request: Incoming): Readonly<Record<string, string>> => {
+/**
+ * Headers that let the pages that may use the server read its answers, and keep everybody else from it. Where all may,
+ * they are the same for everybody, so that a cache between can give one answer to all. Never with credentials: there are
+ * none a browser would add by itself.
+ */
+export const accessHeaders = (request: Incoming, options: GuardOptions, isRefused: boolean): AccessHeaders => {
+  const open = options.origins.includes("*")
   const origin = request.header("origin")
-  if (origin === undefined) return noHeaders
-  const headers: Record<string, string> = {
-    "access-control-allow-origin": origin,
-    "access-control-expose-headers": "Stream-Next-Offset"
+  if (!open && (isRefused || origin === undefined)) return closed
+  const headers: AccessHeaders = {
+    "cross-origin-resource-policy": "cross-origin",
+    "access-control-allow-origin": open ? "*" : origin!,
+    "access-control-expose-headers": exposed,
+    ...(open ? undefined : varied)
   }
-  if (request.method === "OPTIONS") {
-    headers["access-control-allow-methods"] = "GET, HEAD, POST, DELETE"
-    headers["access-control-allow-headers"] = "Content-Type, If-Match, Last-Event-ID"
-    headers["access-control-max-age"] = "600"
-  }
-  return headers
+  return request.method === "OPTIONS" ? { ...headers, ...preflight(request) } : headers
 }
 
-const noHeaders = {}
+type AccessHeaders = Readonly<Record<string, string>>
 
-/** Pages from this machine, and pages that this server itself served. */
-const originAllowed = (origin: string, host: string): boolean => {
+const varied = { vary: "Origin" }
+const closed: AccessHeaders = { "cross-origin-resource-policy": "same-origin", ...varied }
+
+/** What a browser asks before it sends what a form could not. */
+const preflight = (request: Incoming): AccessHeaders => ({
+  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
+  "access-control-allow-headers": understood,
+  // Ten minutes: long enough that a page asks once, short enough that a server started anew is heard.
+  "access-control-max-age": "600",
+  // A page of the public web that talks to a private address asks for this, too (Chrome).
+  ...(request.header("access-control-request-private-network") === "true" ? privateNetwork : undefined)
+})
+
+const privateNetwork = { "access-control-allow-private-network": "true" }
+
+/** Every request header that means something here. */
+const understood = [
+  "Content-Type",
+  "Authorization",
+  "If-Match",
+  "If-None-Match",
+  "Last-Event-ID",
+  "Stream-Seq",
+  "Stream-TTL",
+  "Stream-Expires-At",
+  "Stream-Closed",
+  "Stream-Forked-From",
+  "Stream-Fork-Offset",
+  "Stream-Fork-Sub-Offset",
+  "Producer-Id",
+  "Producer-Epoch",
+  "Producer-Seq"
+].join(", ")
+
+/** Every header of an answer that a page may want to read. */
+const exposed = [
+  "Stream-Next-Offset",
+  "Stream-Cursor",
+  "Stream-Up-To-Date",
+  "Stream-Closed",
+  "Stream-TTL",
+  "Stream-Expires-At",
+  "Stream-SSE-Data-Encoding",
+  "Stream-Extensions",
+  "Producer-Epoch",
+  "Producer-Seq",
+  "Producer-Expected-Seq",
+  "Producer-Received-Seq",
+  "ETag",
+  "Location",
+  "Allow",
+  "Content-Encoding",
+  "Retry-After"
+].join(", ")
+
+/** Pages from this machine, pages that this server itself served, and those that were let in by name. */
+const originAllowed = (origin: string, host: string, { origins }: GuardOptions): boolean => {
+  if (origins.includes(origin)) return true
   const parsed = /^https?:\/\/(.+)$/.exec(origin)?.[1]
   return parsed !== undefined && (isLoopback(hostOf(parsed)) || parsed.toLowerCase() === host.toLowerCase())
 }

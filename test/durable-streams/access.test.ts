@@ -169,6 +169,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
           assert.strictEqual(headers["access-control-allow-origin"], origin)
           assert.include(headers["vary"], "Origin")
           assert.isUndefined(headers["access-control-allow-credentials"])
+          assert.strictEqual(headers["cross-origin-resource-policy"], "cross-origin")
         }
         const preflight = await exchange(
           port,
@@ -195,6 +196,8 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
         const reply = await exchange(port, request("GET", "/health", headers))
         assert.strictEqual(reply.status, 200)
         assert.deepStrictEqual(Object.keys(reply.headers).filter((name) => name.startsWith("access-control-")), [])
+        assert.strictEqual(reply.headers["cross-origin-resource-policy"], "same-origin")
+        assert.strictEqual(reply.headers["vary"], "Origin")
       }
     }))
 

@@ -58,6 +58,74 @@ describe("flags of the server", () => {
     expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"])).toMatchObject({ code: 0, stderr: "" })
   })
 
+  it("Promise 12: --cors-origin lets pages of other origins in, and is warned about where it lets in all", async ({ room }) => {
+    const server = room.start(["server", "run", "--port", "0", "--cors-origin", "https://App.example:443"])
+    await server.told("Listening")
+    const status = async (origin: string) => (await fetch(`${room.url}/streams`, { headers: { origin } })).status
+    expect(await Promise.all(["https://app.example", "https://evil.com"].map(status))).toEqual([200, 403])
+    expect(server.stderr).not.toContain("--cors-origin")
+    server.kill("SIGTERM")
+    await server.ended
+    const open = room.start([
+      "server",
+      "run",
+      "--port",
+      "0",
+      "--cors-origin",
+      "https://app.example",
+      "--cors-origin",
+      "*"
+    ])
+    await open.told("Listening")
+    expect(await status("https://evil.com")).toBe(200)
+    expect(open.stderr).toContain("(--cors-origin *)")
+  })
+
+  it("DURABLE_STREAMS_CORS_ORIGIN and DURABLE_STREAMS_LONG_POLL_TIMEOUT stand in for flags, also where nobody starts a server by name", async ({ room }) => {
+    const env = {
+      DURABLE_STREAMS_CORS_ORIGIN: "https://a.example, tauri://localhost,",
+      DURABLE_STREAMS_LONG_POLL_TIMEOUT: "2"
+    }
+    await room.ds(["stream", "append", "-n", "a", "-m", "x"], { env })
+    const corsOrigins = ["https://a.example", "tauri://localhost"]
+    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000 })
+    await room.ds(["server", "stop"])
+    await room.ds(["server", "start"], { env })
+    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000 })
+    await room.ds(["server", "stop"])
+    await room.ds(["server", "start", "--cors-origin", "", "--long-poll-timeout", "1m30s"], { env })
+    expect(await health(room.url)).toMatchObject({ corsOrigins: [], longPollMillis: 90_000 })
+  })
+
+  it("what is no origin, or no time, is wrong usage, and no server is started", async ({ room }) => {
+    const origins = [
+      "https://a.example/",
+      "a.example",
+      "https://*.example",
+      "null",
+      "file:///",
+      "https://a@b",
+      "https://a b"
+    ]
+    const cases = [
+      ...origins.map((origin) => ["--cors-origin", origin]),
+      ...["0", "2h", "soon", "-1", "1.5"].map((time) => ["--long-poll-timeout", time])
+    ]
+    for (const [flag, value] of cases) {
+      expect(await room.ds(["server", "start", `${flag}=${value}`])).toMatchObject({
+        code: 2,
+        stdout: "",
+        stderr: expect.stringMatching(/^The value ".*" of --\S+ will not do: it is no (?:origin|time)\b/)
+      })
+    }
+    const env = { DURABLE_STREAMS_CORS_ORIGIN: "a.example" }
+    expect(await room.ds(["stream", "list"], { env })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("The value \"a.example\" of DURABLE_STREAMS_CORS_ORIGIN will not do")
+    })
+    expect(fs.readdirSync(room.directory)).toEqual([])
+  })
+
   it("--port is the port; DURABLE_STREAMS_PORT stands in for it; restart moves it", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     const port = room.read("daemon.port")!

@@ -45,16 +45,32 @@ describe("a follower outlives its server", () => {
   })
 
   it("a restart changes what it is asked to change, and nothing else", async ({ room }) => {
-    await room.ds(["server", "start", "--port", "0", "--storage", "memory", "--max-body", "5000"])
+    const flags = [
+      "--storage",
+      "memory",
+      "--max-body",
+      "5000",
+      "--cors-origin",
+      "https://a.example",
+      "--cors-origin",
+      "*"
+    ]
+    await room.ds(["server", "start", "--port", "0", ...flags, "--long-poll-timeout", "500ms"])
     const status = async () => {
       const { stdout } = await room.ds(["server", "status", "--json"])
       return JSON.parse(stdout) as Record<string, unknown>
     }
     const { host, port } = await status()
+    const kept = { host, port, bodyBytesMax: 5000, longPollMillis: 500 }
     await room.ds(["server", "restart"])
-    expect(await status()).toMatchObject({ host, port, storage: "memory", bodyBytesMax: 5000 })
-    await room.ds(["server", "restart", "--storage", "fs", "--durability", "os"])
-    expect(await status()).toMatchObject({ host, port, storage: "fs", durability: "os", bodyBytesMax: 5000 })
+    expect(await status()).toMatchObject({ ...kept, storage: "memory", corsOrigins: ["https://a.example", "*"] })
+    await room.ds(["server", "restart", "--storage", "fs", "--durability", "os", "--cors-origin", "https://b.example"])
+    expect(await status()).toMatchObject({
+      ...kept,
+      storage: "fs",
+      durability: "os",
+      corsOrigins: ["https://b.example"]
+    })
   })
 
   it("Promise 4: over five kills, each followed by a command that starts the server again, nothing is missing or twice", async ({ room }) => {

@@ -298,7 +298,9 @@ for (const storage of ["memory", "fs"] as const) {
           host: "127.0.0.1",
           storage,
           durability: storage === "memory" ? "none" : "os",
-          bodyBytesMax: 1024 * 1024
+          bodyBytesMax: 1024 * 1024,
+          corsOrigins: [],
+          longPollMillis: 30_000
         })
         assert.match(String(dataDirectory), /^\/.*\/data$/)
         assert.match(String(startedAt), new RegExp(`^${time}$`))

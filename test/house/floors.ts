@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "event-data", "version"],
+  ["types", "errors", "event-data", "version", "durations"],
   ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
   [
     "stream",
@@ -30,6 +30,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "request-parameters",
     "reading-start",
     "append-body",
+    "append-events",
     "json-slices",
     "framing",
     "docs-page",
@@ -52,7 +53,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
-  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
+  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces] }],
   ["protocol", {
     node: false,
     imports: [

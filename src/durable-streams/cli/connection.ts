@@ -6,8 +6,8 @@ import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
 import { makeClient, ServerUnreachable } from "../client.ts"
 import { find, findOrStart } from "../daemon.ts"
-import { defaults, resolveDirectory, type ServerSettings } from "../settings.ts"
 import { WrongUsage } from "./exit.ts"
+import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"
 import { tell } from "./terminal.ts"
 
 /** There is no local server. */
@@ -16,14 +16,6 @@ export class NotRunning extends Data.TaggedError("NotRunning")<{ readonly dataDi
     return `No server is running for ${this.dataDirectory}. Start one with: server start`
   }
 }
-
-export const dataDirectoryFlag = Flag.String("data-dir").pipe(
-  Flag.withDescription("Where the server keeps its files (DURABLE_STREAMS_DATA_DIR)"),
-  Flag.withMetavar("directory"),
-  Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_DATA_DIR")),
-  Flag.withDefault(defaults.dataDirectory),
-  Flag.map(resolveDirectory)
-)
 
 export const connectionFlags = {
   dataDirectory: dataDirectoryFlag,
@@ -80,7 +72,7 @@ const reach = Effect.fnUntraced(function*(connection: Connection) {
     const found = yield* find(connection.dataDirectory)
     return found === undefined ? yield* new NotRunning(connection) : makeClient(found.url)
   }
-  const server = yield* findOrStart(localSettings(connection.dataDirectory))
+  const server = yield* findOrStart(yield* localSettings(connection.dataDirectory))
   if (server.started) {
     yield* tell(`Started a server at ${server.url} (pid ${server.health.pid}), data in ${connection.dataDirectory}`)
   }
@@ -96,5 +88,3 @@ export const locate = Effect.fnUntraced(function*({ dataDirectory }: Pick<Connec
     ? yield* new ServerUnreachable({ url: `the address in ${dataDirectory}`, cause: "not running" })
     : found.url
 })
-
-const localSettings = (dataDirectory: string): ServerSettings => ({ ...defaults, port: undefined, dataDirectory })

@@ -1,85 +1,18 @@
 /**
  * `server run | start | stop | restart | status`.
  */
-import { type Cause, Config, Effect, Exit, Option, Schema } from "effect"
+import { type Cause, Effect, Exit, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
 import { layerJson, layerReadable } from "../logging.ts"
-import type { ServerSettings } from "../settings.ts"
-import { DaemonFailed, defaults } from "../settings.ts"
-import { dataDirectoryFlag, NotRunning } from "./connection.ts"
+import { DaemonFailed } from "../settings.ts"
+import { NotRunning } from "./connection.ts"
 import { endingOf, Logged } from "./exit.ts"
+import type { Input } from "./settings-flags.ts"
+import { dataDirectoryFlag, settingsFlags, settingsOf, toSettings } from "./settings-flags.ts"
 import { Shutdown } from "./shutdown.ts"
 import { print, tell } from "./terminal.ts"
-
-const settingsFlags = {
-  port: Flag.Int("port").pipe(
-    Flag.withDescription(
-      `Port to listen on (DURABLE_STREAMS_PORT); left out: ${defaults.port}, or a free one if that is taken`
-    ),
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
-    Flag.withFallbackConfig(Config.Port("DURABLE_STREAMS_PORT")),
-    Flag.optional
-  ),
-  host: Flag.String("host").pipe(
-    Flag.withDescription(`Address to listen on (DURABLE_STREAMS_HOST); left out: ${defaults.host}`),
-    Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_HOST")),
-    Flag.optional
-  ),
-  storage: Flag.Literals("storage", ["fs", "memory"]).pipe(
-    Flag.withDescription(`Keep streams in files, or in memory until the server stops; left out: ${defaults.storage}`),
-    Flag.optional
-  ),
-  durability: Flag.Literals("durability", ["fsync", "os"]).pipe(
-    Flag.withDescription(
-      `Answer an append when its bytes are on the disk, or when the system has them; left out: ${defaults.durability}`
-    ),
-    Flag.optional
-  ),
-  bodyBytesMax: Flag.Int("max-body").pipe(
-    Flag.withDescription(`Largest request body, in bytes; left out: ${defaults.bodyBytesMax}`),
-    Flag.withMetavar("bytes"),
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 * 1024 * 1024 }))),
-    Flag.optional
-  ),
-  dataDirectory: dataDirectoryFlag
-}
-
-/** What was asked for; the rest is left to `base`. */
-type Input =
-  & {
-    readonly [Key in Exclude<keyof ServerSettings, "dataDirectory" | "corsOrigins" | "longPollMillis">]: Option.Option<
-      Given<Key>
-    >
-  }
-  & {
-    readonly dataDirectory: string
-  }
-type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
-type Base = Omit<ServerSettings, "dataDirectory">
-
-const toSettings = (input: Input, base: Base = { ...defaults, port: undefined }): ServerSettings => ({
-  host: Option.getOrElse(input.host, () => base.host),
-  port: Option.getOrElse(input.port, () => base.port),
-  dataDirectory: input.dataDirectory,
-  storage: Option.getOrElse(input.storage, () => base.storage),
-  durability: Option.getOrElse(input.durability, () => base.durability),
-  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax),
-  corsOrigins: base.corsOrigins,
-  longPollMillis: base.longPollMillis
-})
-
-/** What a running server was started with. */
-const settingsOf = ({ health, port }: Found): Base => ({
-  host: health.host,
-  port,
-  storage: health.storage === "memory" ? "memory" : "fs",
-  durability: health.durability === "os" ? "os" : "fsync",
-  bodyBytesMax: health.bodyBytesMax,
-  corsOrigins: defaults.corsOrigins,
-  longPollMillis: defaults.longPollMillis
-})
 
 const program = "durable-streams"
 

@@ -1,0 +1,154 @@
+/**
+ * The flags that say how a server runs, with the environment variables that stand in for them.
+ */
+import { Config, Effect, Option, Schema } from "effect"
+import { CliError, Flag } from "effect/cli"
+import type { Found } from "../daemon.ts"
+import { durationMillis } from "../durations.ts"
+import type { ServerSettings } from "../settings.ts"
+import { defaults, resolveDirectory, toOrigin } from "../settings.ts"
+import { WrongUsage } from "./exit.ts"
+
+export const dataDirectoryFlag = Flag.String("data-dir").pipe(
+  Flag.withDescription("Where the server keeps its files (DURABLE_STREAMS_DATA_DIR)"),
+  Flag.withMetavar("directory"),
+  Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_DATA_DIR")),
+  Flag.withDefault(defaults.dataDirectory),
+  Flag.map(resolveDirectory)
+)
+
+const invalid = (option: string, value: string, expected: string) =>
+  Effect.fail(new CliError.InvalidValue({ option, value, expected, kind: "flag" }))
+
+/** Nothing between two commas is nothing: an empty value lets nobody in. */
+const toOrigins = (texts: string | ReadonlyArray<string>) =>
+  Effect.forEach([texts].flat().flatMap((text) => text.split(",")).filter((text) => text.trim() !== ""), (text) => {
+    const origin = toOrigin(text.trim())
+    return origin === undefined
+      ? invalid(
+        "cors-origin",
+        text,
+        "it is no origin: write scheme://host or scheme://host:port and nothing else, or *"
+      )
+      : Effect.succeed(origin)
+  })
+
+const toLongPollMillis = (text: string) => {
+  const millis = durationMillis(/^\d+$/.test(text) ? `${text}s` : text) ?? 0
+  return millis >= 1 && millis <= longPollMillisMax
+    ? Effect.succeed(millis)
+    : invalid("long-poll-timeout", text, "it is no time from 1ms to 1h: write seconds (30), or 500ms, 30s, 2m")
+}
+
+/** Whoever waits longer can ask again. */
+const longPollMillisMax = 60 * 60 * 1000
+
+const corsVariable = "DURABLE_STREAMS_CORS_ORIGIN"
+const longPollVariable = "DURABLE_STREAMS_LONG_POLL_TIMEOUT"
+
+export const settingsFlags = {
+  port: Flag.Int("port").pipe(
+    Flag.withDescription(
+      `Port to listen on (DURABLE_STREAMS_PORT); left out: ${defaults.port}, or a free one if that is taken`
+    ),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+    Flag.withFallbackConfig(Config.Port("DURABLE_STREAMS_PORT")),
+    Flag.optional
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription(`Address to listen on (DURABLE_STREAMS_HOST); left out: ${defaults.host}`),
+    Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_HOST")),
+    Flag.optional
+  ),
+  storage: Flag.Literals("storage", ["fs", "memory"]).pipe(
+    Flag.withDescription(`Keep streams in files, or in memory until the server stops; left out: ${defaults.storage}`),
+    Flag.optional
+  ),
+  durability: Flag.Literals("durability", ["fsync", "os"]).pipe(
+    Flag.withDescription(
+      `Answer an append when its bytes are on the disk, or when the system has them; left out: ${defaults.durability}`
+    ),
+    Flag.optional
+  ),
+  bodyBytesMax: Flag.Int("max-body").pipe(
+    Flag.withDescription(`Largest request body, in bytes; left out: ${defaults.bodyBytesMax}`),
+    Flag.withMetavar("bytes"),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 * 1024 * 1024 }))),
+    Flag.optional
+  ),
+  corsOrigins: Flag.String("cors-origin").pipe(
+    Flag.withDescription(
+      `Let web pages of this origin use the server, or of all (*); may be repeated (${corsVariable}, with commas); ` +
+        "left out: only pages of this machine"
+    ),
+    Flag.withMetavar("origin"),
+    Flag.atLeast(1),
+    Flag.withFallbackConfig(Config.String(corsVariable)),
+    Flag.mapEffect(toOrigins),
+    Flag.optional
+  ),
+  longPollMillis: Flag.String("long-poll-timeout").pipe(
+    Flag.withDescription(
+      `How long a long-poll waits for news (${longPollVariable}), in seconds, or as 500ms, 2m; ` +
+        `left out: ${defaults.longPollMillis / 1000}`
+    ),
+    Flag.withMetavar("time"),
+    Flag.withFallbackConfig(Config.String(longPollVariable)),
+    Flag.mapEffect(toLongPollMillis),
+    Flag.optional
+  ),
+  dataDirectory: dataDirectoryFlag
+}
+
+/** What was asked for; the rest is left to `base`. */
+export type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory">]: Option.Option<Given<Key>> } & {
+  readonly dataDirectory: string
+}
+type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
+type Base = Omit<ServerSettings, "dataDirectory">
+
+export const toSettings = (input: Input, base: Base = { ...defaults, port: undefined }): ServerSettings => ({
+  host: Option.getOrElse(input.host, () => base.host),
+  port: Option.getOrElse(input.port, () => base.port),
+  dataDirectory: input.dataDirectory,
+  storage: Option.getOrElse(input.storage, () => base.storage),
+  durability: Option.getOrElse(input.durability, () => base.durability),
+  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax),
+  corsOrigins: Option.getOrElse(input.corsOrigins, () => base.corsOrigins),
+  longPollMillis: Option.getOrElse(input.longPollMillis, () => base.longPollMillis)
+})
+
+/** What a running server was started with. */
+export const settingsOf = ({ health, port }: Found): Base => ({
+  host: health.host,
+  port,
+  storage: health.storage === "memory" ? "memory" : "fs",
+  durability: health.durability === "os" ? "os" : "fsync",
+  bodyBytesMax: health.bodyBytesMax,
+  corsOrigins: health.corsOrigins,
+  longPollMillis: health.longPollMillis
+})
+
+/** A server that nobody asked for by name: on loopback, and otherwise as the environment says. */
+export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) {
+  const base = { ...defaults, port: undefined, dataDirectory }
+  return {
+    ...base,
+    corsOrigins: yield* fromEnvironment(corsVariable, toOrigins, base.corsOrigins),
+    longPollMillis: yield* fromEnvironment(longPollVariable, toLongPollMillis, base.longPollMillis)
+  } satisfies ServerSettings
+})
+
+const fromEnvironment = <A>(
+  variable: string,
+  parse: (text: string) => Effect.Effect<A, CliError.InvalidValue>,
+  otherwise: A
+) =>
+  Effect.flatMap(
+    Effect.orDie(Config.option(Config.String(variable))),
+    (text) => Option.isNone(text) ? Effect.succeed(otherwise) : parse(text.value)
+  ).pipe(
+    Effect.mapError(({ expected, value }) =>
+      new WrongUsage(`The value ${JSON.stringify(value)} of ${variable} will not do: ${expected}.`)
+    )
+  )
