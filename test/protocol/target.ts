@@ -19,6 +19,7 @@ export class Target {
   readonly #storage: "memory" | "fs"
   readonly #options: ReadonlyArray<string>
   #running: Running | undefined
+  #restart: Promise<void> | undefined
 
   private constructor(storage: "memory" | "fs", options: ReadonlyArray<string>) {
     this.#storage = storage
@@ -47,10 +48,19 @@ export class Target {
   }
 
   /** Kills it with SIGKILL, whatever it does, and starts it again on the same port; returns when it listens. */
-  async crash(): Promise<void> {
-    const { port } = this
-    await this.#running!.kill()
-    this.#running = await this.#start(port)
+  crash(): Promise<void> {
+    const restart = async () => {
+      const { port } = this
+      await this.#running!.kill()
+      this.#running = await this.#start(port)
+    }
+    this.#restart = (this.#restart ?? Promise.resolve()).then(restart)
+    return this.#restart
+  }
+
+  /** Resolves when no restart is under way. */
+  running(): Promise<void> {
+    return this.#restart ?? Promise.resolve()
   }
 
   /** Ends it and takes its directory away. */
