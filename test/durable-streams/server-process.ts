@@ -30,9 +30,10 @@ export interface ServerProcess {
 }
 
 const run = (directory: string, options: ReadonlyArray<string>) => {
+  const port = options.some((option) => option.startsWith("--port=")) ? [] : ["--port=0"]
   const child = spawn(
     process.execPath,
-    [...tidy, main, "server", "run", "--port=0", `--data-dir=${directory}`, ...options],
+    [...tidy, main, "server", "run", ...port, `--data-dir=${directory}`, ...options],
     {
       stdio: ["ignore", "ignore", "pipe"],
       // Large blocks go back to the system when they are freed (mallopt(3)), so that what is resident is in use.
@@ -54,7 +55,7 @@ const run = (directory: string, options: ReadonlyArray<string>) => {
   return { child, ended, listening }
 }
 
-/** Starts one and waits until it listens. */
+/** Starts one, on a free port unless the options name one, and waits until it listens. */
 export const startServer = async (directory: string, ...options: ReadonlyArray<string>): Promise<ServerProcess> => {
   const { child, ended, listening } = run(directory, options)
   const port = await Promise.race([listening, ended])

@@ -1,0 +1,49 @@
+/**
+ * The conformance suite against a server on files that is killed with SIGKILL and started again on its port: between the
+ * halves of the suite, and then again and again between two requests of one test, so that the suite's own checks say
+ * whether what was answered before the kill is still so after it.
+ */
+import { afterAll, expect, type RunnerTestCase, test, vi } from "vitest"
+import { conformance, testsInSuite } from "./conformance.ts"
+import type { Target } from "./target.ts"
+
+/** A kill is due at every so manieth request. */
+const requestsBetween = 10
+
+let target: Target
+let begun = 0
+let requests = 0
+let crashes = 0
+let mayCrash = false
+let underWay = 0
+const send = globalThis.fetch
+
+/** What is about seconds would run out during a restart; what makes thousands of requests would be killed all day. */
+const isSteady = (task: RunnerTestCase): boolean =>
+  !task.concurrent && !/TTL|Expiry|Property-Based|subscription/.test(task.fullName)
+
+vi.stubGlobal("fetch", async (...[input, init]: Parameters<typeof fetch>) => {
+  // A live answer goes on after its head: from here on, the test is let be.
+  if (/[?&]live=/.test(input instanceof Request ? input.url : String(input))) mayCrash = false
+  if (mayCrash && underWay === 0 && ++requests >= requestsBetween) {
+    requests = 0
+    crashes++
+    await target.crash()
+  }
+  underWay++
+  try {
+    return await send(input, init)
+  } finally {
+    underWay--
+  }
+})
+afterAll(() => vi.unstubAllGlobals())
+
+conformance("fs", async (started, task) => {
+  target = started
+  mayCrash = false
+  if (++begun === testsInSuite / 2) await target.crash()
+  mayCrash = isSteady(task)
+})
+
+test("has been killed often", () => expect(crashes).toBeGreaterThan(50))
