@@ -28,7 +28,7 @@ export const refusal = (request: Incoming, options: GuardOptions): AccessRefused
       message: `This server listens on loopback and answers to localhost, 127.0.0.1 and [::1], not to ${show(host)}.`
     })
   }
-  if (options.origins.includes("*")) return undefined
+  if (options.origins.includes("*") || isPreflight(request)) return undefined
   const origin = request.header("origin")
   if (origin !== undefined) {
     return originAllowed(origin, host, options) ? undefined : new AccessRefused({
@@ -55,6 +55,9 @@ export const accessHeaders = (request: Incoming, options: GuardOptions, isRefuse
   const open = options.origins.includes("*")
   const origin = request.header("origin")
   if (!open && (isRefused || origin === undefined)) return closed
+  if (!open && isPreflight(request) && !originAllowed(origin!, request.header("host") ?? "", options)) {
+    return { ...closed, ...preflight(request) }
+  }
   const headers: AccessHeaders = {
     "cross-origin-resource-policy": "cross-origin",
     "access-control-allow-origin": open ? "*" : origin!,
@@ -63,6 +66,14 @@ export const accessHeaders = (request: Incoming, options: GuardOptions, isRefuse
   }
   return request.method === "OPTIONS" ? { ...headers, ...preflight(request) } : headers
 }
+
+/**
+ * A browser's question before a request (Fetch 3.3.6). It is answered whoever asks, since the answer gives nothing away:
+ * a page that is not named in it goes no further.
+ */
+const isPreflight = (request: Incoming): boolean =>
+  request.method === "OPTIONS" && request.header("origin") !== undefined &&
+  request.header("access-control-request-method") !== undefined
 
 type AccessHeaders = Readonly<Record<string, string>>
 

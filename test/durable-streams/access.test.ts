@@ -97,7 +97,15 @@ const requests: ReadonlyArray<readonly [method: string, target: string, headers:
   ["GET", "/docs", {}],
   ["GET", "/nothing", {}],
   ["HEAD", "/streams/secret/events", {}],
-  ["OPTIONS", "/streams/secret", { "Access-Control-Request-Method": "POST" }],
+  ["OPTIONS", "/streams/secret", {}],
+  ["GET", "/v1/stream/secret", {}],
+  ["GET", "/v1/stream/secret?offset=-1&live=sse", {}],
+  ["HEAD", "/v1/stream/secret", {}],
+  ["POST", "/v1/stream/secret", { "Content-Type": "application/json" }, `"evil"`],
+  ["POST", "/v1/stream/secret", { "Stream-Closed": "true" }],
+  ["PUT", "/v1/stream/planted", { "Content-Type": "text/plain" }, "evil"],
+  ["PUT", "/v1/stream/planted", { "Stream-Forked-From": "/v1/stream/secret" }],
+  ["DELETE", "/v1/stream/secret", {}],
   ["PUT", "/streams/secret", {}, "x"],
   ["PATCH", "/streams/secret", {}, "x"]
 ]
@@ -134,6 +142,22 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
         }
         assert.deepStrictEqual(await listStreams(port), ["secret"])
         assert.strictEqual((await eventTexts(port, "secret")).length, 1)
+      })
+  )
+
+  it.effect.each(badOrigins)(
+    "Promise 12: a preflight of %s is answered, and names no origin: its page goes no further",
+    (origin) =>
+      talk(async (port) => {
+        const preflight = { Origin: origin, "Access-Control-Request-Method": "POST" }
+        for (const path of ["/streams/secret", "/v1/stream/secret"]) {
+          const { headers, status } = await exchange(port, request("OPTIONS", path, preflight))
+          assert.strictEqual(status, 204)
+          assert.isUndefined(headers["access-control-allow-origin"])
+          assert.include(headers["access-control-allow-headers"], "If-None-Match")
+          assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
+          assert.include(headers["vary"], "Origin")
+        }
       })
   )
 
