@@ -18,13 +18,7 @@ import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import { startOf, tailOf } from "./reading-start.ts"
-import {
-  countParameter,
-  lastEventId,
-  offsetParameter,
-  streamName,
-  textParameter
-} from "./request-parameters.ts"
+import { countParameter, lastEventId, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
 import type { EventBlock } from "./types.ts"
 import { toOffset } from "./types.ts"
@@ -60,7 +54,9 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
 
         const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
           const refused = refusal(request, guard)
-          if (refused !== undefined) return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
+          if (refused !== undefined) {
+            return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
+          }
           const answered = route(request).pipe(
             Effect.catchCause((cause) => refuse(cause, request, requestId)),
             Effect.map((answer) => dressed(answer, accessHeaders(request, guard, false)))

@@ -45,7 +45,10 @@ export const makeInherited = (
 
   const read = Effect.fnUntraced(function*(from: number, bytesMax: number) {
     let next = origin
+    // What was forked below its source's own beginning inherits less of that one's source than it did.
+    let end = Infinity
     for (let depth = 0; next !== undefined; depth++) {
+      end = Math.min(end, next.offset)
       let source = sources[depth]
       if (source === undefined) {
         source = yield* open(next)
@@ -56,7 +59,7 @@ export const makeInherited = (
         else yield* source.close
         source = known ?? source
       }
-      if (from >= source.first) return sliceBlock(yield* source.reader.read(from, bytesMax), from, next.offset - from)
+      if (from >= source.first) return sliceBlock(yield* source.reader.read(from, bytesMax), from, end - from)
       next = source.forkedFrom
     }
     return yield* lost(from)

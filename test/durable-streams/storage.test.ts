@@ -6,6 +6,7 @@ import { Effect, FileSystem, Layer } from "effect"
 import * as Path from "node:path"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { forkSuite } from "./fork-suite.ts"
 import { suite } from "./storage-suite.ts"
 
 /** A directory for logs that is gone with the layer. */
@@ -16,6 +17,8 @@ const layerTemporary = (durability: "fsync" | "os") =>
     return layerFileSystem({ directory: Path.join(directory, "streams"), durability, openFilesMax: 8 })
   })).pipe(Layer.provide(NodeFileSystem.layer))
 
-suite("memory", Storage.layerMemory)
-suite("files, flushed", layerTemporary("fsync"))
-suite("files, left to the operating system", layerTemporary("os"))
+for (const run of [suite, forkSuite]) {
+  run("memory", Storage.layerMemory)
+  run("files, flushed", layerTemporary("fsync"))
+  run("files, left to the operating system", layerTemporary("os"))
+}

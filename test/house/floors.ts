@@ -53,7 +53,11 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
-  ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces] }],
+  ["web", {
+    node: false,
+    imports: ["types", "errors"],
+    guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces]
+  }],
   ["protocol", {
     node: false,
     imports: [
