@@ -97,10 +97,10 @@ describe("A stream with a time to live", () => {
       yield* manager.create(name, withTtl(10))
       yield* manager.append(named("other"), appending(1))
       yield* seconds(9)
-      assert.deepStrictEqual(yield* manager.list(), [name, "other"])
+      assert.deepStrictEqual(yield* manager.list(), [name, named("other")])
       yield* seconds(7)
       yield* settled
-      assert.deepStrictEqual(yield* manager.list(), ["other"])
+      assert.deepStrictEqual(yield* manager.list(), [named("other")])
     }).pipe(inMemory))
 
   it.effect("that was forked is kept for its forks when it ends", () =>
