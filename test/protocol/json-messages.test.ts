@@ -6,8 +6,7 @@ import { Effect } from "effect"
 import * as fc from "fast-check"
 import { fromMessages } from "../../src/durable-streams/append-body.ts"
 
-const messages = (body: string) =>
-  Effect.runSync(fromMessages(Buffer.from(body))).map(({ text }) => text)
+const messages = (body: string) => Effect.runSync(fromMessages(Buffer.from(body))).map(({ text }) => text)
 
 const refused = (body: string | Uint8Array) => {
   const exit = Effect.runSyncExit(fromMessages(Buffer.from(body as string)))

@@ -3,7 +3,17 @@
  * (docs/protocol.md 8 to 11). What the public conformance suite asks is not asked again.
  */
 import { assert, layer } from "@effect/vitest"
-import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, post as postNative, talk, urlOf } from "../durable-streams/served.ts"
+import {
+  append,
+  eventTexts,
+  freshName,
+  layerServer,
+  listStreams,
+  offsetOf,
+  post as postNative,
+  talk,
+  urlOf
+} from "../durable-streams/served.ts"
 import { exchange, request } from "../web/wire.ts"
 import { closing, get, head, json, post, put, putText, remove, text } from "./speaking.ts"
 
@@ -131,7 +141,9 @@ for (const storage of ["memory", "fs"] as const) {
           { "content-type": "nonsense" },
           { "content-type": "text/plain\u00e9" }
         ]
-        for (const headers of bad) assert.strictEqual((await put(port, name, headers)).status, 400, JSON.stringify(headers))
+        for (const headers of bad) {
+          assert.strictEqual((await put(port, name, headers)).status, 400, JSON.stringify(headers))
+        }
         assert.strictEqual((await put(port, name, { ...json, "content-encoding": "gzip" }, "[]")).status, 415)
         assert.strictEqual((await head(port, name)).status, 404)
         await put(port, name, text)
@@ -143,7 +155,13 @@ for (const storage of ["memory", "fs"] as const) {
             { "producer-id": "p", "producer-epoch": "0", "producer-seq": "01" },
             { "if-match": "x" }
           ]
-        ) assert.strictEqual((await post(port, name, { ...text, ...headers }, "a")).status, 400, JSON.stringify(headers))
+        ) {
+          assert.strictEqual(
+            (await post(port, name, { ...text, ...headers }, "a")).status,
+            400,
+            JSON.stringify(headers)
+          )
+        }
         assert.strictEqual((await head(port, name)).headers.get("stream-next-offset"), offsetOf(0))
       }))
 
@@ -205,7 +223,10 @@ for (const storage of ["memory", "fs"] as const) {
       talk(async (port) => {
         const name = freshName()
         const expiresAt = "2099-01-01T00:00:00+02:00"
-        const made = await put(port, name, { "content-type": "Text/Plain; charset=utf-8", "stream-expires-at": expiresAt })
+        const made = await put(port, name, {
+          "content-type": "Text/Plain; charset=utf-8",
+          "stream-expires-at": expiresAt
+        })
         const asked = await head(port, name)
         for (const { headers } of [made, asked]) {
           assert.strictEqual(headers.get("content-type"), "Text/Plain; charset=utf-8")
