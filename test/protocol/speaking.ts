@@ -3,8 +3,7 @@
  */
 import { Follower } from "../web/follower.ts"
 
-export const address = (port: number, name: string, query = ""): string =>
-  `http://127.0.0.1:${port}/v1/stream/${name}${query}`
+const address = (port: number, name: string, query = ""): string => `http://127.0.0.1:${port}/v1/stream/${name}${query}`
 
 type Headers = Readonly<Record<string, string>>
 type Body = string | Uint8Array<ArrayBuffer>

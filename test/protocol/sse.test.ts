@@ -22,7 +22,7 @@ for (const storage of ["memory", "fs"] as const) {
         const control = await live.event()
         assert.strictEqual(control?.id, offsetOf(3))
         assert.match(
-          control.data,
+          control!.data,
           new RegExp(`^{"streamNextOffset":"${offsetOf(3)}","streamCursor":"\\d+","upToDate":true}$`)
         )
         await append(port, name, `{"a": 1.00}`)
