@@ -34,7 +34,7 @@ export interface AppendRequest {
   readonly close?: boolean | undefined
   /** Append only if this is the stream's content type, parameters aside. */
   readonly contentType?: string | undefined
-  /** Append this number of this producer once, however often it is sent (docs/protocol.md 5). */
+  /** Append this number of this producer once, however often it is sent (docs/protocol.md 11). */
   readonly producer?: ProducerNumber | undefined
   /** Append only if it is greater, byte for byte, than that of every append before. */
   readonly seq?: string | undefined
@@ -154,7 +154,7 @@ export interface DurableStream {
    */
   readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError>
 
-  /** What is known of the stream now. Does not count as use (docs/protocol.md 6). */
+  /** What is known of the stream now. Does not count as use (docs/protocol.md 10). */
   readonly info: Effect.Effect<StreamInfo, Absent>
 
   /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Counts as use. */

@@ -6,6 +6,7 @@ import type { Config } from "effect"
 import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
+import { layerRegistry } from "../protocol/registry.ts"
 import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
@@ -38,6 +39,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     const routes = HttpRoutes.layer([protocolRoutes]).pipe(Layer.provide(layerInfo(settings)))
     return Layer.effect(Server, listen(settings)).pipe(
       Layer.provide(routes),
+      Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
       Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory)))
     )

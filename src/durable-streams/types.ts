@@ -98,5 +98,5 @@ export const mediaType = (contentType: string): string => {
   return (end < 0 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
 }
 
-/** Whether a stream's events are JSON values; else they are bytes (docs/protocol.md 2). */
+/** Whether a stream's events are JSON values; else they are bytes (docs/protocol.md 9). */
 export const isJson = (contentType: string): boolean => contentType === jsonType || mediaType(contentType) === jsonType

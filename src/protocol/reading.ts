@@ -32,7 +32,7 @@ export const openReading = Effect.fnUntraced(function*(
   const stream = yield* manager.get(yield* addressed(request))
   const { next } = yield* startOf(stream, request.query, offset, "beginning")
   const { description: { contentType, id }, life, tail } = yield* stream.info
-  const isFixed = next <= tail && offset !== "now" && !request.query.has("since") && !request.query.has("tail")
+  const isFixed = offset !== "now" && !request.query.has("since") && !request.query.has("tail")
   const start = { life, next: Math.min(next, tail) }
   return { stream, id, contentType, start, tail, isFixed } satisfies Reading as Reading
 })

@@ -1,0 +1,49 @@
+/**
+ * What followers share and what they must not: the bytes of a frame, and the place in a stream's life.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { layOut } from "../../src/durable-streams/event-block.ts"
+import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { placeOf } from "../../src/protocol/reading.ts"
+import { sharedFrames } from "../../src/protocol/sse-frames.ts"
+import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"
+import { named } from "../durable-streams/storage-fixtures.ts"
+
+const block = () =>
+  layOut(0, [
+    `{"offset":"0000000000000000","eventStreamId":"a\\"b","data":"x","createdAt":"2024-01-08T00:00:00.000Z"}\n`
+  ])
+const control = { next: 1, cursor: 7, isTail: true, isEnd: false }
+
+describe("frames", () => {
+  it("Promise 6: are made once for all who are at one place and told the same", () => {
+    const one = block()
+    const first = sharedFrames(one, "json", control)
+    assert.strictEqual(sharedFrames(one, "json", { ...control }), first)
+    assert.include(Buffer.from(first).toString(), `data:["x"]\n\n`)
+    for (const other of [{ isTail: false }, { isEnd: true }, { cursor: 8 }]) {
+      assert.notDeepEqual(sharedFrames(one, "json", { ...control, ...other }), first)
+    }
+    assert.notStrictEqual(sharedFrames(block(), "json", control), first)
+  })
+
+  it("of a block of one's own are nobody else's, and its memory is given back", () => {
+    let released = 0
+    const own = { ...block(), release: () => void released++ }
+    const frames = sharedFrames(own, "json", control)
+    assert.notStrictEqual(sharedFrames(own, "json", control), frames)
+    assert.strictEqual(released, 2)
+  })
+})
+
+it.effect("a place is told of the life that was read, never of the next one", () =>
+  Effect.gen(function*() {
+    const name = freshName()
+    yield* talk((port) => append(port, name, "1"))
+    const stream = yield* Effect.flatMap(StreamManager, (manager) => manager.get(named(name)))
+    const { life } = yield* stream.info
+    assert.deepStrictEqual(yield* placeOf(stream, { life, next: 1 }), { isTail: true, isEnd: false })
+    assert.deepStrictEqual(yield* placeOf(stream, { life, next: 0 }), { isTail: false, isEnd: false })
+    assert.strictEqual((yield* Effect.flip(placeOf(stream, { life: life - 1, next: 1 })))._tag, "StreamDeleted")
+  }).pipe(Effect.scoped, Effect.provide(layerServer())))
