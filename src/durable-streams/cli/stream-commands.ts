@@ -3,8 +3,9 @@
  */
 import { Effect, Option, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { FollowOptions, Start } from "../client.ts"
-import { follow } from "../client.ts"
+import type { Start } from "../client.ts"
+import type { FollowOptions } from "../follow.ts"
+import { follow } from "../follow.ts"
 import { StreamName } from "../types.ts"
 import { connect, connectionFlags, locate } from "./connection.ts"
 import { WrongUsage } from "./exit.ts"
