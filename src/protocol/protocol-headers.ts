@@ -2,17 +2,15 @@
  * The protocol's headers: what requests say, checked, and what answers tell of a stream (docs/protocol.md 8, 10, 11).
  */
 import { DateTime, Effect, Option } from "effect"
-import type { ProducerNumber, StreamInfo } from "../durable-streams/durable-stream.ts"
+import type { StreamInfo } from "../durable-streams/durable-stream.ts"
 import { InvalidRequest, UnsupportedMediaType } from "../durable-streams/errors.ts"
+import { countHeader } from "../durable-streams/request-parameters.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import type { Incoming } from "../web/exchange.ts"
 
 const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
 const show = (text: string) => JSON.stringify(text.slice(0, 60))
-
-/** Every other value counts as none (PROTOCOL 4.1). */
-export const closesStream = (request: Incoming): boolean => request.header("stream-closed")?.toLowerCase() === "true"
 
 /** The media type that is sent; undefined when none is. */
 export const sentType = (request: Incoming): Effect.Effect<string | undefined, InvalidRequest> => {
@@ -28,34 +26,6 @@ export const unencoded = (request: Incoming): Effect.Effect<void, UnsupportedMed
   (request.header("content-encoding") ?? "identity").toLowerCase() === "identity"
     ? Effect.void
     : Effect.fail(new UnsupportedMediaType({ message: "Send the body without Content-Encoding." }))
-
-/** A number in decimal, without sign or leading zeros, that is exact in every client. */
-const wholeNumber = (text: string): number | undefined => {
-  const number = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
-  return Number.isSafeInteger(number) ? number : undefined
-}
-
-/** The value of a header that is a whole number; undefined when it is not there. */
-export const countHeader = (request: Incoming, name: string): Effect.Effect<number | undefined, InvalidRequest> => {
-  const text = request.header(name.toLowerCase())
-  if (text === undefined) return Effect.undefined
-  const number = wholeNumber(text)
-  return number === undefined
-    ? invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
-    : Effect.succeed(number)
-}
-
-/** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
-export const producerNumber = Effect.fnUntraced(function*(request: Incoming) {
-  const id = request.header("producer-id")
-  const epoch = yield* countHeader(request, "Producer-Epoch")
-  const seq = yield* countHeader(request, "Producer-Seq")
-  if (id === undefined && epoch === undefined && seq === undefined) return undefined
-  if (id === undefined || id === "" || epoch === undefined || seq === undefined) {
-    return yield* invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
-  }
-  return { id, epoch, seq } satisfies ProducerNumber
-})
 
 /** When the stream is to expire: one way, or none. */
 export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
