@@ -32,7 +32,7 @@ export interface FollowOptions {
 }
 
 /**
- * Catch-up, then live, each event once, for as long as the stream lives: when the connection is lost it is made again,
+ * Catch-up, then live, each event once, until the stream is closed: when the connection is lost it is made again,
  * resuming behind the last event that was seen (promise 4). Refusals end it.
  */
 export const follow = (name: string, options: FollowOptions): Stream.Stream<EventText, ClientError> => {
@@ -55,10 +55,12 @@ export const follow = (name: string, options: FollowOptions): Stream.Stream<Even
     if (next !== undefined) yield* onConnected(next, lost)
     lost = false
     failures = 0
+    let closed = false
     return response.stream.pipe(
       Stream.decodeText(),
       Stream.pipeThroughChannel(Sse.decode({ maxEventSize: Infinity })),
       Stream.mapError((cause) => new ServerUnreachable({ url: base, cause })),
+      Stream.takeWhile(({ event }) => !(closed = event === "closed")),
       Stream.mapEffect((event) =>
         event.event === "problem" ? Effect.fail(problemOf(event.data)) : Effect.sync(() => {
           const offset = event.data.slice(offsetStart, offsetStart + offsetDigits) as Offset
@@ -66,8 +68,10 @@ export const follow = (name: string, options: FollowOptions): Stream.Stream<Even
           return { offset, next, text: event.data }
         })
       ),
-      // The server ends a following only to stop: whoever follows goes on with the next one.
-      Stream.concat(Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
+      // But for a closed stream, the server ends a following only to stop: whoever follows goes on with the next one.
+      Stream.concat(
+        Stream.suspend(() => closed ? Stream.empty : Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
+      )
     )
   })
 
