@@ -2,37 +2,15 @@
  * The same contract from far away, over HTTP. Browser-safe. Events pass through as the text the server sent: nothing is
  * parsed and written anew on the way (promise 8).
  */
-import { Data, Effect, Option, Schedule, Schema, Stream } from "effect"
-import * as Sse from "effect/encoding/Sse"
+import { Effect, Schema, Stream } from "effect"
 // Module by module: all of effect/http would be a third of what a command loads.
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import type { Offset } from "./types.ts"
-import { offsetDigits, offsetStart } from "./types.ts"
-import { Health, StreamList, streamPath } from "./wire.ts"
-
-/** Nobody answers at this address. */
-export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
-  readonly url: string
-  readonly cause: unknown
-}> {
-  override get message() {
-    return `No server answers at ${this.url}. Start one there, or check the address (DURABLE_STREAMS_URL).`
-  }
-}
-
-/** The server answered with a problem (RFC 9457). */
-export class ServerRefused extends Data.TaggedError("ServerRefused")<{
-  readonly status: number
-  /** The server's sentence. */
-  readonly message: string
-  /** The whole problem, where it was one. */
-  readonly problem: Readonly<Record<string, unknown>>
-}> {}
-
-export type ClientError = ServerUnreachable | ServerRefused
+import type { ClientError } from "./client-answers.ts"
+import { isAccepted, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
+import { Health, protocolPath, StreamList, streamPath } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -41,22 +19,41 @@ export interface Start {
   readonly since?: string | undefined
 }
 
-/** One event as the server wrote it. */
-export interface EventText {
-  readonly offset: Offset
-  /** The offset behind it: where to go on. */
-  readonly next: string
-  readonly text: string
+/** On what an append depends (docs/protocol.md 3). */
+export interface Conditions {
+  readonly ifMatch?: string | undefined
+  readonly producer?: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
+  readonly seq?: string | undefined
+  /** Close the stream with the append. */
+  readonly close?: boolean | undefined
 }
 
-export interface FollowOptions {
-  readonly start: Start
-  /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
-  readonly locate: Effect.Effect<string, ServerUnreachable>
-  /** Called once for each time the connection is lost. */
-  readonly onLost?: Effect.Effect<void>
-  /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
-  readonly onConnected?: (next: string, isBack: boolean) => Effect.Effect<void>
+/** What a stream is made with (PROTOCOL 5.1, 4.2). */
+export interface Making {
+  /** Left out: the source's for a fork, else bytes. */
+  readonly contentType?: string | undefined
+  readonly ttlSeconds?: number | undefined
+  /** RFC 3339. */
+  readonly expiresAt?: string | undefined
+  readonly closed?: boolean | undefined
+  /** Its first content. */
+  readonly body?: string | undefined
+  readonly fork?: {
+    readonly source: string
+    readonly offset?: string | undefined
+    readonly subOffset?: number | undefined
+  } | undefined
+}
+
+/** What is known of a stream. */
+export interface StreamFacts {
+  readonly stream: string
+  readonly contentType: string
+  /** The offset the next event will have. */
+  readonly nextOffset: string
+  readonly closed: boolean
+  readonly ttlSeconds?: number
+  readonly expiresAt?: string
 }
 
 export const makeClient = (url: string) => {
@@ -70,10 +67,20 @@ export const makeClient = (url: string) => {
   const text = (response: HttpClientResponse.HttpClientResponse) =>
     Effect.mapError(response.text, (cause) => new ServerUnreachable({ url: base, cause }))
 
-  const append = (name: string, body: string, contentType: string) =>
-    request(HttpClientRequest.post(base + streamPath(name)).pipe(HttpClientRequest.bodyText(body, contentType))).pipe(
-      Effect.flatMap(text)
-    )
+  const append = (name: string, body: string, contentType: string, conditions: Conditions) =>
+    request(
+      HttpClientRequest.post(base + streamPath(name)).pipe(
+        HttpClientRequest.setHeaders(headersOf({
+          "if-match": conditions.ifMatch,
+          "producer-id": conditions.producer?.id,
+          "producer-epoch": conditions.producer?.epoch,
+          "producer-seq": conditions.producer?.seq,
+          "stream-seq": conditions.seq,
+          "stream-closed": conditions.close
+        })),
+        HttpClientRequest.bodyText(body, contentType)
+      )
+    ).pipe(Effect.flatMap(text))
 
   const decoded = <A>(path: string, schema: Schema.ConstraintDecoder<A>) =>
     Effect.flatMap(
@@ -87,11 +94,53 @@ export const makeClient = (url: string) => {
   return {
     url: base,
 
-    /** Appends one event, whose data is JSON text; answers with the event's text. */
-    append: (name: string, data: string) => append(name, `{"data":${data}}`, "application/json"),
+    /** Appends one event, whose data is JSON text; answers with the event's text, or with that it had been appended. */
+    append: (name: string, data: string, conditions: Conditions = {}) =>
+      append(name, `{"data":${data}}`, "application/json", conditions),
 
     /** Appends several events, each JSON text without line breaks, as one commit; answers with the receipt's text. */
-    appendAll: (name: string, data: ReadonlyArray<string>) => append(name, data.join("\n"), "application/x-ndjson"),
+    appendAll: (name: string, data: ReadonlyArray<string>, conditions: Conditions = {}) =>
+      append(name, data.join("\n"), "application/x-ndjson", conditions),
+
+    /** Makes a stream or a fork, or finds that it is there and was made so; says which. */
+    create: (name: string, making: Making) =>
+      Effect.map(
+        request(
+          HttpClientRequest.put(base + protocolPath(name)).pipe(
+            making.body === undefined ? (put) => put : HttpClientRequest.bodyText(making.body),
+            HttpClientRequest.setHeaders(headersOf({
+              "content-type": making.contentType,
+              "stream-ttl": making.ttlSeconds,
+              "stream-expires-at": making.expiresAt,
+              "stream-closed": making.closed,
+              "stream-forked-from": making.fork && protocolPath(making.fork.source),
+              "stream-fork-offset": making.fork?.offset,
+              "stream-fork-sub-offset": making.fork?.subOffset
+            }))
+          )
+        ),
+        ({ headers, status }) => ({ made: status === 201, ...factsOf(name, headers) })
+      ),
+
+    /** What is known of the stream; does not count as use. */
+    info: (name: string) =>
+      request(HttpClientRequest.head(base + protocolPath(name))).pipe(
+        // There is no body that could say it.
+        Effect.mapError((error) => error._tag === "ServerRefused" ? refusedHead(name, error) : error),
+        Effect.map(({ headers }) => factsOf(name, headers))
+      ),
+
+    /** Closes the stream, with a last content of its type, if given. Closing without one may be repeated. */
+    close: (name: string, last?: { readonly body: string; readonly contentType: string }) =>
+      Effect.map(
+        request(
+          HttpClientRequest.post(base + protocolPath(name)).pipe(
+            HttpClientRequest.setHeader("stream-closed", "true"),
+            last === undefined ? (post) => post : HttpClientRequest.bodyText(last.body, last.contentType)
+          )
+        ),
+        ({ headers }) => ({ nextOffset: headers["stream-next-offset"] ?? "" })
+      ),
 
     /** The events there are, oldest first. */
     events: (
@@ -123,93 +172,34 @@ export const makeClient = (url: string) => {
   }
 }
 
-/**
- * Catch-up, then live, each event once, for as long as the stream lives: when the connection is lost it is made again,
- * resuming behind the last event that was seen (promise 4). Refusals end it.
- */
-export const follow = (name: string, options: FollowOptions): Stream.Stream<EventText, ClientError> => {
-  const { locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
-  let next: string | undefined
-  let lost = false
-  let failures = 0
+const factsOf = (stream: string, headers: HttpClientResponse.HttpClientResponse["headers"]): StreamFacts => ({
+  stream,
+  contentType: headers["content-type"] ?? "",
+  nextOffset: headers["stream-next-offset"] ?? "",
+  closed: headers["stream-closed"] === "true",
+  ...(headers["stream-ttl"] === undefined ? undefined : { ttlSeconds: Number(headers["stream-ttl"]) }),
+  ...(headers["stream-expires-at"] === undefined ? undefined : { expiresAt: headers["stream-expires-at"] })
+})
 
-  const connection = Effect.gen(function*() {
-    const base = yield* locate
-    const query = queryOf(next === undefined ? start : { offset: next })
-    const url = `${base}${streamPath(name)}${query}`
-    const response = yield* HttpClient.execute(
-      HttpClientRequest.get(url).pipe(HttpClientRequest.setHeader("accept", "text/event-stream"))
-    ).pipe(
-      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-      Effect.filterOrElse(isAccepted, refused)
-    )
-    next ??= response.headers["stream-next-offset"]
-    if (next !== undefined) yield* onConnected(next, lost)
-    lost = false
-    failures = 0
-    return response.stream.pipe(
-      Stream.decodeText(),
-      Stream.pipeThroughChannel(Sse.decode({ maxEventSize: Infinity })),
-      Stream.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-      Stream.mapEffect((event) =>
-        event.event === "problem" ? Effect.fail(problemOf(event.data)) : Effect.sync(() => {
-          const offset = event.data.slice(offsetStart, offsetStart + offsetDigits) as Offset
-          next = (Number(offset) + 1).toString().padStart(offsetDigits, "0")
-          return { offset, next, text: event.data }
-        })
-      ),
-      // The server ends a following only to stop: whoever follows goes on with the next one.
-      Stream.concat(Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
-    )
-  })
-
-  return Stream.unwrap(connection).pipe(
-    Stream.tapError((error) =>
-      Effect.suspend(() => {
-        if (error._tag !== "ServerUnreachable" || lost) return Effect.void
-        lost = true
-        return onLost
-      })
-    ),
-    Stream.retry(
-      Schedule.forever.pipe(
-        Schedule.modifyDelay(() => Effect.sync(() => pauseMillis(failures++))),
-        Schedule.jittered,
-        Schedule.setInputType<ClientError>(),
-        Schedule.while(({ input }) => input._tag === "ServerUnreachable")
-      )
-    ),
-    Stream.provide(FetchHttpClient.layer)
-  )
-}
-
-/** Soon at first, since most restarts take a moment; then every two seconds, which costs nobody anything. */
-const pauseMillis = (failures: number): number => Math.min(100 * 2 ** failures, 2_000)
-
-const isAccepted = (response: HttpClientResponse.HttpClientResponse): boolean => response.status < 400
-
-const refused = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<never, ServerRefused> =>
-  Effect.flatMap(
-    Effect.orElseSucceed(response.text, () => ""),
-    (text) => Effect.fail(problemOf(text, response.status))
-  )
-
-const problemOf = (text: string, status = 500): ServerRefused => {
-  const problem = Option.getOrElse(
-    Schema.decodeOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))(text),
-    () => ({} as Readonly<Record<string, unknown>>)
-  )
-  return new ServerRefused({
-    status: typeof problem["status"] === "number" ? problem["status"] : status,
-    message: typeof problem["detail"] === "string" ? problem["detail"] : `The server answered ${status}.`,
-    problem
-  })
-}
-
-const queryOf = (parameters: object): string => {
-  const query = new URLSearchParams()
-  for (const [key, value] of Object.entries(parameters)) {
-    if (value !== undefined) query.set(key, String(value))
+const refusedHead = (name: string, { message, problem, status }: ServerRefused): ServerRefused => {
+  const stream = JSON.stringify(name)
+  if (status === 404) {
+    return new ServerRefused({ status, message: `There is no stream named ${stream}.`, problem })
   }
-  return query.size === 0 ? "" : `?${query}`
+  if (status === 410) {
+    return new ServerRefused({
+      status,
+      message: `The stream ${stream} was deleted; it is kept only for the forks that read it.`,
+      problem: { ...problem, type: "urn:durable-streams:StreamGone" }
+    })
+  }
+  return new ServerRefused({ status, message, problem })
 }
+
+/** Those that are given; `true` for what is so, nothing for what is not. */
+const headersOf = (values: Readonly<Record<string, string | number | boolean | undefined>>) =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      value === undefined || value === false ? [] : [[name, String(value)]]
+    )
+  )

@@ -142,7 +142,8 @@ const nativeRoutes = Effect.gen(function*() {
 })
 
 /**
- * Server-Sent Events from the cursor on. What ends them early is told as an event named `problem`. Where nothing is to
+ * Server-Sent Events from the cursor on. The end of a closed stream is told as an event named `closed`, what ends them early
+ * as one named `problem`; an end without either is the server's. Where nothing is to
  * be caught up with, an id alone comes first: an `EventSource` keeps it, and a connection lost before the first event
  * misses nothing either (promise 4).
  */
@@ -153,7 +154,10 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
   let place = start.next < tail ? undefined : start.next === 0 ? "id: -1\n\n" : `id: ${toOffset(start.next - 1)}\n\n`
   const frame = Effect.suspend(() => stream.next(cursor)).pipe(
     Effect.map((block) => {
-      if (block.count === 0) return undefined
+      if (block.count === 0) {
+        over = true
+        return Buffer.from(`event: closed\ndata: {"nextOffset":"${toOffset(cursor.next)}"}\n\n`)
+      }
       cursor = { life: cursor.life, next: block.first + block.count }
       if (block.release === undefined) {
         reused = undefined

@@ -2,10 +2,12 @@
  * What a program that embeds durable streams imports.
  */
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
-export { follow, makeClient, ServerRefused, ServerUnreachable } from "./client.ts"
+export { ServerRefused, ServerUnreachable } from "./client-answers.ts"
+export { makeClient } from "./client.ts"
 export type * from "./durable-stream.ts"
 export * from "./errors.ts"
 export { EventData } from "./event-data.ts"
+export { follow } from "./follow.ts"
 export * from "./hooks.ts"
 export { Server } from "./server.ts"
 export type { ServerSettings } from "./settings.ts"

@@ -54,5 +54,8 @@ export type StreamList = typeof StreamList.Type
 /** The path of a stream's resource: the whole name is one segment, `/` included. */
 export const streamPath = (name: string): string => `/streams/${encodeURIComponent(name)}`
 
+/** The path of a stream for the protocol: the name, percent-encoded (PROTOCOL 5). */
+export const protocolPath = (name: string): string => `/v1/stream/${encodeURIComponent(name)}`
+
 /** How long an event with nothing to say is kept from being taken for a dead connection: an SSE comment. */
 export const keepAliveComment = ": keep-alive\n\n"

@@ -162,6 +162,26 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
+    it.effect("a follower of a closed stream is told behind the last event, whenever it was closed, and its answer ends", () =>
+      talk(async (port) => {
+        const name = freshName()
+        await append(port, name, "0")
+        const early = await Follower.open(port, `/streams/${name}`)
+        await fetch(urlOf(port, name), {
+          method: "POST",
+          headers: { "content-type": "application/json", "stream-closed": "true" },
+          body: `{"data":1}`
+        })
+        const late = await Follower.open(port, `/streams/${name}?offset=1`)
+        const behind = await Follower.open(port, `/streams/${name}`, { "Last-Event-ID": offsetOf(1) })
+        for (const follower of [early, late]) assert.strictEqual((await follower.event()).id, offsetOf(1))
+        for (const follower of [early, late, behind]) {
+          const told = await follower.event()
+          assert.deepStrictEqual([told.event, told.data], ["closed", `{"nextOffset":"${offsetOf(2)}"}`])
+          assert.isUndefined(await follower.frame())
+        }
+      }))
+
     it.effect("a follower of a deleted stream is told, and its answer ends; the next stream of that name is another", () =>
       talk(async (port) => {
         const name = freshName()

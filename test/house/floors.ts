@@ -34,7 +34,9 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "json-slices",
     "framing",
     "docs-page",
-    "client"
+    "client",
+    "client-answers",
+    "follow"
   ],
   ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/
@@ -45,7 +47,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
 const floorsWithNode: ReadonlyArray<number> = [7, 9]
 
 /** These run in a browser, too: they import nothing but `effect` and one another. */
-const browserSafe: ReadonlyArray<string> = ["types", "errors", "wire", "api", "client"]
+const browserSafe: ReadonlyArray<string> = ["types", "errors", "wire", "api", "client", "client-answers", "follow"]
 
 /** The files of the onion in which it meets the rooms beside it. */
 const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index"]

@@ -21,7 +21,19 @@ const taking = new Set([
   "--since",
   "--prefix",
   "--after",
-  "--data-dir"
+  "--data-dir",
+  "--to",
+  "--sub-offset",
+  "--content-type",
+  "--ttl",
+  "--expires-at",
+  "--if-match",
+  "--seq",
+  "--producer-id",
+  "--producer-epoch",
+  "--producer-seq",
+  "--cors-origin",
+  "--long-poll-timeout"
 ])
 
 /** Joins those flags to values that begin with a dash, which the parser would take for flags. */

@@ -4,7 +4,8 @@
  */
 import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
-import { makeClient, ServerUnreachable } from "../client.ts"
+import { ServerUnreachable } from "../client-answers.ts"
+import { makeClient } from "../client.ts"
 import { find, findOrStart } from "../daemon.ts"
 import { WrongUsage } from "./exit.ts"
 import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"

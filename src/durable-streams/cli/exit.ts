@@ -35,7 +35,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
     case "ServerUnreachable":
       return { code: codes.unreachable, message }
     case "ServerRefused":
-      return { code: ofStatus[(error as { readonly status: number }).status] ?? codes.error, message }
+      return { code: ofRefusal(error as Refused), message }
     case "DataDirectoryInUse":
       return { code: codes.conflict, message }
     default:
@@ -83,6 +83,20 @@ const sentenceOfValue = ({ expected, option, value }: CliError.InvalidValue): st
 
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "." : `; did you mean ${suggestions.join(" or ")}?`
+
+interface Refused {
+  readonly status: number
+  readonly problem: Readonly<Record<string, unknown>>
+}
+
+const ofRefusal = ({ problem, status }: Refused): number =>
+  ofProblem[String(problem["type"]).replace(/^urn:durable-streams:/, "")] ?? ofStatus[status] ?? codes.error
+
+/** Where the status alone would say something else: these are about what others did to the stream. */
+const ofProblem: Readonly<Record<string, number>> = {
+  ProducerFenced: codes.conflict,
+  StreamGone: codes.conflict
+}
 
 const ofStatus: Readonly<Record<number, number>> = {
   400: codes.usage,

@@ -1,14 +1,38 @@
 /**
  * How events look at the terminal.
  */
-import { Predicate } from "effect"
-import { sliceEvent } from "../types.ts"
+import { Effect, Predicate } from "effect"
+import { valueToBytes } from "../event-data.ts"
+import { isJson, sliceEvent } from "../types.ts"
 
 export const formats = ["json", "pretty", "raw"] as const
 export type Format = typeof formats[number]
 
+/**
+ * Makes what is printed for events. What the stream holds is asked for where it matters: raw, an event of a stream of
+ * bytes is these bytes and nothing else.
+ */
+export const makeShow = <E, R>(
+  format: Format,
+  colour: boolean,
+  contentType: Effect.Effect<string, E, R>
+): Effect.Effect<(texts: ReadonlyArray<string>) => Effect.Effect<string | Uint8Array, E, R>> => {
+  const show = (texts: ReadonlyArray<string>) => texts.map((text) => formatEvent(text, format, colour)).join("")
+  if (format !== "raw") return Effect.succeed((texts) => Effect.succeed(show(texts)))
+  return Effect.map(
+    Effect.cached(contentType),
+    (contentType) => (texts: ReadonlyArray<string>) =>
+      Effect.map(contentType, (type) => isJson(type) ? show(texts) : Buffer.concat(texts.map(bytesOf)))
+  )
+}
+
+const bytesOf = (text: string): Uint8Array => {
+  const { data } = sliceEvent(text)
+  return valueToBytes(JSON.parse(data)) ?? Buffer.from(data)
+}
+
 /** One event as one line. `json`: as the server sent it. `raw`: the payload alone. `pretty`: for eyes. */
-export const formatEvent = (text: string, format: Format, colour: boolean): string => {
+const formatEvent = (text: string, format: Format, colour: boolean): string => {
   if (format === "json") return `${text}\n`
   const { createdAt, data, offset } = sliceEvent(text)
   if (format === "raw") return `${data}\n`

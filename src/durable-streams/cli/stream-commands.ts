@@ -1,51 +1,22 @@
 /**
- * `stream subscribe | get | append | list | delete`.
+ * `stream subscribe | get | list | delete`, and the tree of all stream commands.
  */
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { FollowOptions, Start } from "../client.ts"
-import { follow } from "../client.ts"
-import { StreamName } from "../types.ts"
+import type { Start } from "../client.ts"
+import type { FollowOptions } from "../follow.ts"
+import { follow } from "../follow.ts"
+import { append } from "./append-command.ts"
 import { connect, connectionFlags, locate } from "./connection.ts"
-import { WrongUsage } from "./exit.ts"
-import type { Format } from "./format.ts"
-import { formatEvent, formats } from "./format.ts"
-import { stdinLines } from "./stdin-lines.ts"
-import { inColour, isTyped, print, tell } from "./terminal.ts"
-
-const program = "durable-streams"
-
-const name = Flag.String("name").pipe(
-  Flag.withAlias("n"),
-  Flag.withDescription("The stream's name; / makes a hierarchy"),
-  Flag.withMetavar("stream"),
-  Flag.withSchema(StreamName.check(Schema.makeFilter((name) => !isFolded(name) || foldedFault)))
-)
-
-const output = Flag.Literals("output", formats).pipe(
-  Flag.withAlias("o"),
-  Flag.withDescription("json: the event; raw: its data alone; pretty: for eyes"),
-  Flag.withDefault("json")
-)
-
-const count = (flag: string, description: string) =>
-  Flag.Int(flag).pipe(
-    Flag.withDescription(description),
-    Flag.withMetavar("count"),
-    Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)))
-  )
-
-const optionalText = (flag: string, description: string) =>
-  Flag.String(flag).pipe(Flag.withDescription(description), Flag.optional, Flag.map(Option.getOrUndefined))
+import { makeShow } from "./format.ts"
+import { close, create, fork, info } from "./protocol-commands.ts"
+import { count, name, optionalText, orNothing, output, program } from "./stream-flags.ts"
+import { inColour, print, tell } from "./terminal.ts"
 
 const offset = optionalText("offset", "Where to begin: -1 (the beginning), now, or an offset, which is included")
 const since = optionalText("since", "Only events since then: a duration such as 10m, or RFC 3339")
-const tail = count("tail", "Only the last so many events").pipe(Flag.optional, Flag.map(Option.getOrUndefined))
-const limit = count("limit", "End after so many events").pipe(
-  Flag.withAlias("l"),
-  Flag.optional,
-  Flag.map(Option.getOrUndefined)
-)
+const tail = orNothing(count("tail", "Only the last so many events"))
+const limit = orNothing(count("limit", "End after so many events").pipe(Flag.withAlias("l")))
 
 const subscribe = Command.make(
   "subscribe",
@@ -55,7 +26,8 @@ const subscribe = Command.make(
       const ask = yield* connect(connection)
       // A server that was never there is told at once; only one that is lost is waited for.
       yield* ask((client) => client.health)
-      yield* printLive(name, { offset, tail, since }, limit, output, locate(connection))
+      const show = yield* makeShow(output, inColour(), contentTypeOf(ask, name))
+      yield* printLive(name, { offset, tail, since }, limit, show, locate(connection))
     })
 ).pipe(
   Command.withDescription("Follow a stream, from now on unless told otherwise; reconnects by itself"),
@@ -88,15 +60,15 @@ const get = Command.make(
   ({ follow, limit, name, offset, output, since, tail, ...connection }) =>
     Effect.gen(function*() {
       const ask = yield* connect(connection)
+      const show = yield* makeShow(output, inColour(), contentTypeOf(ask, name))
       if (follow) {
         yield* ask((client) => client.health)
         const start = offset ?? (tail === undefined && since === undefined ? "beginning" : undefined)
-        return yield* printLive(name, { offset: start, tail, since }, limit, output, locate(connection))
+        return yield* printLive(name, { offset: start, tail, since }, limit, show, locate(connection))
       }
-      const colour = inColour()
       yield* ask((client) =>
         client.events(name, { offset, limit, tail, since }).pipe(
-          Stream.runForEachArray((texts) => print(texts.map((text) => formatEvent(text, output, colour)).join("")))
+          Stream.runForEachArray((texts) => Effect.flatMap(show(texts), print))
         )
       )
     })
@@ -109,72 +81,6 @@ const get = Command.make(
       description: "Ten from offset 5 on"
     },
     { command: `${program} stream get -n my-stream --since 10m -f`, description: "The last ten minutes, then new ones" }
-  ])
-)
-
-const append = Command.make(
-  "append",
-  {
-    name,
-    message: Flag.String("message").pipe(
-      Flag.withAlias("m"),
-      Flag.withDescription("Append {\"type\":\"message\",\"text\":…}"),
-      Flag.withMetavar("text"),
-      Flag.optional
-    ),
-    event: Flag.String("event").pipe(
-      Flag.withAlias("e"),
-      Flag.withDescription("Append this JSON as it is"),
-      Flag.withMetavar("json"),
-      Flag.optional
-    ),
-    input: Flag.Literals("input", ["auto", "text", "json"]).pipe(
-      Flag.withAlias("i"),
-      Flag.withDescription("Lines of stdin are messages, JSON, or (auto) JSON where they are an object or an array"),
-      Flag.withDefault("auto")
-    ),
-    output,
-    ...connectionFlags
-  },
-  ({ event, input, message, name, output, ...connection }) =>
-    Effect.gen(function*() {
-      if (Option.isSome(message) && Option.isSome(event)) {
-        return yield* Effect.fail(new WrongUsage("Give -m or -e, not both."))
-      }
-      const data = Option.isSome(message)
-        ? toMessage(message.value)
-        : Option.isSome(event)
-        ? yield* jsonText(event.value, "The text of -e")
-        : undefined
-      if (data === undefined && isTyped()) {
-        return yield* Effect.fail(
-          new WrongUsage("Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin.")
-        )
-      }
-      // Only when there is something to append: no server is started for nothing.
-      const connected = yield* Effect.cached(connect(connection))
-      const one = Effect.fnUntraced(function*(data: string) {
-        const ask = yield* connected
-        yield* print(formatEvent(yield* ask((client) => client.append(name, data)), output, inColour()))
-      })
-      if (data !== undefined) return yield* one(data)
-      let any = false
-      yield* Stream.runForEach(stdinLines, (lines) =>
-        Effect.gen(function*() {
-          any = true
-          const all = yield* Effect.forEach(lines, (line) => toData(line, input))
-          if (all.length === 1) return yield* one(all[0]!)
-          const ask = yield* connected
-          yield* print(`${yield* ask((client) => client.appendAll(name, all))}\n`)
-        }))
-      if (!any) return yield* Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
-    })
-).pipe(
-  Command.withDescription("Append an event; without -m and -e, one for each line of stdin"),
-  Command.withExamples([
-    { command: `${program} stream append -n my-stream -m "hello world"`, description: "A message" },
-    { command: `${program} stream append -n my-stream -e '{"custom":"data"}'`, description: "Any JSON" },
-    { command: `tail -f build.log | ${program} stream append -n build`, description: "Lines, as they come" }
   ])
 )
 
@@ -221,19 +127,23 @@ export const streamCommand = Command.make("stream").pipe(
     command: `${program} stream append -n hello -m "hello world"`,
     description: "A first event"
   }]),
-  Command.withSubcommands([subscribe, get, append, list, remove])
+  Command.withSubcommands([subscribe, get, append, create, info, close, fork, list, remove])
 )
 
+const contentTypeOf = (ask: Ask, name: string) =>
+  Effect.map(ask((client) => client.info(name)), ({ contentType }) => contentType)
+
+type Ask = Effect.Success<ReturnType<typeof connect>>
+
 /** Prints events as they come, and says on the way out where to go on. */
-const printLive = (
+const printLive = <E, R>(
   name: string,
   start: Start,
   limit: number | undefined,
-  format: Format,
+  show: (texts: ReadonlyArray<string>) => Effect.Effect<string | Uint8Array, E, R>,
   locate: FollowOptions["locate"]
 ) => {
   let next: string | undefined
-  const colour = inColour()
   const events = follow(name, {
     start,
     locate,
@@ -247,34 +157,10 @@ const printLive = (
   return events.pipe(
     Stream.runForEachArray((events) =>
       Effect.andThen(
-        print(events.map(({ text }) => formatEvent(text, format, colour)).join("")),
+        Effect.flatMap(show(events.map(({ text }) => text)), print),
         Effect.sync(() => next = events.at(-1)?.next ?? next)
       )
     ),
     Effect.onInterrupt(() => next === undefined ? Effect.void : tell(`Next offset: ${next}`))
   )
-}
-
-/** Every URL parser folds these path segments away, `fetch`'s included, however they are encoded. */
-const isFolded = (name: string): boolean => name === "." || name === ".."
-const foldedFault = "it stands for a folder in every URL and would be lost on the way"
-
-const toMessage = (text: string): string => JSON.stringify({ type: "message", text })
-
-const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage> =>
-  Effect.try({
-    try: () => {
-      JSON.parse(text)
-      return text.replace(/[\r\n]/g, " ")
-    },
-    catch: (error) => new WrongUsage(`${what} is not JSON: ${(error as Error).message}.`)
-  })
-
-const toData = (line: string, input: "auto" | "text" | "json"): Effect.Effect<string, WrongUsage> => {
-  if (input === "text") return Effect.succeed(toMessage(line))
-  if (input === "json") return jsonText(line, `The line ${JSON.stringify(line.slice(0, 60))}`)
-  // Text that only happens to be JSON (a number, `null`) stays text.
-  return /^\s*[[{]/.test(line)
-    ? Effect.orElseSucceed(jsonText(line, "The line"), () => toMessage(line))
-    : Effect.succeed(toMessage(line))
 }

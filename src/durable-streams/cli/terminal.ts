@@ -4,9 +4,9 @@
 import { Effect } from "effect"
 
 /** Prints data. Waits while the reader is slow, so that nothing piles up here. */
-export const print = (text: string): Effect.Effect<void> =>
+export const print = (data: string | Uint8Array): Effect.Effect<void> =>
   Effect.callback((resume) => {
-    process.stdout.write(text, () => resume(Effect.void))
+    process.stdout.write(data, () => resume(Effect.void))
   })
 
 /** Tells the person. */

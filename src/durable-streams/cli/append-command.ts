@@ -1,0 +1,127 @@
+/**
+ * `stream append`.
+ */
+import { Effect, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { Conditions } from "../client.ts"
+import { connect, connectionFlags } from "./connection.ts"
+import { toData, typedData } from "./event-text.ts"
+import { WrongUsage } from "./exit.ts"
+import { makeShow } from "./format.ts"
+import { stdinLines } from "./stdin-lines.ts"
+import { event, headerText, message, name, number, orNothing, output, program } from "./stream-flags.ts"
+import { inColour, isTyped, print, tell } from "./terminal.ts"
+
+const conditionFlags = {
+  ifMatch: orNothing(headerText("if-match", "Append only if the next event has this offset", "offset")),
+  close: Flag.Boolean("close").pipe(Flag.withDescription("Close the stream with it"), Flag.withDefault(false)),
+  seq: orNothing(headerText("seq", "Append only if this sorts behind the sequence of every append before", "sequence")),
+  producerId: orNothing(headerText("producer-id", "Append once, however often it is tried: who appends", "id")),
+  producerEpoch: number("producer-epoch", "… in which of its lives, from 0; a newer one shuts out the older ones"),
+  producerSeq: number("producer-seq", "… and for which time in that life, from 0")
+}
+
+export const append = Command.make(
+  "append",
+  {
+    name,
+    message: message("Append {\"type\":\"message\",\"text\":…}"),
+    event: event("Append this JSON as it is"),
+    input: Flag.Literals("input", ["auto", "text", "json"]).pipe(
+      Flag.withAlias("i"),
+      Flag.withDescription("Lines of stdin are messages, JSON, or (auto) JSON where they are an object or an array"),
+      Flag.withDefault("auto")
+    ),
+    ...conditionFlags,
+    output,
+    ...connectionFlags
+  },
+  ({ event, input, message, name, output, ...rest }) =>
+    Effect.gen(function*() {
+      const conditions = yield* toConditions(rest)
+      const data = yield* typedData({ message, event })
+      if (data === undefined && isTyped()) {
+        return yield* Effect.fail(
+          new WrongUsage("Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin.")
+        )
+      }
+      // Only when there is something to append: no server is started for nothing.
+      const connected = yield* Effect.cached(connect(rest))
+      const show = yield* makeShow(
+        output,
+        inColour(),
+        Effect.flatMap(connected, (ask) => Effect.map(ask((client) => client.info(name)), (info) => info.contentType))
+      )
+      const append = Effect.fnUntraced(function*(all: ReadonlyArray<string>) {
+        const ask = yield* connected
+        const only = all.length === 1 ? all[0] : undefined
+        const answer = yield* ask((client) =>
+          only === undefined ? client.appendAll(name, all, conditions) : client.append(name, only, conditions)
+        )
+        if (wasRepeated(answer, conditions)) {
+          yield* tell("This had been appended before; nothing was appended now.")
+          // There is no event to show.
+          return yield* output === "json" ? print(`${answer}\n`) : Effect.void
+        }
+        yield* print(only === undefined ? `${answer}\n` : yield* show([answer]))
+      })
+      if (data !== undefined) return yield* append([data])
+      const lines = Stream.mapEffect(stdinLines, Effect.forEach((line) => toData(line, input)))
+      if (conditions !== undefined) {
+        // What depends on something is one append, however the lines arrive.
+        const all = (yield* Stream.runCollect(lines)).flat()
+        return yield* all.length === 0 ? nothing : append(all)
+      }
+      let any = false
+      yield* Stream.runForEach(lines, (all) => {
+        any = true
+        return append(all)
+      })
+      if (!any) return yield* nothing
+    })
+).pipe(
+  Command.withDescription("Append an event; without -m and -e, one for each line of stdin"),
+  Command.withExamples([
+    { command: `${program} stream append -n my-stream -m "hello world"`, description: "A message" },
+    { command: `${program} stream append -n my-stream -e '{"custom":"data"}'`, description: "Any JSON" },
+    { command: `tail -f build.log | ${program} stream append -n build`, description: "Lines, as they come" },
+    {
+      command: `${program} stream append -n my-stream -m once --producer-id me --producer-epoch 0 --producer-seq 0`,
+      description: "Safe to try again: it is appended once"
+    },
+    {
+      command: `${program} stream append -n my-stream -m "that is all" --close`,
+      description: "The last event"
+    }
+  ])
+)
+
+const nothing = Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
+
+interface Given {
+  readonly ifMatch: string | undefined
+  readonly close: boolean
+  readonly seq: string | undefined
+  readonly producerId: string | undefined
+  readonly producerEpoch: number | undefined
+  readonly producerSeq: number | undefined
+}
+
+/** Undefined: the append depends on nothing. */
+const toConditions = (given: Given): Effect.Effect<Conditions | undefined, WrongUsage> => {
+  const { close, ifMatch, producerEpoch: epoch, producerId: id, producerSeq: seq } = given
+  const isNone = id === undefined && epoch === undefined && seq === undefined
+  if (!isNone && (id === undefined || epoch === undefined || seq === undefined)) {
+    return Effect.fail(new WrongUsage("Give --producer-id, --producer-epoch and --producer-seq together."))
+  }
+  if (isNone && ifMatch === undefined && given.seq === undefined && !close) return Effect.undefined
+  return Effect.succeed({
+    ifMatch,
+    close,
+    seq: given.seq,
+    producer: isNone ? undefined : { id: id!, epoch: epoch!, seq: seq! }
+  })
+}
+
+const wasRepeated = (answer: string, conditions: Conditions | undefined): boolean =>
+  conditions?.producer !== undefined && (JSON.parse(answer) as { readonly repeated?: unknown }).repeated === true

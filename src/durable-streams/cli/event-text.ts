@@ -1,0 +1,53 @@
+/**
+ * What becomes of what a person types: the JSON text of an event's data, or the content of a stream of another type.
+ */
+import { Effect } from "effect"
+import { isJson } from "../types.ts"
+import { WrongUsage } from "./exit.ts"
+
+/** What `-m` and `-e` hold. */
+export interface Typed {
+  readonly message: string | undefined
+  readonly event: string | undefined
+}
+
+/** The data that `-m` or `-e` give; undefined when there is neither. */
+export const typedData = ({ event, message }: Typed): Effect.Effect<string | undefined, WrongUsage> => {
+  if (message !== undefined && event !== undefined) return Effect.fail(new WrongUsage("Give -m or -e, not both."))
+  if (message !== undefined) return Effect.succeed(toMessage(message))
+  return event === undefined ? Effect.undefined : jsonText(event, "The text of -e")
+}
+
+/**
+ * What `-m` or `-e` give as the body of a request of the protocol: one event of a JSON stream, which takes an array apart,
+ * or the text itself.
+ */
+export const typedBody = (typed: Typed, contentType: string): Effect.Effect<string | undefined, WrongUsage> =>
+  Effect.flatMap(typedData(typed), (data) => {
+    if (data === undefined) return Effect.undefined
+    if (isJson(contentType)) return Effect.succeed(`[${data}]`)
+    return typed.message === undefined
+      ? Effect.fail(new WrongUsage(`The stream holds ${contentType} and no JSON: give its text with -m.`))
+      : Effect.succeed(typed.message)
+  })
+
+/** The data of a line of stdin. */
+export const toData = (line: string, input: "auto" | "text" | "json"): Effect.Effect<string, WrongUsage> => {
+  if (input === "text") return Effect.succeed(toMessage(line))
+  if (input === "json") return jsonText(line, `The line ${JSON.stringify(line.slice(0, 60))}`)
+  // Text that only happens to be JSON (a number, `null`) stays text.
+  return /^\s*[[{]/.test(line)
+    ? Effect.orElseSucceed(jsonText(line, "The line"), () => toMessage(line))
+    : Effect.succeed(toMessage(line))
+}
+
+const toMessage = (text: string): string => JSON.stringify({ type: "message", text })
+
+const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage> =>
+  Effect.try({
+    try: () => {
+      JSON.parse(text)
+      return text.replace(/[\r\n]/g, " ")
+    },
+    catch: (error) => new WrongUsage(`${what} is not JSON: ${(error as Error).message}.`)
+  })

@@ -1,0 +1,99 @@
+/**
+ * Following from far away: the connection is made again as often as it is lost (promise 4). Browser-safe.
+ */
+import { Effect, Schedule, Stream } from "effect"
+import * as Sse from "effect/encoding/Sse"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { ClientError } from "./client-answers.ts"
+import { isAccepted, problemOf, queryOf, refused, ServerUnreachable } from "./client-answers.ts"
+import type { Start } from "./client.ts"
+import type { Offset } from "./types.ts"
+import { offsetDigits, offsetStart } from "./types.ts"
+import { streamPath } from "./wire.ts"
+
+/** One event as the server wrote it. */
+export interface EventText {
+  readonly offset: Offset
+  /** The offset behind it: where to go on. */
+  readonly next: string
+  readonly text: string
+}
+
+export interface FollowOptions {
+  readonly start: Start
+  /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
+  readonly locate: Effect.Effect<string, ServerUnreachable>
+  /** Called once for each time the connection is lost. */
+  readonly onLost?: Effect.Effect<void>
+  /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
+  readonly onConnected?: (next: string, isBack: boolean) => Effect.Effect<void>
+}
+
+/**
+ * Catch-up, then live, each event once, until the stream is closed: when the connection is lost it is made again,
+ * resuming behind the last event that was seen (promise 4). Refusals end it.
+ */
+export const follow = (name: string, options: FollowOptions): Stream.Stream<EventText, ClientError> => {
+  const { locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
+  let next: string | undefined
+  let lost = false
+  let failures = 0
+
+  const connection = Effect.gen(function*() {
+    const base = yield* locate
+    const query = queryOf(next === undefined ? start : { offset: next })
+    const url = `${base}${streamPath(name)}${query}`
+    const response = yield* HttpClient.execute(
+      HttpClientRequest.get(url).pipe(HttpClientRequest.setHeader("accept", "text/event-stream"))
+    ).pipe(
+      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
+      Effect.filterOrElse(isAccepted, refused)
+    )
+    next ??= response.headers["stream-next-offset"]
+    if (next !== undefined) yield* onConnected(next, lost)
+    lost = false
+    failures = 0
+    let closed = false
+    return response.stream.pipe(
+      Stream.decodeText(),
+      Stream.pipeThroughChannel(Sse.decode({ maxEventSize: Infinity })),
+      Stream.mapError((cause) => new ServerUnreachable({ url: base, cause })),
+      Stream.takeWhile(({ event }) => !(closed = event === "closed")),
+      Stream.mapEffect((event) =>
+        event.event === "problem" ? Effect.fail(problemOf(event.data)) : Effect.sync(() => {
+          const offset = event.data.slice(offsetStart, offsetStart + offsetDigits) as Offset
+          next = (Number(offset) + 1).toString().padStart(offsetDigits, "0")
+          return { offset, next, text: event.data }
+        })
+      ),
+      // But for a closed stream, the server ends a following only to stop: whoever follows goes on with the next one.
+      Stream.concat(
+        Stream.suspend(() => closed ? Stream.empty : Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
+      )
+    )
+  })
+
+  return Stream.unwrap(connection).pipe(
+    Stream.tapError((error) =>
+      Effect.suspend(() => {
+        if (error._tag !== "ServerUnreachable" || lost) return Effect.void
+        lost = true
+        return onLost
+      })
+    ),
+    Stream.retry(
+      Schedule.forever.pipe(
+        Schedule.modifyDelay(() => Effect.sync(() => pauseMillis(failures++))),
+        Schedule.jittered,
+        Schedule.setInputType<ClientError>(),
+        Schedule.while(({ input }) => input._tag === "ServerUnreachable")
+      )
+    ),
+    Stream.provide(FetchHttpClient.layer)
+  )
+}
+
+/** Soon at first, since most restarts take a moment; then every two seconds, which costs nobody anything. */
+const pauseMillis = (failures: number): number => Math.min(100 * 2 ** failures, 2_000)
