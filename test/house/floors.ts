@@ -33,6 +33,21 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
   ["web", { node: false, imports: ["types", "errors"], guests: ["http-routes", "docs-page", ...meetingPlaces] }],
+  ["subscriptions", {
+    node: true,
+    imports: [
+      "types",
+      "errors",
+      "event-data",
+      "event-block",
+      "storage",
+      "durable-stream",
+      "stream-signals",
+      "stream-manager",
+      "src/web"
+    ],
+    guests: meetingPlaces
+  }],
   ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
 ])
 
