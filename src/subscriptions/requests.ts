@@ -6,7 +6,7 @@ import type { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
 import type { Link } from "./subscription.ts"
-import { isPending } from "./subscription.ts"
+import { isPending, subjectOf } from "./subscription.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
 import { clearWake, settle } from "./wake-cycle.ts"
 
@@ -36,6 +36,9 @@ export interface AckRequest extends WakeReference {
 }
 
 export interface Claimed {
+  /** Whom the worker's token is for. */
+  readonly subject: string
+  readonly leaseMillis: number
   readonly wakeId: string
   readonly generation: number
   readonly streams: ReadonlyArray<StreamStatus>
@@ -74,7 +77,13 @@ export const claim = (worker: string): Act<Claimed> => (draft) => {
   draft.retry = undefined
   draft.wake = { ...draft.wake, delivered: true }
   draft.holdLease(worker)
-  return Result.succeed({ wakeId: draft.wake.id, generation: draft.generation, streams: shown(draft) })
+  return Result.succeed({
+    subject: subjectOf(draft.from),
+    leaseMillis: config.leaseMillis,
+    wakeId: draft.wake.id,
+    generation: draft.generation,
+    streams: shown(draft)
+  })
 }
 
 /** Moves cursors, and holds the lease or, when done, ends it. Answers whether another wake follows. */

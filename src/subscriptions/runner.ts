@@ -3,10 +3,9 @@
  * anybody hears of it. News arrive from the streams' writers at any moment and are only noted; the next transition takes
  * them in.
  */
-import { Cause, Clock, Effect, type Fiber, Random, type Scope, Semaphore } from "effect"
+import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
 import type { LogDamaged, StorageFailed, StorageFull } from "../durable-streams/errors.ts"
-import { emptyBlock } from "../durable-streams/event-block.ts"
-import type { Log, StateChange } from "../durable-streams/storage.ts"
+import type { StateChange } from "../durable-streams/storage.ts"
 import type { Moment } from "./draft.ts"
 import { compileGlob } from "./glob.ts"
 import type { Interest } from "./interest.ts"
@@ -16,6 +15,7 @@ import { shown, type StreamStatus } from "./requests.ts"
 import { toStateChanges } from "./state-codec.ts"
 import type { Config, Subscription, Wake } from "./subscription.ts"
 import { apply, deadline } from "./subscription.ts"
+import type { SubscriptionLog } from "./subscription-log.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
 import { advance, onlyNews } from "./wake-cycle.ts"
 
@@ -42,8 +42,7 @@ export type TransitionFailed = SubscriptionRefused | StorageFailed | StorageFull
 /** A subscription from its making to its deletion. */
 export interface Life {
   state: Subscription
-  readonly log: Log
-  readonly scope: Scope.Closeable
+  readonly log: SubscriptionLog
   /** What its configuration is recognised by. */
   readonly hash: string
   base: string
@@ -152,7 +151,7 @@ export class Runner {
     const state = [...toStateChanges(changes, life.log.state), ...more]
     const committed = state.length === 0
       ? Effect.void
-      : life.log.commit({ events: emptyBlock(life.log.tail), state }).pipe(
+      : life.log.commit(state).pipe(
         Effect.tapError(() => Effect.sync(() => this.#putBack(news, moment.now))),
         Effect.catchTag("StreamNotFound", () => Effect.fail(noSubscription))
       )
@@ -236,7 +235,7 @@ const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subsc
 /** After a commit that failed: long enough not to hammer a full disk. */
 const commitPauseMillis = 1_000
 
-const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
+export const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
   return {
     now: yield* Clock.currentTimeMillis,
     wakeId: `w_${digits(yield* Random.next)}${digits(yield* Random.next)}`,

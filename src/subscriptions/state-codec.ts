@@ -7,9 +7,6 @@ import type { StateChange, StreamDescription } from "../durable-streams/storage.
 import type { Changes, Config, Link, Subscription } from "./subscription.ts"
 import { newSubscription } from "./subscription.ts"
 
-/** Logs of subscriptions have names that begin with this, which no stream's does. */
-export const logPrefix = "__ds/subscriptions/"
-
 const optional = <S extends Schema.Top>(schema: S) => Schema.optional(schema)
 
 const StoredConfig = Schema.Struct({
@@ -49,15 +46,20 @@ export const toStateChanges = (
   return entries.filter(([key, text]) => stored.get(key) !== text)
 }
 
-/** The entries that are written once. */
-export const configEntries = (config: Config, hash: string): ReadonlyArray<StateChange> => [
+/** The entries that a subscription is made with. */
+export const configEntries = (config: Config, hash: string, base: string): ReadonlyArray<StateChange> => [
   ["config", JSON.stringify(config)],
-  ["hash", JSON.stringify(hash)]
+  ["hash", JSON.stringify(hash)],
+  baseEntry(base)
 ]
+
+/** Where the one who made the subscription, or confirmed it last, reached the server. */
+export const baseEntry = (base: string): StateChange => ["base", JSON.stringify(base)]
 
 /** The subscription that a log holds; a sentence where it holds none. The tails are not known yet. */
 export const fromState = (
-  { createdAt, id: life, name }: StreamDescription,
+  id: string,
+  { createdAt, id: life }: StreamDescription,
   state: ReadonlyMap<string, string>
 ): Result.Result<Subscription, string> => {
   const decode = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, key: string) =>
@@ -74,7 +76,7 @@ export const fromState = (
       links.set(key.slice(linkKey.length), { ...link, life: link.life, tail: link.acked })
     }
     return newSubscription(
-      name.slice(logPrefix.length),
+      id,
       life,
       createdAt,
       {

@@ -81,6 +81,9 @@ export const linksMax = 10_000
 
 export const isPending = (link: Link): boolean => link.tail > link.acked
 
+/** Whom the tokens of a subscription are for: another one of the same id is another subject. */
+export const subjectOf = ({ id, life }: Subscription): string => `${life} ${id}`
+
 /** A subscription that nothing has happened to yet. */
 export const newSubscription = (
   id: string,
