@@ -126,7 +126,7 @@ export const linkExplicitly =
       draft.setLink(
         path,
         link === undefined
-          ? { glob: matches(path), explicit: true, acked: tail, life: exists ? life : undefined, since: 0, tail }
+          ? { glob: matches(path), explicit: true, acked: tail, life: exists ? life : undefined, tail }
           : { ...link, explicit: true }
       )
     }
@@ -137,7 +137,7 @@ export const linkByGlob = (streams: ReadonlyMap<string, News>): Prepare => (draf
   for (const [path, { exists, life, tail }] of streams) {
     const link = draft.link(path)
     if (link !== undefined) draft.setLink(path, { ...link, glob: true })
-    else if (exists) draft.setLink(path, { glob: true, explicit: false, acked: tail, life, since: 0, tail })
+    else if (exists) draft.setLink(path, { glob: true, explicit: false, acked: tail, life, tail })
   }
 }
 
@@ -160,7 +160,7 @@ const ackFault = (draft: Draft, path: string, offset: number | undefined): Subsc
   const link = draft.link(path)
   const named = JSON.stringify(path)
   if (link === undefined) return refused("INVALID_OFFSET", `This subscription does not read ${named}.`)
-  if (link.since > draft.generation) {
+  if (draft.wake?.gone.includes(path) === true) {
     return refused("INVALID_OFFSET", `The stream ${named} was deleted since this wake; the next wake shows what is new.`)
   }
   if (offset === undefined) {

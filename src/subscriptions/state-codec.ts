@@ -20,7 +20,12 @@ const StoredConfig = Schema.Struct({
 })
 const StoredWake = Schema.Struct({
   generation: Schema.Int,
-  wake: optional(Schema.Struct({ id: Schema.String, stream: Schema.String, delivered: Schema.Boolean }))
+  wake: optional(Schema.Struct({
+    id: Schema.String,
+    stream: Schema.String,
+    delivered: Schema.Boolean,
+    gone: Schema.Array(Schema.String)
+  }))
 })
 const StoredLease = Schema.Struct({ until: Schema.Int, holder: optional(Schema.String) })
 const StoredRetry = Schema.Struct({ count: Schema.Int, next: optional(Schema.Int) })
@@ -28,8 +33,7 @@ const StoredLink = Schema.Struct({
   glob: Schema.Boolean,
   explicit: Schema.Boolean,
   acked: Schema.Int,
-  life: optional(Schema.String),
-  since: Schema.Int
+  life: optional(Schema.String)
 })
 
 /** The entries that differ from what the log holds. */
@@ -107,8 +111,8 @@ const textOf = (value: object | undefined): string | undefined => value === unde
 
 const linkText = (link: Link | undefined): string | undefined => {
   if (link === undefined) return undefined
-  const { acked, explicit, glob, life, since } = link
-  return JSON.stringify({ glob, explicit, acked, life, since })
+  const { acked, explicit, glob, life } = link
+  return JSON.stringify({ glob, explicit, acked, life })
 }
 
 const decodeText = <S extends Schema.ConstraintDecoder<unknown>>(

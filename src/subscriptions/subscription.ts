@@ -22,8 +22,6 @@ export interface Link {
   readonly acked: number
   /** The id of the stream's life that `acked` belongs to; undefined while there is no such stream. */
   readonly life: string | undefined
-  /** The first generation whose acks count: older ones are about an older life of the stream. */
-  readonly since: number
   /** The stream's tail as far as it is known. Not kept: it is the stream's to say. */
   readonly tail: number
 }
@@ -34,6 +32,8 @@ export interface Wake {
   readonly stream: string
   /** Whether somebody has been told: the webhook answered, the wake event was written, or a worker came by itself. */
   readonly delivered: boolean
+  /** Streams that were deleted since it was shown: what is acknowledged of them cannot mean those that follow. */
+  readonly gone: ReadonlyArray<string>
 }
 
 export interface Lease {

@@ -62,15 +62,16 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
   const link = draft.link(path)
   if (!item.exists) {
     if (link === undefined || (item.life !== undefined && link.life !== undefined && link.life !== item.life)) return
-    return draft.setLink(path, link.explicit ? beginAnew(draft, link) : undefined)
+    const anew = beginAnew(draft, path, link)
+    return draft.setLink(path, link.explicit ? anew : undefined)
   }
   if (link === undefined) {
     if (!matches(path)) return
     if (draft.linkCount >= linksMax) return void draft.refused.push(path)
     const { begin, life, tail } = item
-    return draft.setLink(path, { glob: true, explicit: false, acked: begin, life, since: 0, tail })
+    return draft.setLink(path, { glob: true, explicit: false, acked: begin, life, tail })
   }
-  const known = link.life === undefined || link.life === item.life ? link : beginAnew(draft, link)
+  const known = link.life === undefined || link.life === item.life ? link : beginAnew(draft, path, link)
   draft.setLink(path, {
     ...known,
     acked: known.life === undefined ? item.begin : known.acked,
@@ -87,13 +88,18 @@ const wakeStreamGone = (draft: Draft): void => {
 }
 
 /** The stream is gone, and so is what was processed of it. Whoever still works on it cannot mean the next one. */
-const beginAnew = (draft: Draft, link: Link): Link => ({
-  ...link,
-  acked: 0,
-  tail: 0,
-  life: undefined,
-  since: draft.generation + 1
-})
+const beginAnew = (draft: Draft, path: string, link: Link): Link => {
+  const { lease, from: { config }, wake } = draft
+  // Workers are shown the streams when they claim.
+  if (wake !== undefined && (lease !== undefined || config.type === "webhook") && !wake.gone.includes(path)) {
+    if (wake.gone.length < goneMax) draft.wake = { ...wake, gone: [...wake.gone, path] }
+    else clearWake(draft)
+  }
+  return { ...link, acked: 0, tail: 0, life: undefined }
+}
+
+/** A wake that has seen more streams go is over: whoever holds it would rather see what there is now. */
+const goneMax = 1_000
 
 const expire = (draft: Draft): void => {
   const { from: { config }, lease, moment: { now }, retry, wake } = draft
@@ -124,7 +130,7 @@ export const settle = (draft: Draft): void => {
 
 const makeWake = (draft: Draft, stream: string): void => {
   draft.generation++
-  draft.wake = { id: draft.moment.wakeId, stream, delivered: false }
+  draft.wake = { id: draft.moment.wakeId, stream, delivered: false, gone: [] }
   if (draft.retry?.next !== undefined) return
   draft.deliver = true
   if (draft.from.config.type === "webhook") draft.holdLease(undefined)
@@ -151,7 +157,7 @@ export const delivered = (
   if (processed !== undefined) {
     for (const [path, tail] of processed) {
       const link = draft.link(path)
-      if (link === undefined || link.since > draft.generation || tail <= link.acked) continue
+      if (link === undefined || wake.gone.includes(path) || tail <= link.acked) continue
       draft.setLink(path, { ...link, acked: tail })
     }
     clearWake(draft)

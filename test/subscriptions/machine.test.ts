@@ -44,7 +44,7 @@ class World {
   readonly wakes: Array<{ readonly wakeId: string; readonly generation: number }> = []
   readonly seen = new Set<string>()
   /** Who is being told: a webhook that has not answered yet, or a wake event that is not written yet. */
-  telling: string | undefined
+  telling: { readonly wakeId: string; readonly tails: ReadonlyMap<string, number> } | undefined
   now = 1_000_000
   #count = 0
   #diskFails = false
@@ -71,7 +71,10 @@ class World {
     this.#started = false
     applyState(this.stored, toStateChanges(changes, this.stored))
     this.state = apply(before, changes)
-    if (changes.deliver) this.telling = changes.wake?.id
+    if (changes.deliver && changes.wake !== undefined) {
+      const tails = new Map([...this.state.links].map(([path, link]) => [path, link.tail]))
+      this.telling = { wakeId: changes.wake.id, tails }
+    }
     this.#check(before, acked)
     return outcome
   }
@@ -109,15 +112,14 @@ class World {
         return void this.step(onlyNews)
       case "delivered":
       case "done": {
-        const wakeId = this.telling
-        if (wakeId === undefined) return
+        if (this.telling === undefined) return
+        const { tails, wakeId } = this.telling
         this.telling = undefined
-        const tails = new Map([...this.state.links].map(([path, link]) => [path, link.tail]))
-        return void this.step(delivered(wakeId, op === "done" ? tails : undefined))
+        return void this.step(delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined))
       }
       case "failed": {
-        const wakeId = this.telling
-        if (wakeId === undefined) return
+        if (this.telling === undefined) return
+        const { wakeId } = this.telling
         this.telling = undefined
         return void this.step(failed(wakeId))
       }
@@ -176,7 +178,11 @@ class World {
       assert.isAtMost(link.acked, link.tail, "nobody acknowledges what there is not")
       if (older?.life !== undefined && older.life === link.life) {
         assert.isAtLeast(link.acked, older.acked, "a cursor never goes back")
+      } else if (older?.life !== undefined) {
+        assert.strictEqual(link.acked, 0, "a stream that is made again is read from its beginning")
       }
+      assert.strictEqual(link.life, this.streams.get(path)?.life)
+      assert.strictEqual(link.tail, this.streams.get(path)?.tail ?? 0)
     }
     assert.deepStrictEqual(
       [...pending].toSorted(),
@@ -190,12 +196,13 @@ class World {
       this.wakes.push({ wakeId: wake.id, generation })
     }
     if (pending.size > 0) assert.isDefined(wake, "pending work is always followed by a wake")
+    else assert.isTrue(wake === undefined || lease !== undefined, "without work, only who works already goes on")
     if (wake === undefined) {
       assert.deepStrictEqual([lease, retry], [undefined, undefined], "who holds nothing has nothing to try again")
     } else if (config.type === "webhook") {
       assert.isDefined(deadline(this.state), "a webhook's wake ends some time, whatever happens")
     } else if (!wake.delivered) {
-      assert.isTrue(retry?.next !== undefined || this.telling === wake.id, "workers are told some time")
+      assert.isTrue(retry?.next !== undefined || this.telling?.wakeId === wake.id, "workers are told some time")
     }
     const next = deadline(this.state)
     if (next !== undefined) assert.isAbove(next, this.now, "nothing is overdue")
