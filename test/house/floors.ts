@@ -78,6 +78,21 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
     ],
     guests: meetingPlaces
   }],
+  ["subscriptions", {
+    node: true,
+    imports: [
+      "types",
+      "errors",
+      "event-data",
+      "event-block",
+      "storage",
+      "durable-stream",
+      "stream-signals",
+      "stream-manager",
+      "src/web"
+    ],
+    guests: meetingPlaces
+  }],
   ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
 ])
 

@@ -1,0 +1,63 @@
+/**
+ * Telling somebody of a wake: the webhook by a call, workers by an event on the wake stream. The answer is the transition
+ * that follows.
+ */
+import { Clock, Effect, Option, Schema } from "effect"
+import { EventData } from "../durable-streams/event-data.ts"
+import type { StreamManager } from "../durable-streams/stream-manager.ts"
+import type { StreamName } from "../durable-streams/types.ts"
+import { jsonType } from "../durable-streams/types.ts"
+import type { Keys } from "./keys.ts"
+import type { Delivery } from "./runner.ts"
+import { subjectOf } from "./subscription.ts"
+import type { Act } from "./wake-cycle.ts"
+import { delivered, failed } from "./wake-cycle.ts"
+import type { WebhookSender } from "./webhook-sender.ts"
+import { wakeBody, wakeEvent } from "./wire.ts"
+
+export const makeDeliver = (
+  manager: StreamManager["Service"],
+  keys: Keys["Service"],
+  sender: WebhookSender["Service"]
+) => {
+  const callWebhook = Effect.fnUntraced(function*(url: string, { base, streams, subscription, wake }: Delivery) {
+    const token = yield* keys.mint(subjectOf(subscription), subscription.generation)
+    const body = JSON.stringify(wakeBody(subscription, wake.id, streams, base, token))
+    const answer = yield* sender.post(url, body, { "webhook-signature": yield* keys.signature(body) })
+    const processed = isDone(answer) ? new Map(streams.map(({ link, path }) => [path, link.tail])) : undefined
+    return delivered(wake.id, processed)
+  })
+
+  const writeEvent = Effect.fnUntraced(function*(wakeStream: string, { subscription, wake }: Delivery) {
+    const event = wakeEvent(subscription, wake.stream, yield* Clock.currentTimeMillis)
+    yield* manager.append(wakeStream as StreamName, {
+      data: [EventData.fromValue(event)],
+      contentType: jsonType,
+      mustExist: true,
+      // Written once for each wake, however often a crash or a failure makes us try.
+      producer: { id: `__ds/subscriptions/${subscription.life}`, epoch: subscription.generation, seq: 0 }
+    })
+    return delivered(wake.id, undefined)
+  })
+
+  return (delivery: Delivery): Effect.Effect<Act<void>> => {
+    const { subscription: { config, id }, wake } = delivery
+    const { wakeStream, webhookUrl } = config
+    const told: Effect.Effect<Act<void>, { readonly message: string }> = webhookUrl === undefined
+      ? writeEvent(wakeStream ?? "", delivery)
+      : callWebhook(webhookUrl, delivery)
+    return told.pipe(
+      Effect.catch((error) =>
+        Effect.logWarning(`Nobody could be told of a wake: ${error.message}`).pipe(
+          Effect.annotateLogs({ subscription: id, wake: wake.id }),
+          Effect.as(failed(wake.id))
+        )
+      )
+    )
+  }
+}
+
+/** Whether the webhook's answer is `{"done":true}`; anything else means that it calls back. */
+const isDone = (answer: string): boolean => Option.isSome(decodeDone(answer))
+
+const decodeDone = Schema.decodeOption(Schema.fromJsonString(Schema.Struct({ done: Schema.Literal(true) })))

@@ -1,0 +1,76 @@
+/**
+ * A transition under way: the state as it was, and what was decided so far. Reading sees both; the state stays as it is.
+ */
+import type { Changes, Lease, Link, Retry, Subscription, Wake } from "./subscription.ts"
+import { isPending } from "./subscription.ts"
+
+/** What a transition takes from outside, so that it is a function of nothing else. */
+export interface Moment {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** An id no wake had before. */
+  readonly wakeId: string
+  /** From 0 to 1. */
+  readonly chance: number
+}
+
+export class Draft implements Changes {
+  readonly from: Subscription
+  readonly moment: Moment
+  readonly links = new Map<string, Link | undefined>()
+  generation: number
+  wake: Wake | undefined
+  lease: Lease | undefined
+  retry: Retry | undefined
+  /** Whether somebody is to be told of the wake now. */
+  deliver = false
+  /** Streams that match but are too many. */
+  readonly refused: Array<string> = []
+  #linkCount: number
+
+  constructor(from: Subscription, moment: Moment) {
+    this.from = from
+    this.moment = moment
+    this.generation = from.generation
+    this.wake = from.wake
+    this.lease = from.lease
+    this.retry = from.retry
+    this.#linkCount = from.links.size
+  }
+
+  get linkCount(): number {
+    return this.#linkCount
+  }
+
+  link(path: string): Link | undefined {
+    return this.links.has(path) ? this.links.get(path) : this.from.links.get(path)
+  }
+
+  setLink(path: string, link: Link | undefined): void {
+    const before = this.link(path) === undefined ? 0 : 1
+    this.#linkCount += (link === undefined ? 0 : 1) - before
+    this.links.set(path, link)
+  }
+
+  /** Paths with something to read: what changed first, then the rest as it was. */
+  *pending(): Generator<string> {
+    for (const [path, link] of this.links) if (link !== undefined && isPending(link)) yield path
+    for (const path of this.from.pending) if (!this.links.has(path)) yield path
+  }
+
+  get firstPending(): string | undefined {
+    for (const path of this.pending()) return path
+    return undefined
+  }
+
+  /** Every link, with its path. */
+  *all(): Generator<readonly [string, Link]> {
+    for (const [path, link] of this.links) if (link !== undefined) yield [path, link]
+    for (const entry of this.from.links) if (!this.links.has(entry[0])) yield entry
+  }
+
+  /** The webhook, or a worker, has it for so long from now. */
+  holdLease(holder: string | undefined): void {
+    this.lease = { until: this.moment.now + this.from.config.leaseMillis, holder }
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * A key that is made at first need and kept in a file of its own: whole or not there at all, readable by its owner alone
+ * (docs/storage-format.md 9).
+ */
+import { Data, Effect } from "effect"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+
+/** A key could not be read or kept; `message` says which and why, and nothing of the key. */
+export class KeyFailed extends Data.TaggedError("KeyFailed")<{ readonly message: string }> {}
+
+/** What the file holds, read by `read`; where there is none, it is made of what `make` gives. */
+export const keptKey = <A>(
+  file: string,
+  read: (text: string) => A,
+  make: () => string
+): Effect.Effect<A, KeyFailed> =>
+  Effect.try({
+    try: () => {
+      const text = readKey(file)
+      if (text !== undefined) return read(text)
+      const made = make()
+      writeKey(file, made)
+      return read(made)
+    },
+    catch: (cause) =>
+      new KeyFailed({
+        // A reader's own words could quote the key.
+        message: `The key in ${file} cannot be used` +
+          (cause instanceof Error && "syscall" in cause ? `: ${cause.message}` : ": it is not one.")
+      })
+  })
+
+const readKey = (file: string): string | undefined => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+/** New file, flush, rename, flush of the directory: after a crash there is the whole key, or none. */
+const writeKey = (file: string, text: string): void => {
+  const directory = Path.dirname(file)
+  if (fs.mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) flush(Path.dirname(directory))
+  const made = `${file}.new`
+  // What a crash left may have another mode.
+  fs.rmSync(made, { force: true })
+  const handle = fs.openSync(made, "wx", 0o600)
+  try {
+    fs.writeSync(handle, text)
+    fs.fsyncSync(handle)
+  } finally {
+    fs.closeSync(handle)
+  }
+  fs.renameSync(made, file)
+  flush(directory)
+}
+
+const flush = (directory: string): void => {
+  // Windows does not open directories.
+  if (process.platform === "win32") return
+  const handle = fs.openSync(directory, "r")
+  try {
+    fs.fsyncSync(handle)
+  } finally {
+    fs.closeSync(handle)
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * How streams are right now, for those who link them, and what was missed while nobody listened.
+ */
+import { Effect, Semaphore } from "effect"
+import type { LogDamaged, StorageFailed } from "../durable-streams/errors.ts"
+import type { StreamDescription } from "../durable-streams/storage.ts"
+import type { StreamManager } from "../durable-streams/stream-manager.ts"
+import type { StreamName } from "../durable-streams/types.ts"
+import type { News } from "./wake-cycle.ts"
+
+/** Each one looked at is opened: a few at a time, so that others get through to the disk. */
+const looksAtOnce = 16
+
+/** News of a stream that has just been made: its own events begin where it left its source. */
+export const madeNews = ({ forkedFrom, id: life }: StreamDescription): News => {
+  const begin = forkedFrom?.offset ?? 0
+  return { life, exists: true, begin, tail: begin }
+}
+
+export const grownNews = (description: StreamDescription, tail: number): News => ({ ...madeNews(description), tail })
+
+export const goneNews = (life: string | undefined): News => ({ life, exists: false, begin: 0, tail: 0 })
+
+export const makeLook = (manager: StreamManager["Service"]) => {
+  const permits = Semaphore.makeUnsafe(looksAtOnce)
+  const look = (path: string): Effect.Effect<News, StorageFailed | LogDamaged> =>
+    permits.withPermit(Effect.scoped(Effect.flatMap(manager.get(path as StreamName), ({ info }) => info))).pipe(
+      Effect.map(({ description, tail }) => grownNews(description, tail)),
+      Effect.catchTags({
+        StreamNotFound: () => Effect.succeed(goneNews(undefined)),
+        StreamGone: () => Effect.succeed(goneNews(undefined))
+      })
+    )
+  return {
+    /** All of them; fails where one cannot be looked at. */
+    all: (paths: Iterable<string>): Effect.Effect<ReadonlyMap<string, News>, StorageFailed | LogDamaged> =>
+      Effect.map(
+        Effect.forEach([...new Set(paths)], (path) => Effect.map(look(path), (news) => [path, news] as const), {
+          concurrency: looksAtOnce
+        }),
+        (entries) => new Map(entries)
+      ),
+    /** Those that can be looked at. */
+    each: (paths: Iterable<string>, tell: (path: string, news: News) => void): Effect.Effect<void> =>
+      Effect.forEach(
+        paths,
+        (path) =>
+          look(path).pipe(
+            Effect.map((news) => tell(path, news)),
+            Effect.catch((error) =>
+              Effect.logWarning(`A stream that a subscription reads could not be opened: ${error.message}`)
+            )
+          ),
+        { concurrency: looksAtOnce, discard: true }
+      )
+  }
+}

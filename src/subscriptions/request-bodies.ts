@@ -1,0 +1,145 @@
+/**
+ * What requests about subscriptions say, checked: everything that is not of the documented form is refused with a sentence
+ * that says what would be. Members that are not known are let be, so that a client can send back what it was answered.
+ */
+import { Effect, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { isReserved, nameFault } from "../durable-streams/types.ts"
+import { patternFault } from "./glob.ts"
+import type { SubscriptionRefused } from "./refused.ts"
+import { refused } from "./refused.ts"
+import type { Config } from "./subscription.ts"
+import { linksMax } from "./subscription.ts"
+
+const leaseMillisDefault = 30_000
+const leaseMillisMin = 1_000
+const leaseMillisMax = 600_000
+
+/** A note for people; it is in every answer about the subscription. */
+export const descriptionLengthMax = 1_024
+
+/** A worker's name for other workers; it is in every answer to them. */
+export const workerLengthMax = 256
+
+const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
+
+const PutBody = Schema.Struct({
+  type: Schema.Literals(["webhook", "pull-wake"]),
+  pattern: orNull(Schema.String),
+  // Answers list streams as objects: sent back, they mean what they meant.
+  streams: orNull(Schema.Array(Schema.String)),
+  webhook: orNull(Schema.Struct({ url: Schema.String })),
+  wake_stream: orNull(Schema.String),
+  lease_ttl_ms: orNull(Schema.Int),
+  description: orNull(Schema.String)
+})
+
+const StreamsBody = Schema.Struct({ streams: Schema.NonEmptyArray(Schema.String) })
+
+const ClaimBody = Schema.Struct({ worker: Schema.NonEmptyString.check(Schema.isMaxLength(workerLengthMax)) })
+
+const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Schema.Int })
+
+const Ack = Schema.Struct({
+  stream: Schema.optional(Schema.String),
+  // What an older client calls it.
+  path: Schema.optional(Schema.String),
+  offset: Schema.String
+})
+
+const AckBody = Schema.Struct({
+  ...WakeBody.fields,
+  acks: orNull(Schema.Array(Ack)),
+  done: orNull(Schema.Boolean)
+})
+
+/** The configuration, in its normal form. `urlFault` judges a webhook's URL. */
+export const toConfig = Effect.fnUntraced(function*(text: string, urlFault: (url: string) => string | undefined) {
+  const body = yield* decode(PutBody, text)
+  const pattern = trimmed(body.pattern)
+  const streams = [...new Set(yield* streamNames(body.streams ?? []))].toSorted()
+  const config: Config = {
+    type: body.type,
+    pattern: pattern === "" ? undefined : pattern,
+    streams,
+    webhookUrl: body.type === "webhook" ? body.webhook?.url : undefined,
+    wakeStream: body.type === "pull-wake" ? trimmed(body.wake_stream) : undefined,
+    leaseMillis: body.lease_ttl_ms ?? leaseMillisDefault,
+    description: body.description ?? undefined
+  }
+  const fault = configFault(config)
+  if (fault !== undefined) return yield* invalid(fault)
+  if (config.webhookUrl !== undefined) {
+    const rejected = urlFault(config.webhookUrl)
+    if (rejected !== undefined) return yield* refused("WEBHOOK_URL_REJECTED", rejected)
+  }
+  return config
+})
+
+/** What two requests for the same subscription have in common (PROTOCOL.md 6.2). */
+export const hashOf = (config: Config): string => createHash("sha256").update(JSON.stringify(config)).digest("hex")
+
+export const toStreams = (text: string) => Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
+
+/** The name of a stream, without the slashes at its ends, as the protocol's clients may write it. */
+export const toStreamName = (text: string): Effect.Effect<string, SubscriptionRefused> => {
+  const name = trimmed(text)!
+  const fault = streamFault(name)
+  return fault === undefined ? Effect.succeed(name) : invalid(fault)
+}
+
+export const toWorker = (text: string) => Effect.map(decode(ClaimBody, text), ({ worker }) => worker)
+
+export const toWakeReference = (text: string) =>
+  Effect.map(decode(WakeBody, text), ({ generation, wake_id: wakeId }) => ({ generation, wakeId }))
+
+export const toAcks = Effect.fnUntraced(function*(text: string) {
+  const { acks, done, generation, wake_id: wakeId } = yield* decode(AckBody, text)
+  const named = yield* Effect.forEach(acks ?? [], ({ offset, path, stream = path }) =>
+    stream === undefined
+      ? invalid("Each of acks names its stream.")
+      : Effect.succeed([trimmed(stream)!, toNumber(offset)] as const))
+  return { wakeId, generation, acks: named, done: done ?? false }
+})
+
+/** An offset of ours; undefined when it is none. */
+const toNumber = (offset: string): number | undefined =>
+  /^\d{16}$/.test(offset) && Number.isSafeInteger(Number(offset)) ? Number(offset) : undefined
+
+const trimmed = (path: string | null | undefined): string | undefined => path?.replace(/^\/+|\/+$/g, "")
+
+const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStream, webhookUrl }: Config) => {
+  if (pattern === undefined && streams.length === 0) return "Name streams, or give a pattern, or both."
+  if (streams.length > linksMax) return `A subscription reads at most ${linksMax} streams.`
+  const fault = pattern === undefined ? undefined : patternFault(pattern)
+  if (fault !== undefined) return fault
+  if (leaseMillis < leaseMillisMin || leaseMillis > leaseMillisMax) {
+    return `lease_ttl_ms is from ${leaseMillisMin} to ${leaseMillisMax}.`
+  }
+  if (description !== undefined && description.length > descriptionLengthMax) {
+    return `A description has at most ${descriptionLengthMax} characters.`
+  }
+  if (type === "webhook") return webhookUrl === undefined ? "A webhook subscription needs webhook.url." : undefined
+  if (wakeStream === undefined) return "A pull-wake subscription needs wake_stream."
+  if (streams.includes(wakeStream)) return "A subscription does not read its own wake stream."
+  return streamFault(wakeStream)
+}
+
+const streamNames = (names: ReadonlyArray<string>) => Effect.forEach(names, toStreamName)
+
+const streamFault = (name: string): string | undefined => {
+  const fault = nameFault(name)
+  if (fault !== undefined) return `${JSON.stringify(name)} is no stream name: ${fault}.`
+  return isReserved(name) ? `The name ${JSON.stringify(name)} is reserved.` : undefined
+}
+
+const invalid = (message: string) => Effect.fail(refused("INVALID_REQUEST", message))
+
+const decode = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S,
+  text: string
+): Effect.Effect<S["Type"], SubscriptionRefused> =>
+  Effect.mapError(
+    Schema.decodeEffect(Schema.fromJsonString(schema))(text === "" ? "{}" : text),
+    (error) => refused("INVALID_REQUEST", `The body is not what it should be: ${error.message}`)
+  )

@@ -1,0 +1,247 @@
+/**
+ * One subscription at work: its log, its state, its clock and its delivery. One transition at a time, each durable before
+ * anybody hears of it. News arrive from the streams' writers at any moment and are only noted; the next transition takes
+ * them in.
+ */
+import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
+import type { LogDamaged, StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import type { StateChange } from "../durable-streams/storage.ts"
+import type { Moment } from "./draft.ts"
+import { compileGlob } from "./glob.ts"
+import type { Interest } from "./interest.ts"
+import type { SubscriptionRefused } from "./refused.ts"
+import { refused } from "./refused.ts"
+import { shown, type StreamStatus } from "./requests.ts"
+import { toStateChanges } from "./state-codec.ts"
+import type { Config, Subscription, Wake } from "./subscription.ts"
+import { apply, deadline } from "./subscription.ts"
+import type { SubscriptionLog } from "./subscription-log.ts"
+import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
+import { advance, onlyNews } from "./wake-cycle.ts"
+
+/** Somebody is to be told of a wake. */
+export interface Delivery {
+  readonly subscription: Subscription
+  readonly wake: Wake
+  readonly streams: ReadonlyArray<StreamStatus>
+  /** The server's address as the subscription's maker knows it. */
+  readonly base: string
+}
+
+/** What runners share. */
+export interface Surroundings {
+  readonly interest: Interest<Runner>
+  /** Starts a fiber that ends with the server at the latest. */
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  /** Tells somebody; the answer is what that makes of the wake. */
+  readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
+}
+
+export type TransitionFailed = SubscriptionRefused | StorageFailed | StorageFull | LogDamaged
+
+/** A subscription from its making to its deletion. */
+export interface Life {
+  state: Subscription
+  readonly log: SubscriptionLog
+  /** What its configuration is recognised by. */
+  readonly hash: string
+  base: string
+}
+
+export class Runner {
+  /** Transitions, the making and the deletion: one at a time. */
+  readonly lock = Semaphore.makeUnsafe(1)
+  /** Undefined before the making and after the deletion. */
+  life: Life | undefined
+  /** Why it cannot be used, though it is there. */
+  damage: StorageFailed | LogDamaged | undefined
+  /** The names its pattern means. The wake stream is none of them: each wake would wake it again. */
+  matches: Matches = () => false
+  readonly #id: string
+  readonly #around: Surroundings
+  readonly #news = new Map<string, News>()
+  #started = true
+  #kicked = false
+  #alarm: Fiber.Fiber<unknown> | undefined
+  #alarmAt: number | undefined
+  #delivery: Fiber.Fiber<unknown> | undefined
+
+  constructor(id: string, around: Surroundings) {
+    this.#id = id
+    this.#around = around
+  }
+
+  /** Hears of its streams from now on. */
+  listen({ pattern, wakeStream }: Config, paths: Iterable<string>): void {
+    const { interest } = this.#around
+    if (pattern !== undefined) {
+      const glob = compileGlob(pattern)
+      this.matches = (path) => path !== wakeStream && glob(path)
+      interest.addGlob(pattern, this)
+    }
+    if (wakeStream !== undefined) interest.addPath(wakeStream, this)
+    for (const path of paths) interest.addPath(path, this)
+  }
+
+  /** Hears of nothing any more, and ends what is under way. */
+  leave({ pattern, wakeStream }: Config, paths: Iterable<string>): void {
+    const { interest } = this.#around
+    if (pattern !== undefined) interest.removeGlob(pattern, this)
+    if (wakeStream !== undefined) interest.removePath(wakeStream, this)
+    for (const path of paths) interest.removePath(path, this)
+    this.#setAlarm(undefined, 0)
+    this.#delivery?.interruptUnsafe()
+    this.life = undefined
+  }
+
+  /** Notes what became of a stream. Called by the stream's writer: does not wait, does not fail. */
+  tell(path: string, news: News): void {
+    this.#news.set(path, news)
+    this.kick()
+  }
+
+  /** Notes what was found out about a stream; what its writer said is newer. */
+  learn(path: string, news: News): void {
+    if (!this.#news.has(path)) this.#news.set(path, news)
+  }
+
+  /** Takes in the news soon. */
+  kick(): void {
+    if (this.#kicked || this.life === undefined) return
+    this.#kicked = true
+    this.#soon(Effect.suspend(() => {
+      this.#kicked = false
+      return this.run(onlyNews)
+    }))
+  }
+
+  /** A transition, when it is its turn. */
+  run<A>(act: Act<A>, prepare?: Prepare): Effect.Effect<A, TransitionFailed> {
+    return this.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => this.transition(act, prepare))))
+  }
+
+  /** A transition for whoever holds the lock. */
+  transition<A>(
+    act: Act<A>,
+    prepare?: Prepare,
+    more: ReadonlyArray<StateChange> = []
+  ): Effect.Effect<A, TransitionFailed> {
+    return Effect.suspend(() => {
+      if (this.damage !== undefined) return Effect.fail(this.damage)
+      const { life } = this
+      return life === undefined
+        ? Effect.fail(noSubscription)
+        : Effect.flatMap(makeMoment, (moment) => this.#advance(life, moment, act, prepare, more))
+    })
+  }
+
+  #advance<A>(
+    life: Life,
+    moment: Moment,
+    act: Act<A>,
+    prepare: Prepare | undefined,
+    more: ReadonlyArray<StateChange>
+  ): Effect.Effect<A, TransitionFailed> {
+    const news = new Map(this.#news)
+    this.#news.clear()
+    const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
+      prepare,
+      started: this.#started
+    })
+    const state = [...toStateChanges(changes, life.log.state), ...more]
+    const committed = state.length === 0
+      ? Effect.void
+      : life.log.commit(state).pipe(
+        Effect.tapError(() => Effect.sync(() => this.#putBack(news, moment.now))),
+        Effect.catchTag("StreamNotFound", () => Effect.fail(noSubscription))
+      )
+    return committed.pipe(
+      Effect.andThen(() => {
+        this.#started = false
+        life.state = apply(life.state, changes)
+        for (const [path, link] of changes.links) {
+          // What the pattern means is heard of by the pattern.
+          if (link?.explicit === true) this.#around.interest.addPath(path, this)
+          else this.#around.interest.removePath(path, this)
+        }
+        this.#setAlarm(deadline(life.state), moment.now)
+        if (changes.deliver && changes.wake !== undefined) this.#startDelivery(life, changes.wake, shown(changes))
+        return changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void
+      }),
+      Effect.andThen(Effect.fromResult(outcome))
+    )
+  }
+
+  #tooMany(streams: ReadonlyArray<string>): Effect.Effect<void> {
+    return Effect.logWarning("A subscription reads as many streams as it can; others that it means are left out").pipe(
+      Effect.annotateLogs({ subscription: this.#id, count: streams.length, first: streams[0] })
+    )
+  }
+
+  /** What could not be kept is still to be taken in: again in a moment. */
+  #putBack(news: ReadonlyMap<string, News>, now: number): void {
+    for (const [path, item] of news) this.learn(path, item)
+    this.#setAlarm(now + commitPauseMillis, now)
+  }
+
+  #setAlarm(at: number | undefined, now: number): void {
+    if (at === this.#alarmAt) return
+    this.#alarm?.interruptUnsafe()
+    this.#alarmAt = at
+    this.#alarm = at === undefined ? undefined : this.#around.fork(
+      Effect.andThen(Effect.sleep(Math.max(0, at - now)), () => {
+        this.#alarmAt = undefined
+        this.#alarm = undefined
+        this.kick()
+        return Effect.void
+      })
+    )
+  }
+
+  /** Tells somebody, in place of whoever is still being told of an older wake. */
+  #startDelivery(life: Life, wake: Wake, streams: ReadonlyArray<StreamStatus>): void {
+    this.#delivery?.interruptUnsafe()
+    this.#delivery = this.#around.fork(
+      Effect.map(
+        Effect.andThen(
+          Effect.yieldNow,
+          this.#around.deliver({ subscription: life.state, wake, streams, base: life.base })
+        ),
+        // In a fiber of its own: what follows may start the next delivery, which ends this one.
+        (act) => this.#soon(this.run(act))
+      )
+    )
+  }
+
+  /** In a fiber of its own, after whoever is at work now: that may be a stream's writer. */
+  #soon(work: Effect.Effect<void, TransitionFailed>): void {
+    this.#around.fork(
+      Effect.andThen(Effect.yieldNow, work).pipe(
+        Effect.catchTag("SubscriptionRefused", () => Effect.void),
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.void
+            : Effect.logError("A subscription could not go on", cause).pipe(
+              Effect.annotateLogs({ subscription: this.#id })
+            )
+        )
+      )
+    )
+  }
+}
+
+const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
+
+/** After a commit that failed: long enough not to hammer a full disk. */
+const commitPauseMillis = 1_000
+
+export const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
+  return {
+    now: yield* Clock.currentTimeMillis,
+    wakeId: `w_${digits(yield* Random.next)}${digits(yield* Random.next)}`,
+    chance: yield* Random.next
+  }
+})
+
+/** Twelve digits of chance. */
+const digits = (chance: number): string => Math.floor(chance * 16 ** 12).toString(16).padStart(12, "0")

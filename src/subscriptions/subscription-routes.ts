@@ -1,0 +1,197 @@
+/**
+ * The protocol's subscriptions over HTTP (docs/subscriptions.md): everything below `/v1/stream/__ds`. Translates requests
+ * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
+ */
+import { Effect } from "effect"
+import { InvalidRequest, type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
+import { mediaType, nameFault } from "../durable-streams/types.ts"
+import type { Answer, Incoming } from "../web/exchange.ts"
+import { json } from "../web/exchange.ts"
+import type { Refusal } from "../web/problem.ts"
+import type { Route } from "../web/router.ts"
+import type { KeyFailed } from "./key-file.ts"
+import { Keys } from "./keys.ts"
+import type { SubscriptionRefused } from "./refused.ts"
+import { codes, refused } from "./refused.ts"
+import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
+import { ack, claim, release, unlink } from "./requests.ts"
+import type { TransitionFailed } from "./runner.ts"
+import { longestLogName } from "./subscription-log.ts"
+import type { Subscription } from "./subscription.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import { WebhookSender } from "./webhook-sender.ts"
+import { controlPath, streamsOf, subscriptionOf } from "./wire.ts"
+
+/** The largest body: a thousand names or acknowledgements, as a wake shows them. */
+const bodyBytesMax = 256 * 1024
+
+type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest
+type Answering = Effect.Effect<Answer, Failed>
+
+/** `publicUrl` is where others reach this server; undefined: where the request at hand reached it. */
+export const subscriptionRoutes = (publicUrl?: string) =>
+  Effect.gen(function*() {
+    const subscriptions = yield* Subscriptions
+    const sender = yield* WebhookSender
+    const keys = yield* Keys
+
+    const shown = (status: number, subscription: Subscription, base: string) =>
+      Effect.map(
+        subscription.config.type === "webhook" ? keys.publicKey : Effect.undefined,
+        (key) => json(status, JSON.stringify(subscriptionOf(subscription, base, key)))
+      )
+
+    const put = Effect.fnUntraced(function*(request: Incoming, id: string) {
+      const base = yield* baseOf(request)
+      const config = yield* toConfig(yield* textOf(request), sender.fault)
+      const { made, subscription } = yield* subscriptions.put(id, config, hashOf(config), base)
+      return yield* shown(made ? 201 : 200, subscription, base)
+    })
+
+    const get = Effect.fnUntraced(function*(request: Incoming, id: string) {
+      const base = yield* baseOf(request)
+      return yield* shown(200, yield* subscriptions.get(id), base)
+    })
+
+    const acknowledge = (type: "webhook" | "pull-wake") =>
+      Effect.fnUntraced(function*(request: Incoming, id: string) {
+        const tokenGeneration = yield* authorised(request, id)
+        const acks = yield* toAcks(yield* textOf(request))
+        const next = yield* subscriptions.act(id, ack(type, { ...acks, tokenGeneration }))
+        return json(200, JSON.stringify({ ok: true, next_wake: next }))
+      })
+
+    const authorised = (request: Incoming, id: string) => {
+      const token = /^Bearer +(\S+)$/i.exec(request.header("authorization") ?? "")?.[1]
+      return token === undefined
+        ? Effect.fail(refused("TOKEN_INVALID", "Send the wake's token: Authorization: Bearer <token>."))
+        : subscriptions.verify(id, token)
+    }
+
+    const claimed = Effect.fnUntraced(function*(request: Incoming, id: string) {
+      const worker = yield* toWorker(yield* textOf(request))
+      const { generation, leaseMillis, streams, subject, wakeId } = yield* subscriptions.act(id, claim(worker))
+      const token = yield* keys.mint(subject, generation)
+      return json(
+        200,
+        JSON.stringify({
+          wake_id: wakeId,
+          generation,
+          token,
+          streams: streamsOf(streams),
+          lease_ttl_ms: leaseMillis
+        })
+      )
+    })
+
+    const released = Effect.fnUntraced(function*(request: Incoming, id: string) {
+      const tokenGeneration = yield* authorised(request, id)
+      const reference = yield* toWakeReference(yield* textOf(request))
+      yield* subscriptions.act(id, release({ ...reference, tokenGeneration }))
+      return noContent
+    })
+
+    const linked = Effect.fnUntraced(function*(request: Incoming, id: string) {
+      yield* subscriptions.addStreams(id, yield* toStreams(yield* textOf(request)))
+      return noContent
+    })
+
+    const jwks = Effect.map(keys.publicKey, (key): Answer => ({
+      status: 200,
+      headers: { "content-type": "application/jwk-set+json", "cache-control": "public, max-age=300" },
+      body: JSON.stringify({ keys: [key] })
+    }))
+
+    const actions: Readonly<Record<string, (request: Incoming, id: string) => Answering>> = {
+      streams: linked,
+      callback: acknowledge("webhook"),
+      ack: acknowledge("pull-wake"),
+      claim: claimed,
+      release: released
+    }
+
+    const baseOf = (request: Incoming) => {
+      const host = request.header("host") ?? ""
+      if (publicUrl !== undefined) return Effect.succeed(publicUrl)
+      return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i.test(host)
+        ? Effect.succeed(`http://${host}`)
+        : Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
+    }
+
+    const answer = (request: Incoming, path: ReadonlyArray<string>): Answering => {
+      const { method } = request
+      const [room, rawId = "", action, ...rest] = path
+      if (room === "jwks.json" && path.length === 1) return only(["GET", "HEAD"], method, () => jwks)
+      if (room !== "subscriptions" || rawId === "") return notFound
+      const id = decoded(rawId)
+      if (id === undefined || nameFault(longestLogName(id)) !== undefined) return badId
+      if (action === undefined) {
+        if (method === "PUT") return put(request, id)
+        if (method === "DELETE") return Effect.as(subscriptions.remove(id), noContent)
+        return only(["GET", "HEAD", "PUT", "DELETE"], method, () => get(request, id))
+      }
+      if (action === "streams" && rest.length > 0) {
+        const name = decoded(rest.join("/"))
+        if (name === undefined) return badId
+        return only(["DELETE"], method, () =>
+          Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent)))
+      }
+      const act = Object.hasOwn(actions, action) && rest.length === 0 ? actions[action] : undefined
+      return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
+    }
+
+    const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.target)))
+    return methods.map((method) => ({ method, path: `${controlPath}/*`, handle })) satisfies ReadonlyArray<Route>
+  })
+
+const methods = ["GET", "PUT", "POST", "DELETE"] as const
+
+const noContent: Answer = { status: 204, headers: {}, body: undefined }
+const notFound = Effect.fail(refused("NOT_FOUND", "Nothing is served there."))
+const badId = Effect.fail(
+  refused("INVALID_REQUEST", "The id and the stream in the path are percent-encoded UTF-8, and not too long.")
+)
+
+/** The path's segments below the control path, as they came. */
+const segmentsOf = (target: string): ReadonlyArray<string> =>
+  target.replace(/\?.*$/s, "").slice(controlPath.length + 1).split("/")
+
+const decoded = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answering): Answering =>
+  allowed.includes(method)
+    ? answer()
+    : Effect.fail(refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`))
+
+const textOf = Effect.fnUntraced(function*(request: Incoming) {
+  const type = request.header("content-type")
+  if (type !== undefined && mediaType(type) !== "application/json") {
+    return yield* refused("UNSUPPORTED_MEDIA_TYPE", "The body is application/json.")
+  }
+  const bytes = yield* request.body(bodyBytesMax)
+  return yield* Effect.try({
+    try: () => utf8.decode(bytes),
+    catch: () => refused("INVALID_REQUEST", "The body is not UTF-8.")
+  })
+})
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/** What the caller did is answered in the protocol's form; what is the server's fault goes on to its log. */
+const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
+  Effect.catchTags(answering, {
+    SubscriptionRefused: (refusal) => Effect.succeed(refusalAnswer(refusal)),
+    InvalidRequest: ({ message }) => Effect.succeed(refusalAnswer(refused("INVALID_REQUEST", message))),
+    PayloadTooLarge: () =>
+      Effect.succeed(refusalAnswer(refused("PAYLOAD_TOO_LARGE", `The body has at most ${bodyBytesMax} bytes.`))),
+    KeyFailed: ({ message }) => Effect.fail(new StorageFailed({ message }))
+  })
+
+const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer =>
+  json(codes[code], JSON.stringify({ error: { code, message, ...details } }))

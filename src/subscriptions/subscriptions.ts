@@ -1,0 +1,253 @@
+/**
+ * All subscriptions of this server: made, found, deleted, and found again after a restart.
+ */
+import { Context, DateTime, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import { StorageFailed } from "../durable-streams/errors.ts"
+import type { StateChange } from "../durable-streams/storage.ts"
+import { Storage } from "../durable-streams/storage.ts"
+import { StreamManager } from "../durable-streams/stream-manager.ts"
+import type { StreamName } from "../durable-streams/types.ts"
+import { makeDeliver } from "./deliver.ts"
+import { Draft } from "./draft.ts"
+import { Interest } from "./interest.ts"
+import type { KeyFailed } from "./key-file.ts"
+import { Keys } from "./keys.ts"
+import { goneNews, grownNews, madeNews, makeLook } from "./look.ts"
+import { refused } from "./refused.ts"
+import { linkByGlob, linkExplicitly } from "./requests.ts"
+import type { Life, Surroundings, TransitionFailed } from "./runner.ts"
+import { makeMoment, Runner } from "./runner.ts"
+import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./state-codec.ts"
+import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
+import type { Config, Subscription } from "./subscription.ts"
+import { apply, linksMax, newSubscription, subjectOf } from "./subscription.ts"
+import type { Act } from "./wake-cycle.ts"
+import { onlyNews } from "./wake-cycle.ts"
+import { WebhookSender } from "./webhook-sender.ts"
+
+/** The most subscriptions of a server: each is kept in memory, and asked at every append that its pattern may mean. */
+export const subscriptionsMax = 10_000
+
+/** How many subscriptions are opened at a time at the start. */
+const openedAtOnce = 16
+
+export interface Made {
+  readonly made: boolean
+  readonly subscription: Subscription
+}
+
+export class Subscriptions extends Context.Service<Subscriptions, {
+  /** Makes it, or finds that it was made of the same configuration, whose hash this is. */
+  put(id: string, config: Config, hash: string, base: string): Effect.Effect<Made, TransitionFailed>
+  get(id: string): Effect.Effect<Subscription, TransitionFailed>
+  /** Deletes it; succeeds also where there is none. */
+  remove(id: string): Effect.Effect<void, TransitionFailed>
+  /** Links streams by name, each at its tail. */
+  addStreams(id: string, paths: ReadonlyArray<string>): Effect.Effect<void, TransitionFailed>
+  /** One transition. */
+  act<A>(id: string, act: Act<A>): Effect.Effect<A, TransitionFailed>
+  /** The generation that a token of the subscription is for. */
+  verify(id: string, token: string): Effect.Effect<number, TransitionFailed | KeyFailed>
+}>()("durable-streams/subscriptions/subscriptions") {
+  static readonly layer: Layer.Layer<
+    Subscriptions,
+    StorageFailed,
+    Storage | StreamManager | Keys | WebhookSender
+  > = Layer.effect(
+    Subscriptions,
+    Effect.gen(function*() {
+      const storage = yield* Storage
+      const manager = yield* StreamManager
+      const keys = yield* Keys
+      const look = makeLook(manager)
+      // Closed after the fibers below have ended: the last transition of each still has its log.
+      const logs = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      const fork = yield* FiberSet.makeRuntime<never>()
+      const interest = new Interest<Runner>()
+      const runners = new Map<string, Runner>()
+      const around: Surroundings = {
+        interest,
+        fork,
+        deliver: makeDeliver(manager, keys, yield* WebhookSender)
+      }
+
+      yield* manager.watch({
+        created: (description) => interest.forEach(description.name, (r) => r.tell(description.name, madeNews(description))),
+        appended: (description, tail) =>
+          interest.forEach(description.name, (r) => r.tell(description.name, grownNews(description, tail))),
+        deleted: ({ id, name }) => interest.forEach(name, (r) => r.tell(name, goneNews(id)))
+      })
+
+      const found = (id: string) => {
+        const runner = runners.get(id)
+        return runner === undefined ? Effect.fail(noSubscription) : Effect.succeed(runner)
+      }
+      const living = (id: string): Effect.Effect<Subscription, TransitionFailed> =>
+        Effect.flatMap(found(id), ({ damage, life }): Effect.Effect<Subscription, TransitionFailed> => {
+          if (damage !== undefined) return Effect.fail(damage)
+          return life === undefined ? Effect.fail(noSubscription) : Effect.succeed(life.state)
+        })
+
+      const namesFor = (runner: Runner, { pattern }: Config) =>
+        pattern === undefined
+          ? Effect.succeed<ReadonlyArray<string>>([])
+          : Effect.map(manager.list(), (names) => names.filter((name) => runner.matches(name)))
+
+      const make = Effect.fnUntraced(function*(runner: Runner, id: string, config: Config, hash: string, base: string) {
+        // Listens first, so that nothing falls between looking and linking.
+        runner.listen(config, config.streams)
+        const named = yield* look.all(config.streams)
+        const matching = yield* namesFor(runner, config)
+        if (named.size + matching.length > linksMax) return yield* tooManyStreams
+        const meant = yield* look.all(matching)
+        const createdAt = DateTime.formatIso(yield* DateTime.now)
+        const life = randomUUID()
+        const draft = new Draft(newSubscription(id, life, createdAt, config), yield* makeMoment)
+        linkExplicitly(named, runner.matches)(draft)
+        linkByGlob(meant)(draft)
+        const state = [...configEntries(config, hash, base), ...toStateChanges(draft, new Map())]
+        return yield* Effect.uninterruptible(
+          Effect.map(createLog(storage, logs, { id, life, createdAt }, state), (log): Life => {
+            runner.life = { state: apply(draft.from, draft), log, hash, base }
+            runner.kick()
+            return runner.life
+          })
+        )
+      }, (making, runner, id, config) =>
+        Effect.onError(making, () =>
+          Effect.sync(() => {
+            runner.leave(config, config.streams)
+            runners.delete(id)
+          })))
+
+      const confirm = Effect.fnUntraced(function*(runner: Runner, life: Life, hash: string, base: string) {
+        if (life.hash !== hash) {
+          return yield* refused("SUBSCRIPTION_ALREADY_EXISTS", "There is a subscription of that id, made differently.")
+        }
+        const news: ReadonlyArray<StateChange> = life.base === base ? [] : [baseEntry(base)]
+        yield* Effect.uninterruptible(runner.transition(onlyNews, undefined, news))
+        life.base = base
+        return life.state
+      })
+
+      const put = (id: string, config: Config, hash: string, base: string): Effect.Effect<Made, TransitionFailed> =>
+        Effect.suspend(() => {
+          const known = runners.get(id)
+          if (known === undefined && runners.size >= subscriptionsMax) return Effect.fail(tooManySubscriptions)
+          const runner = known ?? new Runner(id, around)
+          runners.set(id, runner)
+          return runner.lock.withPermit(Effect.suspend((): Effect.Effect<Made, TransitionFailed> => {
+            if (runner.damage !== undefined) return Effect.fail(runner.damage)
+            if (runner.life !== undefined) {
+              return Effect.map(confirm(runner, runner.life, hash, base), (subscription) => ({
+                made: false,
+                subscription
+              }))
+            }
+            // It was deleted, or could not be made, while this request waited.
+            if (runners.get(id) !== runner) return put(id, config, hash, base)
+            return Effect.map(make(runner, id, config, hash, base), ({ state }) => ({ made: true, subscription: state }))
+          }))
+        })
+
+      const remove = (id: string) =>
+        Effect.suspend(() => {
+          const runner = runners.get(id)
+          if (runner === undefined) return Effect.void
+          return runner.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => {
+            if (runner.damage !== undefined) return Effect.fail(runner.damage)
+            const { life } = runner
+            if (life === undefined) return Effect.void
+            return Effect.map(life.log.delete, () => {
+              runner.leave(life.state.config, life.state.links.keys())
+              runners.delete(id)
+            })
+          })))
+        })
+
+      const addStreams = Effect.fnUntraced(function*(id: string, paths: ReadonlyArray<string>) {
+        const runner = yield* found(id)
+        yield* runner.lock.withPermit(Effect.gen(function*() {
+          if (runner.life === undefined) return yield* runner.transition(onlyNews)
+          const { links } = runner.life.state
+          const isNew = (path: string) => links.get(path)?.explicit !== true
+          const wanted = paths.filter(isNew)
+          if (links.size + wanted.filter((path) => !links.has(path)).length > linksMax) return yield* tooManyStreams
+          if (wanted.includes(runner.life.state.config.wakeStream ?? "")) return yield* ownWakeStream
+          for (const path of wanted) interest.addPath(path, runner)
+          yield* Effect.flatMap(look.all(wanted), (streams) =>
+            Effect.uninterruptible(runner.transition(onlyNews, linkExplicitly(streams, runner.matches)))).pipe(
+              Effect.onError(() =>
+                Effect.sync(() => wanted.filter(isNew).forEach((path) => interest.removePath(path, runner)))
+              )
+            )
+        }))
+      })
+
+      /** What a restart finds, and what happened to its streams meanwhile. */
+      const open = Effect.fnUntraced(function*(id: string, name: StreamName) {
+        const runner = new Runner(id, around)
+        runners.set(id, runner)
+        const log = yield* openLog(storage, logs, name)
+        const state = yield* Effect.fromResult(fromState(id, log.description, log.state)).pipe(
+          Effect.mapError((fault) => new StorageFailed({ message: `The subscription ${id} cannot be read: ${fault}.` }))
+        )
+        const hash = stringEntry(log.state, "hash") ?? ""
+        runner.life = { state, log, hash, base: stringEntry(log.state, "base") ?? "" }
+        runner.listen(state.config, explicitPaths(state))
+        fork(runner.lock.withPermit(catchUp(runner, state)))
+      }, (opening, id) =>
+        Effect.catch(opening, (error) => {
+          const damage = error._tag === "StreamNotFound" ? new StorageFailed({ message: error.message }) : error
+          runners.get(id)!.damage = damage
+          return Effect.logError(`A subscription cannot be used: ${damage.message}`).pipe(
+            Effect.annotateLogs({ subscription: id })
+          )
+        }))
+
+      const catchUp = (runner: Runner, { config, links }: Subscription) =>
+        Effect.gen(function*() {
+          const meant = yield* namesFor(runner, config)
+          const paths = new Set([...links.keys(), ...meant])
+          yield* look.each(paths, (path, news) => runner.learn(path, news))
+        }).pipe(
+          Effect.catch((error) => Effect.logError(`The streams could not be listed: ${error.message}`)),
+          Effect.andThen(Effect.sync(() => runner.kick()))
+        )
+
+      // Whatever was left behind by a log that moved on has a smaller number.
+      const newest = new Map<string, { readonly number: number; readonly name: StreamName }>()
+      for (const name of yield* storage.list) {
+        if (!name.startsWith(logPrefix)) continue
+        const parsed = parseLogName(name)
+        if (parsed === undefined) continue
+        const other = newest.get(parsed.id)
+        const older = other === undefined || other.number < parsed.number ? other?.name : name
+        if (older !== name) newest.set(parsed.id, { number: parsed.number, name })
+        if (older !== undefined) yield* Effect.ignore(storage.delete(older))
+      }
+      yield* Effect.forEach(newest, ([id, { name }]) => open(id, name), { concurrency: openedAtOnce, discard: true })
+
+      return Subscriptions.of({
+        put,
+        remove,
+        addStreams,
+        act: (id, act) => Effect.flatMap(found(id), (runner) => runner.run(act)),
+        get: (id) => Effect.flatMap(found(id), (runner) => Effect.andThen(runner.run(onlyNews), living(id))),
+        verify: (id, token) => Effect.flatMap(living(id), (state) => keys.verify(token, subjectOf(state)))
+      })
+    })
+  )
+}
+
+const explicitPaths = ({ links }: Subscription): ReadonlyArray<string> =>
+  [...links].filter(([, { explicit }]) => explicit).map(([path]) => path)
+
+const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
+const tooManyStreams = refused("INVALID_REQUEST", `A subscription reads at most ${linksMax} streams.`)
+const ownWakeStream = refused("INVALID_REQUEST", "A subscription does not read its own wake stream.")
+const tooManySubscriptions = refused(
+  "TOO_MANY_SUBSCRIPTIONS",
+  `This server has ${subscriptionsMax} subscriptions, which is as many as it keeps.`
+)

@@ -1,0 +1,43 @@
+/**
+ * The subscriptions' routes on a socket, with short ways to talk to them.
+ */
+import { Effect } from "effect"
+import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"
+import { serve } from "../../src/web-node/node-server.ts"
+import { problem } from "../../src/web/problem.ts"
+
+export interface Said {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Record<string, unknown>
+}
+
+/** A server of the subscriptions alone; every path is theirs. */
+export const served = Effect.gen(function*() {
+  const routes = yield* subscriptionRoutes()
+  const { port } = yield* serve({
+    host: "127.0.0.1",
+    port: 0,
+    handler: (request) =>
+      Effect.catch(routes[0]!.handle({ ...request, parameter: "", query: noQuery }), (refusal) =>
+        Effect.succeed(problem(refusal)))
+  })
+  const base = `http://127.0.0.1:${port}`
+  const say = (method: string, url: string, body?: unknown, headers: Record<string, string> = {}) =>
+    Effect.promise(async (): Promise<Said> => {
+      const answer = await fetch(url.startsWith("http") ? url : `${base}/v1/stream/__ds/${url}`, {
+        method,
+        headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) })
+      })
+      const text = await answer.text()
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: text === "" ? {} : JSON.parse(text) as Record<string, unknown>
+      }
+    })
+  return { base, say }
+})
+
+const noQuery = new URLSearchParams()

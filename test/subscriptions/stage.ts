@@ -1,0 +1,106 @@
+/**
+ * A server's subscriptions without the rest of it, over a storage that outlives them: so that they can be ended and begun
+ * again. Webhooks are either real ones or a stand-in that says what it was told.
+ */
+import { Context, Effect, Layer } from "effect"
+import { EventData } from "../../src/durable-streams/event-data.ts"
+import { Storage } from "../../src/durable-streams/storage.ts"
+import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
+import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import type { StreamName } from "../../src/durable-streams/types.ts"
+import { Keys } from "../../src/subscriptions/keys.ts"
+import type { Config } from "../../src/subscriptions/subscription.ts"
+import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
+import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
+
+/** One call of the stand-in. */
+export interface Call {
+  readonly url: string
+  readonly signature: string
+  readonly text: string
+  readonly body: WakeBody
+}
+
+export interface WakeBody {
+  readonly subscription_id: string
+  readonly wake_id: string
+  readonly generation: number
+  readonly streams: ReadonlyArray<WakeStream>
+  readonly callback_url: string
+  readonly callback_token: string
+}
+
+export interface WakeStream {
+  readonly path: string
+  readonly link_type: string
+  readonly acked_offset: string
+  readonly tail_offset: string
+  readonly has_pending: boolean
+}
+
+/** Webhooks that are called here, and answer as `answer` says; undefined: they cannot be reached. */
+export class StandIn {
+  readonly calls: Array<Call> = []
+  answer: (call: Call) => string | undefined = () => "{}"
+
+  readonly layer = Layer.succeed(
+    WebhookSender,
+    WebhookSender.of({
+      fault: () => undefined,
+      post: (url, text, headers) =>
+        Effect.suspend(() => {
+          const call = { url, text, signature: headers["webhook-signature"] ?? "", body: JSON.parse(text) as WakeBody }
+          this.calls.push(call)
+          const answer = this.answer(call)
+          return answer === undefined
+            ? Effect.fail(new WebhookFailed({ message: "Nobody is there." }))
+            : Effect.succeed(answer)
+        })
+    })
+  )
+}
+
+/** What outlives the subscriptions. */
+export interface Ground {
+  readonly storage: Storage["Service"]
+  readonly keyDirectory: string
+}
+
+/** Streams and subscriptions from now until the scope closes. */
+export const begin = Effect.fnUntraced(function*(
+  { keyDirectory, storage }: Ground,
+  sender: Layer.Layer<WebhookSender>
+) {
+  const layer = Subscriptions.layer.pipe(
+    Layer.provideMerge(StreamManager.layer.pipe(Layer.provide(ActiveFactory))),
+    Layer.provideMerge(Layer.succeed(Storage, storage)),
+    Layer.provideMerge(Keys.layer(keyDirectory)),
+    Layer.provideMerge(sender)
+  )
+  return yield* Layer.build(layer)
+})
+
+export const memoryStorage = Effect.map(Layer.build(Storage.layerMemory), (context) => Context.get(context, Storage))
+
+/** A subscription to a webhook. */
+export const webhookConfig = (more: Partial<Config>): Config => ({
+  type: "webhook",
+  pattern: undefined,
+  streams: [],
+  webhookUrl: "https://worker.example/hook",
+  wakeStream: undefined,
+  leaseMillis: 30_000,
+  description: undefined,
+  ...more
+})
+
+export const pullConfig = (more: Partial<Config>): Config =>
+  webhookConfig({ type: "pull-wake", webhookUrl: undefined, wakeStream: "wake", ...more })
+
+export const append = Effect.fnUntraced(function*(name: string, ...values: ReadonlyArray<unknown>) {
+  const manager = yield* StreamManager
+  return yield* manager.append(name as StreamName, { data: values.map(EventData.fromValue) })
+})
+
+/** Lets every fiber that can run run, until all of them wait. */
+export const settled = Effect.repeat(Effect.yieldNow, { times: 200 })
