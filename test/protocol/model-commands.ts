@@ -3,6 +3,7 @@
  * says.
  */
 import { assert } from "vitest"
+import { until } from "../durable-streams/room.ts"
 import type { Append, Command, Create, Fork, Payload, Produce } from "./model-histories.ts"
 import { Model, ModelStream, type Origin, originAt, type Unit } from "./model.ts"
 
@@ -11,6 +12,10 @@ export class World {
   readonly #url: (name: string) => string
   readonly #prefix: string
   readonly #crash: () => Promise<void>
+  /** Places whose stream was kept for a fork that is gone now. */
+  readonly #leaving = new Set<number>()
+  /** What was sent, and how it was answered. */
+  readonly #told: Array<string> = []
 
   constructor(prefix: string, url: (name: string) => string, crash: () => Promise<void>) {
     this.#prefix = prefix
@@ -20,8 +25,17 @@ export class World {
 
   /** Does it all, and reads every stream there is when all is done. */
   async run(commands: ReadonlyArray<Command>): Promise<void> {
-    for (const command of commands) await this.#do(command)
-    for (const slot of this.#model.slots) await this.#read(slot, 0)
+    try {
+      for (const command of commands) {
+        // A crash may come before what was kept for a fork alone is cleaned away.
+        if (command.do !== "crash") await this.#tidy()
+        await this.#do(command)
+      }
+      for (const slot of this.#model.slots) await this.#read(slot, 0)
+      await this.#tidy()
+    } catch (cause) {
+      throw new Error(`${String(cause)}, after\n${this.#told.join("\n")}\n`, { cause })
+    }
   }
 
   #do(command: Command): Promise<void> {
@@ -43,6 +57,7 @@ export class World {
       case "head":
         return this.#head(command.slot)
       case "crash":
+        this.#told.push("kill -9")
         return this.#crash()
     }
   }
@@ -185,7 +200,18 @@ export class World {
     const answer = await this.#send(slot, "DELETE", {})
     if (this.#isAway(stream, answer)) return
     assert.strictEqual(answer.status, 204)
-    this.#model.delete(slot)
+    for (const gone of this.#model.delete(slot)) if (gone !== slot) this.#leaving.add(gone)
+  }
+
+  /** Sources go when their last fork has gone, soon afterwards (PROTOCOL 4.2). */
+  async #tidy(): Promise<void> {
+    for (const slot of this.#leaving) {
+      await until(
+        async () => (await this.#send(slot, "HEAD", {})).status === 404,
+        () => `the end of ${this.#urlOf(slot)}`
+      )
+    }
+    this.#leaving.clear()
   }
 
   async #head(slot: number): Promise<void> {
@@ -231,6 +257,9 @@ export class World {
       headers,
       ...(body === undefined ? {} : { body: new Uint8Array(Buffer.from(body)) })
     })
+    const { "content-type": _, ...told } = headers
+    const size = body === undefined ? "" : ` with ${body.length}`
+    this.#told.push(`${method} ${slot}${query} ${JSON.stringify(told)}${size}: ${answer.status}`)
     return { status: answer.status, headers: answer.headers, body: new Uint8Array(await answer.arrayBuffer()) }
   }
 }

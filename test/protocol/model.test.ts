@@ -15,8 +15,8 @@ const commandsToCrash = 200
 
 describe.for(
   [
-    { storage: "memory", numRuns: 300, crashes: false },
-    { storage: "fs", numRuns: 150, crashes: true }
+    { storage: "memory", numRuns: 200, crashes: false },
+    { storage: "fs", numRuns: 80, crashes: true }
   ] as const
 )("a server on $storage", ({ crashes, numRuns, storage }) => {
   let target: Target
@@ -33,7 +33,7 @@ describe.for(
         new World(`history-${storage}-${++told}`, (name) => target.url(name), () => target.crash()).run(history)
     )
     // What fails is made shorter for a while, and then told.
-    await fc.assert(property, { seed, numRuns, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true })
+    await fc.assert(property, { seed, numRuns, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true })
     expect(told).toBe(numRuns)
   })
 })

@@ -120,18 +120,20 @@ export class Model {
     this.#streams.set(slot, stream)
   }
 
-  /** Takes it away or hides it, and takes away what was kept for it alone. */
-  delete(slot: number): void {
+  /** Takes it away or hides it, and takes away what was kept for it alone; answers with the places that are free now. */
+  delete(slot: number): ReadonlyArray<number> {
     const stream = this.#streams.get(slot)!
-    if (stream.forks > 0) stream.hidden = true
-    else this.#forget(stream)
+    stream.hidden = stream.forks > 0
+    return stream.hidden ? [] : this.#forget(slot, stream)
   }
 
-  #forget(stream: ModelStream): void {
-    for (const [slot, each] of this.#streams) if (each === stream) this.#streams.delete(slot)
+  #forget(slot: number, stream: ModelStream): ReadonlyArray<number> {
+    this.#streams.delete(slot)
     const source = stream.origin?.source
-    if (source === undefined) return
+    if (source === undefined) return [slot]
     source.forks--
-    if (source.hidden && source.forks === 0) this.#forget(source)
+    if (!source.hidden || source.forks > 0) return [slot]
+    const next = this.slots.find((each) => this.#streams.get(each) === source)!
+    return [slot, ...this.#forget(next, source)]
   }
 }
