@@ -48,7 +48,9 @@ const isSameFork = ({ contentType, forkedFrom }: StreamDescription, fork: Create
   if (fork.source !== forkedFrom.stream) return false
   // Past an offset, so many JSON messages further is another offset, and that is what was kept.
   const [further, bytes] = isJson(contentType) ? [fork.subOffset, 0] : [0, fork.subOffset]
-  return bytes === forkedFrom.bytes && (fork.offset === undefined || fork.offset + further === forkedFrom.offset)
+  // Further than the tail there is nothing to fork at.
+  const place = fork.offset ?? (further === 0 ? forkedFrom.offset : Infinity)
+  return bytes === forkedFrom.bytes && place + further === forkedFrom.offset
 }
 
 const isSameMoment = (a: string | undefined, b: string | undefined): boolean =>

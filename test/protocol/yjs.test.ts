@@ -14,8 +14,9 @@ let target: Target
 let documents: YjsServer
 let baseUrl: string
 beforeAll(async () => {
-  // The document server tells of every request that the crash cuts off.
+  // The document server tells of every snapshot, and of every request that the crash cuts off.
   vi.spyOn(console, "error").mockReturnValue()
+  vi.spyOn(console, "log").mockReturnValue()
   target = await Target.start("fs")
   documents = new YjsServer({ port: 0, host: "127.0.0.1", dsServerUrl: target.origin, compactionThreshold: 4_000 })
   baseUrl = `${await documents.start()}/v1/yjs/proof`
