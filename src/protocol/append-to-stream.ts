@@ -28,12 +28,12 @@ export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: 
     const common = { producer, ifMatch: expected, close, seq: request.header("stream-seq"), mustExist: true }
     if (body.length === 0) {
       if (!close) return yield* invalid("The body is empty: send what is to be appended, or Stream-Closed: true.")
-      return answer(yield* manager.append(name, { ...common, data: [] }), false)
+      return answer(yield* stream.append({ ...common, data: [] }), false)
     }
     const contentType = yield* sentType(request)
     if (contentType === undefined) return yield* invalid("Send the Content-Type of the body.")
     const data = yield* dataOf(body, contentType, info)
-    return answer(yield* manager.append(name, { ...common, data, contentType }), true)
+    return answer(yield* stream.append({ ...common, data, contentType }), true)
   })
 
 /**
@@ -42,16 +42,18 @@ export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: 
  */
 const dataOf = (body: Uint8Array, contentType: string, { closed, description, tail }: StreamInfo) => {
   const { contentType: kept, name: stream } = description
-  const isOther = mediaType(contentType) !== mediaType(kept)
-  const isClosed = new StreamClosed({ stream, tail: toOffset(tail) })
-  if (isOther) return Effect.fail(closed ? isClosed : new ContentTypeMismatch({ stream, contentType: kept }))
+  // Made only when it is told: an error takes down the stack, which costs more than the append.
+  const isClosed = () => new StreamClosed({ stream, tail: toOffset(tail) })
+  if (contentType !== kept && mediaType(contentType) !== mediaType(kept)) {
+    return Effect.fail(closed ? isClosed() : new ContentTypeMismatch({ stream, contentType: kept }))
+  }
   if (!isJson(contentType)) return Effect.succeed([EventData.fromBytes(body)])
   return fromMessages(body).pipe(
     Effect.filterOrFail(
       (messages) => messages.length > 0,
       () => new InvalidRequest({ message: "The array is empty: send at least one message." })
     ),
-    Effect.mapError((error) => closed ? isClosed : error)
+    Effect.mapError((error) => closed ? isClosed() : error)
   )
 }
 
