@@ -7,32 +7,45 @@ import { bytesOf } from "../durable-streams/event-data.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
 import { createdAtTail, isJson } from "../durable-streams/types.ts"
 
-/** The events of the blocks as the body of an answer. A copy: the blocks may be released. */
-export const bodyOf = (blocks: ReadonlyArray<EventBlock>, contentType: string): Buffer =>
-  isJson(contentType) ? jsonArray(blocks) : Buffer.concat(blocks.flatMap(eventBytes))
+/** How the events of one stream follow each other in an answer. ASCII. */
+export interface Joints {
+  readonly before: string
+  readonly between: string
+  readonly after: string
+}
 
-/** `[` messages joined by `,` `]`, each as the text that was sent; `before` and `after` it, ASCII that goes around it. */
-export const jsonArray = (blocks: ReadonlyArray<EventBlock>, before = "", after = ""): Buffer => {
-  let size = before.length + after.length + 2
+const arrayJoints: Joints = { before: "[", between: ",", after: "]" }
+const noJoints: Joints = { before: "", between: "", after: "" }
+
+export const jointsOf = (contentType: string): Joints => isJson(contentType) ? arrayJoints : noJoints
+
+/** The events of the blocks, joined. A copy: the blocks may be released. */
+export const bodyOf = (
+  blocks: ReadonlyArray<EventBlock>,
+  contentType: string,
+  joints: Joints = jointsOf(contentType)
+): Buffer => isJson(contentType) ? joinMessages(blocks, joints) : Buffer.concat(blocks.flatMap(eventBytes))
+
+/** The messages of the blocks, each as the text that was sent. */
+export const joinMessages = (blocks: ReadonlyArray<EventBlock>, { after, before, between }: Joints): Buffer => {
+  let size = before.length + after.length
   for (const block of blocks) {
-    size -= block.count * (dataStart(block) + createdAtTail.length - 1)
+    size -= block.count * (dataStart(block) + createdAtTail.length - between.length)
     for (let i = 0; i < block.count; i++) size += block.ends[i]! - block.starts[i]!
   }
-  // One too many where there is a message: there are fewer commas than messages.
+  // Too many where there is a message: there are fewer gaps than messages.
   const target = Buffer.allocUnsafe(size)
   let at = target.write(before, 0, "latin1")
-  target[at++] = 0x5b
   const first = at
   for (const block of blocks) {
     const { count, ends, starts } = block
     const source = asBuffer(block.bytes)
     const front = dataStart(block)
     for (let i = 0; i < count; i++) {
-      if (at > first) target[at++] = 0x2c
+      if (at > first) at += target.write(between, at, "latin1")
       at += source.copy(target, at, starts[i]! + front, ends[i]! - createdAtTail.length)
     }
   }
-  target[at++] = 0x5d
   at += target.write(after, at, "latin1")
   return target.subarray(0, at)
 }

@@ -17,8 +17,9 @@ export interface Reading {
   readonly id: string
   readonly contentType: string
   readonly start: Cursor
-  /** The tail when it began. */
+  /** Where the stream stood when it began. */
   readonly tail: number
+  readonly closed: boolean
   /** Whether the same request always begins at the same place. */
   readonly isFixed: boolean
 }
@@ -31,10 +32,10 @@ export const openReading = Effect.fnUntraced(function*(
 ) {
   const stream = yield* manager.get(yield* addressed(request))
   const { next } = yield* startOf(stream, request.query, offset, "beginning")
-  const { description: { contentType, id }, life, tail } = yield* stream.info
+  const { closed, description: { contentType, id }, life, tail } = yield* stream.info
   const isFixed = offset !== "now" && !request.query.has("since") && !request.query.has("tail")
   const start = { life, next: Math.min(next, tail) }
-  return { stream, id, contentType, start, tail, isFixed } satisfies Reading as Reading
+  return { stream, id, contentType, start, tail, closed, isFixed } satisfies Reading as Reading
 })
 
 /** Whether a reading has come to the tail, and whether that is the end. */

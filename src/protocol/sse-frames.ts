@@ -4,7 +4,7 @@
  */
 import type { EventBlock } from "../durable-streams/types.ts"
 import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
-import { eventBytes, jsonArray } from "./messages.ts"
+import { eventBytes, joinMessages } from "./messages.ts"
 import type { Place } from "./reading.ts"
 
 /** How the data of a stream is written into frames. */
@@ -53,7 +53,7 @@ const blockFrames = (block: EventBlock, encoding: Encoding, control: Control): U
   if (encoding === "text") return textFrames(Buffer.concat(eventBytes(block)), control)
   const { after, before } = around(control)
   return encoding === "json"
-    ? jsonArray([block], `${before}data:`, after)
+    ? joinMessages([block], { before: `${before}data:[`, between: ",", after: `]${after}` })
     : Buffer.from(`${before}data:${Buffer.concat(eventBytes(block)).toString("base64")}${after}`, "latin1")
 }
 

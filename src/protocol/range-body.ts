@@ -1,0 +1,54 @@
+/**
+ * A range of events as the body of an answer: in one piece where it is small, else as it is read (docs/protocol.md 12).
+ */
+import { Effect } from "effect"
+import type { Cursor } from "../durable-streams/durable-stream.ts"
+import { sliceBlock } from "../durable-streams/event-block.ts"
+import type { EventBlock } from "../durable-streams/types.ts"
+import type { Streamed } from "../web/exchange.ts"
+import { bodyOf, jointsOf } from "./messages.ts"
+import type { Reading } from "./reading.ts"
+
+/** How much of the log is read at a time: an answer that is not larger has a length, and is one write. */
+const pieceBytesMax = 1024 * 1024
+
+/** The events from the reading's start up to `end`, which all are there. */
+export const rangeBody = Effect.fnUntraced(function*({ contentType, start, stream }: Reading, end: number) {
+  const joints = jointsOf(contentType)
+  let cursor: Cursor = start
+
+  /** The next piece. What a fork inherits is never in one block with what is its own. */
+  const piece = Effect.gen(function*() {
+    const isFirst = cursor === start
+    const blocks: Array<EventBlock> = []
+    let bytes = 0
+    while (cursor.next < end && bytes < pieceBytesMax) {
+      const found = yield* stream.read(cursor, pieceBytesMax - bytes)
+      const block = sliceBlock(found, cursor.next, end - cursor.next)
+      blocks.push(block)
+      bytes += block.ends[block.count - 1]! - block.starts[0]!
+      cursor = { life: cursor.life, next: cursor.next + block.count }
+    }
+    const body = bodyOf(blocks, contentType, {
+      before: isFirst ? joints.before : joints.between,
+      between: joints.between,
+      after: cursor.next >= end ? joints.after : ""
+    })
+    for (const block of blocks) block.release?.()
+    return body
+  })
+
+  let pending: Uint8Array | undefined = yield* piece
+  if (cursor.next >= end) return pending
+  const body: Streamed = {
+    _tag: "Streamed",
+    keepAlive: undefined,
+    pull: Effect.suspend(() => {
+      const bytes = pending
+      pending = undefined
+      if (bytes !== undefined) return Effect.succeed(bytes)
+      return cursor.next >= end ? Effect.undefined : piece
+    })
+  }
+  return body
+})
