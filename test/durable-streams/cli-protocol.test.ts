@@ -133,11 +133,11 @@ describe("a stream of bytes", () => {
 
 describe("a refusal", () => {
   it("ends with the code of what happened, where the status could mean two things", () => {
-    const codeOf = (status: number, type: string) =>
-      endingOf(Exit.fail(new ServerRefused({ status, message: "", problem: { type: `urn:durable-streams:${type}` } })))
-        .code
     expect([codeOf(403, "AccessRefused"), codeOf(403, "ProducerFenced")]).toEqual([4, 5])
     expect([codeOf(410, "StreamDeleted"), codeOf(410, "StreamGone")]).toEqual([3, 5])
     expect([codeOf(409, "ProducerGap"), codeOf(409, "SourceGone"), codeOf(404, "StreamNotFound")]).toEqual([5, 5, 3])
   })
 })
+
+const codeOf = (status: number, type: string) =>
+  endingOf(Exit.fail(new ServerRefused({ status, message: "", problem: { type: `urn:durable-streams:${type}` } }))).code
