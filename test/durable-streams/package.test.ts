@@ -87,7 +87,7 @@ const storage = layerFileSystem({ directory: ".iterate/streams", durability: "fs
 const layer = StreamManager.layer.pipe(Layer.provide(ActiveFactory), Layer.provide(storage))
 const offset = await Effect.gen(function*() {
   const manager = yield* StreamManager
-  const events = yield* manager.append("hello", { data: [EventData.fromValue({ n: 1 })] })
+  const { events } = yield* manager.append("hello", { data: [EventData.fromValue({ n: 1 })] })
   return String(events.first).padStart(16, "0")
 }).pipe(Effect.provide(layer), Effect.runPromise)
 const lines = readFileSync(".iterate/streams/hello.json", "utf8").trim().split("\\n").slice(1)
