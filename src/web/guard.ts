@@ -56,7 +56,7 @@ export const accessHeaders = (request: Incoming, options: GuardOptions, isRefuse
   const origin = request.header("origin")
   if (!open && (isRefused || origin === undefined)) return closed
   if (!open && isPreflight(request) && !originAllowed(origin!, request.header("host") ?? "", options)) {
-    return { ...closed, ...preflight(request) }
+    return { ...closed, ...preflight }
   }
   const headers: AccessHeaders = {
     "cross-origin-resource-policy": "cross-origin",
@@ -64,7 +64,9 @@ export const accessHeaders = (request: Incoming, options: GuardOptions, isRefuse
     "access-control-expose-headers": exposed,
     ...(open ? undefined : varied)
   }
-  return request.method === "OPTIONS" ? { ...headers, ...preflight(request) } : headers
+  if (request.method !== "OPTIONS") return headers
+  const isPrivate = request.header("access-control-request-private-network") === "true"
+  return { ...headers, ...preflight, ...(isPrivate ? privateNetwork : undefined) }
 }
 
 /**
@@ -79,18 +81,6 @@ type AccessHeaders = Readonly<Record<string, string>>
 
 const varied = { vary: "Origin" }
 const closed: AccessHeaders = { "cross-origin-resource-policy": "same-origin", ...varied }
-
-/** What a browser asks before it sends what a form could not. */
-const preflight = (request: Incoming): AccessHeaders => ({
-  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
-  "access-control-allow-headers": understood,
-  // Ten minutes: long enough that a page asks once, short enough that a server started anew is heard.
-  "access-control-max-age": "600",
-  // A page of the public web that talks to a private address asks for this, too (Chrome).
-  ...(request.header("access-control-request-private-network") === "true" ? privateNetwork : undefined)
-})
-
-const privateNetwork = { "access-control-allow-private-network": "true" }
 
 /** Every request header that means something here. */
 const understood = [
@@ -131,6 +121,17 @@ const exposed = [
   "Content-Encoding",
   "Retry-After"
 ].join(", ")
+
+/** What a browser asks before it sends what a form could not. */
+const preflight: AccessHeaders = {
+  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
+  "access-control-allow-headers": understood,
+  // Ten minutes: long enough that a page asks once, short enough that a server started anew is heard.
+  "access-control-max-age": "600"
+}
+
+/** A page of the public web that talks to a private address asks for this, too (Chrome). */
+const privateNetwork = { "access-control-allow-private-network": "true" }
 
 /** Pages from this machine, pages that this server itself served, and those that were let in by name. */
 const originAllowed = (origin: string, host: string, { origins }: GuardOptions): boolean => {

@@ -149,11 +149,16 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
     "Promise 12: a preflight of %s is answered, and names no origin: its page goes no further",
     (origin) =>
       talk(async (port) => {
-        const preflight = { Origin: origin, "Access-Control-Request-Method": "POST" }
+        const preflight = {
+          Origin: origin,
+          "Access-Control-Request-Method": "POST",
+          "Access-Control-Request-Private-Network": "true"
+        }
         for (const path of ["/streams/secret", "/v1/stream/secret"]) {
           const { headers, status } = await exchange(port, request("OPTIONS", path, preflight))
           assert.strictEqual(status, 204)
           assert.isUndefined(headers["access-control-allow-origin"])
+          assert.isUndefined(headers["access-control-allow-private-network"])
           assert.include(headers["access-control-allow-headers"], "If-None-Match")
           assert.strictEqual(headers["cross-origin-resource-policy"], "same-origin")
           assert.include(headers["vary"], "Origin")
