@@ -2,7 +2,7 @@
  * The single writer of a stream: everything that changes it takes its turn here. Appends that wait at the same time are
  * committed together, as many as one commit takes (group commit); all else runs alone.
  */
-import { type Cause, Effect, Exit } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
 import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
 import { Overloaded } from "./errors.ts"
@@ -28,52 +28,54 @@ const waitingBytesMax = 64 * 1024 * 1024
 /** What a line of the log has besides name and data, about. */
 const lineOverhead = 100
 
+/** After so many commits of one append each nobody is taken to come together with another, and none is waited for. */
+const lonelyMax = 8
+
+/** Every so many commits it is found out whether that is still so. */
+const lookEvery = 32
+
 /** `commit` answers every append it is given, or hands it back with `again`. */
 export const makeWriter = Effect.fnUntraced(function*(
   name: StreamName,
   commit: (taken: ReadonlyArray<WaitingAppend>) => Effect.Effect<void>
 ) {
-  const services = yield* Effect.context<never>()
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const waiting: Array<WaitingAppend | WaitingTask> = []
   let waitingBytes = 0
   let writing = false
+  /** Commits in a row that had one append. */
+  let lonely = 0
 
   const enqueue = (entry: WaitingAppend | WaitingTask) => {
     waiting.push(entry)
     if (writing) return
     writing = true
-    Effect.runForkWith(services)(turns)
+    // Every request that has already arrived in this turn of the event loop may join the first commit.
+    if (lonely < lonelyMax || lonely % lookEvery === 0) whenDone(runFork(Effect.yieldNow), goOn)
+    else goOn()
   }
 
-  const turns: Effect.Effect<void> = Effect.gen(function*() {
-    // Let every request that has already arrived in this turn of the event loop join the first commit.
-    yield* Effect.yieldNow
+  /** Gives everybody a turn until nobody waits, or what has its turn takes its time. */
+  const goOn = () => {
     while (waiting.length > 0) {
-      const first = waiting[0]!
-      if (first.kind === "append") {
-        const taken = takeAppends()
-        yield* commit(taken).pipe(Effect.onError((cause) =>
-          Effect.sync(() => {
-            for (const entry of taken) entry.done(Exit.failCause(cause))
-          })
-        ))
-      } else {
-        waiting.shift()
-        yield* first.run
+      const fiber = waiting[0]!.kind === "append" ? committing() : runFork((waiting.shift() as WaitingTask).run)
+      if (fiber.pollUnsafe() === undefined) {
+        whenDone(fiber, goOn)
+        return
       }
     }
     writing = false
-  }).pipe(Effect.onError((cause) =>
-    // A defect of ours must not leave anybody waiting, nor the stream without a writer.
-    Effect.sync(() => {
-      writing = false
-      waitingBytes = 0
-      for (const entry of waiting.splice(0)) {
-        if (entry.kind === "append") entry.done(Exit.failCause(cause))
-        else entry.fail(cause)
-      }
-    })
-  ))
+  }
+
+  const committing = () => {
+    const taken = takeAppends()
+    lonely = taken.length > 1 ? 0 : lonely + 1
+    return runFork(Effect.onError(commit(taken), (cause) =>
+      // A defect of ours must not leave anybody waiting.
+      Effect.sync(() => {
+        for (const entry of taken) entry.done(Exit.failCause(cause))
+      })))
+  }
 
   /** As many appends as one commit takes, in order; at least the first. */
   const takeAppends = (): ReadonlyArray<WaitingAppend> => {
@@ -84,25 +86,23 @@ export const makeWriter = Effect.fnUntraced(function*(
       taken.push(entry)
       bytes += entry.bytes
     }
-    waiting.splice(0, taken.length)
+    if (taken.length === waiting.length) waiting.length = 0
+    else waiting.splice(0, taken.length)
     waitingBytes -= bytes
     return taken
   }
 
   const inOrder = <A, E>(task: Effect.Effect<A, E>) =>
     Effect.callback<A, E>((resume) => {
-      enqueue({
-        kind: "task",
-        run: Effect.map(Effect.exit(task), (exit) => resume(exit)),
-        fail: (cause) => resume(Effect.failCause(cause))
-      })
+      enqueue({ kind: "task", run: Effect.map(Effect.exit(task), (exit) => resume(exit)) })
     })
 
   const writer: StreamWriter = {
     inOrder,
     append: (request) =>
       Effect.callback<Appended, AppendError>((resume) => {
-        const bytes = request.data.reduce((sum, { text }) => sum + text.length + name.length + lineOverhead, 0)
+        let bytes = 0
+        for (const { text } of request.data) bytes += text.length + name.length + lineOverhead
         if (waitingBytes + bytes > waitingBytesMax) {
           return resume(Effect.fail(
             new Overloaded({
@@ -125,5 +125,6 @@ export const makeWriter = Effect.fnUntraced(function*(
 interface WaitingTask {
   readonly kind: "task"
   readonly run: Effect.Effect<void>
-  readonly fail: (cause: Cause.Cause<never>) => void
 }
+
+const whenDone = (fiber: Fiber.Fiber<void>, then: () => void) => fiber.addObserver(then)

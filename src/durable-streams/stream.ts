@@ -5,8 +5,8 @@
  * failed commit leaves no hole. Readers see only what is durable (promise 2); followers hold an offset and are woken to
  * read (promise 6).
  */
-import { type Cause, Clock, DateTime, Effect, Exit, Option, Scope, Stream } from "effect"
-import type { WaitingAppend } from "./append-batch.ts"
+import { type Cause, Clock, Effect, Exit, Option, Scope, Stream } from "effect"
+import type { Batch, WaitingAppend } from "./append-batch.ts"
 import { answerOf, toBatch } from "./append-batch.ts"
 import type {
   Absent,
@@ -24,6 +24,7 @@ import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, Str
 import { emptyBlock, parseEvent, sliceBlock, toEvents } from "./event-block.ts"
 import { Lifetime } from "./expiry.ts"
 import { findForkPoint } from "./fork-point.ts"
+import { isoTime } from "./iso-time.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
 import { Sleepers } from "./sleepers.ts"
@@ -98,42 +99,44 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     return at !== undefined && clock.currentTimeMillisUnsafe() >= at
   }
 
-  const commit = Effect.fnUntraced(function*(taken: ReadonlyArray<WaitingAppend>) {
-    if (isDue()) yield* forget
-    if (log?.hidden === true) {
-      for (const entry of taken) entry.done(Exit.fail(new StreamGone({ stream: name })))
-      return
+  const commit = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> => {
+    if (isDue()) {
+      return Effect.matchEffect(forget, {
+        onSuccess: () => commit(taken),
+        onFailure: (error) => Effect.sync(() => answerAll(taken, Exit.fail(error)))
+      })
     }
-    const now = DateTime.formatIso(yield* DateTime.now)
+    if (log?.hidden === true) {
+      return Effect.sync(() => answerAll(taken, Exit.fail(new StreamGone({ stream: name }))))
+    }
+    const now = isoTime(clock.currentTimeMillisUnsafe())
     const contentType = log?.description.contentType
     const batch = toBatch({ name, contentType, tail, state: log?.state ?? noState }, taken, now)
-    const { accepted, events, settled, state } = batch
-    if (accepted.length > 0) {
-      const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
-      const exit = yield* Effect.exit(
-        log === undefined
-          ? begin(description, events, state)
-          : Effect.tap(log.commit({ events, state }), () => Effect.sync(() => grown(description, events)))
-      )
-      if (Exit.isFailure(exit)) {
-        // What has no need to be written because of what is now not there has to be judged again.
-        writer.again(settled.map(([entry]) => entry))
-        const failure = yield* explain(exit.cause)
-        for (const [entry] of accepted) entry.done(failure)
-        return
+    if (batch.accepted.length === 0) return Effect.sync(() => settle(batch))
+    const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
+    const isNew = log === undefined
+    return Effect.matchCauseEffect(
+      log === undefined ? begin(description, batch.events, batch.state) : log.commit(batch),
+      {
+        onSuccess: () => {
+          if (!isNew) grown(description, batch.events)
+          for (const [entry, first, isLast] of batch.accepted) {
+            entry.done(Exit.succeed(answerOf(entry, batch.events, first, isLast)))
+          }
+          settle(batch)
+          sleepers.wake()
+          return Effect.void
+        },
+        onFailure: (cause) => {
+          // What has no need to be written because of what is now not there has to be judged again.
+          writer.again(batch.settled.map(([entry]) => entry))
+          return Effect.map(explain(cause), (failure) => answerAll(batch.accepted.map(([entry]) => entry), failure))
+        }
       }
-      for (const [entry, first, isLast] of accepted) entry.done(Exit.succeed(answerOf(entry, events, first, isLast)))
-    }
-    for (const [entry, exit] of settled) entry.done(exit)
-    if (accepted.length > 0) sleepers.wake()
-  })
+    )
+  }
 
-  const writer = yield* makeWriter(name, (taken) =>
-    commit(taken).pipe(Effect.catch((error) =>
-      Effect.sync(() => {
-        for (const entry of taken) entry.done(Exit.fail(error))
-      })
-    )))
+  const writer = yield* makeWriter(name, commit)
 
   const grown = (description: StreamDescription, events: EventBlock) => {
     tail += events.count
@@ -231,7 +234,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
       return { made: false, events: emptyBlock(tail), info: infoOf(log) } satisfies Created as Created
     }
-    const now = DateTime.formatIso(yield* DateTime.now)
+    const now = isoTime(clock.currentTimeMillisUnsafe())
     const description = toDescription(name, now, request, reservation)
     const first = description.forkedFrom?.offset ?? 0
     const events = toEvents(name, now, first, [...reservation?.point.data ?? [], ...request.data])
@@ -345,5 +348,13 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
   return stream
 })
+
+const answerAll = (entries: ReadonlyArray<WaitingAppend>, exit: Parameters<WaitingAppend["done"]>[0]): void => {
+  for (const entry of entries) entry.done(exit)
+}
+
+const settle = ({ settled }: Batch): void => {
+  for (const [entry, exit] of settled) entry.done(exit)
+}
 
 const noState: ReadonlyMap<string, string> = new Map()

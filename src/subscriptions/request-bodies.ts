@@ -79,7 +79,8 @@ export const toConfig = Effect.fnUntraced(function*(text: string, urlFault: (url
 /** What two requests for the same subscription have in common (PROTOCOL.md 6.2). */
 export const hashOf = (config: Config): string => createHash("sha256").update(JSON.stringify(config)).digest("hex")
 
-export const toStreams = (text: string) => Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
+export const toStreams = (text: string) =>
+  Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
 
 /** The name of a stream, without the slashes at its ends, as the protocol's clients may write it. */
 export const toStreamName = (text: string): Effect.Effect<string, SubscriptionRefused> => {

@@ -92,10 +92,13 @@ const makeLog = (storage: Storage["Service"], scope: Scope.Scope, first: Owned):
     log = made.log
     close = made.close
     written = 0
-    yield* Effect.catch(storage.delete(old), (error) =>
-      Effect.logWarning("An old log of a subscription is still there").pipe(
-        Effect.annotateLogs({ log: old, error: error.message })
-      ))
+    yield* Effect.catch(
+      storage.delete(old),
+      (error) =>
+        Effect.logWarning("An old log of a subscription is still there").pipe(
+          Effect.annotateLogs({ log: old, error: error.message })
+        )
+    )
   })
 
   return {

@@ -3,7 +3,8 @@
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
 import { Effect } from "effect"
-import { InvalidRequest, type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
+import type { InvalidRequest } from "../durable-streams/errors.ts"
+import { type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
 import { mediaType, nameFault } from "../durable-streams/types.ts"
 import type { Answer, Incoming } from "../web/exchange.ts"
 import { json } from "../web/exchange.ts"
@@ -134,10 +135,12 @@ export const subscriptionRoutes = (publicUrl?: string) =>
         const name = decoded(rest.join("/"))
         if (name === undefined) return badId
         return only(["DELETE"], method, () =>
-          Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent)))
+          Effect.flatMap(toStreamName(name), (name) =>
+            Effect.as(subscriptions.act(id, unlink(name)), noContent)))
       }
       const act = Object.hasOwn(actions, action) && rest.length === 0 ? actions[action] : undefined
-      return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
+      return act === undefined ? notFound : only(["POST"], method, () =>
+        act(request, id))
     }
 
     const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.target)))

@@ -73,7 +73,8 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       }
 
       yield* manager.watch({
-        created: (description) => interest.forEach(description.name, (r) => r.tell(description.name, madeNews(description))),
+        created: (description) =>
+          interest.forEach(description.name, (r) => r.tell(description.name, madeNews(description))),
         appended: (description, tail) =>
           interest.forEach(description.name, (r) => r.tell(description.name, grownNews(description, tail))),
         deleted: ({ id, name }) => interest.forEach(name, (r) => r.tell(name, goneNews(id)))
@@ -147,7 +148,10 @@ export class Subscriptions extends Context.Service<Subscriptions, {
             }
             // It was deleted, or could not be made, while this request waited.
             if (runners.get(id) !== runner) return put(id, config, hash, base)
-            return Effect.map(make(runner, id, config, hash, base), ({ state }) => ({ made: true, subscription: state }))
+            return Effect.map(
+              make(runner, id, config, hash, base),
+              ({ state }) => ({ made: true, subscription: state })
+            )
           }))
         })
 
@@ -176,12 +180,14 @@ export class Subscriptions extends Context.Service<Subscriptions, {
           if (links.size + wanted.filter((path) => !links.has(path)).length > linksMax) return yield* tooManyStreams
           if (wanted.includes(runner.life.state.config.wakeStream ?? "")) return yield* ownWakeStream
           for (const path of wanted) interest.addPath(path, runner)
-          yield* Effect.flatMap(look.all(wanted), (streams) =>
-            Effect.uninterruptible(runner.transition(onlyNews, linkExplicitly(streams, runner.matches)))).pipe(
-              Effect.onError(() =>
-                Effect.sync(() => wanted.filter(isNew).forEach((path) => interest.removePath(path, runner)))
-              )
+          yield* Effect.flatMap(
+            look.all(wanted),
+            (streams) => Effect.uninterruptible(runner.transition(onlyNews, linkExplicitly(streams, runner.matches)))
+          ).pipe(
+            Effect.onError(() =>
+              Effect.sync(() => wanted.filter(isNew).forEach((path) => interest.removePath(path, runner)))
             )
+          )
         }))
       })
 

@@ -19,6 +19,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "judge-append",
     "fork-point",
     "expiry",
+    "iso-time",
     "sleepers",
     "search-since"
   ],

@@ -19,8 +19,10 @@ export const served = Effect.gen(function*() {
     host: "127.0.0.1",
     port: 0,
     handler: (request) =>
-      Effect.catch(routes[0]!.handle({ ...request, parameter: "", query: noQuery }), (refusal) =>
-        Effect.succeed(problem(refusal)))
+      Effect.catch(
+        routes[0]!.handle({ ...request, parameter: "", query: noQuery }),
+        (refusal) => Effect.succeed(problem(refusal))
+      )
   })
   const base = `http://127.0.0.1:${port}`
   const say = (method: string, url: string, body?: unknown, headers: Record<string, string> = {}) =>

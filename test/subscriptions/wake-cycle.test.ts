@@ -3,7 +3,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { ack, claim, linkByGlob, linkExplicitly, release, shown, shownMax, unlink } from "../../src/subscriptions/requests.ts"
+import {
+  ack,
+  claim,
+  linkByGlob,
+  linkExplicitly,
+  release,
+  shown,
+  shownMax,
+  unlink
+} from "../../src/subscriptions/requests.ts"
 import type { Config, Subscription } from "../../src/subscriptions/subscription.ts"
 import { apply, linksMax, newSubscription } from "../../src/subscriptions/subscription.ts"
 import type { Act, News, Prepare } from "../../src/subscriptions/wake-cycle.ts"
@@ -254,7 +263,10 @@ describe("links", () => {
 
   it("are shown with a wake up to a limit, those with something to read first", () => {
     const one = actor(pullConfig({}))
-    one.step(onlyNews, Object.fromEntries(Array.from({ length: shownMax + 5 }, (_, i) => [`s${i}`, tail(i < 7 ? 0 : 1)])))
+    one.step(
+      onlyNews,
+      Object.fromEntries(Array.from({ length: shownMax + 5 }, (_, i) => [`s${i}`, tail(i < 7 ? 0 : 1)]))
+    )
     let streams: ReadonlyArray<string> = []
     one.step((draft) => {
       streams = shown(draft).map(({ path }) => path)
