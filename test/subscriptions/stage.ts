@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { EventData } from "../../src/durable-streams/event-data.ts"
+import { parseEvent } from "../../src/durable-streams/event-block.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
@@ -102,5 +103,24 @@ export const append = Effect.fnUntraced(function*(name: string, ...values: Reado
   return yield* manager.append(name as StreamName, { data: values.map(EventData.fromValue) })
 })
 
-/** Lets every fiber that can run run, until all of them wait. */
-export const settled = Effect.repeat(Effect.yieldNow, { times: 200 })
+/** Waits for the system, not for a clock, until it is so. */
+export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(turn, eventually(isSo)))
+
+/** Lets everything happen that is going to happen without a clock. */
+export const settled = Effect.suspend(() => Effect.repeat(turn, { times: 50 }))
+
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** What of a subscription can be seen from outside. */
+export const cursors = (id: string) =>
+  Effect.map(Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.get(id)), ({ links }) =>
+    Object.fromEntries([...links].map(([path, { acked }]) => [path, acked])))
+
+/** The data of every event of a stream. */
+export const eventsOf = Effect.fnUntraced(function*(name: string) {
+  const manager = yield* StreamManager
+  const stream = yield* manager.get(name as StreamName)
+  const events = yield* stream.read(yield* stream.cursor("beginning"))
+  return Array.from({ length: events.count }, (_, i) => parseEvent(events, i).data)
+}, Effect.scoped)
