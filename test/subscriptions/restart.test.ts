@@ -210,10 +210,11 @@ for (const [kind, layer] of grounds) {
           yield* append("wake", 0)
           yield* put("pull", pullConfig({ pattern: "events/*" }))
           yield* append("events/a", 1)
-          yield* settled
+          yield* when("pull", ({ wake }) => wake !== undefined)
         }))
-        yield* life(settled)
-        yield* life(settled)
+        yield* life(when("pull", ({ wake }) => wake?.delivered === true))
+        // It is written again, and the stream knows that it has it.
+        yield* life(Effect.andThen(state("pull"), settled))
         const events = yield* unheard(eventsOf("wake"))
         assert.strictEqual(events.length, 2)
       }))

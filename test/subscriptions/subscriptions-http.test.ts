@@ -8,6 +8,7 @@ import { Storage } from "../../src/durable-streams/storage.ts"
 import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { Keys } from "../../src/subscriptions/keys.ts"
+import { PublicUrl } from "../../src/subscriptions/public-url.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
@@ -21,7 +22,8 @@ const stage = Layer.unwrap(Effect.map(temporaryDirectory, (directory) =>
     Layer.provideMerge(StreamManager.layer.pipe(Layer.provide(ActiveFactory))),
     Layer.provideMerge(Storage.layerMemory),
     Layer.provideMerge(Keys.layer(`${directory}/keys`)),
-    Layer.provideMerge(WebhookSender.layer(true))
+    Layer.provideMerge(WebhookSender.layer(true)),
+    Layer.provideMerge(PublicUrl.layer)
   )))
 
 const offset = (n: number) => n.toString().padStart(16, "0")
