@@ -50,7 +50,9 @@ export class Keys extends Context.Service<Keys, {
     Layer.effect(
       Keys,
       Effect.gen(function*() {
-        const signing = yield* once(keptKey(Path.join(directory, "webhook-signing.jwk"), readSigningKey, makeSigningKey))
+        const signing = yield* once(
+          keptKey(Path.join(directory, "webhook-signing.jwk"), readSigningKey, makeSigningKey)
+        )
         const secret = yield* once(keptKey(Path.join(directory, "callback-tokens.jwk"), readSecret, makeSecret))
         return Keys.of({
           publicKey: Effect.map(signing, ({ publicKey }) => publicKey),
@@ -61,8 +63,11 @@ export class Keys extends Context.Service<Keys, {
               return `t=${time},kid=${publicKey.kid},ed25519=${signature}`
             }),
           mint: (subject, generation) =>
-            Effect.zipWith(secret, Clock.currentTimeMillis, (secret, now) =>
-              mintToken(secret, { subject, generation, expires: now + tokenLifeMillis })),
+            Effect.zipWith(
+              secret,
+              Clock.currentTimeMillis,
+              (secret, now) => mintToken(secret, { subject, generation, expires: now + tokenLifeMillis })
+            ),
           verify: Effect.fnUntraced(function*(token, subject) {
             const claims: TokenClaims | undefined = readToken(yield* secret, token)
             if (claims === undefined || claims.subject !== subject) {

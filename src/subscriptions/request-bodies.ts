@@ -16,10 +16,10 @@ const leaseMillisMin = 1_000
 const leaseMillisMax = 600_000
 
 /** A note for people; it is in every answer about the subscription. */
-export const descriptionLengthMax = 1_024
+const descriptionLengthMax = 1_024
 
 /** A worker's name for other workers; it is in every answer to them. */
-export const workerLengthMax = 256
+const workerLengthMax = 256
 
 const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
@@ -79,7 +79,8 @@ export const toConfig = Effect.fnUntraced(function*(text: string, urlFault: (url
 /** What two requests for the same subscription have in common (PROTOCOL.md 6.2). */
 export const hashOf = (config: Config): string => createHash("sha256").update(JSON.stringify(config)).digest("hex")
 
-export const toStreams = (text: string) => Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
+export const toStreams = (text: string) =>
+  Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
 
 /** The name of a stream, without the slashes at its ends, as the protocol's clients may write it. */
 export const toStreamName = (text: string): Effect.Effect<string, SubscriptionRefused> => {

@@ -119,18 +119,17 @@ export const release = (reference: WakeReference): Act<void> => (draft) => {
 }
 
 /** Links streams by name, each at its tail. Comes before the news, which may be about them already. */
-export const linkExplicitly =
-  (streams: ReadonlyMap<string, News>, matches: Matches): Prepare => (draft) => {
-    for (const [path, { exists, life, tail }] of streams) {
-      const link = draft.link(path)
-      draft.setLink(
-        path,
-        link === undefined
-          ? { glob: matches(path), explicit: true, acked: tail, life: exists ? life : undefined, tail }
-          : { ...link, explicit: true }
-      )
-    }
+export const linkExplicitly = (streams: ReadonlyMap<string, News>, matches: Matches): Prepare => (draft) => {
+  for (const [path, { exists, life, tail }] of streams) {
+    const link = draft.link(path)
+    draft.setLink(
+      path,
+      link === undefined
+        ? { glob: matches(path), explicit: true, acked: tail, life: exists ? life : undefined, tail }
+        : { ...link, explicit: true }
+    )
   }
+}
 
 /** Links what the pattern already finds, each stream at its tail. */
 export const linkByGlob = (streams: ReadonlyMap<string, News>): Prepare => (draft) => {
@@ -161,10 +160,16 @@ const ackFault = (draft: Draft, path: string, offset: number | undefined): Subsc
   const named = JSON.stringify(path)
   if (link === undefined) return refused("INVALID_OFFSET", `This subscription does not read ${named}.`)
   if (draft.wake?.gone.includes(path) === true) {
-    return refused("INVALID_OFFSET", `The stream ${named} was deleted since this wake; the next wake shows what is new.`)
+    return refused(
+      "INVALID_OFFSET",
+      `The stream ${named} was deleted since this wake; the next wake shows what is new.`
+    )
   }
   if (offset === undefined) {
-    return refused("INVALID_OFFSET", `What is acknowledged for ${named} is no offset of this server: those have 16 digits.`)
+    return refused(
+      "INVALID_OFFSET",
+      `What is acknowledged for ${named} is no offset of this server: those have 16 digits.`
+    )
   }
   if (offset < link.acked) return refused("INVALID_OFFSET", `The cursor of ${named} is already further.`)
   return offset > link.tail ? refused("INVALID_OFFSET", `The stream ${named} is not that long.`) : undefined

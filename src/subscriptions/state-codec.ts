@@ -107,7 +107,8 @@ export const stringEntry = (state: ReadonlyMap<string, string>, key: string): st
 
 const linkKey = "link:"
 
-const textOf = (value: object | undefined): string | undefined => value === undefined ? undefined : JSON.stringify(value)
+const textOf = (value: object | undefined): string | undefined =>
+  value === undefined ? undefined : JSON.stringify(value)
 
 const linkText = (link: Link | undefined): string | undefined => {
   if (link === undefined) return undefined

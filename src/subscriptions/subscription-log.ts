@@ -17,7 +17,7 @@ export const logPrefix = "__ds/subscriptions/"
 /** What is written to a log before the state moves on, unless the state itself is larger than an eighth of it. */
 const logBytesMax = 1024 * 1024
 
-export type CommitFailed = StorageFailed | StorageFull | StreamNotFound
+type CommitFailed = StorageFailed | StorageFull | StreamNotFound
 
 export interface SubscriptionLog {
   readonly description: StreamDescription
@@ -92,10 +92,13 @@ const makeLog = (storage: Storage["Service"], scope: Scope.Scope, first: Owned):
     log = made.log
     close = made.close
     written = 0
-    yield* Effect.catch(storage.delete(old), (error) =>
-      Effect.logWarning("An old log of a subscription is still there").pipe(
-        Effect.annotateLogs({ log: old, error: error.message })
-      ))
+    yield* Effect.catch(
+      storage.delete(old),
+      (error) =>
+        Effect.logWarning("An old log of a subscription is still there").pipe(
+          Effect.annotateLogs({ log: old, error: error.message })
+        )
+    )
   })
 
   return {

@@ -3,7 +3,8 @@
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
 import { Effect } from "effect"
-import { InvalidRequest, type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
+import type { InvalidRequest } from "../durable-streams/errors.ts"
+import { type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
 import { mediaType, nameFault } from "../durable-streams/types.ts"
 import type { Answer, Incoming } from "../web/exchange.ts"
 import { json } from "../web/exchange.ts"
@@ -132,8 +133,11 @@ export const subscriptionRoutes: Effect.Effect<
       if (action === "streams" && rest.length > 0) {
         const name = decoded(rest.join("/"))
         if (name === undefined) return badId
-        return only(["DELETE"], method, () =>
-          Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent)))
+        return only(
+          ["DELETE"],
+          method,
+          () => Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent))
+        )
       }
       const act = Object.hasOwn(actions, action) && rest.length === 0 ? actions[action] : undefined
       return act === undefined ? notFound : only(["POST"], method, () => act(request, id))

@@ -196,6 +196,6 @@ const nextRetry = ({ moment: { chance, now } }: Draft, failures: number) => {
   }
 }
 
-export const retryMillisMin = 1_000
+const retryMillisMin = 1_000
 export const retryMillisMax = 60_000
 const retryJitter = 0.2

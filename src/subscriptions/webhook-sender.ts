@@ -13,7 +13,7 @@ import { hostOf, mayConnect, urlFault } from "./webhook-target.ts"
 export class WebhookFailed extends Data.TaggedError("WebhookFailed")<{ readonly message: string }> {}
 
 /** Long enough for an endpoint that wakes up first; one that takes longer answers at once and calls back. */
-export const webhookTimeLimit = "10 seconds"
+const webhookTimeLimit = "10 seconds"
 
 /** What is read of an answer: all it can say is `{"done":true}`. */
 export const answerBytesMax = 64 * 1024

@@ -12,7 +12,9 @@ export const urlLengthMax = 2_048
 export const urlFault = (text: string, development: boolean): string | undefined => {
   if (text.length > urlLengthMax) return `The URL of a webhook has at most ${urlLengthMax} characters.`
   // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
-  if (/[\u0000-\u0020\u007f\\]/.test(text)) return "The URL of a webhook has no spaces, control characters or backslashes."
+  if (/[\u0000-\u0020\u007f\\]/.test(text)) {
+    return "The URL of a webhook has no spaces, control characters or backslashes."
+  }
   if (!URL.canParse(text)) return "The URL of a webhook must be a whole one: https://host/path."
   const url = new URL(text)
   if (url.username !== "" || url.password !== "") return "The URL of a webhook holds no user name and no password."

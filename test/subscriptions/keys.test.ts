@@ -18,13 +18,19 @@ describe("the keys", () => {
   it.effect("are made at first need, whole, and for their owner alone", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
-      const key = yield* within(directory, Effect.gen(function*() {
-        yield* Keys
-        assert.isFalse(fs.existsSync(`${directory}/keys`))
-        return yield* publicKey
-      }))
+      const key = yield* within(
+        directory,
+        Effect.gen(function*() {
+          yield* Keys
+          assert.isFalse(fs.existsSync(`${directory}/keys`))
+          return yield* publicKey
+        })
+      )
       assert.deepStrictEqual(fs.readdirSync(`${directory}/keys`), ["webhook-signing.jwk"])
-      const kept = JSON.parse(fs.readFileSync(`${directory}/keys/webhook-signing.jwk`, "utf8")) as Record<string, string>
+      const kept = JSON.parse(fs.readFileSync(`${directory}/keys/webhook-signing.jwk`, "utf8")) as Record<
+        string,
+        string
+      >
       assert.strictEqual(kept["x"], key.x)
       assert.isString(kept["d"])
       assert.notInclude(JSON.stringify(key), kept["d"]!)
@@ -46,20 +52,31 @@ describe("the keys", () => {
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const file = `${directory}/keys/webhook-signing.jwk`
-      yield* within(directory, Effect.gen(function*() {
-        const { kid } = yield* publicKey
-        const good = fs.readFileSync(file, "utf8")
-        for (const bad of ["", "secret", `{"kty":"oct","k":"secret"}`, good.slice(0, -2), good.replace("Ed25519", "X25519")]) {
-          fs.writeFileSync(file, bad)
-          const again = within(directory, publicKey)
-          const { message } = yield* Effect.flip(again)
-          assert.include(message, "it is not one")
-          assert.notInclude(message, "secret")
-          assert.strictEqual(fs.readFileSync(file, "utf8"), bad)
-        }
-        fs.writeFileSync(file, good)
-        assert.strictEqual((yield* within(directory, publicKey)).kid, kid)
-      }))
+      yield* within(
+        directory,
+        Effect.gen(function*() {
+          const { kid } = yield* publicKey
+          const good = fs.readFileSync(file, "utf8")
+          for (
+            const bad of [
+              "",
+              "secret",
+              `{"kty":"oct","k":"secret"}`,
+              good.slice(0, -2),
+              good.replace("Ed25519", "X25519")
+            ]
+          ) {
+            fs.writeFileSync(file, bad)
+            const again = within(directory, publicKey)
+            const { message } = yield* Effect.flip(again)
+            assert.include(message, "it is not one")
+            assert.notInclude(message, "secret")
+            assert.strictEqual(fs.readFileSync(file, "utf8"), bad)
+          }
+          fs.writeFileSync(file, good)
+          assert.strictEqual((yield* within(directory, publicKey)).kid, kid)
+        })
+      )
     }).pipe(Effect.scoped))
 })
 
@@ -67,15 +84,21 @@ describe("a token", () => {
   it.effect("is for one subject, and for a day", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
-      yield* within(directory, Effect.gen(function*() {
-        const keys = yield* Keys
-        const token = yield* keys.mint("one", 7)
-        assert.strictEqual(yield* keys.verify(token, "one"), 7)
-        assert.strictEqual((yield* Effect.flip(keys.verify(token, "other"))).message, "The token is not one for this subscription.")
-        yield* TestClock.adjust(tokenLifeMillis - 1)
-        assert.strictEqual(yield* keys.verify(token, "one"), 7)
-        yield* TestClock.adjust(1)
-        assert.deepInclude(yield* Effect.flip(keys.verify(token, "one")), { code: "TOKEN_EXPIRED" })
-      }))
+      yield* within(
+        directory,
+        Effect.gen(function*() {
+          const keys = yield* Keys
+          const token = yield* keys.mint("one", 7)
+          assert.strictEqual(yield* keys.verify(token, "one"), 7)
+          assert.strictEqual(
+            (yield* Effect.flip(keys.verify(token, "other"))).message,
+            "The token is not one for this subscription."
+          )
+          yield* TestClock.adjust(tokenLifeMillis - 1)
+          assert.strictEqual(yield* keys.verify(token, "one"), 7)
+          yield* TestClock.adjust(1)
+          assert.deepInclude(yield* Effect.flip(keys.verify(token, "one")), { code: "TOKEN_EXPIRED" })
+        })
+      )
     }).pipe(Effect.scoped))
 })

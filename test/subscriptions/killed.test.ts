@@ -56,7 +56,10 @@ describe("a server that was killed", () => {
       expect(streams).toHaveLength(round)
       const busy = await say("POST", "__ds/subscriptions/s/claim", { worker: "another" })
       expect(busy.body["error"]).toMatchObject({ code: "ALREADY_CLAIMED", current_holder: `worker-${round}` })
-      const others = streams.filter(({ path }) => path !== "events/1").map(({ path }) => ({ stream: path, offset: offset(1) }))
+      const others = streams.filter(({ path }) => path !== "events/1").map(({ path }) => ({
+        stream: path,
+        offset: offset(1)
+      }))
       const done = { ...wake, acks: others, done: true }
       const ended = await say("POST", "__ds/subscriptions/s/ack", done, token)
       expect([ended.status, ended.body]).toEqual([200, { ok: true, next_wake: false }])
@@ -66,7 +69,9 @@ describe("a server that was killed", () => {
     const events = (await say("GET", "wake/pool")).body as unknown as ReadonlyArray<{ readonly generation: number }>
     expect(events.map(({ generation }) => generation)).toEqual([...new Set(events.map(({ generation }) => generation))])
     // What is the server's own is no stream.
-    const { streams: names } = await (await fetch(`${target.origin}/streams`)).json() as { streams: ReadonlyArray<string> }
+    const { streams: names } = await (await fetch(`${target.origin}/streams`)).json() as {
+      streams: ReadonlyArray<string>
+    }
     expect(names.filter((name) => name.startsWith("__ds"))).toEqual([])
     for (const path of ["streams/__ds%2Fsubscriptions%2F0%2Fs/events", "v1/stream/__ds%2Fsubscriptions%2F0%2Fs"]) {
       expect((await fetch(`${target.origin}/${path}`)).status).not.toBe(200)

@@ -34,6 +34,8 @@ const description = {
   id: "l"
 }
 
+const withoutTail = (links: ReadonlyMap<string, Link>) => [...links].map(([path, { tail: _, ...link }]) => [path, link])
+
 /** Everything around one subscription. */
 class World {
   state: Subscription
@@ -115,7 +117,9 @@ class World {
         if (this.telling === undefined) return
         const { tails, wakeId } = this.telling
         this.telling = undefined
-        return void this.step(delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined))
+        return void this.step(
+          delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined)
+        )
       }
       case "failed": {
         if (this.telling === undefined) return
@@ -141,7 +145,6 @@ class World {
     const { links: _, pending: __, ...kept } = this.state
     const { links, pending: ___, ...found } = read
     assert.deepStrictEqual(found, kept)
-    const withoutTail = (links: ReadonlyMap<string, Link>) => [...links].map(([path, { tail: _, ...link }]) => [path, link])
     assert.deepStrictEqual(withoutTail(links), withoutTail(this.state.links))
     this.state = read
     this.telling = undefined
@@ -211,7 +214,9 @@ class World {
 
 describe("whatever happens", () => {
   const history = Schema.Array(Op).check(Schema.isMaxLength(60))
-  for (const config of [webhookConfig({ pattern: "events/*", leaseMillis: 5_000 }), pullConfig({ pattern: "events/*" })]) {
+  for (
+    const config of [webhookConfig({ pattern: "events/*", leaseMillis: 5_000 }), pullConfig({ pattern: "events/*" })]
+  ) {
     it.prop(
       `to a ${config.type} subscription: cursors never go back, stale tokens move nothing, pending work is woken`,
       [history],

@@ -2,29 +2,14 @@
  * What requests about subscriptions are refused with, and that a refusal says what would do.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
 import { Storage } from "../../src/durable-streams/storage.ts"
-import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
-import { Keys } from "../../src/subscriptions/keys.ts"
-import { PublicUrl } from "../../src/subscriptions/public-url.ts"
-import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 import { served } from "./served.ts"
-import { append } from "./stage.ts"
-
-const stageIn = (directory: string) =>
-  Subscriptions.layer.pipe(
-    Layer.provideMerge(StreamManager.layer.pipe(Layer.provide(ActiveFactory))),
-    Layer.provideMerge(Storage.layerMemory),
-    Layer.provideMerge(Keys.layer(`${directory}/keys`)),
-    Layer.provideMerge(WebhookSender.layer(true)),
-    Layer.provideMerge(PublicUrl.layer)
-  )
-const stage = Layer.unwrap(Effect.map(temporaryDirectory, stageIn))
+import { append, layerOn, stage } from "./stage.ts"
 
 const codeIn = (body: Record<string, unknown>) => (body["error"] as { readonly code: string } | undefined)?.code
 
@@ -155,7 +140,11 @@ describe("subscriptions over HTTP", () => {
         const claim = (id: string) => say("POST", `subscriptions/${id}/claim`, { worker: "w" })
         const one = (yield* claim("one")).body as { readonly token: string; readonly wake_id: string }
         const two = (yield* claim("two")).body as { readonly token: string }
-        const request = { wake_id: one.wake_id, generation: 1, acks: [{ stream: "events/a", offset: "0".repeat(15) + "1" }] }
+        const request = {
+          wake_id: one.wake_id,
+          generation: 1,
+          acks: [{ stream: "events/a", offset: "0".repeat(15) + "1" }]
+        }
         const ack = (authorization: string | undefined, body: unknown = request) =>
           say("POST", "subscriptions/one/ack", body, authorization === undefined ? {} : { authorization })
 
@@ -186,7 +175,16 @@ describe("subscriptions over HTTP", () => {
         for (const other of [{ wake_id: "w_other" }, { generation: 0 }, { generation: 2 }]) {
           assert.strictEqual(codeIn((yield* ack(good, { ...request, ...other })).body), "FENCED")
         }
-        for (const offset of ["-1", "1", "now", "0000000000000002", "9999999999999999", "0000000000000000_0000000000000001"]) {
+        for (
+          const offset of [
+            "-1",
+            "1",
+            "now",
+            "0000000000000002",
+            "9999999999999999",
+            "0000000000000000_0000000000000001"
+          ]
+        ) {
           const acks = [{ stream: "events/a", offset }]
           assert.strictEqual(codeIn((yield* ack(good, { ...request, acks })).body), "INVALID_OFFSET", offset)
         }
@@ -195,13 +193,18 @@ describe("subscriptions over HTTP", () => {
         }
         assert.strictEqual((yield* ack(good)).status, 200)
 
-        const secrets = fs.readdirSync(`${directory}/keys`).map((file) => fs.readFileSync(`${directory}/keys/${file}`, "utf8"))
+        const secrets = fs.readdirSync(`${directory}/keys`).map((file) =>
+          fs.readFileSync(`${directory}/keys/${file}`, "utf8")
+        )
         assert.isFalse(secrets.some((text) => text.includes(one.token) || text.includes(signature)))
         const storage = yield* Storage
         for (const name of (yield* storage.list).filter((name) => name.startsWith("__ds/"))) {
           const { state } = yield* storage.open(name)
           assert.isFalse([...state.values()].some((text) => text.includes(signature)), "tokens are kept nowhere")
         }
-      }).pipe(Effect.scoped, Effect.provide(stageIn(directory)))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(layerOn(Storage.layerMemory, `${directory}/keys`, WebhookSender.layer(true)))
+      )
     }).pipe(Effect.scoped))
 })

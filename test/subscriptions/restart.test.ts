@@ -5,15 +5,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
+import { emptyBlock } from "../../src/durable-streams/event-block.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
+import { jsonType } from "../../src/durable-streams/types.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { Keys } from "../../src/subscriptions/keys.ts"
 import { ack, claim } from "../../src/subscriptions/requests.ts"
+import type { TransitionFailed } from "../../src/subscriptions/runner.ts"
 import type { Subscription } from "../../src/subscriptions/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
-import { Keys } from "../../src/subscriptions/keys.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 import { append, begin, cursors, eventsOf, eventually, pullConfig, settled, StandIn, webhookConfig } from "./stage.ts"
 
@@ -75,10 +78,26 @@ const put = (id: string, config = webhookConfig({ pattern: "events/*" })) =>
 const state = (id: string) => Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.get(id))
 
 /** The state once it is as it is wanted. */
-const when = (id: string, isSo: (subscription: Subscription) => boolean): Effect.Effect<Subscription, unknown, Subscriptions> =>
+const when = (
+  id: string,
+  isSo: (subscription: Subscription) => boolean
+): Effect.Effect<Subscription, unknown, Subscriptions> =>
   Effect.filterOrElse(state(id), isSo, () => Effect.andThen(settled, when(id, isSo)))
 
 const acked = (path: string, offset: number) => ({ links }: Subscription) => links.get(path)?.acked === offset
+
+/** A log as another server may have left it. */
+const logOf = (name: string, state: ReadonlyArray<readonly [string, string]>) =>
+  Effect.gen(function*() {
+    const storage = yield* Storage
+    const description = {
+      name: name as StreamName,
+      contentType: jsonType,
+      createdAt: "2026-01-01T00:00:00.000Z",
+      id: "l"
+    }
+    yield* Effect.scoped(storage.create(description, { events: emptyBlock(0), state }))
+  })
 
 for (const [kind, layer] of grounds) {
   const test = (title: string, play: (ground: Ground) => Effect.Effect<void, unknown>) =>
@@ -113,7 +132,9 @@ for (const [kind, layer] of grounds) {
 
     test("a deleted one is gone", ({ life }) =>
       Effect.gen(function*() {
-        yield* life(Effect.andThen(put("s"), Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.remove("s"))))
+        yield* life(
+          Effect.andThen(put("s"), Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.remove("s")))
+        )
         yield* life(Effect.flip(state("s")))
       }))
 
@@ -200,6 +221,49 @@ for (const [kind, layer] of grounds) {
             [path, acked_offset === "-1" ? 0 : Number(acked_offset), Number(tail_offset)] as const
           )
           assert.deepStrictEqual(streams.toSorted(), [["events/a", 2, 3], ["events/c", 0, 1], ["events/d", 0, 1]])
+        }))
+      }))
+
+    test("a log that cannot be read is said to be so, until it is deleted", ({ life }) =>
+      Effect.gen(function*() {
+        const codes = Effect.gen(function*() {
+          const subscriptions = yield* Subscriptions
+          const asked: ReadonlyArray<Effect.Effect<unknown, TransitionFailed, Subscriptions>> = [
+            subscriptions.get("bad"),
+            put("bad"),
+            subscriptions.act("bad", claim("me"))
+          ]
+          return yield* Effect.forEach(asked, (asking) => Effect.map(Effect.flip(asking), ({ _tag }) => _tag))
+        })
+        yield* life(Effect.gen(function*() {
+          yield* put("good")
+          yield* logOf("__ds/subscriptions/0/bad", [["config", "{}"]])
+        }))
+        yield* life(Effect.gen(function*() {
+          assert.deepStrictEqual(yield* codes, ["StorageFailed", "StorageFailed", "StorageFailed"])
+          yield* state("good")
+          const subscriptions = yield* Subscriptions
+          yield* subscriptions.remove("bad")
+          assert.isTrue((yield* put("bad")).made)
+        }))
+      }))
+
+    test("of two logs the newer one counts, and the older one goes", ({ life }) =>
+      Effect.gen(function*() {
+        yield* life(Effect.gen(function*() {
+          yield* put("s", webhookConfig({ streams: ["a"] }))
+          const storage = yield* Storage
+          const { state } = yield* Effect.scoped(storage.open("__ds/subscriptions/0/s" as StreamName))
+          const entries = new Map(state)
+          entries.set("link:b", entries.get("link:a")!)
+          for (const number of [2, 10]) yield* logOf(`__ds/subscriptions/${number}/s`, [...entries])
+          yield* logOf("__ds/subscriptions/9/s", [...state])
+        }))
+        yield* life(Effect.gen(function*() {
+          assert.deepStrictEqual(yield* cursors("s"), { a: 0, b: 0 })
+          const storage = yield* Storage
+          const names = (yield* storage.list).filter((name) => name.startsWith("__ds/"))
+          assert.deepStrictEqual(names, ["__ds/subscriptions/10/s"])
         }))
       }))
 

@@ -85,11 +85,13 @@ describe("a webhook subscription", () => {
         const { body } = hooks.calls[0]!
         const reference = { wakeId: body.wake_id, generation: 1, tokenGeneration: 1 }
         assert.strictEqual(yield* subscriptions.verify("s", body.callback_token), 1)
-        assert.isTrue(yield* subscriptions.act("s", ack("webhook", { ...reference, acks: [["events/a", 1]], done: true })))
-        yield* eventually(() => hooks.calls.length === 2)
-        const streams = hooks.calls[1]!.body.streams.map(({ acked_offset, path, tail_offset }) =>
-          [path, acked_offset, Number(tail_offset)]
+        assert.isTrue(
+          yield* subscriptions.act("s", ack("webhook", { ...reference, acks: [["events/a", 1]], done: true }))
         )
+        yield* eventually(() => hooks.calls.length === 2)
+        const streams = hooks.calls[1]!.body.streams.map((
+          { acked_offset, path, tail_offset }
+        ) => [path, acked_offset, Number(tail_offset)])
         assert.deepStrictEqual(streams, [["events/a", "0000000000000001", 3], ["events/b", "-1", 1]])
       })
     ))
@@ -130,7 +132,7 @@ describe("a webhook subscription", () => {
         yield* settled
         assert.strictEqual(hooks.calls.length, 1)
         assert.deepStrictEqual((yield* storage.list).filter((name) => name.startsWith("__ds/")), [])
-        assert.strictEqual((yield* codeOf(subscriptions.get("s"))), "SUBSCRIPTION_NOT_FOUND")
+        assert.strictEqual(yield* codeOf(subscriptions.get("s")), "SUBSCRIPTION_NOT_FOUND")
         yield* put("s")
         assert.strictEqual(yield* codeOf(subscriptions.verify("s", body.callback_token)), "TOKEN_INVALID")
       })

@@ -3,7 +3,16 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { ack, claim, linkByGlob, linkExplicitly, release, shown, shownMax, unlink } from "../../src/subscriptions/requests.ts"
+import {
+  ack,
+  claim,
+  linkByGlob,
+  linkExplicitly,
+  release,
+  shown,
+  shownMax,
+  unlink
+} from "../../src/subscriptions/requests.ts"
 import type { Config, Subscription } from "../../src/subscriptions/subscription.ts"
 import { apply, linksMax, newSubscription } from "../../src/subscriptions/subscription.ts"
 import type { Act, News, Prepare } from "../../src/subscriptions/wake-cycle.ts"
@@ -182,16 +191,17 @@ describe("a worker's wake", () => {
   })
 })
 
-describe("an acknowledgement", () => {
-  const held = () => {
-    const one = actor(pullConfig({}))
-    one.step(onlyNews, { a: tail(5), b: tail(5) })
-    one.step(claim("me"))
-    const acking = (...acks: Array<readonly [string, number | undefined]>) =>
-      one.step(ack("pull-wake", { ...wake(1), acks, done: false }))
-    return { one, acking }
-  }
+/** A subscription that a worker holds, and its acknowledgements. */
+const held = () => {
+  const one = actor(pullConfig({}))
+  one.step(onlyNews, { a: tail(5), b: tail(5) })
+  one.step(claim("me"))
+  const acking = (...acks: Array<readonly [string, number | undefined]>) =>
+    one.step(ack("pull-wake", { ...wake(1), acks, done: false }))
+  return { one, acking }
+}
 
+describe("an acknowledgement", () => {
   it("goes forward, up to the tail, and stands or falls as a whole", () => {
     const { acking, one } = held()
     assert.isFalse(acking(["a", 3]))
@@ -254,7 +264,10 @@ describe("links", () => {
 
   it("are shown with a wake up to a limit, those with something to read first", () => {
     const one = actor(pullConfig({}))
-    one.step(onlyNews, Object.fromEntries(Array.from({ length: shownMax + 5 }, (_, i) => [`s${i}`, tail(i < 7 ? 0 : 1)])))
+    one.step(
+      onlyNews,
+      Object.fromEntries(Array.from({ length: shownMax + 5 }, (_, i) => [`s${i}`, tail(i < 7 ? 0 : 1)]))
+    )
     let streams: ReadonlyArray<string> = []
     one.step((draft) => {
       streams = shown(draft).map(({ path }) => path)

@@ -112,7 +112,10 @@ describe("a name that means something else when it is called", () => {
       const { connections, port } = yield* listener
       for (const address of ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fd00::1"]) {
         const { asked, resolve } = names(address)
-        assert.include(yield* failure(`https://worker.example:${port}/`, true, resolve), "no address that a webhook may go to")
+        assert.include(
+          yield* failure(`https://worker.example:${port}/`, true, resolve),
+          "no address that a webhook may go to"
+        )
         assert.deepStrictEqual(asked, ["worker.example"], address)
       }
       const { resolve } = names("10.0.0.1", "93.184.216.34")

@@ -4,10 +4,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import { mayConnect, urlFault, urlLengthMax } from "../../src/subscriptions/webhook-target.ts"
 
-const everywhere = ["https://worker.example/hook", "https://example.com:8443/a?b=c", "https://8.8.8.8/", "https://1.1.1.1/x"]
-  .concat("https://[2606:4700:4700::1111]/hook", "https://sub.domain.example.org./", "HTTPS://Example.COM/", "https://bücher.example/")
+const everywhere = [
+  "https://worker.example/hook",
+  "https://example.com:8443/a?b=c",
+  "https://8.8.8.8/",
+  "https://1.1.1.1/x"
+]
+  .concat(
+    "https://[2606:4700:4700::1111]/hook",
+    "https://sub.domain.example.org./",
+    "HTTPS://Example.COM/",
+    "https://bücher.example/"
+  )
 
-const inDevelopment = ["http://localhost/hook", "http://localhost:8080/", "http://127.0.0.1:9/", "http://127.0.0.255/", "HTTP://LOCALHOST/"]
+const inDevelopment = [
+  "http://localhost/hook",
+  "http://localhost:8080/",
+  "http://127.0.0.1:9/",
+  "http://127.0.0.255/",
+  "HTTP://LOCALHOST/"
+]
 
 const nowhere = [
   // Not https.
@@ -127,12 +143,23 @@ describe("an address that a name stands for", () => {
 
   it("is connected to when it is one of the open internet, whatever the name was", () => {
     for (const address of ["93.184.216.34", "2606:2800:220:1::1"]) assert.isTrue(mayConnect(open, address), address)
-    const closed = ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "fd00::1", "0.0.0.0"]
+    const closed = [
+      "127.0.0.1",
+      "10.0.0.1",
+      "169.254.169.254",
+      "::1",
+      "::ffff:127.0.0.1",
+      "fe80::1",
+      "fd00::1",
+      "0.0.0.0"
+    ]
     for (const address of closed) assert.isFalse(mayConnect(open, address), address)
   })
 
   it("is loopback, for a webhook in development", () => {
     for (const address of ["127.0.0.1", "::1"]) assert.isTrue(mayConnect(local, address), address)
-    for (const address of ["93.184.216.34", "10.0.0.1", "127.0.1.1"]) assert.isFalse(mayConnect(local, address), address)
+    for (const address of ["93.184.216.34", "10.0.0.1", "127.0.1.1"]) {
+      assert.isFalse(mayConnect(local, address), address)
+    }
   })
 })
