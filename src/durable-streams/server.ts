@@ -8,6 +8,11 @@ import * as fs from "node:fs"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
 import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+import { Keys } from "../subscriptions/keys.ts"
+import { PublicUrl } from "../subscriptions/public-url.ts"
+import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
+import { Subscriptions } from "../subscriptions/subscriptions.ts"
+import { WebhookSender } from "../subscriptions/webhook-sender.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
@@ -36,7 +41,20 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       ? Storage.layerMemory
       : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
     const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
-    const routes = HttpRoutes.layer([protocolRoutes]).pipe(Layer.provide(layerInfo(settings)))
+    const subscriptions = Subscriptions.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(
+        Keys.layer(filesOf(settings.dataDirectory).keys),
+        // A server that others can reach is not one under development.
+        WebhookSender.layer(isLoopback(settings.host)),
+        PublicUrl.layer
+      )),
+      Layer.provide(storage)
+    )
+    const others = [protocolRoutes, subscriptionRoutes]
+    const routes = HttpRoutes.layer<Effect.Services<typeof others[number]>>(others).pipe(
+      Layer.provide(layerInfo(settings)),
+      Layer.provide(subscriptions)
+    )
     return Layer.effect(Server, listen(settings)).pipe(
       Layer.provide(routes),
       Layer.merge(layerRegistry),

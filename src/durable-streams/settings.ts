@@ -56,6 +56,7 @@ export const resolveDirectory = (directory: string): string => {
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({
   streams: Path.join(dataDirectory, "streams"),
+  keys: Path.join(dataDirectory, "keys"),
   lock: Path.join(dataDirectory, "lock"),
   startLock: Path.join(dataDirectory, "start.lock"),
   pid: Path.join(dataDirectory, "daemon.pid"),

@@ -21,7 +21,10 @@ export const patternFault = (pattern: string): string | undefined => {
 /** The pattern as a test of stream names. */
 export const compileGlob = (pattern: string): (path: string) => boolean => {
   const wanted = pattern.split("/")
-  return (path) => matches(wanted, path.split("/"))
+  // Most names have nothing to do with most patterns, and differ from the first letter on.
+  const stars = wanted.findIndex((segment) => segment === "*" || segment === "**")
+  const lead = (stars < 0 ? wanted : wanted.slice(0, stars)).join("/")
+  return (path) => path.startsWith(lead) && matches(wanted, path.split("/"))
 }
 
 const matches = (wanted: ReadonlyArray<string>, given: ReadonlyArray<string>): boolean => {

@@ -16,10 +16,10 @@ const leaseMillisMin = 1_000
 const leaseMillisMax = 600_000
 
 /** A note for people; it is in every answer about the subscription. */
-export const descriptionLengthMax = 1_024
+const descriptionLengthMax = 1_024
 
 /** A worker's name for other workers; it is in every answer to them. */
-export const workerLengthMax = 256
+const workerLengthMax = 256
 
 const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 

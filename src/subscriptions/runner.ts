@@ -48,13 +48,19 @@ export interface Life {
   base: string
 }
 
+/** Why a subscription cannot be used, and what takes it away all the same. */
+interface Damage {
+  readonly error: StorageFailed | LogDamaged
+  readonly remove: Effect.Effect<void, StorageFailed>
+}
+
 export class Runner {
   /** Transitions, the making and the deletion: one at a time. */
   readonly lock = Semaphore.makeUnsafe(1)
   /** Undefined before the making and after the deletion. */
   life: Life | undefined
-  /** Why it cannot be used, though it is there. */
-  damage: StorageFailed | LogDamaged | undefined
+  /** Where it is there and cannot be used. */
+  damage: Damage | undefined
   /** The names its pattern means. The wake stream is none of them: each wake would wake it again. */
   matches: Matches = () => false
   readonly #id: string
@@ -127,7 +133,7 @@ export class Runner {
     more: ReadonlyArray<StateChange> = []
   ): Effect.Effect<A, TransitionFailed> {
     return Effect.suspend(() => {
-      if (this.damage !== undefined) return Effect.fail(this.damage)
+      if (this.damage !== undefined) return Effect.fail(this.damage.error)
       const { life } = this
       return life === undefined
         ? Effect.fail(noSubscription)

@@ -17,7 +17,7 @@ export const logPrefix = "__ds/subscriptions/"
 /** What is written to a log before the state moves on, unless the state itself is larger than an eighth of it. */
 const logBytesMax = 1024 * 1024
 
-export type CommitFailed = StorageFailed | StorageFull | StreamNotFound
+type CommitFailed = StorageFailed | StorageFull | StreamNotFound
 
 export interface SubscriptionLog {
   readonly description: StreamDescription

@@ -10,8 +10,10 @@ import type { Answer, Incoming } from "../web/exchange.ts"
 import { json } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
 import type { Route } from "../web/router.ts"
+import { decodePercent as decoded } from "../web/router.ts"
 import type { KeyFailed } from "./key-file.ts"
 import { Keys } from "./keys.ts"
+import { PublicUrl } from "./public-url.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { codes, refused } from "./refused.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
@@ -29,12 +31,17 @@ const bodyBytesMax = 256 * 1024
 type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest
 type Answering = Effect.Effect<Answer, Failed>
 
-/** `publicUrl` is where others reach this server; undefined: where the request at hand reached it. */
-export const subscriptionRoutes = (publicUrl?: string) =>
-  Effect.gen(function*() {
+/** The routes of subscriptions. */
+export const subscriptionRoutes: Effect.Effect<
+  ReadonlyArray<Route>,
+  never,
+  Subscriptions | WebhookSender | Keys | PublicUrl
+> = Effect.gen(
+  function*() {
     const subscriptions = yield* Subscriptions
     const sender = yield* WebhookSender
     const keys = yield* Keys
+    const { base: baseOf } = yield* PublicUrl
 
     const shown = (status: number, subscription: Subscription, base: string) =>
       Effect.map(
@@ -111,14 +118,6 @@ export const subscriptionRoutes = (publicUrl?: string) =>
       release: released
     }
 
-    const baseOf = (request: Incoming) => {
-      const host = request.header("host") ?? ""
-      if (publicUrl !== undefined) return Effect.succeed(publicUrl)
-      return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i.test(host)
-        ? Effect.succeed(`http://${host}`)
-        : Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
-    }
-
     const answer = (request: Incoming, path: ReadonlyArray<string>): Answering => {
       const { method } = request
       const [room, rawId = "", action, ...rest] = path
@@ -134,18 +133,20 @@ export const subscriptionRoutes = (publicUrl?: string) =>
       if (action === "streams" && rest.length > 0) {
         const name = decoded(rest.join("/"))
         if (name === undefined) return badId
-        return only(["DELETE"], method, () =>
-          Effect.flatMap(toStreamName(name), (name) =>
-            Effect.as(subscriptions.act(id, unlink(name)), noContent)))
+        return only(
+          ["DELETE"],
+          method,
+          () => Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent))
+        )
       }
       const act = Object.hasOwn(actions, action) && rest.length === 0 ? actions[action] : undefined
-      return act === undefined ? notFound : only(["POST"], method, () =>
-        act(request, id))
+      return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
     }
 
-    const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.target)))
-    return methods.map((method) => ({ method, path: `${controlPath}/*`, handle })) satisfies ReadonlyArray<Route>
-  })
+    const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.path)))
+    return methods.map((method) => ({ method, path: `${controlPath}/*`, handle }))
+  }
+)
 
 const methods = ["GET", "PUT", "POST", "DELETE"] as const
 
@@ -156,16 +157,7 @@ const badId = Effect.fail(
 )
 
 /** The path's segments below the control path, as they came. */
-const segmentsOf = (target: string): ReadonlyArray<string> =>
-  target.replace(/\?.*$/s, "").slice(controlPath.length + 1).split("/")
-
-const decoded = (text: string): string | undefined => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
-}
+const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(controlPath.length + 1).split("/")
 
 const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answering): Answering =>
   allowed.includes(method)

@@ -27,7 +27,7 @@ import { onlyNews } from "./wake-cycle.ts"
 import { WebhookSender } from "./webhook-sender.ts"
 
 /** The most subscriptions of a server: each is kept in memory, and asked at every append that its pattern may mean. */
-export const subscriptionsMax = 10_000
+const subscriptionsMax = 10_000
 
 /** How many subscriptions are opened at a time at the start. */
 const openedAtOnce = 16
@@ -86,14 +86,14 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       }
       const living = (id: string): Effect.Effect<Subscription, TransitionFailed> =>
         Effect.flatMap(found(id), ({ damage, life }): Effect.Effect<Subscription, TransitionFailed> => {
-          if (damage !== undefined) return Effect.fail(damage)
+          if (damage !== undefined) return Effect.fail(damage.error)
           return life === undefined ? Effect.fail(noSubscription) : Effect.succeed(life.state)
         })
 
-      const namesFor = (runner: Runner, { pattern }: Config) =>
+      const namesFor = (runner: Runner, { pattern }: Config, names = manager.list()) =>
         pattern === undefined
           ? Effect.succeed<ReadonlyArray<string>>([])
-          : Effect.map(manager.list(), (names) => names.filter((name) => runner.matches(name)))
+          : Effect.map(names, (names) => names.filter((name) => runner.matches(name)))
 
       const make = Effect.fnUntraced(function*(runner: Runner, id: string, config: Config, hash: string, base: string) {
         // Listens first, so that nothing falls between looking and linking.
@@ -139,7 +139,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
           const runner = known ?? new Runner(id, around)
           runners.set(id, runner)
           return runner.lock.withPermit(Effect.suspend((): Effect.Effect<Made, TransitionFailed> => {
-            if (runner.damage !== undefined) return Effect.fail(runner.damage)
+            if (runner.damage !== undefined) return Effect.fail(runner.damage.error)
             if (runner.life !== undefined) {
               return Effect.map(confirm(runner, runner.life, hash, base), (subscription) => ({
                 made: false,
@@ -160,11 +160,11 @@ export class Subscriptions extends Context.Service<Subscriptions, {
           const runner = runners.get(id)
           if (runner === undefined) return Effect.void
           return runner.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => {
-            if (runner.damage !== undefined) return Effect.fail(runner.damage)
-            const { life } = runner
-            if (life === undefined) return Effect.void
-            return Effect.map(life.log.delete, () => {
-              runner.leave(life.state.config, life.state.links.keys())
+            const { damage, life } = runner
+            const removed = damage?.remove ?? life?.log.delete
+            if (removed === undefined) return Effect.void
+            return Effect.map(removed, () => {
+              if (life !== undefined) runner.leave(life.state.config, life.state.links.keys())
               runners.delete(id)
             })
           })))
@@ -203,18 +203,22 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         runner.life = { state, log, hash, base: stringEntry(log.state, "base") ?? "" }
         runner.listen(state.config, explicitPaths(state))
         fork(runner.lock.withPermit(catchUp(runner, state)))
-      }, (opening, id) =>
-        Effect.catch(opening, (error) => {
-          const damage = error._tag === "StreamNotFound" ? new StorageFailed({ message: error.message }) : error
-          runners.get(id)!.damage = damage
-          return Effect.logError(`A subscription cannot be used: ${damage.message}`).pipe(
+      }, (opening, id, name) =>
+        Effect.catch(opening, (failure) => {
+          const error = failure._tag === "StreamNotFound" ? new StorageFailed({ message: failure.message }) : failure
+          const remove = Effect.catchTag(storage.delete(name), "StreamNotFound", () => Effect.void)
+          runners.get(id)!.damage = { error, remove }
+          return Effect.logError(`A subscription cannot be used: ${error.message}`).pipe(
             Effect.annotateLogs({ subscription: id })
           )
         }))
 
+      const namesAtStart = yield* Effect.cached(manager.list())
       const catchUp = (runner: Runner, { config, links }: Subscription) =>
         Effect.gen(function*() {
-          const meant = yield* namesFor(runner, config)
+          // Many patterns over many names: others get their turn between two of them.
+          yield* Effect.yieldNow
+          const meant = yield* namesFor(runner, config, namesAtStart)
           const paths = new Set([...links.keys(), ...meant])
           yield* look.each(paths, (path, news) => runner.learn(path, news))
         }).pipe(

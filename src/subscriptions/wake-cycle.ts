@@ -47,7 +47,7 @@ export const advance = <A>(
   const draft = new Draft(state, moment)
   prepare?.(draft)
   for (const [path, item] of news) absorb(draft, path, item, matches)
-  expire(draft)
+  expire(draft, started)
   if (started) resume(draft)
   const outcome = act(draft)
   settle(draft)
@@ -101,13 +101,13 @@ const beginAnew = (draft: Draft, path: string, link: Link): Link => {
 /** A wake that has seen more streams go is over: whoever holds it would rather see what there is now. */
 const goneMax = 1_000
 
-const expire = (draft: Draft): void => {
+const expire = (draft: Draft, started: boolean): void => {
   const { from: { config }, lease, moment: { now }, retry, wake } = draft
   if (lease !== undefined && lease.until <= now) {
     const unheard = wake !== undefined && !wake.delivered
     clearWake(draft)
-    // An endpoint that did not even answer is not asked faster than one that answers badly.
-    if (unheard) draft.retry = nextRetry(draft, retry?.count ?? 0)
+    // An endpoint that did not even answer is not asked faster than one that answers badly; unless it was us who left.
+    if (unheard && !started) draft.retry = nextRetry(draft, retry?.count ?? 0)
     return
   }
   if (wake !== undefined && retry?.next !== undefined && retry.next <= now) {
@@ -196,6 +196,6 @@ const nextRetry = ({ moment: { chance, now } }: Draft, failures: number) => {
   }
 }
 
-export const retryMillisMin = 1_000
+const retryMillisMin = 1_000
 export const retryMillisMax = 60_000
 const retryJitter = 0.2

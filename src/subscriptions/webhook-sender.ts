@@ -3,7 +3,7 @@
  * is followed, the answer is read up to a limit, and all of it takes a limited time.
  */
 import { Context, Data, Effect, Layer } from "effect"
-import { lookup as lookupAddress } from "node:dns"
+import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns"
 import { type IncomingMessage, request as requestHttp } from "node:http"
 import { request as requestHttps } from "node:https"
 import { isIP, type LookupFunction } from "node:net"
@@ -13,7 +13,7 @@ import { hostOf, mayConnect, urlFault } from "./webhook-target.ts"
 export class WebhookFailed extends Data.TaggedError("WebhookFailed")<{ readonly message: string }> {}
 
 /** Long enough for an endpoint that wakes up first; one that takes longer answers at once and calls back. */
-export const webhookTimeLimit = "10 seconds"
+const webhookTimeLimit = "10 seconds"
 
 /** What is read of an answer: all it can say is `{"done":true}`. */
 export const answerBytesMax = 64 * 1024
@@ -28,8 +28,8 @@ export class WebhookSender extends Context.Service<WebhookSender, {
     headers: Readonly<Record<string, string>>
   ) => Effect.Effect<string, WebhookFailed>
 }>()("durable-streams/subscriptions/webhook-sender/WebhookSender") {
-  /** `development`: http to this machine's loopback is allowed. */
-  static readonly layer = (development: boolean): Layer.Layer<WebhookSender> =>
+  /** `development`: http to this machine's loopback is allowed. `resolve` finds the addresses of a name. */
+  static readonly layer = (development: boolean, resolve: Resolve = lookup): Layer.Layer<WebhookSender> =>
     Layer.succeed(
       WebhookSender,
       WebhookSender.of({
@@ -39,7 +39,7 @@ export class WebhookSender extends Context.Service<WebhookSender, {
             // What was allowed when the subscription was made need not be, where the server is started differently now.
             const fault = urlFault(text, development)
             if (fault !== undefined) return Effect.fail(new WebhookFailed({ message: fault }))
-            return post(new URL(text), body, headers)
+            return post(new URL(text), body, headers, resolve)
           }).pipe(
             Effect.timeoutOrElse({
               duration: webhookTimeLimit,
@@ -51,7 +51,14 @@ export class WebhookSender extends Context.Service<WebhookSender, {
     )
 }
 
-const post = (url: URL, body: string, headers: Readonly<Record<string, string>>) =>
+/** `dns.lookup`, as far as it is used here. */
+export type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: Array<LookupAddress>) => void
+) => void
+
+const post = (url: URL, body: string, headers: Readonly<Record<string, string>>, resolve: Resolve) =>
   Effect.callback<string, WebhookFailed>((resume, signal) => {
     const fail = (message: string) => resume(Effect.fail(new WebhookFailed({ message })))
     const host = hostOf(url)
@@ -62,7 +69,7 @@ const post = (url: URL, body: string, headers: Readonly<Record<string, string>>)
       method: "POST",
       // No pool: nothing of this connection is used again, for this host or another.
       agent: false,
-      lookup: lookupFor(url),
+      lookup: lookupFor(url, resolve),
       signal,
       headers: {
         ...headers,
@@ -99,8 +106,8 @@ const collect = (answer: IncomingMessage, done: (text: string) => void, fail: (m
 }
 
 /** Looks the name up and gives only addresses that may be connected to, so that nothing lies between check and use. */
-const lookupFor = (url: URL): LookupFunction => (hostname, options, callback) => {
-  lookupAddress(hostname, { ...options, all: true }, (error, addresses) => {
+const lookupFor = (url: URL, resolve: Resolve): LookupFunction => (hostname, options, callback) => {
+  resolve(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) return callback(error, "")
     const good = addresses.filter(({ address }) => mayConnect(url, address))
     const first = good[0]

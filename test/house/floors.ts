@@ -87,8 +87,6 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "event-data",
       "event-block",
       "storage",
-      "durable-stream",
-      "stream-signals",
       "stream-manager",
       "src/web"
     ],

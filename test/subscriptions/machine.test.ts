@@ -34,6 +34,8 @@ const description = {
   id: "l"
 }
 
+const withoutTail = (links: ReadonlyMap<string, Link>) => [...links].map(([path, { tail: _, ...link }]) => [path, link])
+
 /** Everything around one subscription. */
 class World {
   state: Subscription
@@ -143,8 +145,6 @@ class World {
     const { links: _, pending: __, ...kept } = this.state
     const { links, pending: ___, ...found } = read
     assert.deepStrictEqual(found, kept)
-    const withoutTail = (links: ReadonlyMap<string, Link>) =>
-      [...links].map(([path, { tail: _, ...link }]) => [path, link])
     assert.deepStrictEqual(withoutTail(links), withoutTail(this.state.links))
     this.state = read
     this.telling = undefined

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"
 import { serve } from "../../src/web-node/node-server.ts"
 import { problem } from "../../src/web/problem.ts"
+import { makeRouter } from "../../src/web/router.ts"
 
 export interface Said {
   readonly status: number
@@ -14,15 +15,11 @@ export interface Said {
 
 /** A server of the subscriptions alone; every path is theirs. */
 export const served = Effect.gen(function*() {
-  const routes = yield* subscriptionRoutes()
+  const route = makeRouter(yield* subscriptionRoutes)
   const { port } = yield* serve({
     host: "127.0.0.1",
     port: 0,
-    handler: (request) =>
-      Effect.catch(
-        routes[0]!.handle({ ...request, parameter: "", query: noQuery }),
-        (refusal) => Effect.succeed(problem(refusal))
-      )
+    handler: (request) => Effect.catch(route(request), (refusal) => Effect.succeed(problem(refusal)))
   })
   const base = `http://127.0.0.1:${port}`
   const say = (method: string, url: string, body?: unknown, headers: Record<string, string> = {}) =>
@@ -41,5 +38,3 @@ export const served = Effect.gen(function*() {
     })
   return { base, say }
 })
-
-const noQuery = new URLSearchParams()

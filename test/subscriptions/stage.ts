@@ -3,15 +3,18 @@
  * again. Webhooks are either real ones or a stand-in that says what it was told.
  */
 import { Context, Effect, Layer } from "effect"
+import { parseEvent } from "../../src/durable-streams/event-block.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
 import { Keys } from "../../src/subscriptions/keys.ts"
+import { PublicUrl } from "../../src/subscriptions/public-url.ts"
 import type { Config } from "../../src/subscriptions/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
+import { temporaryDirectory } from "../durable-streams/served.ts"
 
 /** One call of the stand-in. */
 export interface Call {
@@ -66,19 +69,29 @@ export interface Ground {
   readonly keyDirectory: string
 }
 
-/** Streams and subscriptions from now until the scope closes. */
-export const begin = Effect.fnUntraced(function*(
-  { keyDirectory, storage }: Ground,
+/** Streams and subscriptions on a storage. */
+export const layerOn = <E>(
+  storage: Layer.Layer<Storage, E>,
+  keyDirectory: string,
   sender: Layer.Layer<WebhookSender>
-) {
-  const layer = Subscriptions.layer.pipe(
+) =>
+  Subscriptions.layer.pipe(
     Layer.provideMerge(StreamManager.layer.pipe(Layer.provide(ActiveFactory))),
-    Layer.provideMerge(Layer.succeed(Storage, storage)),
+    Layer.provideMerge(storage),
     Layer.provideMerge(Keys.layer(keyDirectory)),
-    Layer.provideMerge(sender)
+    Layer.provideMerge(sender),
+    Layer.provideMerge(PublicUrl.layer)
   )
-  return yield* Layer.build(layer)
-})
+
+/** All of it in memory, with webhooks that are really called. */
+export const stage = Layer.unwrap(Effect.map(
+  temporaryDirectory,
+  (directory) => layerOn(Storage.layerMemory, `${directory}/keys`, WebhookSender.layer(true))
+))
+
+/** Streams and subscriptions from now until the scope closes. */
+export const begin = ({ keyDirectory, storage }: Ground, sender: Layer.Layer<WebhookSender>) =>
+  Layer.build(layerOn(Layer.succeed(Storage, storage), keyDirectory, sender))
 
 export const memoryStorage = Effect.map(Layer.build(Storage.layerMemory), (context) => Context.get(context, Storage))
 
@@ -102,5 +115,26 @@ export const append = Effect.fnUntraced(function*(name: string, ...values: Reado
   return yield* manager.append(name as StreamName, { data: values.map(EventData.fromValue) })
 })
 
-/** Lets every fiber that can run run, until all of them wait. */
-export const settled = Effect.repeat(Effect.yieldNow, { times: 200 })
+/** Waits for the system, not for a clock, until it is so. */
+export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(turn, eventually(isSo)))
+
+/** Lets everything happen that is going to happen without a clock. */
+export const settled = Effect.suspend(() => Effect.repeat(turn, { times: 50 }))
+
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** What of a subscription can be seen from outside. */
+export const cursors = (id: string) =>
+  Effect.map(
+    Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.get(id)),
+    ({ links }) => Object.fromEntries([...links].map(([path, { acked }]) => [path, acked]))
+  )
+
+/** The data of every event of a stream. */
+export const eventsOf = Effect.fnUntraced(function*(name: string) {
+  const manager = yield* StreamManager
+  const stream = yield* manager.get(name as StreamName)
+  const events = yield* stream.read(yield* stream.cursor("beginning"))
+  return Array.from({ length: events.count }, (_, i) => parseEvent(events, i).data)
+}, Effect.scoped)

@@ -2,27 +2,13 @@
  * Subscriptions over HTTP: made, woken, acknowledged, claimed, and refused, as the protocol's clients see it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { createPublicKey, type JsonWebKey, verify } from "node:crypto"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
-import { Keys } from "../../src/subscriptions/keys.ts"
-import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
-import { WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import type { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { answering, receiver } from "./receiver.ts"
 import { served } from "./served.ts"
 import type { WakeStream } from "./stage.ts"
-import { append } from "./stage.ts"
-
-const stage = Layer.unwrap(Effect.map(temporaryDirectory, (directory) =>
-  Subscriptions.layer.pipe(
-    Layer.provideMerge(StreamManager.layer.pipe(Layer.provide(ActiveFactory))),
-    Layer.provideMerge(Storage.layerMemory),
-    Layer.provideMerge(Keys.layer(`${directory}/keys`)),
-    Layer.provideMerge(WebhookSender.layer(true))
-  )))
+import { append, stage } from "./stage.ts"
 
 const offset = (n: number) => n.toString().padStart(16, "0")
 const streamsIn = (body: Record<string, unknown>) => body["streams"] as ReadonlyArray<WakeStream>

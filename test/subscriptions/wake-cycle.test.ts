@@ -191,16 +191,17 @@ describe("a worker's wake", () => {
   })
 })
 
-describe("an acknowledgement", () => {
-  const held = () => {
-    const one = actor(pullConfig({}))
-    one.step(onlyNews, { a: tail(5), b: tail(5) })
-    one.step(claim("me"))
-    const acking = (...acks: Array<readonly [string, number | undefined]>) =>
-      one.step(ack("pull-wake", { ...wake(1), acks, done: false }))
-    return { one, acking }
-  }
+/** A subscription that a worker holds, and its acknowledgements. */
+const held = () => {
+  const one = actor(pullConfig({}))
+  one.step(onlyNews, { a: tail(5), b: tail(5) })
+  one.step(claim("me"))
+  const acking = (...acks: Array<readonly [string, number | undefined]>) =>
+    one.step(ack("pull-wake", { ...wake(1), acks, done: false }))
+  return { one, acking }
+}
 
+describe("an acknowledgement", () => {
   it("goes forward, up to the tail, and stands or falls as a whole", () => {
     const { acking, one } = held()
     assert.isFalse(acking(["a", 3]))
