@@ -8,13 +8,13 @@ import { type Bench, figure, ratios, show } from "./report.ts"
 import { removeDirectory, type ServerProcess, startBare, startOurs, temporaryDirectory } from "./servers.ts"
 
 const rounds = 7
-const events = 50
+const eventsPerRound = 50
 const followersWanted = 1_000
 
-const data = JSON.stringify({ type: "message", text: "The tests are green, and the build took 12.3 seconds." })
+export const data = JSON.stringify({ type: "message", text: "The tests are green, and the build took 12.3 seconds." })
 
 /** As many as the limit of open files lets this process and the server have, both servers followed at once. */
-const followerCount = (): number => {
+export const followerCount = (): number => {
   const soft = /^Max open files\s+(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "utf8"))?.[1]
   return Math.min(followersWanted, Math.max(100, Number(soft ?? 1024) - 700))
 }
@@ -22,7 +22,7 @@ const followerCount = (): number => {
 export const follow: Bench = {
   name: "follow",
   about:
-    `${followerCount()} followers (Server-Sent Events) of one stream in memory; ${events} events a round, the next ` +
+    `${followerCount()} followers (Server-Sent Events) of one stream in memory; ${eventsPerRound} events a round, the next ` +
     `when everyone has the last, ${rounds} rounds. The bare server writes one shared Buffer to each.`,
   run: async () => {
     const count = followerCount()
@@ -32,8 +32,8 @@ export const follow: Bench = {
     const ours = await audience(memory, "/streams/bench", "/streams/bench", `{"data":${data}}`, count)
     const event = { offset: "0000000000000000", eventStreamId: "bench", data: JSON.parse(data), createdAt: stamp }
     const baseline = await audience(bare, "/follow", "/publish", JSON.stringify(event), count)
-    await ours.publish(events)
-    await baseline.publish(events)
+    await ours.publish(eventsPerRound)
+    await baseline.publish(eventsPerRound)
     for (let round = 0; round < rounds; round++) {
       await ours.round()
       await baseline.round()
@@ -62,13 +62,15 @@ export const follow: Bench = {
 
 const stamp = "2026-01-08T00:00:00.000Z"
 
-/** Followers that only count events. */
-const audience = async (
+/** Followers that only count events, by what every event's frame has once; and who publishes to them. */
+export const audience = async (
   server: ServerProcess,
   followPath: string,
   publishPath: string,
   body: string,
-  count: number
+  count: number,
+  events: number = eventsPerRound,
+  mark: string = "\ndata: "
 ) => {
   let delivered = 0
   let wanted = 0
@@ -78,7 +80,7 @@ const audience = async (
     if (delivered === wanted) everyoneHasIt?.()
   }
   const sockets: Array<Socket> = []
-  for (let i = 0; i < count; i++) sockets.push(await follower(server.port, followPath, onEvents))
+  for (let i = 0; i < count; i++) sockets.push(await follower(server.port, followPath, onEvents, mark))
 
   const publish = async (events: number) => {
     for (let i = 0; i < events; i++) {
@@ -107,7 +109,12 @@ const audience = async (
 }
 
 /** A socket that follows, once the answer has begun. */
-const follower = async (port: number, path: string, onEvents: (count: number) => void): Promise<Socket> => {
+const follower = async (
+  port: number,
+  path: string,
+  onEvents: (count: number) => void,
+  mark: string
+): Promise<Socket> => {
   const socket = await connect(port)
   await new Promise<void>((resolve) => {
     let rest = ""
@@ -124,6 +131,3 @@ const follower = async (port: number, path: string, onEvents: (count: number) =>
   })
   return socket
 }
-
-/** What every event's frame has once. */
-const mark = "\ndata: "

@@ -66,6 +66,8 @@ export const post = async (load: Load): Promise<Loaded> => {
 const endOfAnswer = (text: string): number | undefined => {
   const headEnd = text.indexOf("\r\n\r\n")
   if (headEnd < 0) return undefined
+  // 204 has no body, and says nothing of its length.
+  if (text.startsWith("HTTP/1.1 204")) return headEnd + 4
   const length = /\r\ncontent-length: (\d+)/i.exec(text.slice(0, headEnd))?.[1]
   if (length === undefined) throw new Error(`An answer without its length: ${text.slice(0, headEnd)}`)
   const end = headEnd + 4 + Number(length)

@@ -34,6 +34,13 @@ export const startOurs = (directory: string, flags: ReadonlyArray<string>, env: 
 /** The bare server; `bare-server.ts` says what it can do. */
 export const startBare = () => start([Path.join(import.meta.dirname, "bare-server.ts")], {})
 
+/** The reference server on a free port, on files where there is a directory; `reference-server.ts` says how. */
+export const startReference = (directory?: string) =>
+  start([
+    Path.join(import.meta.dirname, "reference-server.ts"),
+    ...(directory === undefined ? [] : [`--data-dir=${directory}`])
+  ], {})
+
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
   const child = spawn(process.execPath, args, {
     env: { ...withoutOurs(), ...env },

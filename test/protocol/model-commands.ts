@@ -281,8 +281,8 @@ const unitsOf = (isJson: boolean, { bytes, values }: Payload): ReadonlyArray<Uni
 const pick = <A>(values: ReadonlyArray<A>, n: number): A => values[n % values.length]!
 
 /**
- * Whether a stream is the fork that is asked for. Another way to name the same place, a fork from the tail of then where
- * the tail is another now, and a source that is gone since may be taken for the same or not: the protocol does not say.
+ * Whether a stream is the fork that is asked for. Another way to name the same place, a fork from the tail, which
+ * may be another now, and a source that is gone since may be taken for the same or not: the protocol does not say.
  */
 const likeness = (there: ModelStream | undefined, wanted: Origin): "yes" | "no" | "maybe" => {
   const origin = there?.origin
@@ -290,5 +290,5 @@ const likeness = (there: ModelStream | undefined, wanted: Origin): "yes" | "no" 
     return "no"
   }
   if (origin.anchor === wanted.anchor && origin.sub === wanted.sub) return wanted.source.hidden ? "maybe" : "yes"
-  return origin.isTail && wanted.isTail || origin.anchor + origin.sub === wanted.anchor + wanted.sub ? "maybe" : "no"
+  return wanted.isTail || origin.anchor + origin.sub === wanted.anchor + wanted.sub ? "maybe" : "no"
 }
