@@ -1,55 +1,147 @@
 /**
- * The registry (docs/protocol.md 16): a stream that tells of every stream that is made or deleted, for whoever would
- * rather follow than ask again. Written behind the appends, never in their way.
+ * The registry (docs/protocol.md 16): whoever makes a stream named `__registry__` finds every other stream in it, and is
+ * told there of each that is made or deleted from then on. Written behind the appends, never in their way; what a crash
+ * kept from it is made up for at the next start.
  */
-import { Cause, Config, Effect, Layer, Queue } from "effect"
+import { Cause, Effect, Layer, Option, Predicate, Queue } from "effect"
+import { parseEvent } from "../durable-streams/event-block.ts"
 import { EventData } from "../durable-streams/event-data.ts"
+import type { StreamDescription } from "../durable-streams/storage.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { StreamName } from "../durable-streams/types.ts"
-import { isReserved } from "../durable-streams/types.ts"
+import { isJson, isReserved, jsonType } from "../durable-streams/types.ts"
 
 const registry = "__registry__" as StreamName
 
-/** Keeps the registry where `DURABLE_STREAMS_REGISTRY` asks for it, until the scope closes. */
-export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
-  const isWanted = yield* Config.Boolean("REGISTRY").pipe(Config.withDefault(false), Config.nested("DURABLE_STREAMS"))
-  if (!isWanted) return
-  const manager = yield* StreamManager
-  const changes = yield* Queue.unbounded<EventData>()
+/** Changes that are appended at once, when there are many. */
+const changesMax = 500
 
-  const write = (data: ReadonlyArray<EventData>) =>
-    data.length === 0 ? Effect.void : manager.append(registry, { data }).pipe(
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.interrupt
-          : Effect.logWarning("The registry lacks streams that were made or deleted just now", cause)
-      )
-    )
-  // What is still waiting when the server stops is written, too.
-  yield* Effect.addFinalizer(() => Effect.flatMap(Queue.clear(changes), write))
-  yield* Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(Queue.takeAll(changes)), write)).pipe(
-    Effect.forever,
+/** Keeps the registry while there is one, until the scope closes. */
+export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
+  const manager = yield* StreamManager
+  const heard = yield* Queue.unbounded<Heard>()
+  /** The streams that the registry tells of; undefined while there is none to be kept. */
+  let known: Set<string> | undefined
+  /** Whether it matters what happens to other streams. */
+  let listening = false
+
+  const write = (changes: ReadonlyArray<Change>) =>
+    manager.append(registry, { data: changes.map(EventData.fromValue), contentType: jsonType, mustExist: true })
+
+  /** Takes up a registry that is there: what it says is compared with what there is. */
+  const takeUp = Effect.gen(function*() {
+    const told = yield* readRegistry(manager)
+    listening = told !== undefined
+    if (told === undefined) return
+    const names = new Set<string>((yield* manager.list()).filter((name) => isTold(name)))
+    let changes: Array<Change> = [...told].filter((name) => !names.has(name)).map(toDelete)
+    for (const name of names) {
+      if (!told.has(name)) changes.push(...yield* describe(manager, name as StreamName))
+      if (changes.length < changesMax) continue
+      yield* write(changes)
+      changes = []
+    }
+    if (changes.length > 0) yield* write(changes)
+    known = names
+  })
+
+  const hear = Effect.fnUntraced(function*(all: ReadonlyArray<Heard>) {
+    const changes: Array<Change> = []
+    for (const { description, what } of all) {
+      const { name } = description
+      if (name === registry) {
+        changes.length = 0
+        known = undefined
+        listening = false
+        if (what === "made") yield* takeUp
+      } else if (known === undefined || known.has(name) === (what === "made")) {
+        // Nobody is told, or was told already when the registry was taken up.
+      } else if (what === "made") {
+        known.add(name)
+        changes.push(toInsert(description))
+      } else {
+        known.delete(name)
+        changes.push(toDelete(name))
+      }
+    }
+    if (changes.length > 0) yield* write(changes)
+  })
+
+  const safely = <E, R>(keeping: Effect.Effect<unknown, E, R>) =>
+    Effect.catchCause(Effect.asVoid(keeping), (cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.interrupt
+        : Effect.logWarning("The registry lacks streams that were made or deleted just now", cause))
+
+  const listen = (what: Heard["what"]) => (description: StreamDescription) => {
+    if (description.name === registry || (listening && isTold(description.name))) {
+      Queue.offerUnsafe(heard, { what, description })
+    }
+  }
+  yield* manager.watch({ created: listen("made"), deleted: listen("deleted") })
+  yield* safely(takeUp).pipe(
+    // What is still waiting when the server stops is written, too.
+    Effect.andThen(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(heard), (all) => safely(hear(all))))),
+    Effect.andThen(Effect.forever(
+      Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(Queue.takeAll(heard)), (all) => safely(hear(all))))
+    )),
     Effect.forkScoped
   )
-
-  const tell = (name: StreamName, change: Change) => {
-    if (name === registry || isReserved(name)) return
-    Queue.offerUnsafe(changes, EventData.fromValue({ type: "stream", key: name, ...change }))
-  }
-  yield* manager.watch({
-    created: ({ contentType, createdAt, name }) =>
-      tell(name, {
-        value: { path: name, contentType, createdAt: Date.parse(createdAt) },
-        headers: { operation: "insert" }
-      }),
-    deleted: ({ name }) => tell(name, { headers: { operation: "delete" } })
-  })
 }))
 
+interface Heard {
+  readonly what: "made" | "deleted"
+  readonly description: StreamDescription
+}
+
 /** A change event of the State Protocol, as its `createStateSchema` makes them. */
-type Change =
-  | {
-    readonly value: { readonly path: string; readonly contentType: string; readonly createdAt: number }
-    readonly headers: { readonly operation: "insert" }
+interface Change {
+  readonly type: "stream"
+  readonly key: string
+  readonly value?: { readonly path: string; readonly contentType: string; readonly createdAt: number }
+  readonly headers: { readonly operation: "insert" | "delete" }
+}
+
+const toInsert = ({ contentType, createdAt, name }: StreamDescription): Change => ({
+  type: "stream",
+  key: name,
+  value: { path: name, contentType, createdAt: Date.parse(createdAt) },
+  headers: { operation: "insert" }
+})
+
+const toDelete = (name: string): Change => ({ type: "stream", key: name, headers: { operation: "delete" } })
+
+const isTold = (name: string): boolean => name !== registry && !isReserved(name)
+
+/** The insertion of a stream that is there; nothing for one that is gone by now, or cannot be opened. */
+const describe = Effect.fnUntraced(function*(manager: StreamManager["Service"], name: StreamName) {
+  const stream = yield* Effect.option(manager.get(name))
+  const info = Option.isSome(stream) ? yield* Effect.option(stream.value.info) : Option.none()
+  return Option.isSome(info) ? [toInsert(info.value.description)] : []
+}, Effect.scoped)
+
+/** The streams that the registry says there are; undefined where there is none, or it is none of ours. */
+const readRegistry = Effect.fnUntraced(function*(manager: StreamManager["Service"]) {
+  const stream = yield* manager.get(registry)
+  const info = yield* Effect.option(stream.info)
+  if (Option.isNone(info) || info.value.closed || !isJson(info.value.description.contentType)) return undefined
+  const names = new Set<string>()
+  let cursor = yield* stream.cursor("beginning")
+  while (true) {
+    const block = yield* stream.read(cursor)
+    if (block.count === 0) return names
+    for (let i = 0; i < block.count; i++) {
+      const { data } = parseEvent(block, i)
+      if (!isChange(data)) continue
+      if (data.headers.operation === "delete") names.delete(data.key)
+      else names.add(data.key)
+    }
+    cursor = { life: cursor.life, next: block.first + block.count }
   }
-  | { readonly headers: { readonly operation: "delete" } }
+}, Effect.scoped)
+
+/** Others may write to the registry, too. */
+const isChange = (data: unknown): data is Change =>
+  Predicate.hasProperty(data, "type") && data.type === "stream" &&
+  Predicate.hasProperty(data, "key") && typeof data.key === "string" &&
+  Predicate.hasProperty(data, "headers") && Predicate.hasProperty(data.headers, "operation")

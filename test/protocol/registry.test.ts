@@ -3,14 +3,23 @@
  */
 import { createStateSchema, MaterializedState } from "@durable-streams/state"
 import { assert, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { append, freshName, layerServer, listStreams, talk } from "../durable-streams/served.ts"
-import { get, put, remove, text } from "./speaking.ts"
-
-const withRegistry = layerServer().pipe(
-  Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { DURABLE_STREAMS_REGISTRY: "true" } })))
-)
+import { Server } from "../../src/durable-streams/server.ts"
+import { filesOf } from "../../src/durable-streams/settings.ts"
+import { Storage } from "../../src/durable-streams/storage.ts"
+import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import {
+  append,
+  freshName,
+  layerServer,
+  listStreams,
+  serverSettings,
+  talk,
+  temporaryDirectory
+} from "../durable-streams/served.ts"
+import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
+import { get, json, put, remove, text } from "./speaking.ts"
 
 /** On the test's own clock: far enough from its beginning to be told from nothing. */
 const now = 5_000
@@ -33,6 +42,7 @@ it.effect("tells of every stream that is made or deleted, in order, as the state
     talk(async (port) => {
       const [first, second] = [freshName(), freshName()]
       await put(port, first, text)
+      assert.strictEqual((await put(port, "__registry__", json)).status, 201)
       await append(port, second, "1")
       await append(port, second, "2")
       await put(port, first, text)
@@ -64,28 +74,58 @@ it.effect("tells of every stream that is made or deleted, in order, as the state
       assert.deepStrictEqual([...state.getType("stream").keys()], [second])
       assert.deepStrictEqual(await listStreams(port), ["__registry__", second])
     })
-  ).pipe(Effect.provide(withRegistry)))
+  ).pipe(Effect.provide(layerServer())))
 
-it.effect("begins anew where it was deleted, and goes on where it cannot be written", () =>
+it.effect("tells of all there are when it is made anew, and goes on where it cannot be written", () =>
   talk(async (port) => {
     const names = Array.from({ length: 4 }, freshName)
+    await put(port, "__registry__", json)
     await append(port, names[0]!, "1")
     await registry(port, 1)
     await remove(port, "__registry__")
-    await put(port, "__registry__", text)
     await append(port, names[1]!, "1")
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    await remove(port, "__registry__")
+    await put(port, "__registry__", text)
     await append(port, names[2]!, "1")
+    await remove(port, "__registry__")
+    await put(port, "__registry__", json)
     await append(port, names[3]!, "1")
-    const changes = await registry(port, 2)
-    assert.deepStrictEqual(changes.map(({ key }) => key), names.slice(2))
-  }).pipe(Effect.provide(withRegistry)))
+    const changes = await registry(port, 4)
+    assert.deepStrictEqual(changes.map(({ key }) => key), names)
+  }).pipe(Effect.provide(layerServer())))
 
-it.effect("is not there unless it is asked for", () =>
+it.effect("is told at the next start what it could not be told before, and what is there is not told twice", () =>
+  Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const settings = { ...serverSettings(directory), storage: "fs" as const }
+    const [kept, gone, missed] = [freshName(), freshName(), freshName()]
+    yield* talk(async (port) => {
+      await put(port, "__registry__", json)
+      await append(port, kept, "1")
+      await append(port, gone, "1")
+      await registry(port, 2)
+    }).pipe(Effect.provide(Server.layer(settings)))
+    // As if the server had been killed before it could say so.
+    yield* Effect.gen(function*() {
+      const storage = yield* Storage
+      yield* storage.delete(named(gone))
+      yield* storage.create(described(missed), commitOf(missed, 0, ["1"]))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: "os" }))
+    )
+    yield* talk(async (port) => {
+      const changes = await registry(port, 4)
+      assert.deepStrictEqual(
+        changes.map(({ headers, key }) => `${headers.operation} ${key}`),
+        [`insert ${kept}`, `insert ${gone}`, `delete ${gone}`, `insert ${missed}`]
+      )
+    }).pipe(Effect.provide(Server.layer(settings)))
+  }).pipe(Effect.scoped))
+
+it.effect("is not there unless somebody makes it", () =>
   talk(async (port) => {
     const name = freshName()
     await append(port, name, "1")
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    assert.strictEqual((await get(port, "__registry__")).status, 404)
     assert.deepStrictEqual(await listStreams(port), [name])
   }).pipe(Effect.provide(layerServer())))
