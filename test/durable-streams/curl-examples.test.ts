@@ -3,6 +3,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
+import * as fs from "node:fs"
 import { append, layerServer, offsetOf, talk } from "./served.ts"
 
 /** Runs a command line; with `until`, as long as its output does not hold that. */
@@ -90,6 +91,15 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("curl", (it
         "204"
       )
       assert.strictEqual(await shell(port, "curl http://localhost:3000/streams"), `{"streams":["another-stream"]}`)
+    }))
+
+  it.effect("speaks the protocol as the README shows it", () =>
+    talk(async (port) => {
+      const readme = fs.readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+      const [, lines, answer] = /```console\n((?:\$ curl .*\/v1\/stream\/notes.*\n)+)(.*)\n```/.exec(readme)!
+      const outputs: Array<string> = []
+      for (const line of lines!.trim().split("\n")) outputs.push(await shell(port, line.slice("$ ".length)))
+      assert.deepStrictEqual(outputs, ["", "", "", answer!])
     }))
 
   it.effect("Promise 11: can send 600 MB and reads why they are not wanted", () =>
