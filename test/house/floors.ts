@@ -68,6 +68,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "errors",
       "event-data",
       "event-block",
+      "storage",
       "durable-stream",
       "with-hooks",
       "stream-manager",
