@@ -20,7 +20,7 @@ const send = globalThis.fetch
 
 /** What is about seconds would run out during a restart; what makes thousands of requests would be killed all day. */
 const isSteady = (task: RunnerTestCase): boolean =>
-  !task.concurrent && !/TTL|Expiry|Property-Based|subscription/.test(task.fullName)
+  !task.concurrent && !/TTL|Expiry|leases|Property-Based/.test(task.fullName)
 
 vi.stubGlobal("fetch", async (...[input, init]: Parameters<typeof fetch>) => {
   // A live answer goes on after its head: from here on, the test is let be.

@@ -9,7 +9,7 @@ import * as path from "node:path"
 import { createInterface } from "node:readline"
 import { kill, startServer } from "../durable-streams/server-process.ts"
 
-export const isReference = process.env["PROTOCOL_TARGET"] === "reference"
+const isReference = process.env["PROTOCOL_TARGET"] === "reference"
 
 /** How long a long-poll of the servers under test waits: as short as the suite's own pauses allow. */
 export const longPollMillis = 1_000

@@ -127,6 +127,8 @@ for (const [kind, layer] of grounds) {
           yield* append("events/a", 3)
           yield* eventually(() => hooks.calls.length === before + 1)
           assert.strictEqual(hooks.calls[before]!.body.generation, before + 1)
+          yield* append("b", 2)
+          yield* eventually(() => hooks.calls.length === before + 2)
         }))
       }))
 

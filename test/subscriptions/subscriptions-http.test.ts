@@ -2,7 +2,7 @@
  * Subscriptions over HTTP: made, woken, acknowledged, claimed, and refused, as the protocol's clients see it.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { createPublicKey, type JsonWebKey, verify } from "node:crypto"
 import type { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { answering, receiver } from "./receiver.ts"
@@ -97,6 +97,32 @@ describe("webhooks over HTTP", () => {
         ({ body }) => streamsIn(body)[0]!.acked_offset === offset(2)
       )
     }).pipe(Effect.scoped, Effect.provide(stage)))
+})
+
+describe("a server that is told where others reach it", () => {
+  it.live("says so to webhooks and in its answers", () =>
+    Effect.gen(function*() {
+      const { say } = yield* served
+      const hook = yield* receiver(answering(200, "{}"))
+      const made = yield* say("PUT", "subscriptions/s", {
+        type: "webhook",
+        pattern: "events/*",
+        webhook: { url: hook.url }
+      })
+      const { signing } = made.body["webhook"] as { readonly signing: { readonly jwks_url: string } }
+      assert.strictEqual(signing.jwks_url, "https://streams.example/sub/v1/stream/__ds/jwks.json")
+      yield* append("events/a", 1)
+      const { body } = yield* hook.call(0)
+      assert.strictEqual(body.callback_url, "https://streams.example/sub/v1/stream/__ds/subscriptions/s/callback")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.provide(
+        stage,
+        ConfigProvider.layer(
+          ConfigProvider.fromUnknown({ DURABLE_STREAMS: { PUBLIC_URL: "https://streams.example/sub/" } })
+        )
+      ))
+    ))
 })
 
 describe("pull-wake over HTTP", () => {

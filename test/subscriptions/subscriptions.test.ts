@@ -2,7 +2,7 @@
  * The subscriptions of a server while it runs: who is told of what and when, and what becomes of failures.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { StorageFailed } from "../../src/durable-streams/errors.ts"
 import type { Log } from "../../src/durable-streams/storage.ts"
@@ -11,6 +11,7 @@ import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
 import { ack, claim } from "../../src/subscriptions/requests.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
+import { WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 import {
   append,
@@ -150,6 +151,99 @@ describe("a webhook subscription", () => {
       })
     ))
 
+  it.effect("that is deleted and made at once is there or not, and never half", () =>
+    staged((_, storage) =>
+      Effect.gen(function*() {
+        const subscriptions = yield* Subscriptions
+        for (let round = 0; round < 20; round++) {
+          yield* put("s")
+          yield* Effect.all([subscriptions.remove("s"), put("s"), subscriptions.remove("s"), put("s"), put("s")], {
+            concurrency: "unbounded"
+          })
+          const logs = (yield* storage.list).filter((name) => name.startsWith("__ds/"))
+          const known = yield* Effect.result(subscriptions.get("s"))
+          assert.deepStrictEqual([logs.length, known._tag], [1, "Success"])
+        }
+      })
+    ))
+
+  it.effect("hears of a stream by name from the moment it was looked at", () =>
+    staged(() =>
+      Effect.gen(function*() {
+        const subscriptions = yield* Subscriptions
+        yield* put("s", webhookConfig({ streams: ["a"] }))
+        for (let turns = 0; turns < 60; turns++) {
+          const name = `b${turns}`
+          yield* append(name, 1)
+          const adding = yield* Effect.forkChild(subscriptions.addStreams("s", [name]))
+          yield* Effect.repeat(Effect.yieldNow, { times: turns })
+          yield* append(name, 2)
+          yield* Fiber.join(adding)
+          const link = (yield* subscriptions.get("s")).links.get(name)
+          assert.strictEqual(link?.tail, 2, `after ${turns} turns`)
+        }
+      })
+    ))
+
+  it.effect("no longer reads a stream that is gone", () =>
+    staged((hooks) =>
+      Effect.gen(function*() {
+        const manager = yield* StreamManager
+        yield* put("s", webhookConfig({ pattern: "events/*", streams: ["by-name"] }))
+        for (const name of ["events/a", "by-name"]) {
+          yield* append(name, 1)
+          yield* manager.delete(name as StreamName)
+        }
+        assert.deepStrictEqual(yield* cursors("s"), { "by-name": 0 })
+        yield* settled
+        assert.isAtMost(hooks.calls.length, 1)
+      })
+    ))
+
+  it.effect("has its callbacks sent where it was reached last", () =>
+    staged((hooks) =>
+      Effect.gen(function*() {
+        const subscriptions = yield* Subscriptions
+        const config = webhookConfig({ pattern: "events/*" })
+        yield* put("s", config)
+        assert.isFalse((yield* subscriptions.put("s", config, "hash", "http://localhost:2")).made)
+        yield* append("events/a", 1)
+        yield* eventually(() => hooks.calls.length === 1)
+        assert.strictEqual(
+          hooks.calls[0]!.body.callback_url,
+          "http://localhost:2/v1/stream/__ds/subscriptions/s/callback"
+        )
+      })
+    ))
+
+  it.effect("is let go of in the midst of a call, when it is deleted or the wake is over", () =>
+    Effect.gen(function*() {
+      let calls = 0
+      let ended = 0
+      const hanging = Layer.succeed(
+        WebhookSender,
+        WebhookSender.of({
+          fault: () => undefined,
+          post: () =>
+            Effect.onInterrupt(Effect.suspend(() => (calls++, Effect.never)), () => Effect.sync(() => ended++))
+        })
+      )
+      const ground = { storage: yield* memoryStorage, keyDirectory: `${yield* temporaryDirectory}/keys` }
+      const play = Effect.gen(function*() {
+        const subscriptions = yield* Subscriptions
+        yield* put("s", webhookConfig({ pattern: "events/*", leaseMillis: 1_000 }))
+        yield* append("events/a", 1)
+        yield* eventually(() => calls === 1)
+        yield* TestClock.adjust("1 second")
+        yield* settled
+        yield* TestClock.adjust("2 seconds")
+        yield* eventually(() => calls === 2 && ended === 1)
+        yield* subscriptions.remove("s")
+        yield* eventually(() => ended === 2)
+      })
+      yield* Effect.provideContext(play, yield* begin(ground, hanging))
+    }).pipe(Effect.scoped))
+
   it.effect("learns of streams by name from their tail on, and forgets them", () =>
     staged((hooks) =>
       Effect.gen(function*() {
@@ -218,7 +312,10 @@ describe("a pull-wake subscription", () => {
     staged(() =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
+        yield* append("wake/other", 1)
         yield* put("s", pullConfig({ pattern: "**", wakeStream: "wake/pool" }))
+        yield* put("t", pullConfig({ pattern: "wake/*", wakeStream: "wake/other" }))
+        assert.deepStrictEqual(yield* cursors("t"), {})
         yield* append("events/a", 1)
         yield* settled
         assert.isDefined((yield* subscriptions.get("s")).retry?.next, "there is no wake stream yet")
@@ -231,7 +328,7 @@ describe("a pull-wake subscription", () => {
         const wake = { type: "wake", subscription_id: "s", stream: "events/a", generation: 1, ts: 2_000 }
         const [event] = yield* eventsOf("wake/pool")
         assert.deepInclude(event, { ...wake, ts: (event as { readonly ts: number }).ts })
-        assert.deepStrictEqual(yield* cursors("s"), { "events/a": 0 })
+        assert.deepStrictEqual(yield* cursors("s"), { "wake/other": 1, "events/a": 0 })
         assert.deepNestedInclude(yield* subscriptions.act("s", claim("me")), { generation: 1 })
         yield* TestClock.adjust("30 seconds")
         yield* settled
