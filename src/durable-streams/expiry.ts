@@ -1,5 +1,5 @@
 /**
- * When a stream's time has come (docs/protocol.md 14): a moment that was set when it was made, or so many seconds after
+ * When a stream's time has come (docs/protocol.md 10): a moment that was set when it was made, or so many seconds after
  * it was last used.
  */
 import { DateTime } from "effect"

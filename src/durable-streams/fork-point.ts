@@ -1,6 +1,7 @@
 /**
- * Where a stream is forked (docs/protocol.md 15): offsets are dense, so past an anchor so many JSON messages further is
- * another offset; so many bytes further is inside an event, whose inherited part the fork gets as an event of its own.
+ * Where a stream is forked, and whether it is (docs/protocol.md 10). Offsets are dense, so past an anchor so many JSON
+ * messages further is another offset; so many bytes further is inside an event, of which the fork gets the inherited part
+ * as an event of its own.
  */
 import { Effect } from "effect"
 import type { ForkPoint } from "./durable-stream.ts"
@@ -8,7 +9,8 @@ import type { LogDamaged, StorageFailed } from "./errors.ts"
 import { InvalidRequest } from "./errors.ts"
 import { dataSlice } from "./event-block.ts"
 import { bytesOf, EventData } from "./event-data.ts"
-import type { StreamDescription } from "./storage.ts"
+import type { Log, Storage, StreamDescription } from "./storage.ts"
+import { forksOf } from "./stream-state.ts"
 import type { EventBlock } from "./types.ts"
 import { isJson, toOffset } from "./types.ts"
 
@@ -33,5 +35,25 @@ export const findForkPoint = Effect.fnUntraced(
       if (subOffset <= whole.length) return at(offset, subOffset, [EventData.fromBytes(whole.subarray(0, subOffset))])
     }
     return yield* new InvalidRequest({ message: `The fork sub-offset ${subOffset} is beyond what follows the offset.` })
+  }
+)
+
+/**
+ * Whether any fork reads the stream, one of `reserved` (ids of forks that are being made) included. One that was never
+ * made, or is gone without having said so, does not count.
+ */
+export const isForked = Effect.fnUntraced(
+  function*(storage: Storage["Service"], { state }: Log, reserved: ReadonlySet<string>) {
+    for (const [id, fork] of forksOf(state)) {
+      if (reserved.has(id)) return true
+      const there = yield* storage.describe(fork).pipe(
+        Effect.map((description) => description.id === id),
+        Effect.catchTag("StreamNotFound", () => Effect.succeed(false)),
+        // Whatever is wrong with it, it may still be read.
+        Effect.orElseSucceed(() => true)
+      )
+      if (there) return true
+    }
+    return false
   }
 )

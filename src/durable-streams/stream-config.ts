@@ -1,5 +1,5 @@
 /**
- * What a stream is made with, and whether one that is there was made so (docs/protocol.md 11).
+ * What a stream is made with, and whether one that is there was made so (docs/protocol.md 10).
  */
 import { DateTime, Option } from "effect"
 import type { CreateRequest, Reservation, StreamInfo } from "./durable-stream.ts"

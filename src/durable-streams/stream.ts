@@ -23,7 +23,7 @@ import type { LogDamaged, StorageFull } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
 import { emptyBlock, parseEvent, sliceBlock, toEvents } from "./event-block.ts"
 import { Lifetime } from "./expiry.ts"
-import { findForkPoint } from "./fork-point.ts"
+import { findForkPoint, isForked } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
@@ -32,7 +32,7 @@ import type { Log, StateChange, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom, newId, toDescription } from "./stream-config.ts"
 import { StreamSignals } from "./stream-signals.ts"
-import { close, forksOf, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
+import { close, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
 import { makeWriter } from "./stream-writer.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 import { jsonType } from "./types.ts"
@@ -173,7 +173,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const forget = Effect.gen(function*() {
     if (log === undefined) return
     const { description } = log
-    if (yield* isForked(log)) {
+    if (yield* isForked(storage, log, reserved)) {
       yield* storage.hide(name)
       yield* reset
       yield* inLogScope(storage.open(name))
@@ -208,21 +208,6 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     recent.clear()
     sleepers.wake()
     return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  })
-
-  /** Whether any fork reads the stream. One that was never made, or is gone without having said so, does not count. */
-  const isForked = Effect.fnUntraced(function*({ state }: Log) {
-    for (const [id, fork] of forksOf(state)) {
-      if (reserved.has(id)) return true
-      const there = yield* storage.describe(fork).pipe(
-        Effect.map((description) => description.id === id),
-        Effect.catchTag("StreamNotFound", () => Effect.succeed(false)),
-        // Whatever is wrong with it, it may still be read.
-        Effect.orElseSucceed(() => true)
-      )
-      if (there) return true
-    }
-    return false
   })
 
   const infoOf = ({ description }: Log): StreamInfo => ({ description, tail, closed, life })
@@ -264,7 +249,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   /** What is kept for forks alone goes with the last of them. */
   const giveUp = Effect.gen(function*() {
-    if (log?.hidden === true && !(yield* isForked(log))) yield* forgetForGood(log.description)
+    if (log?.hidden === true && !(yield* isForked(storage, log, reserved))) yield* forgetForGood(log.description)
   })
 
   /** Durable events from memory when they are new, else from the log. */

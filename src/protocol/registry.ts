@@ -67,12 +67,6 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     if (changes.length > 0) yield* write(changes)
   })
 
-  const safely = <E, R>(keeping: Effect.Effect<unknown, E, R>) =>
-    Effect.catchCause(Effect.asVoid(keeping), (cause) =>
-      Cause.hasInterruptsOnly(cause)
-        ? Effect.interrupt
-        : Effect.logWarning("The registry lacks streams that were made or deleted just now", cause))
-
   const listen = (what: Heard["what"]) => (description: StreamDescription) => {
     if (description.name === registry || (listening && isTold(description.name))) {
       Queue.offerUnsafe(heard, { what, description })
@@ -88,6 +82,13 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     Effect.forkScoped
   )
 }))
+
+/** The registry is nobody's first concern: what goes wrong with it is told, and it goes on. */
+const safely = <E, R>(keeping: Effect.Effect<unknown, E, R>) =>
+  Effect.catchCause(Effect.asVoid(keeping), (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.interrupt
+      : Effect.logWarning("The registry lacks streams that were made or deleted just now", cause))
 
 interface Heard {
   readonly what: "made" | "deleted"
