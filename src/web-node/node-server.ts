@@ -99,6 +99,10 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     () =>
       Effect.gen(function*() {
         state.stopping = true
+        // Connections that have arrived are accepted first: what the system holds for us it would reset. The first turn
+        // ends this round of the event loop, the second one the next.
+        yield* Effect.yieldNow
+        yield* Effect.yieldNow
         // Node's own `close` would also cut connections on which a request is just arriving.
         const closed = Effect.callback<void>((resume) => {
           NetServer.prototype.close.call(server, () => resume(Effect.void))
