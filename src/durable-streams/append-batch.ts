@@ -4,7 +4,8 @@
  */
 import type { Exit } from "effect"
 import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
-import { layOut, lineWriter, sliceBlock } from "./event-block.ts"
+import { layOut, sliceBlock, toFrame } from "./event-block.ts"
+import type { EventData } from "./event-data.ts"
 import type { Situation } from "./judge-append.ts"
 import { changesOf, judge } from "./judge-append.ts"
 import type { StateChange } from "./storage.ts"
@@ -35,8 +36,7 @@ export const toBatch = (before: Situation, entries: ReadonlyArray<WaitingAppend>
   const accepted: Array<readonly [WaitingAppend, number, boolean]> = []
   const settled: Array<readonly [WaitingAppend, Exit.Exit<Appended, AppendError>]> = []
   const changes = new Map<string, string | undefined>()
-  const line = lineWriter(name, now)
-  const lines: Array<string> = []
+  const data: Array<EventData> = []
   const situation = {
     name,
     contentType: before.contentType,
@@ -51,13 +51,14 @@ export const toBatch = (before: Situation, entries: ReadonlyArray<WaitingAppend>
       continue
     }
     const first = situation.tail
-    for (const { text } of request.data) lines.push(line(situation.tail++, text))
+    for (const event of request.data) data.push(event)
+    situation.tail += request.data.length
     for (const [key, value] of changesOf(request)) changes.set(key, value)
     // What the first append makes is JSON: the protocol, which has other types, makes streams before it appends.
     situation.contentType ??= jsonType
     accepted.push([entry, first, isClosed(situation.state)])
   }
-  return { accepted, settled, events: layOut(tail, lines), state: [...changes] }
+  return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes] }
 }
 
 /** What an append is answered when its commit is durable. */
@@ -67,7 +68,10 @@ export const answerOf = (
   first: number,
   closed: boolean
 ): Appended => ({
-  events: sliceBlock(events, first, data.length),
+  // Cut out only for whoever looks: many do not.
+  get events() {
+    return sliceBlock(events, first, data.length)
+  },
   tail: first + data.length,
   closed,
   producer: producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { EventData, valueToBytes } from "./event-data.ts"
-import { elementSlices, memberSlice } from "./json-slices.ts"
+import { elementRanges, memberSlice } from "./json-slices.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
@@ -15,17 +15,25 @@ export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
     if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, "data")) {
       throw new InvalidRequest({ message: `The body must be an object with the event's data: {"data": …}.` })
     }
-    const slice = memberSlice(text, "data")
-    return [EventData.fromChecked(slice, (value as { readonly data: unknown }).data)]
+    return [EventData.fromChecked(memberSlice(text, "data"))]
   })
 
 /** One event for each element of an array, one level deep; any other value is one event. */
 export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(() => {
     const text = decode(body)
-    const value = JSON.parse(text) as unknown
-    if (!Array.isArray(value)) return [EventData.fromChecked(trimSpace(text), value)]
-    return elementSlices(text).map((slice, i) => EventData.fromChecked(slice, value[i]))
+    if (!Array.isArray(JSON.parse(text))) return [EventData.fromChecked(trimSpace(text))]
+    const ranges = elementRanges(text)
+    // Where every character is a byte, what is a place in the text is the same place in the body.
+    const source = text.length === body.length && !/[\r\n]/.test(text) ? asBuffer(body) : undefined
+    const events: Array<EventData> = []
+    for (let i = 0; i < ranges.length; i += 2) {
+      const [start, end] = [ranges[i]!, ranges[i + 1]!]
+      events.push(
+        source === undefined ? EventData.fromChecked(text.slice(start, end)) : EventData.fromPiece(source, start, end)
+      )
+    }
+    return events
   })
 
 /** One event's data a line; empty lines count for nothing. */
@@ -84,3 +92,5 @@ const trimSpace = (line: string): string => {
 }
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

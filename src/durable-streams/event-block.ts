@@ -4,7 +4,7 @@
  */
 import type { EventData } from "./event-data.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
-import { createdAtTail, offsetDigits, offsetStart, toOffset } from "./types.ts"
+import { createdAtTail, offsetDigits, offsetStart } from "./types.ts"
 
 export const emptyBlock = (at: number): EventBlock => ({
   first: at,
@@ -53,38 +53,47 @@ const backslash = 0x5c
 /** The `i`-th event of a block, parsed. */
 export const parseEvent = (block: EventBlock, i: number): StreamEvent => JSON.parse(eventText(block, i)) as StreamEvent
 
-/** Puts events of one stream and one moment together, each a line. */
-export const lineWriter = (name: StreamName, createdAt: string) => {
-  const beforeData = `","eventStreamId":${JSON.stringify(name)},"data":`
-  const afterData = `,"createdAt":"${createdAt}"}\n`
-  return (offset: number, data: string): string => `{"offset":"${toOffset(offset)}${beforeData}${data}${afterData}`
+/** What stands around the data of events of one stream that are made at one moment, as bytes. */
+export interface Frame {
+  /** From the end of one event's data to the beginning of the next one's; the offset's digits are zeros. */
+  readonly between: Buffer
+  /** How much of that belongs to the event before, its line feed included. */
+  readonly back: number
 }
 
-/** Event data as the block that begins at `first`. */
-export const toEvents = (
-  name: StreamName,
-  createdAt: string,
-  first: number,
-  data: ReadonlyArray<EventData>
-): EventBlock => {
-  const line = lineWriter(name, createdAt)
-  return layOut(first, data.map(({ text }, i) => line(first + i, text)))
-}
-
-/** Encodes the lines, each one event and a line feed, as the block that begins at `first`. */
-export const layOut = (first: number, lines: ReadonlyArray<string>): EventBlock => {
-  const text = lines.length === 1 ? lines[0]! : lines.join("")
-  const bytes = Buffer.from(text)
-  const ascii = bytes.length === text.length
-  const starts = new Array<number>(lines.length)
-  const ends = new Array<number>(lines.length)
-  let at = 0
-  for (let i = 0; i < lines.length; i++) {
-    starts[i] = at
-    at += ascii ? lines[i]!.length : Buffer.byteLength(lines[i]!)
-    ends[i] = at - 1
+export const toFrame = (name: StreamName, createdAt: string): Frame => {
+  if (name !== newest.name || createdAt !== newest.createdAt) {
+    const back = `,"createdAt":"${createdAt}"}\n`
+    const front = `{"offset":"${"0".repeat(offsetDigits)}","eventStreamId":${JSON.stringify(name)},"data":`
+    newest = { name, createdAt, frame: { between: Buffer.from(back + front), back: back.length } }
   }
-  return { first, count: lines.length, bytes, starts, ends }
+  return newest.frame
+}
+
+/** A busy server makes many events of one stream a millisecond. */
+let newest = { name: "" as StreamName, createdAt: "", frame: { between: Buffer.alloc(0), back: 0 } }
+
+/** Lays event data out as the block that begins at `first`, each event followed by a line feed. */
+export const layOut = (first: number, data: ReadonlyArray<EventData>, { back, between }: Frame): EventBlock => {
+  const count = data.length
+  let size = count * between.length
+  for (const event of data) size += event.byteLength
+  const bytes = Buffer.allocUnsafe(size)
+  const starts = new Array<number>(count)
+  const ends = new Array<number>(count)
+  const front = between.length - back
+  let at = count === 0 ? 0 : between.copy(bytes, 0, back)
+  for (let i = 0; i < count; i++) {
+    const start = at - front
+    starts[i] = start
+    // The digits from the last one on; those in front are zeros already.
+    let digit = start + offsetStart + offsetDigits
+    for (let rest = first + i; rest > 0; rest = Math.floor(rest / 10)) bytes[--digit] = 0x30 + rest % 10
+    at += data[i]!.copyTo(bytes, at)
+    ends[i] = at + back - 1
+    at += i === count - 1 ? between.copy(bytes, at, 0, back) : between.copy(bytes, at)
+  }
+  return { first, count, bytes, starts, ends }
 }
 
 /** One block of consecutive blocks: as many events as fit into `bytesMax`, but at least those of the first block. */

@@ -2,47 +2,58 @@
  * What one event carries: JSON text that is kept as it was sent, or bytes written as JSON text.
  */
 /**
- * One event's payload: JSON text, kept as it was sent, without line breaks. The parsed value is made only when somebody
- * asks (hooks do, the read path never).
+ * One event's payload: JSON text, kept as it was sent, without line breaks. It is a text or a piece of the body that was
+ * sent; the other, and the parsed value, are made only when somebody asks (hooks do, the read path never).
  */
 export class EventData {
-  readonly text: string
+  #text: string | undefined
+  readonly #body: Buffer | undefined
+  readonly #start: number
+  readonly #end: number
   #value: unknown
-  #parsed: boolean
-
+  #parsed = false
   /** Whether it stands for bytes: what a stream that is not JSON holds. */
   readonly isBytes: boolean
 
-  private constructor(text: string, parsed: boolean, value: unknown, isBytes = false) {
-    this.text = text
-    this.#parsed = parsed
-    this.#value = value
+  private constructor(text: string | undefined, isBytes = false, body?: Buffer, start = 0, end = 0) {
+    this.#text = text
+    this.#body = body
+    this.#start = start
+    this.#end = end
     this.isBytes = isBytes
   }
 
   /** From bytes: a JSON string where they are text, else `{"base64":"…"}` (docs/storage-format.md 3). */
   static fromBytes(bytes: Uint8Array): EventData {
-    const text = textOf(bytes)
-    return new EventData(text ?? `{"base64":"${asBuffer(bytes).toString("base64")}"}`, false, undefined, true)
+    return new EventData(textOf(bytes) ?? `{"base64":"${asBuffer(bytes).toString("base64")}"}`, true)
   }
 
   /** From a value; fails with a `TypeError` for what JSON cannot say (undefined, functions, BigInt, cycles). */
   static fromValue(value: unknown): EventData {
     const text = JSON.stringify(value)
     if (text === undefined) throw new TypeError("An event's data must be a JSON value.")
-    return new EventData(text, true, value)
+    return new EventData(text)
   }
 
   /** From JSON text; throws a `SyntaxError` when it is not. A line break between tokens becomes a space. */
   static fromText(text: string): EventData {
-    return EventData.fromChecked(text, JSON.parse(text))
+    JSON.parse(text)
+    return EventData.fromChecked(text)
   }
 
-  /** From a slice of JSON text that is already known to be valid, with the value it stands for. */
-  static fromChecked(text: string, value: unknown): EventData {
+  /** From JSON text that is already known to be valid. */
+  static fromChecked(text: string): EventData {
     // In valid JSON a raw line break can only stand between tokens.
-    const line = text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text
-    return new EventData(line, true, value)
+    return new EventData(text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text)
+  }
+
+  /** From a piece of a body of ASCII without line breaks that is already known to be JSON. Nobody may change the body. */
+  static fromPiece(body: Buffer, start: number, end: number): EventData {
+    return new EventData(undefined, false, body, start, end)
+  }
+
+  get text(): string {
+    return this.#text ??= this.#body!.toString("latin1", this.#start, this.#end)
   }
 
   get value(): unknown {
@@ -51,6 +62,18 @@ export class EventData {
       this.#parsed = true
     }
     return this.#value
+  }
+
+  /** Bytes of the text as UTF-8. */
+  get byteLength(): number {
+    return this.#body === undefined ? Buffer.byteLength(this.#text!) : this.#end - this.#start
+  }
+
+  /** Writes the text as UTF-8 and answers how many bytes it has. */
+  copyTo(target: Buffer, at: number): number {
+    return this.#body === undefined
+      ? target.write(this.#text!, at)
+      : this.#body.copy(target, at, this.#start, this.#end)
   }
 }
 

@@ -25,13 +25,13 @@ export const memberSlice = (text: string, key: string): string => {
   }
 }
 
-/** The text of each element of the text of a JSON array. */
-export const elementSlices = (text: string): ReadonlyArray<string> => {
-  const found: Array<string> = []
+/** Where each element of the text of a JSON array begins and ends, one after the other. */
+export const elementRanges = (text: string): ReadonlyArray<number> => {
+  const found: Array<number> = []
   let at = skipSpace(text, skipSpace(text, 0) + 1)
   while (text.charCodeAt(at) !== 0x5d) {
     const end = endOfValue(text, at)
-    found.push(text.slice(at, end))
+    found.push(at, end)
     at = skipSpace(text, end)
     if (text.charCodeAt(at) === 0x2c) at = skipSpace(text, at + 1)
   }

@@ -162,8 +162,11 @@ interface Slab {
   used: number
 }
 
+/** Events of this many bytes are kept as they come: copying them would only cost. */
+const blockBytesMin = slabBytes / 2
+
 class MemoryLog {
-  readonly #slabs: Array<Slab> = []
+  readonly #blocks: Array<Slab | EventBlock> = []
   readonly #state = new Map<string, string>()
   readonly #source: MemoryLog | undefined
   readonly #base: number
@@ -179,17 +182,27 @@ class MemoryLog {
   }
 
   append({ events, state }: Commit): void {
-    for (let i = 0; i < events.count; i++) {
-      const start = events.starts[i]!
-      const length = events.ends[i]! - start
-      const slab = this.#room(length)
-      slab.bytes.set(events.bytes.subarray(start, start + length), slab.used)
-      slab.starts.push(slab.used)
-      slab.used += length
-      slab.ends.push(slab.used)
-      this.#tail++
-    }
+    if (events.count > 0) this.#keep(events)
     applyState(this.#state, state)
+  }
+
+  #keep(events: EventBlock): void {
+    const { bytes, count, ends, starts } = events
+    const from = starts[0]!
+    const length = ends[count - 1]! - from
+    if (length >= blockBytesMin) {
+      this.#blocks.push(events)
+    } else {
+      const slab = this.#room(length)
+      const shift = slab.used - from
+      slab.bytes.set(bytes.subarray(from, from + length), slab.used)
+      for (let i = 0; i < count; i++) {
+        slab.starts.push(starts[i]! + shift)
+        slab.ends.push(ends[i]! + shift)
+      }
+      slab.used += length
+    }
+    this.#tail += count
   }
 
   reopened(): Log {
@@ -213,30 +226,31 @@ class MemoryLog {
     return Effect.map(this.#source.#read(from), (block) => sliceBlock(block, from, this.#base - from))
   }
 
-  /** One slab at the most: they are about as long as a read wants to be. */
+  /** One block at the most: they are about as long as a read wants to be. */
   #readOwn(from: number): EventBlock {
     let low = 0
-    let high = this.#slabs.length - 1
+    let high = this.#blocks.length - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if (this.#slabs[middle]!.first <= from) low = middle
+      if (this.#blocks[middle]!.first <= from) low = middle
       else high = middle - 1
     }
-    const slab = this.#slabs[low]
-    if (slab === undefined || from >= this.#tail) return emptyBlock(from)
-    const skip = from - slab.first
-    // Copies of the positions: the slab goes on growing, a block never does.
-    const starts = slab.starts.slice(skip)
-    return { first: from, count: starts.length, bytes: slab.bytes, starts, ends: slab.ends.slice(skip) }
+    const block = this.#blocks[low]
+    if (block === undefined || from >= this.#tail) return emptyBlock(from)
+    if ("count" in block) return sliceBlock(block, from)
+    const skip = from - block.first
+    // Copies of the positions: a slab goes on growing, a block never does.
+    const starts = block.starts.slice(skip)
+    return { first: from, count: starts.length, bytes: block.bytes, starts, ends: block.ends.slice(skip) }
   }
 
   #room(length: number): Slab {
-    const last = this.#slabs.at(-1)
-    if (last !== undefined && last.used + length <= last.bytes.length) return last
+    const last = this.#blocks.at(-1)
+    if (last !== undefined && "used" in last && last.used + length <= last.bytes.length) return last
     // A stream's first slab is small: most streams stay small.
     const size = Math.max(length, last === undefined ? slabBytes / 16 : slabBytes)
     const slab = { first: this.#tail, bytes: new Uint8Array(size), starts: [], ends: [], used: 0 }
-    this.#slabs.push(slab)
+    this.#blocks.push(slab)
     return slab
   }
 }

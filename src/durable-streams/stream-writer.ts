@@ -102,7 +102,7 @@ export const makeWriter = Effect.fnUntraced(function*(
     append: (request) =>
       Effect.callback<Appended, AppendError>((resume) => {
         let bytes = 0
-        for (const { text } of request.data) bytes += text.length + name.length + lineOverhead
+        for (const { byteLength } of request.data) bytes += byteLength + name.length + lineOverhead
         if (waitingBytes + bytes > waitingBytesMax) {
           return resume(Effect.fail(
             new Overloaded({

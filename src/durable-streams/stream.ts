@@ -21,7 +21,7 @@ import type {
 } from "./durable-stream.ts"
 import type { LogDamaged, StorageFull } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
-import { emptyBlock, parseEvent, sliceBlock, toEvents } from "./event-block.ts"
+import { emptyBlock, layOut, parseEvent, sliceBlock, toFrame } from "./event-block.ts"
 import { Lifetime } from "./expiry.ts"
 import { findForkPoint, isForked } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
@@ -222,7 +222,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     const now = isoTime(clock.currentTimeMillisUnsafe())
     const description = toDescription(name, now, request, reservation)
     const first = description.forkedFrom?.offset ?? 0
-    const events = toEvents(name, now, first, [...reservation?.point.data ?? [], ...request.data])
+    const events = layOut(first, [...reservation?.point.data ?? [], ...request.data], toFrame(name, now))
     yield* begin(description, events, request.closed === true ? [close(undefined)] : [])
     sleepers.wake()
     return { made: true, events, info: { description, tail, closed, life } } satisfies Created as Created

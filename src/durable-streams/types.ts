@@ -39,7 +39,17 @@ export type Offset = typeof Offset.Type
 /** Digits of a written offset. */
 export const offsetDigits = 16
 
-export const toOffset = (number: number): Offset => number.toString().padStart(offsetDigits, "0") as Offset
+export const toOffset = (number: number): Offset => {
+  const thousand = Math.floor(number / 1000)
+  if (thousand !== lastThousand.number) {
+    lastThousand = { number: thousand, digits: thousand.toString().padStart(offsetDigits - 3, "0") }
+  }
+  return lastThousand.digits + threeDigits[number - thousand * 1000]! as Offset
+}
+
+/** Offsets are written one after the other, a thousand with the same digits in front. */
+let lastThousand = { number: -1, digits: "" }
+const threeDigits = Array.from({ length: 1000 }, (_, i) => i.toString().padStart(3, "0"))
 
 /** An event as users see it. */
 export const StreamEvent = Schema.Struct({

@@ -3,7 +3,7 @@
  */
 import { Effect, type Fiber } from "effect"
 import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
-import { eventText, layOut } from "../../src/durable-streams/event-block.ts"
+import { eventText } from "../../src/durable-streams/event-block.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
 import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
@@ -24,8 +24,21 @@ export const described = (name: string): StreamDescription => ({
 export const shown = (name: string, offset: number, data: string): string =>
   `{"offset":"${toOffset(offset)}","eventStreamId":${JSON.stringify(name)},"data":${data},"createdAt":"${epoch}"}`
 
+/** The block that begins at `first` and has these events. */
+export const blockOfLines = (first: number, lines: ReadonlyArray<string>): EventBlock => {
+  const starts: Array<number> = []
+  const ends: Array<number> = []
+  let at = 0
+  for (const line of lines) {
+    starts.push(at)
+    at += Buffer.byteLength(line)
+    ends.push(at++)
+  }
+  return { first, count: lines.length, bytes: Buffer.from(lines.map((line) => `${line}\n`).join("")), starts, ends }
+}
+
 const blockOf = (name: string, first: number, data: ReadonlyArray<string>): EventBlock =>
-  layOut(first, data.map((text, i) => `${shown(name, first + i, text)}\n`))
+  blockOfLines(first, data.map((text, i) => shown(name, first + i, text)))
 
 /** `state` are the entries that the commit changes, as the text of a JSON object; one that it takes away is null. */
 export const commitOf = (name: string, first: number, data: ReadonlyArray<string>, state = "{}"): Commit => ({

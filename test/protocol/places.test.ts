@@ -3,16 +3,15 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { layOut } from "../../src/durable-streams/event-block.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { placeOf } from "../../src/protocol/reading.ts"
 import { sharedFrames } from "../../src/protocol/sse-frames.ts"
 import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"
-import { named } from "../durable-streams/storage-fixtures.ts"
+import { blockOfLines, named } from "../durable-streams/storage-fixtures.ts"
 
 const block = () =>
-  layOut(0, [
-    `{"offset":"0000000000000000","eventStreamId":"a\\"b","data":"x","createdAt":"2024-01-08T00:00:00.000Z"}\n`
+  blockOfLines(0, [
+    `{"offset":"0000000000000000","eventStreamId":"a\\"b","data":"x","createdAt":"2024-01-08T00:00:00.000Z"}`
   ])
 const control = { next: 1, cursor: 7, isTail: true, isEnd: false }
 

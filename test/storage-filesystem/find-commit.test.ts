@@ -3,12 +3,12 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { layOut } from "../../src/durable-streams/event-block.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
 import type { DiskFile } from "../../src/storage-filesystem/disk.ts"
 import { findCommit } from "../../src/storage-filesystem/find-commit.ts"
 import { encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+import { blockOfLines } from "../durable-streams/storage-fixtures.ts"
 
 const createdAt = "2024-01-08T00:00:00.000Z"
 
@@ -16,10 +16,10 @@ const createdAt = "2024-01-08T00:00:00.000Z"
 const oneCommit = (count: number): Uint8Array => {
   const lines = Array.from(
     { length: count },
-    (_, i) => `{"offset":"${toOffset(i)}","eventStreamId":"x","data":{"n":${i}},"createdAt":"${createdAt}"}\n`
+    (_, i) => `{"offset":"${toOffset(i)}","eventStreamId":"x","data":{"n":${i}},"createdAt":"${createdAt}"}`
   )
   const description = { name: "x" as StreamName, contentType: "application/json", createdAt, id: "one" }
-  return encodeNewLog(description, { events: layOut(0, lines), state: [] }).bytes
+  return encodeNewLog(description, { events: blockOfLines(0, lines), state: [] }).bytes
 }
 
 const inMemory = (bytes: Uint8Array): Pick<DiskFile, "read"> => ({

@@ -5,7 +5,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
-import { layOut } from "../../src/durable-streams/event-block.ts"
 import type { StateEntry } from "../../src/storage-filesystem/record-codec.ts"
 import {
   crcToEnd,
@@ -20,7 +19,7 @@ import {
   trailerState,
   writtenCrc
 } from "../../src/storage-filesystem/record-codec.ts"
-import { commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { blockOfLines, commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 
@@ -33,12 +32,12 @@ const event =
   `{"offset":"0000000000000000","eventStreamId":"my-stream","data":{"type":"message","text":"hello"},"createdAt":"${createdAt}"}`
 
 describe("The page on the storage format", () => {
-  const events = layOut(0, [`${event}\n`])
+  const events = blockOfLines(0, [event])
   const log = encodeNewLog(description, { events, state: [] })
   const [headerLine, eventLine] = Buffer.from(log.bytes).toString().split("\n").map((line) => `${line}\n`)
 
   it("shows the header, the event and the state line that are written", () => {
-    const closing = encodeCommit(layOut(1, []), { text: `{"closed":true}`, back: 0 }, log.crc)
+    const closing = encodeCommit(blockOfLines(1, []), { text: `{"closed":true}`, back: 0 }, log.crc)
     const lines = [headerLine!, eventLine!, Buffer.from(closing.bytes).toString()]
     assert.deepStrictEqual(lines, examples)
   })
@@ -50,7 +49,7 @@ describe("The page on the storage format", () => {
   })
 
   it("says what size counts: from before \"commit\" to the line feed, the line feed included", () => {
-    for (const events of [layOut(1, []), commitOf("my-stream", 1, ["1"]).events]) {
+    for (const events of [blockOfLines(1, []), commitOf("my-stream", 1, ["1"]).events]) {
       const line = Buffer.from(encodeCommit(events, { text: `{"closed":true,"ü":1}`, back: 7 }, 0).bytes)
       const size = Number(line.subarray(-29, -21).toString())
       assert.match(line.subarray(-size).toString(), /^[{,]"commit":\{"state":/)
