@@ -25,7 +25,8 @@ export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
     if (!Array.isArray(JSON.parse(text))) return [EventData.fromChecked(trimSpace(text))]
     const ranges = elementRanges(text)
     // Where every character is a byte, what is a place in the text is the same place in the body.
-    const source = text.length === body.length && !/[\r\n]/.test(text) ? asBuffer(body) : undefined
+    const isPlain = text.length === body.length && !body.includes(0x0a) && !body.includes(0x0d)
+    const source = isPlain ? asBuffer(body) : undefined
     const events: Array<EventData> = []
     for (let i = 0; i < ranges.length; i += 2) {
       const [start, end] = [ranges[i]!, ranges[i + 1]!]

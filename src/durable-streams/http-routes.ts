@@ -241,18 +241,12 @@ const sseHeaders = {
 }
 
 /** Headers of every answer: never taken for a page, and read by those who may. */
-const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => ({
-  status,
-  headers: {
-    ...headers,
-    ...access,
-    "x-content-type-options": "nosniff",
-    ...(headers["vary"] === undefined || access["vary"] === undefined
-      ? undefined
-      : { vary: `${headers["vary"]}, ${access["vary"]}` })
-  },
-  body
-})
+const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => {
+  const all: Record<string, string> = { ...headers, ...access, "x-content-type-options": "nosniff" }
+  const { vary } = headers
+  if (vary !== undefined && access["vary"] !== undefined) all["vary"] = `${vary}, ${access["vary"]}`
+  return { status, headers: all, body }
+}
 
 /** A refusal as its problem; anything else is a defect, told to the log and not to the caller. */
 const refuse = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () => string) => {

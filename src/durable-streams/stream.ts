@@ -280,16 +280,14 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   const expire = Effect.suspend(() => isDue() ? Effect.asVoid(forget) : Effect.void)
 
-  const info = Effect.andThen(
-    current,
-    Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
-      log === undefined || isDue()
-        ? Effect.fail(new StreamNotFound({ stream: name }))
-        : log.hidden
-        ? Effect.fail(new StreamGone({ stream: name }))
-        : Effect.succeed(infoOf(log))
-    )
+  const known = Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
+    log === undefined || isDue()
+      ? Effect.fail(new StreamNotFound({ stream: name }))
+      : log.hidden
+      ? Effect.fail(new StreamGone({ stream: name }))
+      : Effect.succeed(infoOf(log))
   )
+  const info = Effect.suspend(() => isDue() ? Effect.andThen(current, known) : known)
 
   const cursor = (from: From) =>
     Effect.map(current, (): Cursor => {

@@ -66,8 +66,8 @@ export class NodeIncoming implements Incoming {
           chunks.push(chunk)
         }
       }
+      // Nothing follows the end of a body: the listeners go with the request.
       const onEnd = () => {
-        stop()
         resume(Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
       }
       const onError = () => {

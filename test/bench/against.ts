@@ -5,7 +5,7 @@
  */
 import { catchUpAgainst, fanOutAgainst } from "./against-reads.ts"
 import { post } from "./load.ts"
-import { makeStream, type Pair, rowsOf, streamPath, turnByTurn } from "./pair.ts"
+import { makeAnew, makeStream, type Pair, rowsOf, streamPath, turnByTurn } from "./pair.ts"
 import type { Bench, Row } from "./report.ts"
 import { removeDirectory, startOurs, startReference, temporaryDirectory } from "./servers.ts"
 
@@ -44,7 +44,7 @@ export const against: Bench = {
       for (const pair of pairs) {
         const inMemory = pair.name === "memory"
         const many = connections === 32 && !inMemory ? 64 : connections
-        rows.push(...await appends(pair, name, many, inMemory ? requests * 4 : requests, messages))
+        rows.push(...await appends(pair, name, many, inMemory ? requests * 8 : requests, messages))
       }
     }
     for (const pair of pairs.filter(({ name }) => name !== "fsync")) rows.push(...await catchUpAgainst(pair))
@@ -55,7 +55,7 @@ export const against: Bench = {
   }
 }
 
-/** Sized so that a round of the slower side takes about a second on files; four times as many in memory. */
+/** Sized so that a round of the slower side takes about a second on files; eight times as many in memory. */
 const loads = [
   { name: "append", connections: 1, requests: 1_000, messages: 1 },
   { name: "appends", connections: 32, requests: 2_000, messages: 1 },
@@ -76,7 +76,8 @@ const appends = async (
     rounds,
     requests * messages,
     ({ port }) => post({ port, path: streamPath(stream), body, connections, requests }),
-    pair.name === "memory" ? 1 : 5
+    pair.name === "memory" ? 1 : 5,
+    (server) => makeAnew(server, stream)
   )
   const what = messages === 1 ? "append" : `append ${messages} at once`
   return rowsOf(`${what}, ${connections === 1 ? "1 connection" : `${connections} connections`}, ${pair.name}`, both)

@@ -23,6 +23,12 @@ export const makeStream = async ({ port }: ServerProcess, name: string): Promise
   if (!answer.ok) throw new Error(`The stream was not made: ${answer.status}`)
 }
 
+/** Takes the stream away and makes it again: nothing of a round before is paid for in the next one. */
+export const makeAnew = async (server: ServerProcess, name: string): Promise<void> => {
+  await fetch(`http://127.0.0.1:${server.port}${streamPath(name)}`, { method: "DELETE" })
+  await makeStream(server, name)
+}
+
 /** Values of the rounds. */
 export interface Measured {
   readonly perSecond: ReadonlyArray<number>
@@ -40,22 +46,24 @@ const millisMax = 12_000
 
 /**
  * One piece of work on both servers by turns, once to warm up; `work` does so many operations. Ours may do it several
- * times a round: processor time is counted in ticks of 10 ms.
+ * times a round: processor time is counted in ticks of 10 ms. `before` is not counted.
  */
 export const turnByTurn = async (
   { ours, reference }: Pair,
   rounds: number,
   operations: number,
   work: (server: ServerProcess) => Promise<unknown>,
-  oursTimes = 1
+  oursTimes = 1,
+  before: (server: ServerProcess) => Promise<unknown> = () => Promise.resolve()
 ): Promise<Both> => {
   const both = { ours: { perSecond: [], micros: [] }, reference: { perSecond: [], micros: [] } }
   const one = async (server: ServerProcess, times: number, measured: Record<keyof Measured, Array<number>>) => {
-    const before = server.cpu()
+    await before(server)
+    const cpu = server.cpu()
     const from = performance.now()
     for (let i = 0; i < times; i++) await work(server)
     measured.perSecond.push(operations * times / (performance.now() - from) * 1_000)
-    measured.micros.push((server.cpu() - before) / (operations * times))
+    measured.micros.push((server.cpu() - cpu) / (operations * times))
   }
   const from = performance.now()
   for (let i = 0; i < oursTimes; i++) await work(ours)
