@@ -67,12 +67,32 @@ export const answerOf = (
   events: EventBlock,
   first: number,
   closed: boolean
-): Appended => ({
-  // Cut out only for whoever looks: many do not.
-  get events() {
-    return sliceBlock(events, first, data.length)
-  },
-  tail: first + data.length,
-  closed,
-  producer: producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }
-})
+): Appended =>
+  new Stands(
+    events,
+    first,
+    first + data.length,
+    closed,
+    producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }
+  )
+
+/** Its events are cut out of the commit's only for whoever looks: many do not. */
+class Stands implements Appended {
+  readonly #commit: EventBlock
+  readonly #first: number
+  readonly tail: number
+  readonly closed: boolean
+  readonly producer: Appended["producer"]
+
+  constructor(commit: EventBlock, first: number, tail: number, closed: boolean, producer: Appended["producer"]) {
+    this.#commit = commit
+    this.#first = first
+    this.tail = tail
+    this.closed = closed
+    this.producer = producer
+  }
+
+  get events(): EventBlock {
+    return sliceBlock(this.#commit, this.#first, this.tail - this.#first)
+  }
+}

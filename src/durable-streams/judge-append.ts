@@ -96,5 +96,8 @@ const made = (tail: number, closed: boolean, producer: { readonly epoch: number;
 const holds = (contentType: string, { contentType: sent, data }: AppendRequest): boolean => {
   if (sent !== undefined && sent !== contentType && mediaType(sent) !== mediaType(contentType)) return false
   const bytes = !isJson(contentType)
-  return data.every(({ isBytes }) => isBytes === bytes)
+  for (const { isBytes } of data) {
+    if (isBytes !== bytes) return false
+  }
+  return true
 }
