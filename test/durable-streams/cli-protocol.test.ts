@@ -122,12 +122,14 @@ describe("a stream of bytes", () => {
     expect(await kept(room, "a")).toEqual(["text", { base64: "/wAK" }, "\"ü\"\n"])
   })
 
-  it("takes a last text, and no JSON", async ({ room }) => {
+  it("takes a message as its text, and no JSON", async ({ room }) => {
     await stream(room, "create", "-n", "a", "--content-type", "text/plain", "-m", "one ")
     expect((await room.ds(["stream", "close", "-n", "a", "-e", "{}"])).code).toBe(2)
-    await stream(room, "append", "-n", "a", "-e", "\"two \"")
-    await stream(room, "close", "-n", "a", "-m", "three")
-    expect(await stream(room, "get", "-n", "a", "-o", "raw")).toBe("one two three")
+    await stream(room, "append", "-n", "a", "-m", "two ")
+    await stream(room, "append", "-n", "a", "-e", "\"three \"")
+    expect((await room.ds(["stream", "append", "-n", "a", "-e", "{}"])).code).toBe(5)
+    await stream(room, "close", "-n", "a", "-m", "four")
+    expect(await stream(room, "get", "-n", "a", "-o", "raw")).toBe("one two three four")
   })
 })
 

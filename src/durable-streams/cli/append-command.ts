@@ -3,6 +3,7 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { ServerRefused } from "../client-answers.ts"
 import type { Conditions } from "../client.ts"
 import { connect, connectionFlags } from "./connection.ts"
 import { toData, typedData } from "./event-text.ts"
@@ -25,7 +26,7 @@ export const append = Command.make(
   "append",
   {
     name,
-    message: message("Append {\"type\":\"message\",\"text\":…}"),
+    message: message("Append {\"type\":\"message\",\"text\":…}; to a stream that does not hold JSON, the text"),
     event: event("Append this JSON as it is"),
     input: Flag.Literals("input", ["auto", "text", "json"]).pipe(
       Flag.withAlias("i"),
@@ -55,9 +56,13 @@ export const append = Command.make(
       const append = Effect.fnUntraced(function*(all: ReadonlyArray<string>) {
         const ask = yield* connected
         const only = all.length === 1 ? all[0] : undefined
-        const answer = yield* ask((client) =>
-          only === undefined ? client.appendAll(name, all, conditions) : client.append(name, only, conditions)
-        )
+        const answer = yield* only === undefined
+          ? ask((client) => client.appendAll(name, all, conditions))
+          : ask((client) => client.append(name, only, conditions)).pipe(
+            // In a stream that is not JSON a message is its text, and nothing around it.
+            Effect.catchIf((error) => message !== undefined && isOtherType(error), () =>
+              ask((client) => client.append(name, JSON.stringify(message), conditions)))
+          )
         if (wasRepeated(answer, conditions)) {
           yield* tell("This had been appended before; nothing was appended now.")
           // There is no event to show.
@@ -65,8 +70,15 @@ export const append = Command.make(
         }
         yield* print(only === undefined ? `${answer}\n` : yield* show([answer]))
       })
-      if (data !== undefined) return yield* append([data])
-      const lines = Stream.mapEffect(stdinLines, Effect.forEach((line) => toData(line, input)))
+      if (data !== undefined) {
+        return yield* append([data])
+      }
+      const lines = Stream.mapEffect(
+        stdinLines,
+        Effect.forEach((line) =>
+          toData(line, input)
+        )
+      )
       if (conditions !== undefined) {
         // What depends on something is one append, however the lines arrive.
         const all = (yield* Stream.runCollect(lines)).flat()
@@ -95,6 +107,9 @@ export const append = Command.make(
     }
   ])
 )
+
+const isOtherType = (error: unknown): boolean =>
+  error instanceof ServerRefused && error.problem["type"] === "urn:durable-streams:ContentTypeMismatch"
 
 const nothing = Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
 
