@@ -81,7 +81,12 @@ const parsing = (parse: () => ReadonlyArray<EventData>): Effect.Effect<ReadonlyA
   })
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-const decode = (body: Uint8Array): string => utf8.decode(body)
+
+/** What is no UTF-8 is told by the character that stands for it, and that one can be meant: only then it is asked again. */
+const decode = (body: Uint8Array): string => {
+  const text = asBuffer(body).toString()
+  return text.includes("\ufffd") ? utf8.decode(body) : text
+}
 
 /** Without what JSON takes for space (RFC 8259 2); `trim` would drop a byte order mark and no-break spaces, too. */
 const trimSpace = (line: string): string => {

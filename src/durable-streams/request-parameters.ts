@@ -121,18 +121,19 @@ export const countHeader = (headers: Headers, name: string): Effect.Effect<numbe
 /** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
 export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber | undefined, InvalidRequest> => {
   const id = headers.header("producer-id")
+  if (producerHeaders.every((name) => headers.header(name) === undefined)) return Effect.undefined
   return Effect.flatMap(
     Effect.all([countHeader(headers, "Producer-Epoch"), countHeader(headers, "Producer-Seq")]),
-    ([epoch, seq]) => {
-      if (id === undefined && epoch === undefined && seq === undefined) return Effect.undefined
-      return id === undefined || id === "" || epoch === undefined || seq === undefined
+    ([epoch, seq]) =>
+      id === undefined || id === "" || epoch === undefined || seq === undefined
         ? Effect.fail(
           invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
         )
         : Effect.succeed({ id, epoch, seq })
-    }
   )
 }
+
+const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
 
 /** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
 export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"

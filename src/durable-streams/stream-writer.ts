@@ -2,7 +2,7 @@
  * The single writer of a stream: everything that changes it takes its turn here. Appends that wait at the same time are
  * committed together, as many as one commit takes (group commit); all else runs alone.
  */
-import { Effect, Exit, type Fiber } from "effect"
+import { Effect, Exit } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
 import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
 import { Overloaded } from "./errors.ts"
@@ -51,33 +51,29 @@ export const makeWriter = Effect.fnUntraced(function*(
     if (writing) return
     writing = true
     // Every request that has already arrived in this turn of the event loop may join the first commit.
-    if (lonely < lonelyMax || lonely % lookEvery === 0) whenDone(runFork(Effect.yieldNow), goOn)
+    if (lonely < lonelyMax || lonely % lookEvery === 0) runFork(Effect.yieldNow).addObserver(goOn)
     else goOn()
   }
 
   /** Gives everybody a turn until nobody waits, or what has its turn takes its time. */
   const goOn = () => {
     while (waiting.length > 0) {
-      const fiber = waiting[0]!.kind === "append" ? committing() : runFork((waiting.shift() as WaitingTask).run)
-      if (fiber.pollUnsafe() === undefined) {
-        whenDone(fiber, goOn)
+      const taken = takeAppends()
+      const fiber = runFork(taken.length > 0 ? commit(taken) : (waiting.shift() as WaitingTask).run)
+      const exit = fiber.pollUnsafe()
+      if (exit === undefined) {
+        fiber.addObserver((exit) => {
+          release(taken, exit)
+          goOn()
+        })
         return
       }
+      release(taken, exit)
     }
     writing = false
   }
 
-  const committing = () => {
-    const taken = takeAppends()
-    lonely = taken.length > 1 ? 0 : lonely + 1
-    return runFork(Effect.onError(commit(taken), (cause) =>
-      // A defect of ours must not leave anybody waiting.
-      Effect.sync(() => {
-        for (const entry of taken) entry.done(Exit.failCause(cause))
-      })))
-  }
-
-  /** As many appends as one commit takes, in order; at least the first. */
+  /** The appends at the front, as many as one commit takes, in order; none where a task is first. */
   const takeAppends = (): ReadonlyArray<WaitingAppend> => {
     const taken: Array<WaitingAppend> = []
     let bytes = 0
@@ -86,9 +82,11 @@ export const makeWriter = Effect.fnUntraced(function*(
       taken.push(entry)
       bytes += entry.bytes
     }
+    if (taken.length === 0) return taken
     if (taken.length === waiting.length) waiting.length = 0
     else waiting.splice(0, taken.length)
     waitingBytes -= bytes
+    lonely = taken.length > 1 ? 0 : lonely + 1
     return taken
   }
 
@@ -127,4 +125,8 @@ interface WaitingTask {
   readonly run: Effect.Effect<void>
 }
 
-const whenDone = (fiber: Fiber.Fiber<void>, then: () => void) => fiber.addObserver(then)
+/** A defect of ours must not leave anybody waiting. */
+const release = (taken: ReadonlyArray<WaitingAppend>, exit: Exit.Exit<void>): void => {
+  if (Exit.isSuccess(exit)) return
+  for (const entry of taken) entry.done(Exit.failCause(exit.cause))
+}

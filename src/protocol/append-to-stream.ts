@@ -48,13 +48,12 @@ const dataOf = (body: Uint8Array, contentType: string, { closed, description, ta
     return Effect.fail(closed ? isClosed() : new ContentTypeMismatch({ stream, contentType: kept }))
   }
   if (!isJson(contentType)) return Effect.succeed([EventData.fromBytes(body)])
-  return fromMessages(body).pipe(
-    Effect.filterOrFail(
-      (messages) => messages.length > 0,
-      () => new InvalidRequest({ message: "The array is empty: send at least one message." })
-    ),
-    Effect.mapError((error) => closed ? isClosed() : error)
+  const messages = Effect.filterOrElse(
+    fromMessages(body),
+    (messages) => messages.length > 0,
+    () => invalid("The array is empty: send at least one message.")
   )
+  return closed ? Effect.mapError(messages, isClosed) : messages
 }
 
 const answer = ({ closed, producer, tail }: Appended, hasBody: boolean): Answer => {
