@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { InvalidRequest } from "./errors.ts"
-import { EventData, valueToBytes } from "./event-data.ts"
+import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
 import { elementRanges, memberSlice } from "./json-slices.ts"
 
 /** `{"data": …}`. */
@@ -98,5 +98,3 @@ const trimSpace = (line: string): string => {
 }
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

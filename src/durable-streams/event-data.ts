@@ -130,4 +130,5 @@ const unescaped = (inside: Buffer): Uint8Array => {
   return target.subarray(0, to)
 }
 
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+/** The same bytes with the methods of a `Buffer`. */
+export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -2,6 +2,7 @@
  * Blocks of events as what goes over the wire: frames of Server-Sent Events, items of a JSON array. Bytes are copied
  * by position and nothing is parsed (promise 8).
  */
+import { asBuffer } from "./event-data.ts"
 import type { EventBlock } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
 
@@ -70,5 +71,3 @@ let newest: { readonly block: EventBlock | undefined; readonly frames: Uint8Arra
 }
 
 const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

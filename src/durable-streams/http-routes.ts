@@ -4,7 +4,7 @@
 import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
-import { json, reusedBytesMin } from "../web/exchange.ts"
+import { inPieces, json, reusedBytesMin } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
 import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
@@ -215,22 +215,13 @@ const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cu
     cursor = { life: cursor.life, next: cursor.next + wanted.count }
     return wanted
   }))
-  const first = yield* read
-  let pending: Uint8Array | undefined = shape.write(first, true, cursor.next >= end)
+  const first = shape.write(yield* read, true, cursor.next >= end)
   const headers = { "content-type": shape.contentType }
-  if (cursor.next >= end) return { status: 200, headers, body: pending }
-  const body: Streamed = {
-    _tag: "Streamed",
-    keepAlive: undefined,
-    pull: Effect.suspend(() => {
-      const bytes = pending
-      pending = undefined
-      if (bytes !== undefined) return Effect.succeed(bytes)
-      if (cursor.next >= end) return Effect.undefined
-      return Effect.map(read, (block) => shape.write(block, false, cursor.next >= end))
-    })
-  }
-  return { status: 200, headers, body }
+  if (cursor.next >= end) return { status: 200, headers, body: first }
+  const rest = Effect.suspend(() =>
+    cursor.next >= end ? Effect.undefined : Effect.map(read, (block) => shape.write(block, false, cursor.next >= end))
+  )
+  return { status: 200, headers, body: inPieces(first, rest) }
 })
 
 const sseHeaders = {

@@ -3,7 +3,7 @@
  * parsed (promise 8).
  */
 import { dataStart } from "../durable-streams/event-block.ts"
-import { bytesOf } from "../durable-streams/event-data.ts"
+import { asBuffer, bytesOf } from "../durable-streams/event-data.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
 import { createdAtTail, isJson } from "../durable-streams/types.ts"
 
@@ -58,5 +58,3 @@ export const eventBytes = (block: EventBlock): Array<Uint8Array> => {
     (_, i) => bytesOf(block.bytes.subarray(block.starts[i]! + front, block.ends[i]! - createdAtTail.length))
   )
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import type { Cursor } from "../durable-streams/durable-stream.ts"
 import { sliceBlock } from "../durable-streams/event-block.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
-import type { Streamed } from "../web/exchange.ts"
+import { inPieces } from "../web/exchange.ts"
 import { bodyOf, jointsOf } from "./messages.ts"
 import type { Reading } from "./reading.ts"
 
@@ -38,17 +38,8 @@ export const rangeBody = Effect.fnUntraced(function*({ contentType, start, strea
     return body
   })
 
-  let pending: Uint8Array | undefined = yield* piece
-  if (cursor.next >= end) return pending
-  const body: Streamed = {
-    _tag: "Streamed",
-    keepAlive: undefined,
-    pull: Effect.suspend(() => {
-      const bytes = pending
-      pending = undefined
-      if (bytes !== undefined) return Effect.succeed(bytes)
-      return cursor.next >= end ? Effect.undefined : piece
-    })
-  }
-  return body
+  const first = yield* piece
+  return cursor.next >= end
+    ? first
+    : inPieces(first, Effect.suspend(() => cursor.next >= end ? Effect.undefined : piece))
 })

@@ -2,6 +2,7 @@
  * Batches of events as frames of Server-Sent Events (docs/protocol.md 14): one `data` event, and one `control` event
  * that says where it ends, in one piece.
  */
+import { asBuffer } from "../durable-streams/event-data.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
 import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
 import { eventBytes, joinMessages } from "./messages.ts"
@@ -76,5 +77,3 @@ let newest: { readonly block: EventBlock | undefined; readonly control: Control;
   control: { next: 0, cursor: 0, isTail: false, isEnd: false },
   frames: new Uint8Array(0)
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

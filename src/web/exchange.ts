@@ -2,7 +2,7 @@
  * One request and its answer, free of any platform. Handlers are effects over these; an adapter (web-node) brings them
  * to a socket. Why not Effect's own server: docs/decisions/0002-plain-http.md.
  */
-import type { Effect, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
 
 export interface Incoming {
@@ -35,6 +35,20 @@ export interface Streamed {
   readonly keepAlive: Uint8Array | undefined
   /** When it ends by itself, between two pulls or within one. */
   readonly endsAfterMillis?: number | undefined
+}
+
+/** A body of pieces, of which the first is there already. A failure of `rest` cuts the connection. */
+export const inPieces = (first: Uint8Array, rest: Streamed["pull"]): Streamed => {
+  let pending: Uint8Array | undefined = first
+  return {
+    _tag: "Streamed",
+    keepAlive: undefined,
+    pull: Effect.suspend(() => {
+      const bytes = pending
+      pending = undefined
+      return bytes === undefined ? rest : Effect.succeed(bytes)
+    })
+  }
 }
 
 /** Smaller bytes than these are never waited for, only for the socket's buffer to have room again. */
