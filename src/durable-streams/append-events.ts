@@ -8,14 +8,15 @@ import { json } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
 import type { Appended } from "./durable-stream.ts"
-import { appendMediaType, closesStream, ifMatch, producerNumber, streamName } from "./request-parameters.ts"
+import { appendMediaType, closesStream, ifMatch, producerNumber, streamName, unencoded } from "./request-parameters.ts"
 import type { StreamManager } from "./stream-manager.ts"
 import { toOffset } from "./types.ts"
 
 export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: number) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
     const name = yield* streamName(request.parameter)
-    const mediaType = yield* appendMediaType(request.header("content-type"), request.header("content-encoding"))
+    yield* unencoded(request)
+    const mediaType = yield* appendMediaType(request)
     const conditions = {
       ifMatch: yield* ifMatch(request.header("if-match")),
       producer: yield* producerNumber(request),

@@ -9,23 +9,21 @@ import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 import { isReserved, nameFault } from "./types.ts"
 
-const invalid = (message: string) => new InvalidRequest({ message })
+export const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
 export const streamName = (name: string): Effect.Effect<StreamName, InvalidRequest> => {
-  if (isReserved(name)) return Effect.fail(invalid("This is no stream name: names below __ds are reserved."))
+  if (isReserved(name)) return invalid("This is no stream name: names below __ds are reserved.")
   const fault = nameFault(name)
   return fault === undefined
     ? Effect.succeed(name as StreamName)
-    : Effect.fail(
-      invalid(`This is no stream name: ${fault}. A name is 1 to 512 bytes of UTF-8 without control characters.`)
-    )
+    : invalid(`This is no stream name: ${fault}. A name is 1 to 512 bytes of UTF-8 without control characters.`)
 }
 
 /** The one value of a parameter; undefined when it is not there. */
 const single = (query: URLSearchParams, name: string): Effect.Effect<string | undefined, InvalidRequest> => {
   const values = query.getAll(name)
   return values.length > 1
-    ? Effect.fail(invalid(`The parameter ${name} stands twice; send it once.`))
+    ? invalid(`The parameter ${name} stands twice; send it once.`)
     : Effect.succeed(values[0])
 }
 
@@ -42,7 +40,7 @@ export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> =>
   if (text === "now") return Effect.succeed("now")
   const offset = offsetNumber(text)
   return offset === undefined
-    ? Effect.fail(invalid(`The offset ${show(text)} is none: use -1 or beginning, now, or 1 to 16 digits.`))
+    ? invalid(`The offset ${show(text)} is none: use -1 or beginning, now, or 1 to 16 digits.`)
     : Effect.succeed(offset)
 }
 
@@ -57,7 +55,7 @@ export const countParameter = (query: URLSearchParams, name: string) =>
     const count = /^\d{1,15}$/.test(text) ? Number(text) : 0
     return count > 0
       ? Effect.succeed(count)
-      : Effect.fail(invalid(`The ${name} ${show(text)} is none: use a whole number from 1 on.`))
+      : invalid(`The ${name} ${show(text)} is none: use a whole number from 1 on.`)
   })
 
 /** `since` as milliseconds since 1970. */
@@ -74,21 +72,15 @@ export const sinceParameter = (query: URLSearchParams) =>
     )
   })
 
-/** `Last-Event-ID`: the last event the caller saw. */
-export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> => {
-  // What a follower was given before there was any event.
-  if (text === "-1") return Effect.succeed(0)
-  const offset = offsetNumber(text)
-  return offset === undefined
-    ? Effect.fail(invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`))
-    : Effect.succeed(offset + 1)
-}
+/** `Last-Event-ID`: the last event the caller saw; -1 is what a follower was given before there was any. */
+export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> =>
+  text === "-1" ? Effect.succeed(0) : Effect.map(lastEventOffset(text), (offset) => offset + 1)
 
 /** `Last-Event-ID` where it is the next offset. */
 export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequest> => {
   const offset = offsetNumber(text)
   return offset === undefined
-    ? Effect.fail(invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`))
+    ? invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`)
     : Effect.succeed(offset)
 }
 
@@ -97,7 +89,7 @@ export const ifMatch = (text: string | undefined): Effect.Effect<number | undefi
   if (text === undefined) return Effect.undefined
   const offset = offsetNumber(/^"(.*)"$/.exec(text)?.[1] ?? text)
   return offset === undefined
-    ? Effect.fail(invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`))
+    ? invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`)
     : Effect.succeed(offset)
 }
 
@@ -113,9 +105,7 @@ export const countHeader = (headers: Headers, name: string): Effect.Effect<numbe
   const count = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
   return Number.isSafeInteger(count)
     ? Effect.succeed(count)
-    : Effect.fail(
-      invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
-    )
+    : invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
 }
 
 /** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
@@ -126,9 +116,7 @@ export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber |
     Effect.all([countHeader(headers, "Producer-Epoch"), countHeader(headers, "Producer-Seq")]),
     ([epoch, seq]) =>
       id === undefined || id === "" || epoch === undefined || seq === undefined
-        ? Effect.fail(
-          invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
-        )
+        ? invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
         : Effect.succeed({ id, epoch, seq })
   )
 }
@@ -140,15 +128,17 @@ export const closesStream = (headers: Headers): boolean => headers.header("strea
 
 const unsupported = (message: string) => Effect.fail(new UnsupportedMediaType({ message }))
 
+/** Whoever reads a stream is not told of an encoding: bodies are kept as they are meant. */
+export const unencoded = (headers: Headers): Effect.Effect<void, UnsupportedMediaType> =>
+  (headers.header("content-encoding") ?? "identity").toLowerCase() === "identity"
+    ? Effect.void
+    : unsupported("Send the body without Content-Encoding.")
+
 /** Which of the two bodies an append has. */
-export const appendMediaType = (
-  contentType: string | undefined,
-  contentEncoding: string | undefined
-): Effect.Effect<"json" | "ndjson", UnsupportedMediaType> => {
-  if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== "identity") {
-    return unsupported("Send the body without Content-Encoding.")
-  }
-  const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) => part.trim())
+export const appendMediaType = (headers: Headers): Effect.Effect<"json" | "ndjson", UnsupportedMediaType> => {
+  const [type = "", ...parameters] = (headers.header("content-type") ?? "").toLowerCase().split(";").map((part) =>
+    part.trim()
+  )
   if (parameters.some((parameter) => parameter.startsWith("charset=") && !/^charset="?utf-8"?$/.test(parameter))) {
     return unsupported("Send the body as UTF-8.")
   }
@@ -157,4 +147,5 @@ export const appendMediaType = (
   return unsupported("Send Content-Type: application/json, or application/x-ndjson for several events.")
 }
 
-const show = (text: string) => JSON.stringify(text.slice(0, 60))
+/** What a request said, as a refusal repeats it. */
+export const show = (text: string) => JSON.stringify(text.slice(0, 60))

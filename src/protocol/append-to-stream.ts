@@ -4,14 +4,14 @@
 import { Effect } from "effect"
 import { fromMessages } from "../durable-streams/append-body.ts"
 import type { Appended, StreamInfo } from "../durable-streams/durable-stream.ts"
-import { ContentTypeMismatch, InvalidRequest, StreamClosed } from "../durable-streams/errors.ts"
+import { ContentTypeMismatch, StreamClosed } from "../durable-streams/errors.ts"
 import { EventData } from "../durable-streams/event-data.ts"
-import { closesStream, ifMatch, producerNumber } from "../durable-streams/request-parameters.ts"
+import { closesStream, ifMatch, invalid, producerNumber, unencoded } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
 import type { Answer } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
-import { placeHeaders, sentType, unencoded } from "./protocol-headers.ts"
+import { placeHeaders, sentType } from "./protocol-headers.ts"
 import { addressed } from "./stream-address.ts"
 
 export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: number) =>
@@ -63,5 +63,3 @@ const answer = ({ closed, producer, tail }: Appended, hasBody: boolean): Answer 
   headers["producer-seq"] = `${producer.seq}`
   return { status: producer.repeated || !hasBody ? 204 : 200, headers, body: undefined }
 }
-
-const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))

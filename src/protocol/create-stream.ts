@@ -4,14 +4,13 @@
 import { Effect } from "effect"
 import { fromMessages } from "../durable-streams/append-body.ts"
 import type { CreateRequest } from "../durable-streams/durable-stream.ts"
-import { InvalidRequest } from "../durable-streams/errors.ts"
 import { EventData } from "../durable-streams/event-data.ts"
-import { closesStream, countHeader } from "../durable-streams/request-parameters.ts"
+import { closesStream, countHeader, invalid, unencoded } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { bytesType, isJson } from "../durable-streams/types.ts"
 import type { Incoming } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
-import { infoHeaders, lifetime, sentType, unencoded } from "./protocol-headers.ts"
+import { infoHeaders, lifetime, sentType } from "./protocol-headers.ts"
 import { addressed, protocolOffset, streamAt } from "./stream-address.ts"
 
 export const createStream = (manager: StreamManager["Service"], bodyBytesMax: number) =>
@@ -69,5 +68,3 @@ const forkOf = Effect.fnUntraced(function*(request: Incoming) {
   }
   return fork
 })
-
-const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))

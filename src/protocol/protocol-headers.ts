@@ -3,14 +3,10 @@
  */
 import { DateTime, Effect, Option } from "effect"
 import type { StreamInfo } from "../durable-streams/durable-stream.ts"
-import { InvalidRequest, UnsupportedMediaType } from "../durable-streams/errors.ts"
-import { countHeader } from "../durable-streams/request-parameters.ts"
+import type { InvalidRequest } from "../durable-streams/errors.ts"
+import { countHeader, invalid, show } from "../durable-streams/request-parameters.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import type { Incoming } from "../web/exchange.ts"
-
-const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
-
-const show = (text: string) => JSON.stringify(text.slice(0, 60))
 
 /** The media type that is sent; undefined when none is. */
 export const sentType = (request: Incoming): Effect.Effect<string | undefined, InvalidRequest> => {
@@ -20,12 +16,6 @@ export const sentType = (request: Incoming): Effect.Effect<string | undefined, I
     ? Effect.succeed(type)
     : invalid(`The Content-Type ${show(type)} is none: send type/subtype.`)
 }
-
-/** Whoever reads a stream is not told of an encoding: bodies are kept as they are meant. */
-export const unencoded = (request: Incoming): Effect.Effect<void, UnsupportedMediaType> =>
-  (request.header("content-encoding") ?? "identity").toLowerCase() === "identity"
-    ? Effect.void
-    : Effect.fail(new UnsupportedMediaType({ message: "Send the body without Content-Encoding." }))
 
 /** When the stream is to expire: one way, or none. */
 export const lifetime = Effect.fnUntraced(function*(request: Incoming) {

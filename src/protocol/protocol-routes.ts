@@ -3,9 +3,9 @@
  * answers back, nothing more.
  */
 import { Effect, type Scope } from "effect"
-import { InvalidRequest, refusals } from "../durable-streams/errors.ts"
+import { refusals } from "../durable-streams/errors.ts"
 import { ServerInfo } from "../durable-streams/http-routes.ts"
-import { textParameter } from "../durable-streams/request-parameters.ts"
+import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { Answer } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
@@ -64,8 +64,6 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
     ]
   }
 )
-
-const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
 
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
 const announcing =
