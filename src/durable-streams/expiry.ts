@@ -8,11 +8,14 @@ import type { Log } from "./storage.ts"
 /** When a stream that is awake was last used. */
 export class Lifetime {
   readonly #log: Log
+  readonly #expiresAt: number | undefined
   #usedAt: number
   #notedAt: number
 
   constructor(log: Log) {
     this.#log = log
+    const { expiresAt } = log.description
+    this.#expiresAt = expiresAt === undefined ? undefined : toMillis(expiresAt)
     this.#usedAt = this.#notedAt = Math.max(log.touchedAt, toMillis(log.description.createdAt))
   }
 
@@ -35,9 +38,9 @@ export class Lifetime {
 
   /** Milliseconds since 1970; undefined: never. Whoever waits for the stream uses it all the time. */
   due(now: number, waitedFor: boolean): number | undefined {
-    const { description: { expiresAt, ttlSeconds }, hidden } = this.#log
+    const { description: { ttlSeconds }, hidden } = this.#log
     if (hidden) return undefined
-    if (expiresAt !== undefined) return toMillis(expiresAt)
+    if (this.#expiresAt !== undefined) return this.#expiresAt
     return ttlSeconds === undefined ? undefined : (waitedFor ? now : this.#usedAt) + ttlSeconds * 1000
   }
 }

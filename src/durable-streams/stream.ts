@@ -92,11 +92,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       return at === undefined ? Effect.void : log.touch(at)
     })
 
-  const due = () => lifetime?.due(clock.currentTimeMillisUnsafe(), sleepers.size > 0)
+  const due = (now = clock.currentTimeMillisUnsafe()) => lifetime?.due(now, sleepers.size > 0)
 
   const isDue = (): boolean => {
-    const at = due()
-    return at !== undefined && clock.currentTimeMillisUnsafe() >= at
+    const now = clock.currentTimeMillisUnsafe()
+    const at = due(now)
+    return at !== undefined && now >= at
   }
 
   const commit = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> => {
@@ -278,7 +279,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   /** A stream whose time has come is not there any more for anybody. */
   const current = Effect.suspend(() => isDue() ? Effect.ignore(writer.inOrder(expire)) : Effect.void)
 
-  const expire = Effect.suspend(() => isDue() ? Effect.asVoid(forget) : Effect.void)
+  const expire = Effect.suspend(() => isDue() ? forget : Effect.void)
 
   const known = Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
     log === undefined || isDue()
@@ -327,7 +328,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       if (log.hidden) return yield* new StreamGone({ stream: name })
       yield* forget
     })),
-    expire: Effect.andThen(writer.inOrder(expire), Effect.sync(due))
+    expire: Effect.andThen(writer.inOrder(expire), Effect.sync(() => due()))
   }
   return stream
 })
