@@ -10,6 +10,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { ClientError } from "./client-answers.ts"
 import { isAccepted, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
+import { StreamGone } from "./errors.ts"
 import { Health, protocolPath, StreamList, streamPath } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
@@ -182,14 +183,13 @@ const factsOf = (stream: string, headers: HttpClientResponse.HttpClientResponse[
 })
 
 const refusedHead = (name: string, { message, problem, status }: ServerRefused): ServerRefused => {
-  const stream = JSON.stringify(name)
   if (status === 404) {
-    return new ServerRefused({ status, message: `There is no stream named ${stream}.`, problem })
+    return new ServerRefused({ status, message: `There is no stream named ${JSON.stringify(name)}.`, problem })
   }
   if (status === 410) {
     return new ServerRefused({
       status,
-      message: `The stream ${stream} was deleted; it is kept only for the forks that read it.`,
+      message: new StreamGone({ stream: name }).message,
       problem: { ...problem, type: "urn:durable-streams:StreamGone" }
     })
   }

@@ -2,7 +2,7 @@
  * What the events of a block carry, cut out of their bytes by position: JSON messages as one array, or bytes. Nothing is
  * parsed (promise 8).
  */
-import { dataStart } from "../durable-streams/event-block.ts"
+import { dataSlice, dataStart } from "../durable-streams/event-block.ts"
 import { asBuffer, bytesOf } from "../durable-streams/event-data.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
 import { createdAtTail, isJson } from "../durable-streams/types.ts"
@@ -53,8 +53,5 @@ export const joinMessages = (blocks: ReadonlyArray<EventBlock>, { after, before,
 /** The bytes of each event, which may share the block's memory. */
 export const eventBytes = (block: EventBlock): Array<Uint8Array> => {
   const front = dataStart(block)
-  return Array.from(
-    { length: block.count },
-    (_, i) => bytesOf(block.bytes.subarray(block.starts[i]! + front, block.ends[i]! - createdAtTail.length))
-  )
+  return Array.from({ length: block.count }, (_, i) => bytesOf(dataSlice(block, i, front)))
 }

@@ -31,10 +31,10 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close)
 
   /** A file's name as it stands in the file; undefined when the file is none of ours. */
-  const nameInside = (file: string, path: string): Effect.Effect<StreamName | undefined, DiskFailure> => {
+  const nameInside = (file: string): Effect.Effect<StreamName | undefined, DiskFailure> => {
     const known = namesOfHashed.get(file)
     if (known !== undefined) return Effect.succeed(known)
-    return withHeader(path).pipe(
+    return withHeader(file).pipe(
       Effect.map((header) => {
         // The hash in the file's name vouches for the name, whatever else of the header is damaged.
         if (header === undefined || toFileName(header.description.name) !== file) return undefined
@@ -54,7 +54,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
         if (!entry.endsWith(suffix)) continue
         const file = entry.slice(0, entry.length - suffix.length)
         const found = fromFileName(file)
-        const name = found === "hashed" ? yield* nameInside(file, file) : found
+        const name = found === "hashed" ? yield* nameInside(file) : found
         if (name !== undefined) names.push(name)
       }
       return names.toSorted()
