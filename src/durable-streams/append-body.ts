@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
-import { elementRanges, memberSlice } from "./json-slices.ts"
+import { elementRanges, memberRange } from "./json-slices.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
@@ -15,7 +15,8 @@ export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
     if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, "data")) {
       throw new InvalidRequest({ message: `The body must be an object with the event's data: {"data": …}.` })
     }
-    return [EventData.fromChecked(memberSlice(text, "data"))]
+    const [start, end] = memberRange(text, "data")
+    return [piece(text, start, end, plain(text, body))]
   })
 
 /** One event for each element of an array, one level deep; any other value is one event. */
@@ -24,16 +25,9 @@ export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
     const text = decode(body)
     if (!Array.isArray(JSON.parse(text))) return [EventData.fromChecked(trimSpace(text))]
     const ranges = elementRanges(text)
-    // Where every character is a byte, what is a place in the text is the same place in the body.
-    const isPlain = text.length === body.length && !body.includes(0x0a) && !body.includes(0x0d)
-    const source = isPlain ? asBuffer(body) : undefined
+    const source = plain(text, body)
     const events: Array<EventData> = []
-    for (let i = 0; i < ranges.length; i += 2) {
-      const [start, end] = [ranges[i]!, ranges[i + 1]!]
-      events.push(
-        source === undefined ? EventData.fromChecked(text.slice(start, end)) : EventData.fromPiece(source, start, end)
-      )
-    }
+    for (let i = 0; i < ranges.length; i += 2) events.push(piece(text, ranges[i]!, ranges[i + 1]!, source))
     return events
   })
 
@@ -55,6 +49,16 @@ export const fromNdjsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Ev
     if (events.length === 0) throw new InvalidRequest({ message: "The body holds no event; send one a line." })
     return events
   })
+
+/**
+ * The body where it is ASCII without line breaks: what is a place in its text is the same place in the body, and its bytes
+ * need not be made again.
+ */
+const plain = (text: string, body: Uint8Array): Buffer | undefined =>
+  text.length === body.length && !body.includes(0x0a) && !body.includes(0x0d) ? asBuffer(body) : undefined
+
+const piece = (text: string, start: number, end: number, source: Buffer | undefined): EventData =>
+  source === undefined ? EventData.fromChecked(text.slice(start, end)) : EventData.fromPiece(source, start, end)
 
 /** Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. */
 export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData> | undefined => {

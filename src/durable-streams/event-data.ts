@@ -131,4 +131,5 @@ const unescaped = (inside: Buffer): Uint8Array => {
 }
 
 /** The same bytes with the methods of a `Buffer`. */
-export const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+export const asBuffer = (bytes: Uint8Array): Buffer =>
+  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

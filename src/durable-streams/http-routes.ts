@@ -57,9 +57,9 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
           if (refused !== undefined) {
             return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
           }
-          const answered = route(request).pipe(
-            Effect.catchCause((cause) => refuse(cause, request, requestId)),
-            Effect.map((answer) => dressed(answer, accessHeaders(request, guard, false)))
+          const answered = Effect.map(
+            Effect.catchCause(route(request), (cause) => refuse(cause, request, requestId)),
+            (answer) => dressed(answer, accessHeaders(request, guard, false))
           )
           return verbose ? logged(answered, request, requestId()) : answered
         }

@@ -3,23 +3,23 @@
  * (promise 8). Because the text is known to be valid, quotes and brackets are all there is to look at.
  */
 
-/** The text of the value of the last member called `key` in the text of a JSON object. */
-export const memberSlice = (text: string, key: string): string => {
+/** Where the value of the last member called `key` begins and ends in the text of a JSON object, which has one. */
+export const memberRange = (text: string, key: string): readonly [start: number, end: number] => {
   let at = text.indexOf("{") + 1
-  let found = ""
+  let found: readonly [start: number, end: number] = [0, 0]
   while (true) {
     at = skipSpace(text, at)
-    if (text[at] === ",") {
+    if (text.charCodeAt(at) === 0x2c) {
       at++
       continue
     }
-    if (text[at] !== "\"") return found
+    if (text.charCodeAt(at) !== 0x22) return found
     const keyEnd = stringEnd(text, at)
     const name = text.slice(at + 1, keyEnd - 1)
     const valueStart = skipSpace(text, text.indexOf(":", keyEnd) + 1)
     const valueEnd = endOfValue(text, valueStart)
     if (name === key || (name.includes("\\") && JSON.parse(`"${name}"`) === key)) {
-      found = text.slice(valueStart, valueEnd)
+      found = [valueStart, valueEnd]
     }
     at = valueEnd
   }

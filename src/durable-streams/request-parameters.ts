@@ -94,7 +94,7 @@ export const ifMatch = (text: string | undefined): Effect.Effect<number | undefi
 }
 
 /** A request's headers, by lower-case name. */
-interface Headers {
+export interface Headers {
   readonly header: (name: string) => string | undefined
 }
 
@@ -121,7 +121,7 @@ export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber |
   )
 }
 
-const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
+export const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
 
 /** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
 export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"

@@ -2,7 +2,8 @@
  * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
  * What takes more than one stream is done here: forks and their sources.
  */
-import { Cause, Config, Context, Duration, Effect, Layer, Option, RcMap, type Scope } from "effect"
+import { Cause, Config, Context, Duration, Effect, Layer, Option, type Scope } from "effect"
+import { makeAwakeStreams } from "./awake-streams.ts"
 import type {
   Absent,
   Appended,
@@ -38,6 +39,12 @@ export interface ListOptions {
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
   get(name: StreamName): Effect.Effect<HookedStream, StorageFailed | LogDamaged, Scope.Scope>
+
+  /** Runs with the stream, awake until that has ended. */
+  use<A, E>(
+    name: StreamName,
+    run: (stream: HookedStream) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | StorageFailed | LogDamaged>
 
   /** Appends; unless it must exist, the first append makes the stream. */
   append(
@@ -85,38 +92,29 @@ export class StreamManager extends Context.Service<StreamManager, {
           () => Effect.sync(() => listeners.delete(listener))
         ))
 
-      const awake: RcMap.RcMap<StreamName, HookedStream, StorageFailed | LogDamaged> = yield* RcMap.make({
-        // A stream that did not wake is not kept: whoever comes next tries anew. (Not from within: a lookup that closed
-        // its own scope would wait for itself.)
-        lookup: (name: StreamName) =>
-          Effect.tapCause(
-            Effect.provideService(factory.make(name), StreamSignals, signals),
-            () => Effect.forkDetach(RcMap.invalidate(awake, name), { startImmediately: true })
-          ),
+      const { get, use } = yield* makeAwakeStreams(
+        (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive
-      })
-
-      const get = (name: StreamName) => RcMap.get(awake, name)
+      )
 
       /** A fork that is gone has no more need of its source. */
       yield* watch({
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
           Effect.runForkWith(services)(
-            Effect.scoped(Effect.flatMap(
-              get(forkedFrom.stream),
-              (source) => source.release(id)
-            )).pipe(Effect.catchCause((cause) =>
-              Cause.hasInterruptsOnly(cause)
-                ? Effect.void
-                : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
-                  Effect.annotateLogs({ stream: forkedFrom.stream })
-                )
-            ))
+            use(forkedFrom.stream, (source) => source.release(id)).pipe(
+              Effect.catchCause((cause) =>
+                Cause.hasInterruptsOnly(cause)
+                  ? Effect.void
+                  : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
+                    Effect.annotateLogs({ stream: forkedFrom.stream })
+                  )
+              )
+            )
           )
         }
       })
-      yield* watchExpiry(storage.expiring, watch, (name) => Effect.scoped(Effect.flatMap(get(name), (s) => s.expire)))
+      yield* watchExpiry(storage.expiring, watch, (name) => use(name, (stream) => stream.expire))
 
       const create = Effect.fnUntraced(
         function*(name: StreamName, request: CreateRequest) {
@@ -151,7 +149,8 @@ export class StreamManager extends Context.Service<StreamManager, {
 
       return StreamManager.of({
         get,
-        append: (name, request) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.append(request))),
+        use,
+        append: (name, request) => use(name, (stream) => stream.append(request)),
         create,
         list: (options = {}) =>
           Effect.map(storage.list, (names) => {
@@ -162,7 +161,7 @@ export class StreamManager extends Context.Service<StreamManager, {
               : names.slice(from).filter((name) => name.startsWith(prefix) && !isReserved(name))
             return limit === undefined ? rest : rest.slice(0, limit)
           }),
-        delete: (name) => Effect.scoped(Effect.flatMap(get(name), (stream) => stream.delete)),
+        delete: (name) => use(name, (stream) => stream.delete),
         watch
       })
     })

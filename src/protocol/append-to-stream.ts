@@ -3,38 +3,48 @@
  */
 import { Effect } from "effect"
 import { fromMessages } from "../durable-streams/append-body.ts"
+import type { AppendConditions } from "../durable-streams/append-headers.ts"
+import { appendConditions, appendedHeaders } from "../durable-streams/append-headers.ts"
 import type { Appended, StreamInfo } from "../durable-streams/durable-stream.ts"
 import { ContentTypeMismatch, StreamClosed } from "../durable-streams/errors.ts"
 import { EventData } from "../durable-streams/event-data.ts"
-import { closesStream, ifMatch, invalid, producerNumber, unencoded } from "../durable-streams/request-parameters.ts"
+import { invalid } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
+import type { HookedStream } from "../durable-streams/with-hooks.ts"
 import type { Answer } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
-import { placeHeaders, sentType } from "./protocol-headers.ts"
+import { sentType } from "./protocol-headers.ts"
 import { addressed } from "./stream-address.ts"
 
-export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: number) =>
-  Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* addressed(request)
-    const producer = yield* producerNumber(request)
-    const expected = yield* ifMatch(request.header("if-match"))
-    const close = closesStream(request)
-    yield* unencoded(request)
-    const stream = yield* manager.get(name)
+export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: number) => {
+  const append = Effect.fnUntraced(function*(
+    request: RouteRequest,
+    conditions: AppendConditions,
+    stream: HookedStream
+  ) {
     // Before the body is read: a stream that is not there needs none of it.
     const info = yield* stream.info
     const body = yield* request.body(bodyBytesMax)
-    const common = { producer, ifMatch: expected, close, seq: request.header("stream-seq"), mustExist: true }
+    const common = { ...conditions, mustExist: true }
     if (body.length === 0) {
-      if (!close) return yield* invalid("The body is empty: send what is to be appended, or Stream-Closed: true.")
-      return answer(yield* stream.append({ ...common, data: [] }), false)
+      if (conditions.close === true) return answer(204, yield* stream.append({ ...common, data: [] }))
+      return yield* invalid("The body is empty: send what is to be appended, or Stream-Closed: true.")
     }
     const contentType = yield* sentType(request)
     if (contentType === undefined) return yield* invalid("Send the Content-Type of the body.")
     const data = yield* dataOf(body, contentType, info)
-    return answer(yield* stream.append({ ...common, data, contentType }), true)
+    const appended = yield* stream.append({ ...common, data, contentType })
+    // Whoever numbers appends is told apart a new one from one that had been made before (PROTOCOL 5.2.1).
+    return answer(appended.producer?.repeated === false ? 200 : 204, appended)
   })
+
+  return Effect.fnUntraced(function*(request: RouteRequest) {
+    const name = yield* addressed(request)
+    const conditions = yield* appendConditions(request)
+    return yield* manager.use(name, (stream) => append(request, conditions, stream))
+  })
+}
 
 /**
  * The body as events. Where the append has to be refused whatever they are, that is said here, closing first: what is of
@@ -56,10 +66,8 @@ const dataOf = (body: Uint8Array, contentType: string, { closed, description, ta
   return closed ? Effect.mapError(messages, isClosed) : messages
 }
 
-const answer = ({ closed, producer, tail }: Appended, hasBody: boolean): Answer => {
-  const headers = placeHeaders(tail, closed)
-  if (producer === undefined) return { status: 204, headers, body: undefined }
-  headers["producer-epoch"] = `${producer.epoch}`
-  headers["producer-seq"] = `${producer.seq}`
-  return { status: producer.repeated || !hasBody ? 204 : 200, headers, body: undefined }
-}
+const answer = (status: number, appended: Appended): Answer => ({
+  status,
+  headers: appendedHeaders(appended),
+  body: undefined
+})

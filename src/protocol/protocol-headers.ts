@@ -2,10 +2,10 @@
  * The protocol's headers: what requests say, checked, and what answers tell of a stream (docs/protocol.md 8, 10, 11).
  */
 import { DateTime, Effect, Option } from "effect"
+import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { StreamInfo } from "../durable-streams/durable-stream.ts"
 import type { InvalidRequest } from "../durable-streams/errors.ts"
 import { countHeader, invalid, show } from "../durable-streams/request-parameters.ts"
-import { toOffset } from "../durable-streams/types.ts"
 import type { Incoming } from "../web/exchange.ts"
 
 /** The media type that is sent; undefined when none is. */
@@ -30,12 +30,6 @@ export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
 })
 
 const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
-
-/** Where a stream stands: its tail, and whether that is its end. */
-export const placeHeaders = (tail: number, closed: boolean): Record<string, string> =>
-  closed
-    ? { "stream-next-offset": toOffset(tail), "stream-closed": "true" }
-    : { "stream-next-offset": toOffset(tail) }
 
 /** All that is told of a stream without its events. */
 export const infoHeaders = ({ closed, description, tail }: StreamInfo): Record<string, string> => {

@@ -68,7 +68,11 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
 const announcing =
   (handle: (request: RouteRequest) => Effect.Effect<Answer, Refusal, Scope.Scope>): Route["handle"] => (request) =>
-    handle(request).pipe(
-      Effect.catchIf((refusal) => refusals[refusal._tag].status < 500, (refusal) => Effect.succeed(problem(refusal))),
-      Effect.map((answer) => ({ ...answer, headers: { ...answer.headers, ...extensions } }))
+    Effect.map(
+      Effect.catchIf(
+        handle(request),
+        (refusal) => refusals[refusal._tag].status < 500,
+        (refusal) => Effect.succeed(problem(refusal))
+      ),
+      (answer) => ({ ...answer, headers: { ...answer.headers, ...extensions } })
     )

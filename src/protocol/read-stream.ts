@@ -2,6 +2,7 @@
  * `GET` without following: what is there, or, with `live=long-poll`, what is there next (docs/protocol.md 12, 13).
  */
 import { Effect, Option } from "effect"
+import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
 import { StreamDeleted } from "../durable-streams/errors.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
@@ -12,7 +13,6 @@ import type { RouteRequest } from "../web/router.ts"
 import { nextCursor } from "./cursor.ts"
 import { etagOf, namesTag } from "./etag.ts"
 import { bodyOf } from "./messages.ts"
-import { placeHeaders } from "./protocol-headers.ts"
 import { rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
 import { openReading } from "./reading.ts"

@@ -24,16 +24,24 @@ export class NodeIncoming implements Incoming {
     this.refusedBody = hasDoubtfulEnd(this)
   }
 
-  readonly header = (name: string): string | undefined => {
-    const value = this.#request.headers[name]
-    return Array.isArray(value) ? value.join(", ") : value
+  /** Looked for among the few that came: Node's table of all of them costs more than a request asks. */
+  header(name: string): string | undefined {
+    const { rawHeaders } = this.#request
+    let found: string | undefined
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (!isNamed(rawHeaders[i]!, name)) continue
+      // Which of two counts, and which are joined, Node knows.
+      if (found !== undefined) return joined(this.#request.headers[name])
+      found = rawHeaders[i + 1]!
+    }
+    return found
   }
 
-  readonly headerCount = (name: string): number => {
+  headerCount(name: string): number {
     const { rawHeaders } = this.#request
     let count = 0
     for (let i = 0; i < rawHeaders.length; i += 2) {
-      if (rawHeaders[i]!.length === name.length && rawHeaders[i]!.toLowerCase() === name) count++
+      if (isNamed(rawHeaders[i]!, name)) count++
     }
     return count
   }
@@ -49,12 +57,12 @@ export class NodeIncoming implements Incoming {
     }).pipe(Effect.timeout(discardFor), Effect.ignore)
   }
 
-  readonly body = (bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> =>
-    Effect.callback((resume) => {
+  body(bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> {
+    return Effect.callback((resume) => {
       const request = this.#request
       const tooLarge = () => resume(this.#refuse(new PayloadTooLarge({ bytesMax })))
-      if (Number(request.headers["content-length"] ?? 0) > bytesMax) return tooLarge()
-      if (request.headers.expect !== undefined) this.#response.writeContinue()
+      if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
+      if (this.header("expect") !== undefined) this.#response.writeContinue()
       const chunks: Array<Buffer> = []
       let size = 0
       const onData = (chunk: Buffer) => {
@@ -83,6 +91,7 @@ export class NodeIncoming implements Incoming {
       request.on("end", onEnd)
       request.on("error", onError)
     })
+  }
 
   #refuse<E>(error: E): Effect.Effect<never, E> {
     this.refusedBody = true
@@ -90,3 +99,9 @@ export class NodeIncoming implements Incoming {
     return Effect.fail(error)
   }
 }
+
+const isNamed = (header: string, name: string): boolean =>
+  header.length === name.length && (header === name || header.toLowerCase() === name)
+
+const joined = (value: string | Array<string> | undefined): string | undefined =>
+  Array.isArray(value) ? value.join(", ") : value

@@ -64,11 +64,10 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     )))
     if (fiber.pollUnsafe() !== undefined) return
     busy.add(fiber)
-    const abandoned = () => fiber.interruptUnsafe()
-    response.once("close", abandoned)
+    // Also told after every answer, when there is nothing left to interrupt.
+    response.on("close", () => fiber.interruptUnsafe())
     fiber.addObserver((exit) => {
       busy.delete(fiber)
-      response.off("close", abandoned)
       // The handler answers everything it foresaw; what is left is our bug, and the caller must not wait for it.
       if (Exit.isFailure(exit) && !response.writableEnded) response.destroy()
     })
@@ -272,4 +271,5 @@ const problemType = "application/problem+json"
 const problemOf = (status: number, title: string, detail: string) =>
   JSON.stringify({ type: "about:blank", title, status, detail })
 
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -42,13 +42,15 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   }).toSorted((one, other) =>
     Number(one.isOpen) - Number(other.isOpen) || (one.isOpen ? other.segments.length - one.segments.length : 0)
   )
+  // Every path begins with a fixed segment, which leaves a few to compare.
+  const tables = Map.groupBy(table, ({ segments }) => segments[1]!)
 
   return (request: Incoming): Effect.Effect<Answer, Refusal, Scope.Scope> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
     const segments = path.split("/")
-    for (const { allow, isOpen, methods, segments: pattern } of table) {
+    for (const { allow, isOpen, methods, segments: pattern } of tables.get(segments[1]!) ?? []) {
       if (!matches(pattern, isOpen, segments)) continue
       if (method === "OPTIONS") return Effect.succeed(options(allow))
       const route = methods.get(method) ?? (method === "HEAD" ? methods.get("GET") : undefined)
@@ -60,14 +62,49 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
       if (parameters === undefined) {
         return Effect.fail(new InvalidRequest({ message: `The path ${path} is not percent-encoded UTF-8.` }))
       }
-      const query = mark < 0 ? noQuery : new URLSearchParams(target.slice(mark + 1))
-      return route.handle({ ...request, parameter: parameters.at(-1) ?? "", parameters, path, query })
+      return route.handle(new Routed(request, path, parameters))
     }
     return Effect.fail(new RouteNotFound({ path }))
   }
 }
 
-const noQuery = new URLSearchParams()
+/** A request on its route. The query is parsed when somebody asks: appends do not. */
+class Routed implements RouteRequest {
+  readonly method: string
+  readonly target: string
+  readonly path: string
+  readonly parameters: ReadonlyArray<string>
+  readonly #request: Incoming
+  #query: URLSearchParams | undefined
+
+  constructor(request: Incoming, path: string, parameters: ReadonlyArray<string>) {
+    this.method = request.method
+    this.target = request.target
+    this.path = path
+    this.parameters = parameters
+    this.#request = request
+  }
+
+  get parameter(): string {
+    return this.parameters.at(-1) ?? ""
+  }
+
+  get query(): URLSearchParams {
+    return this.#query ??= new URLSearchParams(this.target.slice(this.path.length + 1))
+  }
+
+  header(name: string) {
+    return this.#request.header(name)
+  }
+
+  headerCount(name: string) {
+    return this.#request.headerCount(name)
+  }
+
+  body(bytesMax: number) {
+    return this.#request.body(bytesMax)
+  }
+}
 
 const matches = (pattern: ReadonlyArray<string>, isOpen: boolean, segments: ReadonlyArray<string>): boolean => {
   const fixed = isOpen ? pattern.length - 1 : pattern.length

@@ -25,13 +25,14 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ],
   ["with-hooks"],
   ["stream-factory"],
-  ["stream-manager", "expiry-watch"],
+  ["stream-manager", "awake-streams", "expiry-watch"],
   [
     "http-routes",
     "request-parameters",
     "reading-start",
     "append-body",
     "append-events",
+    "append-headers",
     "json-slices",
     "framing",
     "docs-page",
@@ -76,6 +77,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "request-parameters",
       "reading-start",
       "append-body",
+      "append-headers",
       "src/web"
     ],
     guests: meetingPlaces
