@@ -59,6 +59,8 @@ const call = <A = void>(
     )
   ))
 
+const writtenAtOnceMax = 64 * 1024
+
 const toFile = (fd: number, path: string): DiskFile => {
   let calls = 0
   let closing: (() => void) | undefined
@@ -78,7 +80,20 @@ const toFile = (fd: number, path: string): DiskFile => {
 
   return {
     read: (into, length, position) => held("read", (done) => readAll(fd, into, length, position, 0, done)),
-    write: (bytes, position) => held("write", (done) => writeAll(fd, bytes, 0, position, done)),
+    write: (bytes, position) =>
+      bytes.length <= writtenAtOnceMax
+        ? Effect.suspend(() => {
+          try {
+            for (let from = 0; from < bytes.length;) {
+              // A disk that is about to be full writes a part first; the next call says why.
+              from += fs.writeSync(fd, bytes, from, bytes.length - from, position + from)
+            }
+            return Effect.void
+          } catch (cause) {
+            return Effect.fail(failure("write", path, cause))
+          }
+        })
+        : held("write", (done) => writeAll(fd, bytes, 0, position, done)),
     flush: held("fdatasync", (done) => fs.fdatasync(fd, done)),
     truncate: (size) => held("ftruncate", (done) => fs.ftruncate(fd, size, done)),
     size: held<number>("fstat", (done) => fs.fstat(fd, (error, stats) => done(error, stats?.size))),

@@ -48,31 +48,29 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
         return descriptor
       }
 
-      const acquire = Effect.gen(function*() {
-        let spare: DiskFile | undefined
-        if (current === undefined) {
-          // Two at once may both open; the one that comes second gives its descriptor back.
-          const file = yield* disk.open(path)
-          if (current === undefined) current = adopt(file)
-          else spare = file
-        }
-        const descriptor: Descriptor = current
+      /** Opens the file anew. */
+      const reopen = Effect.gen(function*() {
+        const file = yield* disk.open(path)
+        // Two at once may both open; the one that comes second gives its descriptor back.
+        if (current !== undefined) return yield* file.close
+        current = adopt(file)
+        open.add(current)
+        yield* makeRoom
+      })
+
+      /** Runs with a descriptor, which nobody closes meanwhile. */
+      const using = <A, E>(descriptor: Descriptor, use: (file: DiskFile) => Effect.Effect<A, E>) => {
         descriptor.users++
         open.delete(descriptor)
         open.add(descriptor)
-        if (spare !== undefined) yield* spare.close
-        yield* makeRoom
-        return descriptor
-      })
-
-      const leave = (descriptor: Descriptor) =>
-        Effect.suspend(() => {
+        return Effect.onExitPrimitive(use(descriptor.file), () => {
           descriptor.users--
           // Nobody has to wait for the closing of what was retired meanwhile.
           return descriptor.users > 0 || open.has(descriptor)
-            ? Effect.void
+            ? undefined
             : Effect.asVoid(Effect.forkDetach(descriptor.file.close))
         })
+      }
 
       current = adopt(opened)
       open.add(current)
@@ -80,7 +78,12 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
 
       return {
         path,
-        use: (use) => Effect.acquireUseRelease(acquire, ({ file }) => use(file), leave),
+        use: (use) =>
+          Effect.suspend(() =>
+            current === undefined
+              ? Effect.andThen(reopen, Effect.suspend(() => using(current!, use)))
+              : using(current, use)
+          ),
         release: Effect.suspend(() => current === undefined ? Effect.void : current.retire)
       }
     })

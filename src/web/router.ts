@@ -42,15 +42,17 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   }).toSorted((one, other) =>
     Number(one.isOpen) - Number(other.isOpen) || (one.isOpen ? other.segments.length - one.segments.length : 0)
   )
-  // Every path begins with a fixed segment, which leaves a few to compare.
-  const tables = Map.groupBy(table, ({ segments }) => segments[1]!)
+  // The first segment leaves a few to compare.
+  const beginning = (first: string) => table.filter(({ segments }) => [first, ":"].includes(fixedPart(segments[1]!)))
+  const tables = new Map(table.map(({ segments }) => [segments[1]!, beginning(segments[1]!)]))
+  const others = beginning(":")
 
   return (request: Incoming): Effect.Effect<Answer, Refusal, Scope.Scope> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
     const segments = path.split("/")
-    for (const { allow, isOpen, methods, segments: pattern } of tables.get(segments[1]!) ?? []) {
+    for (const { allow, isOpen, methods, segments: pattern } of tables.get(segments[1]!) ?? others) {
       if (!matches(pattern, isOpen, segments)) continue
       if (method === "OPTIONS") return Effect.succeed(options(allow))
       const route = methods.get(method) ?? (method === "HEAD" ? methods.get("GET") : undefined)
@@ -105,6 +107,9 @@ class Routed implements RouteRequest {
     return this.#request.body(bytesMax)
   }
 }
+
+/** A segment of a path that stands for itself, or `:` for one that stands for any. */
+const fixedPart = (segment: string): string => segment.startsWith(":") || segment === "*" ? ":" : segment
 
 const matches = (pattern: ReadonlyArray<string>, isOpen: boolean, segments: ReadonlyArray<string>): boolean => {
   const fixed = isOpen ? pattern.length - 1 : pattern.length
