@@ -25,6 +25,16 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
   const open = (name: StreamName): Effect.Effect<FoundFile, DiskFailure> =>
     Effect.catchIf(openAt(pathOf(name), false), isMissing, () => openAt(pathOf(name) + hiddenSuffix, true))
 
+  /** A log's file by the name it has while it is not hidden; undefined where there is none. */
+  const openFile = (file: string): Effect.Effect<DiskFile | undefined, DiskFailure> =>
+    Effect.catchIf(
+      Effect.catchIf(disk.open(Path.join(directory, file)), isMissing, () =>
+        disk.open(Path.join(directory, file + hiddenSuffix))),
+      isMissing,
+      () =>
+        Effect.undefined
+    )
+
   const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
   const withHeader = (file: string) =>
@@ -62,6 +72,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
 
   return {
     open,
+    openFile,
     pathOf,
     flush,
 

@@ -3,7 +3,7 @@
  *
  * `size` is where the last acknowledged commit ends; nothing behind it is ever read. After a failed write the file is cut
  * back to it; after a failed flush the descriptor is not trusted again (a repeated fsync lies) until the file has been
- * opened anew, cut, flushed and read back.
+ * opened anew, cut, flushed and read back, with what only the journal vouches for written anew.
  */
 import { Effect } from "effect"
 import { StorageFailed, StreamNotFound } from "../durable-streams/errors.ts"
@@ -12,13 +12,14 @@ import type { Log, StateChange, StreamDescription } from "../durable-streams/sto
 import { applyState } from "../durable-streams/storage.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import { DiskFailure } from "./disk.ts"
+import { toFileName } from "./file-names.ts"
+import type { Flusher } from "./flusher.ts"
+import type { Journal } from "./journal.ts"
 import { makeLogReader } from "./log-reader.ts"
 import type { OpenFile } from "./open-files.ts"
 import type { StateEntry } from "./record-codec.ts"
 import { encodeCommit, stateText } from "./record-codec.ts"
 import { recover, type Recovered } from "./recovery.ts"
-
-export type Durability = "fsync" | "os"
 
 export interface LogOptions {
   readonly file: OpenFile
@@ -27,7 +28,9 @@ export interface LogOptions {
   readonly recovered: Recovered
   /** Undefined: what says it is damaged. */
   readonly state: Map<string, string> | undefined
-  readonly durability: Durability
+  /** Where it is undefined, commits are durable as soon as the kernel has them. */
+  readonly flusher: Flusher | undefined
+  readonly journal: Journal
   readonly touchedAt: number
   readonly touch: Log["touch"]
   /** Reads what a fork inherits. */
@@ -41,8 +44,9 @@ const replayBytesMin = 256 * 1024
 const replayStates = 8
 
 export const makeLog = (options: LogOptions): Log => {
-  const { description, durability, file, inherited, recovered, touch } = options
+  const { description, file, flusher, inherited, journal, recovered, touch } = options
   const { name } = description
+  const journaled = { key: toFileName(name), file, size: () => size }
   const first = description.forkedFrom?.offset ?? 0
   const state = options.state ?? new Map<string, string>()
   let { crc, size, stateFrom, tail } = recovered
@@ -56,7 +60,8 @@ export const makeLog = (options: LogOptions): Log => {
     yield* file.use((disk) =>
       Effect.gen(function*() {
         yield* disk.truncate(size)
-        if (durability === "fsync") yield* disk.flush
+        yield* journal.rewrite(journaled, disk)
+        if (flusher !== undefined) yield* disk.flush
         const found = yield* recover(disk, first)
         if (typeof found === "string" || found.size !== size || found.crc !== crc) {
           return yield* new DiskFailure({ code: "EIO", call: "read back", path: file.path, cause: undefined })
@@ -98,7 +103,10 @@ export const makeLog = (options: LogOptions): Log => {
               disk.truncate(size).pipe(Effect.andThen(Effect.sync(() => trusted = true)), Effect.ignore)
             )
           )
-          if (durability === "fsync") yield* Effect.tapError(disk.flush, () => Effect.ignore(mend))
+          if (flusher !== undefined) {
+            const written = { log: journaled, position: size, bytes: encoded.bytes }
+            yield* Effect.tapError(flusher.flush(disk, written), () => Effect.ignore(mend))
+          }
           trusted = true
         })
       )

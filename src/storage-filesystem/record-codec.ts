@@ -275,7 +275,8 @@ const seal = (bytes: Buffer, at: number, crc: number, first = false): Encoded =>
   return { bytes, crc: sum }
 }
 
-const hex = (crc: number): string => crc.toString(16).padStart(crcDigits, "0")
+/** A sum as it is written. */
+export const hex = (crc: number): string => crc.toString(16).padStart(crcDigits, "0")
 
 const hexValue = (byte: number): number =>
   byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1

@@ -2,6 +2,7 @@
  * The storage contract on a directory of files (docs/storage-format.md). The caller holds the directory's lock.
  */
 import { Effect, Layer, type Scope } from "effect"
+import * as Path from "node:path"
 import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
 import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
 import type { ForkOrigin, Log, StreamDescription } from "../durable-streams/storage.ts"
@@ -11,12 +12,13 @@ import { toOffset } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { nodeDisk } from "./disk.ts"
-import { newSuffix } from "./file-names.ts"
+import { newSuffix, toFileName } from "./file-names.ts"
+import { makeFlusher } from "./flusher.ts"
 import type { Source } from "./inherited.ts"
 import { makeInherited } from "./inherited.ts"
+import { makeJournal } from "./journal.ts"
 import type { FoundFile } from "./log-directory.ts"
 import { isMissing, makeLogDirectory } from "./log-directory.ts"
-import type { Durability } from "./log-file.ts"
 import { makeLog } from "./log-file.ts"
 import { readHeader } from "./log-header.ts"
 import { makeLogReader } from "./log-reader.ts"
@@ -26,12 +28,16 @@ import type { Recovered } from "./recovery.ts"
 import { recover } from "./recovery.ts"
 import { replayState } from "./state-replay.ts"
 
+export type Durability = "fsync" | "os"
+
 export interface FileSystemOptions {
   /** The directory of the logs. It is made when it is not there. */
   readonly directory: string
   readonly durability: Durability
   /** Files open at once at the most; further streams take turns. */
   readonly openFilesMax?: number
+  /** Bytes of each of the journal's two areas, which are kept beside the directory. */
+  readonly journalBytesMax?: number
   /** The disk, when it is not the real one. */
   readonly disk?: Disk
 }
@@ -48,6 +54,11 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const logs = makeLogDirectory(disk, directory, durability === "fsync")
 
   yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
+  const journal = yield* Effect.mapError(
+    makeJournal(disk, Path.dirname(directory), logs.openFile, options.journalBytesMax),
+    failed("read the journal", undefined)
+  )
+  const flusher = durability === "fsync" ? yield* makeFlusher(journal) : undefined
 
   const open = Effect.fnUntraced(function*(name: StreamName) {
     const found = yield* Effect.catchIf(
@@ -59,6 +70,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   }, Effect.uninterruptible)
 
   const opened = Effect.fnUntraced(function*(name: StreamName, { file, hidden, path }: FoundFile) {
+    yield* journal.restore(toFileName(name), file)
     const header = yield* readHeader(file)
     const first = header?.description.forkedFrom?.offset ?? 0
     const recovered = yield* recover(file, first)
@@ -93,15 +105,18 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     const { forkedFrom, name } = description
     const file = yield* files.file(path, opened)
     const inherited = makeInherited(name, forkedFrom, openSource)
-    yield* Effect.addFinalizer(() => Effect.andThen(file.release, inherited.close))
+    yield* Effect.addFinalizer(() =>
+      journal.settle(toFileName(name)).pipe(Effect.andThen(file.release), Effect.andThen(inherited.close))
+    )
     const touch = (at: number) => logs.setUsedAt(name, at)
     const { read } = inherited
-    return makeLog({ file, description, hidden, recovered, state, durability, touchedAt, touch, inherited: read })
+    return makeLog({ file, description, hidden, recovered, state, flusher, journal, touchedAt, touch, inherited: read })
   })
 
   const openSource = Effect.fnUntraced(function*(origin: ForkOrigin) {
     const { file: opened, path } = yield* logs.open(origin.stream)
     return yield* Effect.gen(function*() {
+      yield* journal.restore(toFileName(origin.stream), opened)
       const header = yield* readHeader(opened)
       const first = header?.description.forkedFrom?.offset ?? 0
       const recovered = yield* recover(opened, first)
@@ -171,7 +186,10 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       )),
     list: Effect.mapError(logs.list, failed("list the streams", undefined)),
     expiring: Effect.mapError(logs.expiring, failed("list the streams", undefined)),
-    hide: (name) => Effect.uninterruptible(ofLog(name, "delete", logs.hide(name))),
+    hide: (name) =>
+      Effect.uninterruptible(
+        Effect.andThen(journal.settle(toFileName(name)), ofLog(name, "delete", logs.hide(name)))
+      ),
     delete: (name) => Effect.uninterruptible(ofLog(name, "delete", logs.remove(name)))
   })
 })

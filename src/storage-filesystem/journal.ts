@@ -1,0 +1,280 @@
+/**
+ * The journal: commits of many logs, made durable by one flush instead of one for each (docs/storage-format.md 10).
+ *
+ * A commit is in its log's file before it comes here; it stays here until that file has been flushed, too. Two areas take
+ * turns: while one is written to, the files of the other's logs are flushed. When anything of it fails, logs are flushed
+ * each by itself until everything that was here is safe elsewhere. An area that is left behind by a crash is read by the
+ * next process, and what its logs' files have lost is put back before anybody reads them.
+ */
+import { Clock, Effect, Semaphore } from "effect"
+import * as Path from "node:path"
+import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
+import type { JournalRecord } from "./journal-codec.ts"
+import { decodeArea, encodeAreaHeader, encodeRecords } from "./journal-codec.ts"
+import type { OpenFile } from "./open-files.ts"
+import { restoreLog } from "./restore-log.ts"
+
+/** A log that is open. */
+export interface JournaledLog {
+  /** The name of its file, without what is added to it while the log is hidden. */
+  readonly key: string
+  readonly file: OpenFile
+  /** Where its last acknowledged commit ends. */
+  readonly size: () => number
+}
+
+export interface JournaledCommit {
+  readonly log: JournaledLog
+  readonly position: number
+  readonly bytes: Uint8Array
+}
+
+export interface Journal {
+  /** Whether it has room for these commits now. Where it has not, asking is what makes it have some soon. */
+  readonly hasRoom: (commits: ReadonlyArray<JournaledCommit>) => boolean
+  /** Makes the commits durable, for which it has said to have room. One call at a time. */
+  readonly write: (commits: ReadonlyArray<JournaledCommit>) => Effect.Effect<void, DiskFailure>
+  /** The log's file was flushed, and all that was written to it before. */
+  readonly flushed: (log: JournaledLog) => void
+  /** Flushes the log's file where only the journal vouches for it: before it is closed, or gets another name. */
+  readonly settle: (key: string) => Effect.Effect<void>
+  /** Before a log is opened: puts back into its file what an earlier process had here. */
+  readonly restore: (key: string, file: DiskFile) => Effect.Effect<void, DiskFailure>
+  /** After a flush of a log's file has failed: writes to it again what only the journal vouches for. */
+  readonly rewrite: (log: JournaledLog, file: DiskFile) => Effect.Effect<void, DiskFailure>
+}
+
+/** So much has to be read at the start after a crash, twice; with records of 300 bytes, a turn has some 50,000 of them. */
+const areaBytesMax = 16 * 1024 * 1024
+
+/** Files flushed at once: as many threads are left to those who wait for an answer. */
+const settledAtOnce = 4
+
+/** A disk that failed is given time before the journal is tried again. */
+const pauseMillis = 1_000
+
+interface Area {
+  readonly path: string
+  file: DiskFile | undefined
+  used: number
+  crc: number
+  /** Logs of which something is only here. */
+  readonly unsettled: Map<string, JournaledLog>
+}
+
+/**
+ * `openLog` opens a log's file wherever it is; it answers with undefined where there is none. `bytesMax` is what an area
+ * takes: tests make it small.
+ */
+export const makeJournal = Effect.fnUntraced(function*(
+  disk: Disk,
+  directory: string,
+  openLog: (key: string) => Effect.Effect<DiskFile | undefined, DiskFailure>,
+  bytesMax = areaBytesMax
+) {
+  const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const one = yield* Semaphore.make(1)
+  const areas = [0, 1].map((number): Area => ({
+    path: Path.join(directory, `journal.${number}`),
+    file: undefined,
+    used: 0,
+    crc: 0,
+    unsettled: new Map()
+  })) as [Area, Area]
+  let active = areas[0]
+  let generation = 0
+  /** `failed`: what the areas hold is not written to any more, and has to be made safe first. */
+  let state: "none" | "busy" | "ready" | "failed" = "none"
+  let failedAt = -Infinity
+  /** What an earlier process had here, of logs that were not opened since. */
+  let left: Map<string, ReadonlyArray<JournalRecord>> = new Map()
+
+  const other = () => areas[0] === active ? areas[1] : areas[0]
+  const background = (effect: Effect.Effect<void>) => runFork(Effect.forkIn(effect, scope))
+
+  /** Records of both areas by log, as the disk has them. */
+  const load = Effect.gen(function*() {
+    const found = yield* Effect.forEach(areas, ({ path }) => readWhole(disk, path))
+    const decoded = found.map((bytes) => bytes === undefined ? undefined : decodeArea(bytes))
+      .filter((area) => area !== undefined)
+      .toSorted((one, other) => one.generation - other.generation)
+    generation = Math.max(generation, ...decoded.map((area) => area.generation))
+    return {
+      exists: found.some((bytes) => bytes !== undefined),
+      records: Map.groupBy(decoded.flatMap(({ records }) => records), ({ log }) => log)
+    }
+  })
+
+  const fail = () => {
+    state = "failed"
+    failedAt = clock.currentTimeMillisUnsafe()
+  }
+
+  const flushed = (key: string) => {
+    for (const { unsettled } of areas) unsettled.delete(key)
+  }
+
+  const restore: Journal["restore"] = (key, file) =>
+    one.withPermits(1)(Effect.suspend(() => {
+      const records = left.get(key)
+      if (records === undefined) return Effect.void
+      return Effect.map(Effect.andThen(restoreLog(file, records), file.flush), () => void left.delete(key))
+    }))
+
+  const rewrite: Journal["rewrite"] = (log, file) =>
+    one.withPermits(1)(Effect.gen(function*() {
+      if (unsettledLog(log.key) === undefined) return
+      const { records } = yield* load
+      yield* restoreLog(file, records.get(log.key) ?? [], log.size())
+      yield* file.flush
+      flushed(log.key)
+    }))
+
+  const settle = (key: string) =>
+    Effect.suspend(() => {
+      const log = unsettledLog(key)
+      return log === undefined ? Effect.void : settling(log, () => flushed(key))
+    })
+
+  const settling = (log: JournaledLog, settled: () => void) =>
+    Effect.matchEffect(log.file.use((file) => file.flush), {
+      onSuccess: () => Effect.sync(settled),
+      // Taken away: nobody asks for it any more.
+      onFailure: (failure) => failure.code === "ENOENT" ? Effect.sync(settled) : giveUp(failure)
+    })
+
+  const unsettledLog = (key: string) => areas[0].unsettled.get(key) ?? areas[1].unsettled.get(key)
+
+  const giveUp = (failure: DiskFailure) =>
+    Effect.suspend(() => {
+      fail()
+      return Effect.logError("A log that the journal vouches for could not be flushed; the journal is kept").pipe(
+        Effect.annotateLogs({ path: failure.path, code: failure.code })
+      )
+    })
+
+  /** Makes safe what the areas hold, and begins without any. */
+  const renew = Effect.gen(function*() {
+    const settled = Effect.forEach(
+      areas.flatMap(({ unsettled }) => [...unsettled.values()]),
+      (log) => log.file.use((file) => rewrite(log, file)),
+      { concurrency: settledAtOnce, discard: true }
+    )
+    const restored = Effect.forEach([...left.keys()], (key) =>
+      Effect.acquireUseRelease(
+        openLog(key),
+        (file) => file === undefined ? Effect.sync(() => void left.delete(key)) : restore(key, file),
+        (file) => file === undefined ? Effect.void : file.close
+      ), { concurrency: settledAtOnce, discard: true })
+    yield* Effect.andThen(settled, restored)
+    yield* closeAreas
+    yield* removeAreas
+    state = "none"
+  })
+
+  const closeAreas = Effect.suspend(() =>
+    Effect.forEach(areas, (area) => {
+      const { file } = area
+      area.file = undefined
+      area.used = 0
+      return file === undefined ? Effect.void : file.close
+    }, { discard: true })
+  )
+
+  const removeAreas = Effect.andThen(
+    Effect.forEach(
+      areas,
+      ({ path }) => Effect.catchIf(disk.remove(path), ({ code }) => code === "ENOENT", () => Effect.void),
+      { discard: true }
+    ),
+    disk.flushDirectory(directory)
+  )
+
+  const prepare = Effect.gen(function*() {
+    for (const area of areas) area.file = yield* disk.create(area.path)
+    yield* disk.flushDirectory(directory)
+    active = areas[0]
+    generation++
+    state = "ready"
+  })
+
+  /** Flushes the logs of an area that is not written to any more: what they are given meanwhile is in the other one. */
+  const settleArea = ({ unsettled }: Area) =>
+    Effect.forEach([...unsettled], ([key, log]) => settling(log, () => unsettled.delete(key)), {
+      concurrency: settledAtOnce,
+      discard: true
+    })
+
+  const start = (effect: Effect.Effect<void, DiskFailure>) => {
+    state = "busy"
+    background(Effect.catchCause(effect, () => Effect.sync(fail)))
+  }
+
+  const hasRoom: Journal["hasRoom"] = (commits) => {
+    if (state === "none") start(prepare)
+    if (state === "failed" && clock.currentTimeMillisUnsafe() - failedAt >= pauseMillis) start(renew)
+    if (state !== "ready") return false
+    let bytes = headerBytes
+    for (const commit of commits) bytes += commit.bytes.length + recordBytesMax
+    if (active.used + bytes <= bytesMax) return true
+    if (other().unsettled.size > 0 || bytes > bytesMax) return false
+    background(settleArea(active))
+    active = other()
+    active.used = 0
+    generation++
+    return true
+  }
+
+  const write: Journal["write"] = (commits) =>
+    Effect.suspend(() => {
+      const area = active
+      const header = area.used === 0 ? encodeAreaHeader(generation) : undefined
+      const records = encodeRecords(
+        commits.map(({ bytes, log, position }) => ({ log: log.key, position, bytes })),
+        header?.crc ?? area.crc
+      )
+      const bytes = header === undefined ? records.bytes : Buffer.concat([header.bytes, records.bytes])
+      const file = area.file!
+      const flushed = Effect.andThen(file.write(bytes, area.used), file.flush)
+      return Effect.tapError(
+        Effect.map(flushed, () => {
+          area.used += bytes.length
+          area.crc = records.crc
+          for (const { log } of commits) area.unsettled.set(log.key, log)
+        }),
+        () => Effect.sync(fail)
+      )
+    })
+
+  const { exists, records } = yield* load
+  left = records
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      const isSafe = left.size === 0 && state !== "failed" && areas.every(({ unsettled }) => unsettled.size === 0)
+      const isUsed = areas.some(({ file }) => file !== undefined)
+      yield* closeAreas
+      if (isSafe && isUsed) yield* removeAreas
+    }).pipe(Effect.ignore)
+  )
+  if (exists) start(renew)
+
+  return { hasRoom, write, flushed: ({ key }) => flushed(key), settle, restore, rewrite } satisfies Journal as Journal
+})
+
+const headerBytes = encodeAreaHeader(0).bytes.length
+/** What a record has besides its commit, about; file names have 255 bytes at the most. */
+const recordBytesMax = 400
+
+const readWhole = (disk: Disk, path: string): Effect.Effect<Buffer | undefined, DiskFailure> =>
+  Effect.acquireUseRelease(
+    disk.open(path),
+    (file) =>
+      Effect.gen(function*() {
+        const bytes = Buffer.alloc(yield* file.size)
+        const got = yield* file.read(bytes, bytes.length, 0)
+        return bytes.subarray(0, got)
+      }),
+    (file) => file.close
+  ).pipe(Effect.catchIf(({ code }) => code === "ENOENT", () => Effect.undefined))

@@ -1,0 +1,86 @@
+/**
+ * Puts commits that a journal has back into their log's file, where a power cut can have torn, zeroed or taken them
+ * (docs/storage-format.md 10). What is there already is written again: only then a flush vouches for it.
+ */
+import { Effect } from "effect"
+import type { DiskFailure, DiskFile } from "./disk.ts"
+import type { JournalRecord } from "./journal-codec.ts"
+import { afterTrailer, crcToEnd, lineFeed, runningCrc, trailerLength, writtenCrc } from "./record-codec.ts"
+
+/** Records nearer to one another than this are restored with one read and one write. */
+const gapBytesMax = 64 * 1024
+
+/** The records are those of one log, in the order in which they were written. Nothing from `limit` on is touched. */
+export const restoreLog = Effect.fnUntraced(
+  function*(file: DiskFile, records: ReadonlyArray<JournalRecord>, limit = Infinity) {
+    for (const run of runsOf(records.filter(({ bytes, position }) => position + bytes.length <= limit))) {
+      const size = yield* file.size
+      const start = run[0]!.position - crcToEnd
+      const end = Math.max(...run.map(({ bytes, position }) => position + bytes.length))
+      // A log whose file is shorter has lost more than a power cut takes, or is another one by now.
+      if (start < 0 || start + crcToEnd > size) continue
+      const region = Buffer.alloc(Math.max(end, Math.min(size, end + gapBytesMax)) - start)
+      const got = yield* file.read(region, Math.min(region.length, size - start), start)
+      const there = Buffer.from(region.subarray(0, got))
+      const restored = restoreRegion(there, region.subarray(0, end - start), start, run)
+      if (restored > crcToEnd) yield* file.write(region.subarray(crcToEnd, restored), start + crcToEnd)
+    }
+  }
+) satisfies (
+  file: DiskFile,
+  records: ReadonlyArray<JournalRecord>,
+  limit?: number
+) => Effect.Effect<void, DiskFailure>
+
+const runsOf = (records: ReadonlyArray<JournalRecord>): ReadonlyArray<ReadonlyArray<JournalRecord>> => {
+  const runs: Array<Array<JournalRecord>> = []
+  let end = -Infinity
+  for (const record of records) {
+    if (record.position < end - gapBytesMax || record.position > end + gapBytesMax) runs.push([])
+    runs.at(-1)!.push(record)
+    end = record.position + record.bytes.length
+  }
+  return runs
+}
+
+/**
+ * Restores the records in `region`, which begins at `start` of the file with the digits before the first of them; `there`
+ * is as much of it as the file has. Answers how much of the region is the log's.
+ */
+const restoreRegion = (
+  there: Buffer,
+  region: Buffer,
+  start: number,
+  records: ReadonlyArray<JournalRecord>
+): number => {
+  let restored = 0
+  for (const { bytes, position } of records) {
+    const at = position - start
+    if (at < crcToEnd) continue
+    const before = writtenCrc(region, at)
+    // A commit that does not go on from what is before it is of another life of the log, or was given up.
+    if (before < 0 || !fits(bytes, bytes.length, before)) continue
+    // Given up, and another one written in its place: that one counts.
+    const isThere = there.length >= at + bytes.length &&
+      there.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0
+    if (!isThere && hasCommit(there.subarray(at), before)) continue
+    region.set(bytes, at)
+    restored = Math.max(restored, at + bytes.length)
+  }
+  return restored
+}
+
+/** Whether the commit that ends at `end` goes on from the sum `before`. */
+const fits = (bytes: Uint8Array, end: number, before: number): boolean =>
+  end > crcToEnd && runningCrc(bytes, 0, end - crcToEnd, afterTrailer(before)) === writtenCrc(bytes, end)
+
+/** Whether a whole commit stands at the front that goes on from the sum `before`. */
+const hasCommit = (bytes: Buffer, before: number): boolean => {
+  for (let start = 0; start < bytes.length;) {
+    const end = bytes.indexOf(lineFeed, start) + 1
+    if (end === 0) return false
+    if (trailerLength(bytes, start, end) > 0) return fits(bytes, end, before)
+    start = end
+  }
+  return false
+}
