@@ -1,7 +1,7 @@
 /**
  * Bytes of a journal area to and from records (docs/storage-format.md 10). Pure: no file in sight.
  */
-import { offsetDigits, toOffset } from "../durable-streams/types.ts"
+import { toOffset } from "../durable-streams/types.ts"
 import { hex, lineFeed, runningCrc } from "./record-codec.ts"
 
 /** One commit of one log, as it was written to the log's file. */
@@ -32,56 +32,58 @@ export const encodeAreaHeader = (generation: number): EncodedArea => {
   return { bytes: Buffer.from(`${text}${hex(crc)}"}\n`), crc }
 }
 
-/** Records that follow the sum `crc`. */
-export const encodeRecords = (records: ReadonlyArray<JournalRecord>, crc: number): EncodedArea => {
-  let size = 0
-  for (const { bytes, log } of records) size += log.length + recordOverhead + bytes.length
-  const target = Buffer.allocUnsafe(size)
-  let at = 0
-  let sum = crc
+/** A round of records that follows the sum `crc`. */
+export const encodeRound = (records: ReadonlyArray<JournalRecord>, crc: number): EncodedArea => {
+  const lines: Array<string> = []
+  let size = roundLead
   for (const { bytes, log, position } of records) {
-    const start = at
-    const line = `{"log":"${log}","position":"${toOffset(position)}","bytes":"${toOffset(bytes.length)}","crc":"`
-    at += target.write(line, at, "latin1")
-    const digits = at
-    at += recordEnd
+    const line = `{"log":"${log}","position":${position},"bytes":${bytes.length}}\n`
+    lines.push(line)
+    size += line.length + bytes.length
+  }
+  const target = Buffer.allocUnsafe(size)
+  let at = roundLead
+  for (const [i, { bytes }] of records.entries()) {
+    at += target.write(lines[i]!, at, "latin1")
     target.set(bytes, at)
-    // The line up to the digits, then the commit itself.
-    sum = runningCrc(target, at, at + bytes.length, runningCrc(target, start, digits, sum))
-    target.write(`${hex(sum)}"}\n`, digits, "latin1")
     at += bytes.length
   }
+  target.write(`{"crc":"00000000","bytes":"${toOffset(size - roundLead)}"}\n`, 0, "latin1")
+  const sum = runningCrc(target, crcAt + crcDigits, size, crc)
+  target.write(hex(sum), crcAt, "latin1")
   return { bytes: target, crc: sum }
 }
 
-/** What an area holds, up to the first record that does not fit; undefined when it has never been used. */
+/** What an area holds, up to the first round that does not fit; undefined when it has never been used. */
 export const decodeArea = (area: Buffer): Area | undefined => {
   const headerEnd = area.indexOf(lineFeed) + 1
-  const header = headerEnd === 0 ? null : areaLine.exec(area.toString("latin1", 0, headerEnd))
+  const header = areaLine.exec(area.toString("latin1", 0, headerEnd))
   if (header === null) return undefined
-  let sum = runningCrc(area, 0, headerEnd - recordEnd, 0)
+  let sum = runningCrc(area, 0, headerEnd - `00000000"}\n`.length, 0)
   if (hex(sum) !== header[2]) return undefined
   const records: Array<JournalRecord> = []
-  for (let start = headerEnd; start < area.length;) {
-    const end = area.indexOf(lineFeed, start) + 1
-    const line = end === 0 || end - start > lineBytesMax ? null : recordLine.exec(area.toString("latin1", start, end))
-    if (line === null) break
-    const [, log = "", position, length, crc] = line
-    const bytes = area.subarray(end, end + Number(length))
-    sum = runningCrc(bytes, 0, bytes.length, runningCrc(area, start, end - recordEnd, sum))
-    if (hex(sum) !== crc) break
-    records.push({ log, position: Number(position), bytes })
-    start = end + bytes.length
+  for (let start = headerEnd;;) {
+    const round = roundLine.exec(area.toString("latin1", start, start + roundLead))
+    if (round === null) break
+    const end = start + roundLead + Number(round[2])
+    if (end > area.length) break
+    sum = runningCrc(area, start + crcAt + crcDigits, end, sum)
+    if (hex(sum) !== round[1]) break
+    for (let at = start + roundLead; at < end;) {
+      const lineEnd = area.indexOf(lineFeed, at) + 1
+      const [, log = "", position, length] = recordLine.exec(area.toString("latin1", at, lineEnd)) ?? []
+      at = lineEnd + Number(length)
+      records.push({ log, position: Number(position), bytes: area.subarray(lineEnd, at) })
+    }
+    start = end
   }
   return { generation: Number(header[1]), records }
 }
 
-/** The digits of a sum and the end of its line. */
-const recordEnd = `00000000"}\n`.length
-const recordOverhead = `{"log":"","position":"","bytes":"","crc":"`.length + 2 * offsetDigits + recordEnd
-
-/** A file name has 255 bytes at the most. */
-const lineBytesMax = 255 + recordOverhead
+const crcAt = `{"crc":"`.length
+const crcDigits = 8
+const roundLead = `{"crc":"00000000","bytes":"0000000000000000"}\n`.length
 
 const areaLine = /^\{"journal":1,"generation":"(\d{16})","crc":"([0-9a-f]{8})"\}\n$/
-const recordLine = /^\{"log":"([^"\\]+)","position":"(\d{16})","bytes":"(\d{16})","crc":"([0-9a-f]{8})"\}\n$/
+const roundLine = /^\{"crc":"([0-9a-f]{8})","bytes":"(\d{16})"\}\n$/
+const recordLine = /^\{"log":"([^"\\]+)","position":(\d+),"bytes":(\d+)\}\n$/

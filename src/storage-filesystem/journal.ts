@@ -10,7 +10,7 @@ import { Clock, Effect, Semaphore } from "effect"
 import * as Path from "node:path"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import type { JournalRecord } from "./journal-codec.ts"
-import { decodeArea, encodeAreaHeader, encodeRecords } from "./journal-codec.ts"
+import { decodeArea, encodeAreaHeader, encodeRound } from "./journal-codec.ts"
 import type { OpenFile } from "./open-files.ts"
 import { restoreLog } from "./restore-log.ts"
 
@@ -231,17 +231,17 @@ export const makeJournal = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const area = active
       const header = area.used === 0 ? encodeAreaHeader(generation) : undefined
-      const records = encodeRecords(
+      const round = encodeRound(
         commits.map(({ bytes, log, position }) => ({ log: log.key, position, bytes })),
         header?.crc ?? area.crc
       )
-      const bytes = header === undefined ? records.bytes : Buffer.concat([header.bytes, records.bytes])
+      const bytes = header === undefined ? round.bytes : Buffer.concat([header.bytes, round.bytes])
       const file = area.file!
       const flushed = Effect.andThen(file.write(bytes, area.used), file.flush)
       return Effect.tapError(
         Effect.map(flushed, () => {
           area.used += bytes.length
-          area.crc = records.crc
+          area.crc = round.crc
           for (const { log } of commits) area.unsettled.set(log.key, log)
         }),
         () => Effect.sync(fail)

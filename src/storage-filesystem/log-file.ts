@@ -5,13 +5,16 @@
  * back to it; after a failed flush the descriptor is not trusted again (a repeated fsync lies) until the file has been
  * opened anew, cut, flushed and read back, with what only the journal vouches for written anew.
  */
-import { Effect } from "effect"
+import { type Clock, Effect } from "effect"
 import { StorageFailed, StreamNotFound } from "../durable-streams/errors.ts"
 import type { StorageFull } from "../durable-streams/errors.ts"
-import type { Log, StateChange, StreamDescription } from "../durable-streams/storage.ts"
+import type { Commit, Log, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import { applyState } from "../durable-streams/storage.ts"
+import type { StreamName } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
+import type { DiskFile } from "./disk.ts"
 import { DiskFailure } from "./disk.ts"
+
 import { toFileName } from "./file-names.ts"
 import type { Flusher } from "./flusher.ts"
 import type { Journal } from "./journal.ts"
@@ -31,6 +34,7 @@ export interface LogOptions {
   /** Where it is undefined, commits are durable as soon as the kernel has them. */
   readonly flusher: Flusher | undefined
   readonly journal: Journal
+  readonly clock: Clock.Clock
   readonly touchedAt: number
   readonly touch: Log["touch"]
   /** Reads what a fork inherits. */
@@ -43,8 +47,11 @@ const replayBytesMin = 256 * 1024
 /** The whole state is written again when this many times its size of commits have followed it: an eighth of the log, at most. */
 const replayStates = 8
 
+/** How often it is looked whether the file is still there: a look costs as much as a small write. */
+const lookEveryMillis = 100
+
 export const makeLog = (options: LogOptions): Log => {
-  const { description, file, flusher, inherited, journal, recovered, touch } = options
+  const { clock, description, file, flusher, inherited, journal, recovered, touch } = options
   const { name } = description
   const journaled = { key: toFileName(name), file, size: () => size }
   const first = description.forkedFrom?.offset ?? 0
@@ -52,6 +59,7 @@ export const makeLog = (options: LogOptions): Log => {
   let { crc, size, stateFrom, tail } = recovered
   let stateBytes = 0
   let trusted = true
+  let seenAt = -Infinity
   const reader = makeLogReader(file, name, first, () => ({ offset: tail, position: size }))
 
   /** Brings the file back to the last acknowledged commit, and believes it only when it reads back as that. */
@@ -82,44 +90,12 @@ export const makeLog = (options: LogOptions): Log => {
     return { text: stateText(all), back: 0 }
   }
 
-  const commit: Log["commit"] = Effect.fnUntraced(
-    function*({ events, state: changes }) {
-      if (options.state === undefined) {
-        return yield* new StorageFailed({
-          message: `What the log of ${
-            JSON.stringify(name)
-          } says of the stream's state is damaged: nothing can be appended.`
-        })
-      }
-      if (!trusted) yield* mend
-      const entry = entryFor(changes)
-      const encoded = encodeCommit(events, entry, crc)
-      yield* file.use((disk) =>
-        Effect.gen(function*() {
-          if ((yield* disk.links) === 0) return yield* new StreamNotFound({ stream: name })
-          trusted = false
-          yield* disk.write(encoded.bytes, size).pipe(
-            Effect.tapError(() =>
-              disk.truncate(size).pipe(Effect.andThen(Effect.sync(() => trusted = true)), Effect.ignore)
-            )
-          )
-          if (flusher !== undefined) {
-            const written = { log: journaled, position: size, bytes: encoded.bytes }
-            yield* Effect.tapError(flusher.flush(disk, written), () => Effect.ignore(mend))
-          }
-          trusted = true
-        })
-      )
-      if (entry !== undefined) {
-        if (entry.back === 0) stateBytes = entry.text!.length
-        stateFrom = size - entry.back
-        applyState(state, changes)
-      }
-      size += encoded.bytes.length
-      crc = encoded.crc
-      tail += events.count
-    },
+  const commit: Log["commit"] = (made) =>
     Effect.catchTag(
+      Effect.suspend((): Effect.Effect<void, DiskFailure | StorageFailed | StreamNotFound> => {
+        if (options.state === undefined) return Effect.fail(damagedState(name))
+        return trusted ? write(made) : Effect.flatMap(mend, () => write(made))
+      }),
       "DiskFailure",
       (failure): Effect.Effect<never, StorageFailed | StorageFull | StreamNotFound> =>
         Effect.fail(
@@ -128,7 +104,44 @@ export const makeLog = (options: LogOptions): Log => {
             : toStorageError("append to", name, failure)
         )
     )
-  )
+
+  const write = ({ events, state: changes }: Commit) => {
+    const entry = entryFor(changes)
+    const { bytes, crc: sum } = encodeCommit(events, entry, crc)
+    return Effect.map(file.use((disk) => Effect.flatMap(there(disk), () => kept(disk, bytes))), () => {
+      trusted = true
+      if (entry !== undefined) {
+        if (entry.back === 0) stateBytes = entry.text!.length
+        stateFrom = size - entry.back
+        applyState(state, changes)
+      }
+      size += bytes.length
+      crc = sum
+      tail += events.count
+    })
+  }
+
+  /** Whether somebody has taken the file away is asked now and then: whoever does that takes what was just written, too. */
+  const there = (disk: DiskFile): Effect.Effect<void, DiskFailure | StreamNotFound> => {
+    const now = clock.currentTimeMillisUnsafe()
+    if (now < seenAt + lookEveryMillis && now >= seenAt) return Effect.void
+    seenAt = now
+    return Effect.flatMap(disk.links, (links) => links === 0 ? new StreamNotFound({ stream: name }) : Effect.void)
+  }
+
+  const kept = (disk: DiskFile, bytes: Uint8Array) => {
+    trusted = false
+    const written = Effect.tapError(disk.write(bytes, size), () =>
+      Effect.ignore(Effect.map(disk.truncate(size), () => {
+        trusted = true
+      })))
+    return flusher === undefined ?
+      written :
+      Effect.flatMap(
+        written,
+        () => Effect.tapError(flusher.flush(disk, { log: journaled, position: size, bytes }), () => Effect.ignore(mend))
+      )
+  }
 
   return {
     description,
@@ -148,3 +161,8 @@ export const makeLog = (options: LogOptions): Log => {
         )
   }
 }
+
+const damagedState = (name: StreamName) =>
+  new StorageFailed({
+    message: `What the log of ${JSON.stringify(name)} says of the stream's state is damaged: nothing can be appended.`
+  })

@@ -1,7 +1,7 @@
 /**
  * The storage contract on a directory of files (docs/storage-format.md). The caller holds the directory's lock.
  */
-import { Effect, Layer, type Scope } from "effect"
+import { Clock, Effect, Layer, type Scope } from "effect"
 import * as Path from "node:path"
 import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
 import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
@@ -50,6 +50,7 @@ export const layerFileSystem = (options: FileSystemOptions): Layer.Layer<Storage
 
 const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const { directory, disk = nodeDisk, durability, openFilesMax = openFilesMaxDefault } = options
+  const clock = yield* Clock.Clock
   const files = makeOpenFiles(disk, openFilesMax)
   const logs = makeLogDirectory(disk, directory, durability === "fsync")
 
@@ -110,7 +111,19 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     )
     const touch = (at: number) => logs.setUsedAt(name, at)
     const { read } = inherited
-    return makeLog({ file, description, hidden, recovered, state, flusher, journal, touchedAt, touch, inherited: read })
+    return makeLog({
+      file,
+      description,
+      hidden,
+      recovered,
+      state,
+      flusher,
+      journal,
+      clock,
+      touchedAt,
+      touch,
+      inherited: read
+    })
   })
 
   const openSource = Effect.fnUntraced(function*(origin: ForkOrigin) {
