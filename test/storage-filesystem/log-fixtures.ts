@@ -17,7 +17,7 @@ export const path = pathOf(name)
 /** The storage as the next process makes it. */
 export const storageOn = (
   disk: Disk,
-  options: { openFilesMax?: number; durability?: "fsync" | "os"; directory?: string } = {}
+  options: { openFilesMax?: number; durability?: "fsync" | "os"; directory?: string; journalBytesMax?: number } = {}
 ) =>
   Effect.map(
     Layer.build(layerFileSystem({ directory, durability: "fsync", disk, ...options })),

@@ -1,0 +1,320 @@
+/**
+ * The journal (docs/storage-format.md 10): commits of many logs become durable with one flush, and none that was
+ * acknowledged is lost, whatever a power cut leaves of the logs, the journal and the directory.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Schedule, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { Log, Storage } from "../../src/durable-streams/storage.ts"
+import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
+import { commitOf, described, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
+import { type Choose, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
+import { pathOf, storageOn } from "./log-fixtures.ts"
+
+const names = ["a", "b", "c", "d", "e", "f"]
+const areas = ["/journal.0", "/journal.1"]
+
+/** Time for what is done beside the appends. */
+const turns = Effect.repeat(Effect.yieldNow, Schedule.recurs(20))
+
+/** The files that are flushed from now on. */
+const flushedOn = (disk: FaultDisk) => {
+  const flushes: Array<string> = []
+  disk.before = (call, path) => Effect.sync(() => void (call === "flush" && flushes.push(path.replace(/\.new$/, ""))))
+  return flushes
+}
+
+/** Events of different lengths, which their log and offset determine. */
+const dataOf = (name: string, offset: number) => `"${name} ${offset} ${"x".repeat(offset * 37 % 90)}"`
+
+/** Logs that are written to side by side, and how many events of each are acknowledged and may be there. */
+class Writing {
+  readonly acknowledged = new Map<string, number>()
+  readonly begun = new Map<string, number>()
+  readonly logs = new Map<string, Log>()
+
+  static readonly on = Effect.fnUntraced(function*(storage: Storage["Service"], each = names) {
+    const writing = new Writing()
+    for (const name of each) {
+      writing.begun.set(name, 1)
+      writing.logs.set(name, yield* storage.create(described(name), commitOf(name, 0, [dataOf(name, 0)])))
+      writing.acknowledged.set(name, 1)
+    }
+    return writing
+  })
+
+  /** One commit of so many events on each of the logs, all at once; a refusal is no failure of the test. */
+  readonly commits = (each: ReadonlyArray<string>, events: number) =>
+    Effect.forEach(each, (name) =>
+      Effect.suspend(() => {
+        const first = this.acknowledged.get(name)!
+        this.begun.set(name, first + events)
+        const data = Array.from({ length: events }, (_, i) => dataOf(name, first + i))
+        return Effect.map(Effect.exit(this.logs.get(name)!.commit(commitOf(name, first, data))), (exit) => {
+          if (Exit.isSuccess(exit)) this.acknowledged.set(name, first + events)
+          return exit
+        })
+      }), { concurrency: "unbounded" })
+}
+
+/** Opens each log as the next process does, and holds it against what was acknowledged and begun before the power went. */
+const holds = Effect.fnUntraced(function*(
+  disk: FaultDisk,
+  acknowledged: ReadonlyMap<string, number>,
+  begun: ReadonlyMap<string, number>,
+  hint: string
+) {
+  const storage = yield* storageOn(disk)
+  for (const [name, least] of acknowledged) {
+    const log = yield* storage.open(named(name))
+    assert.isAtLeast(log.tail, least, `${hint}: ${name} has lost what was acknowledged`)
+    assert.isAtMost(log.tail, begun.get(name)!, `${hint}: ${name} has what nobody wrote`)
+    const texts = yield* readUpTo(log, log.tail)
+    texts.forEach((text, offset) => assert.include(text, `"data":${dataOf(name, offset)},`, `${hint}: ${name}`))
+    assert.strictEqual(texts.length, log.tail)
+    // It goes on.
+    yield* log.commit(commitOf(name, log.tail, [dataOf(name, log.tail)]))
+  }
+}, Effect.scoped)
+
+const snapshotsOf = (disk: FaultDisk, writing: () => Writing | undefined, choose: Choose, oneIn: number) => {
+  const taken: Array<Parameters<typeof holds>> = []
+  disk.before = (call, path) =>
+    Effect.sync(() => {
+      const now = writing()
+      if (now === undefined || choose(oneIn) > 0) return
+      const mode = crashModes[choose(crashModes.length)]!
+      taken.push([
+        disk.crash(mode, choose),
+        new Map(now.acknowledged),
+        new Map(now.begun),
+        `${mode} before ${call} ${path}`
+      ])
+    })
+  return taken
+}
+
+describe("The journal", () => {
+  it.effect("takes one flush for many logs, and their files' flushes later", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* Writing.on(yield* storageOn(disk))
+      // The first time many come together it is made, and they are flushed one by one.
+      yield* writing.commits(names, 1)
+      yield* turns
+      const flushes = flushedOn(disk)
+      for (let round = 0; round < 5; round++) yield* writing.commits(names, 2)
+      assert.deepStrictEqual(flushes, Array.from({ length: 5 }, () => areas[0]))
+      // One or two at once need no journal.
+      flushes.length = 0
+      yield* writing.commits(["a", "b"], 1)
+      assert.deepStrictEqual(flushes, [pathOf("a"), pathOf("b")])
+    }).pipe(Effect.scoped))
+
+  it.effect("is gone after a clean end, when every file was flushed", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const scope = yield* Scope.make()
+      const writing = yield* Effect.gen(function*() {
+        const writing = yield* Writing.on(yield* storageOn(disk))
+        yield* writing.commits(names, 1)
+        yield* turns
+        for (let round = 0; round < 5; round++) yield* writing.commits(names, 1)
+        assert.isDefined(disk.files[areas[0]!])
+        return writing
+      }).pipe(Scope.provide(scope))
+      yield* Scope.close(scope, Exit.void)
+      assert.isUndefined(disk.files[areas[0]!])
+      assert.isUndefined(disk.files[areas[1]!])
+      assert.strictEqual(disk.opened, 0)
+      yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after a clean end")
+    }))
+
+  it.effect("Promises 2 and 3: loses nothing that was acknowledged, whenever the power goes (400 power cuts)", () =>
+    Effect.gen(function*() {
+      let cuts = 0
+      let journaled = 0
+      for (let seed = 1; cuts < 400; seed++) {
+        const choose = choosing(seed)
+        const disk = new FaultDisk()
+        let writing: Writing | undefined
+        const taken = snapshotsOf(disk, () => writing, choose, 12)
+        yield* Effect.gen(function*() {
+          // Small areas: they take turns every few rounds.
+          const storage = yield* storageOn(disk, { journalBytesMax: 2_000 + choose(6_000) })
+          writing = yield* Writing.on(storage)
+          for (let round = 0; round < 25; round++) {
+            const some = names.filter(() => choose(4) > 0)
+            yield* writing.commits(some, 1 + choose(3))
+            if (choose(3) === 0) yield* turns
+          }
+        }).pipe(Effect.scoped)
+        disk.before = () => Effect.void
+        cuts += taken.length
+        journaled += taken.filter(([, , , hint]) => hint.includes("before flush /journal")).length
+        for (const [crashed, ...rest] of taken) yield* holds(crashed, ...rest)
+      }
+      assert.isAtLeast(journaled, 15, "the power hardly ever went while the journal was flushed")
+    }))
+
+  it.effect("Promises 2 and 3: loses nothing when the power goes again while the next process puts things back", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 60; seed++) {
+        const choose = choosing(seed)
+        const disk = new FaultDisk()
+        const writing = yield* Effect.gen(function*() {
+          const writing = yield* Writing.on(yield* storageOn(disk))
+          yield* writing.commits(names, 1)
+          yield* turns
+          for (let round = 0; round < 8; round++) yield* writing.commits(names, 1 + choose(3))
+          return writing
+        }).pipe(Scope.provide(yield* Scope.make()))
+        let next = disk
+        for (let again = 0; again < 4; again++) {
+          next = next.crash(crashModes[choose(crashModes.length)]!, choose)
+          let left = 1 + choose(30)
+          const here = next
+          here.before = (call, path) => left-- > 0 ? Effect.void : Effect.fail(failing(call, path, "EIO"))
+          yield* Effect.ignoreCause(
+            Effect.scoped(
+              Effect.flatMap(
+                storageOn(here),
+                (storage) =>
+                  Effect.forEach(names, (name) => Effect.ignore(storage.open(named(name))), { concurrency: 3 })
+              )
+            )
+          )
+          here.before = () => Effect.void
+        }
+        yield* holds(next.crash("nothing", choose), writing.acknowledged, writing.begun, `seed ${seed}`)
+      }
+    }))
+
+  it.effect("Promise 2: when it cannot be flushed, each log is flushed by itself, and it begins anew later", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* Writing.on(yield* storageOn(disk))
+      yield* writing.commits(names, 1)
+      yield* turns
+      for (let round = 0; round < 3; round++) yield* writing.commits(names, 1)
+      let failures = 0
+      disk.before = (call, path) =>
+        call === "flush" && areas.includes(path)
+          ? Effect.suspend(() => {
+            failures++
+            return Effect.fail(failing(call, path, "EIO"))
+          })
+          : Effect.void
+      for (let round = 0; round < 3; round++) {
+        for (const exit of yield* writing.commits(names, 1)) assert.isTrue(Exit.isSuccess(exit))
+      }
+      assert.strictEqual(failures, 1, "a flush that failed is not tried again")
+      for (const mode of crashModes) {
+        yield* holds(disk.crash(mode, choosing(7)), writing.acknowledged, writing.begun, mode)
+      }
+      disk.before = () => Effect.void
+      yield* TestClock.adjust("2 seconds")
+      for (let round = 0; round < 3; round++) {
+        yield* writing.commits(names, 1)
+        yield* turns
+      }
+      const flushes = flushedOn(disk)
+      yield* writing.commits(names, 1)
+      assert.deepStrictEqual(flushes, [areas[0]])
+      disk.before = () => Effect.void
+      yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after it began anew")
+    }).pipe(Effect.scoped))
+
+  it.effect("Promise 2: when a log's file loses what only the journal has, it is written to it again", () =>
+    Effect.gen(function*() {
+      for (let seed = 1; seed <= 40; seed++) {
+        const choose = choosing(seed)
+        const disk = new FaultDisk()
+        yield* Effect.gen(function*() {
+          const writing = yield* Writing.on(yield* storageOn(disk, { journalBytesMax: 3_000 }))
+          for (let round = 0; round < 4; round++) yield* writing.commits(names, 1)
+          for (let round = 0; round < 12; round++) {
+            // Pages of a file whose flush fails are not written any more, by any later flush.
+            disk.flushesUntilFailure = choose(8)
+            yield* writing.commits(names.filter(() => choose(3) > 0).slice(0, 1 + choose(6)), 1)
+            disk.flushesUntilFailure = Infinity
+            if (choose(4) === 0) yield* TestClock.adjust("2 seconds")
+            yield* turns
+            const mode = crashModes[choose(crashModes.length)]!
+            yield* holds(
+              disk.crash(mode, choose),
+              writing.acknowledged,
+              writing.begun,
+              `seed ${seed}, round ${round}, ${mode}`
+            )
+          }
+        }).pipe(Effect.scoped)
+      }
+    }))
+
+  it.effect("brings nothing of a log back that was deleted, nor into another one of its name", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      yield* Effect.gen(function*() {
+        const storage = yield* storageOn(disk)
+        const writing = yield* Writing.on(storage)
+        yield* writing.commits(names, 1)
+        yield* turns
+        for (let round = 0; round < 2; round++) yield* writing.commits(names, 1)
+        yield* storage.delete(named("a"))
+        yield* storage.delete(named("b"))
+        yield* storage.create({ ...described("b"), id: "another" }, commitOf("b", 0, [`"new"`]))
+        yield* storage.hide(named("c"))
+      }).pipe(Scope.provide(yield* Scope.make()))
+      const next = yield* storageOn(disk.crash("everything", () => 0))
+      assert.deepStrictEqual(yield* next.list, ["b", "d", "e", "f"].map(named))
+      const log = yield* next.open(named("b"))
+      assert.strictEqual(log.tail, 1)
+      const hidden = yield* (yield* storageOn(disk.crash("nothing", () => 0))).open(named("c"))
+      assert.isTrue(hidden.hidden)
+      assert.strictEqual(hidden.tail, 4)
+    }).pipe(Effect.scoped))
+
+  it.effect("is read by a server that does not flush, too", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* Effect.gen(function*() {
+        const writing = yield* Writing.on(yield* storageOn(disk))
+        yield* writing.commits(names, 1)
+        yield* turns
+        for (let round = 0; round < 4; round++) yield* writing.commits(names, 1)
+        return writing
+      }).pipe(Scope.provide(yield* Scope.make()))
+      const crashed = disk.crash("nothing", () => 0)
+      const storage = yield* storageOn(crashed, { durability: "os" })
+      for (const name of names) {
+        assert.strictEqual((yield* storage.open(named(name))).tail, writing.acknowledged.get(name))
+      }
+    }).pipe(Effect.scoped))
+
+  it("is cut at any byte to the rounds before the cut", () => {
+    const header = encodeAreaHeader(7)
+    const records = names.map((log, i) => ({
+      log: `${log}.json`,
+      position: 100 * i,
+      bytes: Buffer.from(`${log}\n`.repeat(i + 1))
+    }))
+    const first = encodeRound(records.slice(0, 2), header.crc)
+    const second = encodeRound(records.slice(2), first.crc)
+    const area = Buffer.concat([header.bytes, first.bytes, second.bytes])
+    const ends = [header.bytes.length, header.bytes.length + first.bytes.length, area.length]
+    for (let cut = 0; cut <= area.length; cut++) {
+      // What an earlier turn left behind it is no part of it.
+      for (const rest of [Buffer.alloc(0), Buffer.alloc(40), area.subarray(ends[0])]) {
+        const decoded = decodeArea(Buffer.concat([area.subarray(0, cut), rest]))
+        if (cut < ends[0]!) {
+          assert.isUndefined(decoded)
+          continue
+        }
+        if (rest.length > 40 && cut === ends[0]) continue
+        const whole = cut >= ends[2]! ? 6 : cut >= ends[1]! ? 2 : 0
+        assert.deepStrictEqual(decoded, { generation: 7, records: records.slice(0, whole) }, `cut at ${cut}`)
+      }
+    }
+  })
+})
