@@ -2,13 +2,13 @@
  * Bodies of appends to event data. The JSON text of `data` is checked by parsing the body once, and then kept as it was
  * sent (promise 8): it is cut out of the text, not written anew.
  */
-import { Effect } from "effect"
+import { Exit } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
 import { elementRanges, memberRange } from "./json-slices.ts"
 
 /** `{"data": …}`. */
-export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
+export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(() => {
     const text = decode(body)
     const value = JSON.parse(text) as unknown
@@ -20,7 +20,7 @@ export const fromJsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
   })
 
 /** One event for each element of an array, one level deep; any other value is one event. */
-export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
+export const fromMessages = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(() => {
     const text = decode(body)
     if (!Array.isArray(JSON.parse(text))) return [EventData.fromChecked(trimSpace(text))]
@@ -32,7 +32,7 @@ export const fromMessages = (body: Uint8Array): Effect.Effect<ReadonlyArray<Even
   })
 
 /** One event's data a line; empty lines count for nothing. */
-export const fromNdjsonBody = (body: Uint8Array): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
+export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(() => {
     const events: Array<EventData> = []
     let number = 0
@@ -71,18 +71,17 @@ export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData
   return all
 }
 
-const parsing = (parse: () => ReadonlyArray<EventData>): Effect.Effect<ReadonlyArray<EventData>, InvalidRequest> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(parse())
-    } catch (error) {
-      if (error instanceof InvalidRequest) return Effect.fail(error)
-      const message = error instanceof SyntaxError
-        ? `The body is not JSON: ${error.message}`
-        : "The body is not valid UTF-8."
-      return Effect.fail(new InvalidRequest({ message }))
-    }
-  })
+const parsing = (parse: () => ReadonlyArray<EventData>): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> => {
+  try {
+    return Exit.succeed(parse())
+  } catch (error) {
+    if (error instanceof InvalidRequest) return Exit.fail(error)
+    const message = error instanceof SyntaxError
+      ? `The body is not JSON: ${error.message}`
+      : "The body is not valid UTF-8."
+    return Exit.fail(new InvalidRequest({ message }))
+  }
+}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 

@@ -2,9 +2,10 @@
  * `POST /streams/:name` (docs/protocol.md 3): the body's events become one commit, on the conditions that the headers
  * name, and are answered with once they are durable.
  */
-import { Effect } from "effect"
-import type { Answer } from "../web/exchange.ts"
-import { json } from "../web/exchange.ts"
+import { Exit, Option } from "effect"
+import type { Answer, Done } from "../web/exchange.ts"
+import { json, whenDone } from "../web/exchange.ts"
+import type { Refusal } from "../web/problem.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "./append-body.ts"
 import { appendConditions, appendedHeaders } from "./append-headers.ts"
@@ -14,31 +15,47 @@ import type { StreamManager } from "./stream-manager.ts"
 import type { StreamName } from "./types.ts"
 import { toOffset } from "./types.ts"
 
-export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: number) =>
-  Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* streamName(request.parameter)
-    const mediaType = yield* appendMediaType(request)
-    const conditions = yield* appendConditions(request)
-    const body = yield* request.body(bodyBytesMax)
-    const data = yield* (mediaType === "json" ? fromJsonBody(body) : fromNdjsonBody(body))
-    const appended = yield* Effect.catchTag(
-      manager.append(name, { ...conditions, data }),
-      "ContentTypeMismatch",
-      (mismatch) => {
-        // A stream of bytes takes data that stands for bytes.
-        const bytes = toBytes(data)
-        return bytes === undefined ? Effect.fail(mismatch) : manager.append(name, { ...conditions, data: bytes })
-      }
+export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: number) => (request: RouteRequest) => ({
+  start: (done: Done<Answer, Refusal>) => {
+    const name = streamName(request.parameter)
+    if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
+    const mediaType = appendMediaType(request)
+    if (Exit.isFailure(mediaType)) return done(Exit.failCause(mediaType.cause))
+    const conditions = appendConditions(request)
+    if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
+    const parse = mediaType.value === "json" ? fromJsonBody : fromNdjsonBody
+    const answer = whenDone(
+      done,
+      (appended: Appended) => done(Exit.succeed(toAnswer(name.value, mediaType.value, appended)))
     )
-    const answer = appended.producer?.repeated === true
-      ? json(200, repeatedText(name, appended, appended.producer))
-      : mediaType === "json"
-      ? json(201, onlyEvent(appended))
-      : json(201, countText(name, appended))
-    return appended.producer === undefined && !appended.closed
-      ? answer
-      : { ...answer, headers: { ...answer.headers, ...appendedHeaders(appended) } } satisfies Answer
-  })
+
+    const append = whenDone(done, (body: Uint8Array) => {
+      const parsed = parse(body)
+      if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
+      const data = parsed.value
+      manager.appendThen(name.value, { ...conditions.value, data }, (exit) => {
+        // A stream of bytes takes data that stands for bytes.
+        const bytes = isMismatch(exit) ? toBytes(data) : undefined
+        if (bytes === undefined) answer(exit)
+        else manager.appendThen(name.value, { ...conditions.value, data: bytes }, answer)
+      })
+    })
+
+    request.collect(bodyBytesMax, append)
+  }
+})
+
+const isMismatch = (exit: Exit.Exit<Appended, Refusal>): boolean =>
+  Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "ContentTypeMismatch")
+
+const toAnswer = (name: StreamName, mediaType: "json" | "ndjson", appended: Appended): Answer => {
+  const answer = appended.producer?.repeated === true
+    ? json(200, repeatedText(name, appended, appended.producer))
+    : json(201, mediaType === "json" ? onlyEvent(appended) : countText(name, appended))
+  return appended.producer === undefined && !appended.closed
+    ? answer
+    : { ...answer, headers: { ...answer.headers, ...appendedHeaders(appended) } }
+}
 
 const onlyEvent = ({ events: { bytes, ends, starts } }: Appended): Uint8Array => bytes.subarray(starts[0], ends[0])
 

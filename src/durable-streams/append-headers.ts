@@ -2,7 +2,7 @@
  * What the headers of an append say besides its body, and what those of its answer tell (docs/protocol.md 3 and 11): the
  * same for both interfaces.
  */
-import { Effect } from "effect"
+import { Exit } from "effect"
 import type { Appended, AppendRequest } from "./durable-stream.ts"
 import type { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { Headers } from "./request-parameters.ts"
@@ -13,21 +13,21 @@ export type AppendConditions = Pick<AppendRequest, "ifMatch" | "producer" | "seq
 
 export const appendConditions = (
   request: Headers
-): Effect.Effect<AppendConditions, InvalidRequest | UnsupportedMediaType> =>
+): Exit.Exit<AppendConditions, InvalidRequest | UnsupportedMediaType> => {
   // Most appends have none.
-  headers.every((name) => request.header(name) === undefined) ? unconditional : Effect.gen(function*() {
-    yield* unencoded(request)
-    return {
-      ifMatch: yield* ifMatch(request.header("if-match")),
-      producer: yield* producerNumber(request),
-      seq: request.header("stream-seq"),
-      close: closesStream(request)
-    }
-  })
+  if (headers.every((name) => request.header(name) === undefined)) return unconditional
+  const encoding = unencoded(request)
+  if (Exit.isFailure(encoding)) return Exit.failCause(encoding.cause)
+  const expected = ifMatch(request.header("if-match"))
+  if (Exit.isFailure(expected)) return Exit.failCause(expected.cause)
+  const seq = request.header("stream-seq")
+  const close = closesStream(request)
+  return Exit.map(producerNumber(request), (producer) => ({ ifMatch: expected.value, producer, seq, close }))
+}
 
 const headers = [...producerHeaders, "content-encoding", "if-match", "stream-seq", "stream-closed"]
 
-const unconditional = Effect.succeed<AppendConditions>({})
+const unconditional = Exit.succeed<AppendConditions>({})
 
 /** Where the stream stands behind an append, and what was accepted of its producer. */
 export const appendedHeaders = ({ closed, producer, tail }: Appended): Record<string, string> => {

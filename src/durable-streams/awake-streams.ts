@@ -8,6 +8,8 @@ import type { StreamName } from "./types.ts"
 export interface AwakeStreams<A, E> {
   /** The stream, awake until the scope closes. */
   readonly get: (name: StreamName) => Effect.Effect<A, E, Scope.Scope>
+  /** The stream if it is awake; it stays so until `leave` is called. */
+  readonly enter: (name: StreamName) => { readonly stream: A; readonly leave: () => void } | undefined
   /** Runs with the stream awake. */
   readonly use: <B, E2>(name: StreamName, run: (stream: A) => Effect.Effect<B, E2>) => Effect.Effect<B, E | E2>
 }
@@ -46,7 +48,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
     return entry
   }
 
-  const enter = (entry: Entry<A, E>): void => {
+  const hold = (entry: Entry<A, E>): void => {
     if (entry.users++ === 0) idle.delete(entry)
   }
 
@@ -85,7 +87,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
   const get: AwakeStreams<A, E>["get"] = (name) =>
     Effect.uninterruptibleMask((restore) => {
       const entry = entryOf(name)
-      enter(entry)
+      hold(entry)
       return Effect.andThen(
         Effect.addFinalizer(() => Effect.sync(() => leave(entry))),
         restore(Deferred.await(entry.woken))
@@ -96,14 +98,21 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
     Effect.suspend(() => {
       const entry = entries.get(name)
       if (entry?.stream === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
-      enter(entry)
+      hold(entry)
       return Effect.onExitPrimitive(run(entry.stream), () => {
         leave(entry)
         return undefined
       })
     })
 
-  return { get, use } satisfies AwakeStreams<A, E>
+  const enter: AwakeStreams<A, E>["enter"] = (name) => {
+    const entry = entries.get(name)
+    if (entry?.stream === undefined) return undefined
+    hold(entry)
+    return { stream: entry.stream, leave: () => leave(entry) }
+  }
+
+  return { get, use, enter } satisfies AwakeStreams<A, E>
 })
 
 interface Entry<A, E> {

@@ -2,7 +2,7 @@
  * What a durable stream is to those who use one: append, read, follow, delete. `stream.ts` makes it, `with-hooks.ts` wraps
  * it.
  */
-import type { Effect, Stream } from "effect"
+import type { Effect, Exit, Stream } from "effect"
 import type {
   ContentTypeMismatch,
   InvalidRequest,
@@ -147,6 +147,9 @@ export interface DurableStream {
 
   /** Appends all or nothing and answers once it is durable. Interrupting the caller stops nothing. */
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+
+  /** The same for whoever waits without a fiber: `done` is called once. */
+  readonly appendThen: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError>) => void) => void
 
   /**
    * Makes the stream, with its first events, or finds that it is there and was made so. A fork needs a place that its

@@ -1,10 +1,10 @@
 /**
  * The native API (docs/protocol.md): translates requests to calls of the stream manager and answers back, nothing more.
  */
-import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
-import { inPieces, json, reusedBytesMin } from "../web/exchange.ts"
+import { inPieces, isDirect, json, reusedBytesMin, toEffect } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
 import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
@@ -52,16 +52,30 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
         let requests = 0
         const requestId = () => `${health.pid}-${++requests}`
 
-        const answer = (request: Incoming): Effect.Effect<Answer, never, Scope.Scope> => {
+        const runFork = Effect.runForkWith(yield* Effect.context<never>())
+
+        const answer: Handler = (request) => {
           const refused = refusal(request, guard)
           if (refused !== undefined) {
             return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
           }
-          const answered = Effect.map(
-            Effect.catchCause(route(request), (cause) => refuse(cause, request, requestId)),
-            (answer) => dressed(answer, accessHeaders(request, guard, false))
-          )
-          return verbose ? logged(answered, request, requestId()) : answered
+          const access = accessHeaders(request, guard, false)
+          const finished = <R>(answered: Effect.Effect<Answer, Refusal, R>) =>
+            Effect.map(
+              Effect.catchCause(answered, (cause) => refuse(cause, request, requestId)),
+              (answer) => dressed(answer, access)
+            )
+          const answering = route(request)
+          if (verbose) return logged(finished(toEffect(answering)), request, requestId())
+          if (!isDirect(answering)) return finished(answering)
+          return {
+            start: (done) =>
+              answering.start((exit) =>
+                Exit.isSuccess(exit)
+                  ? done(Exit.succeed(dressed(exit.value, access)))
+                  : void runFork(finished(exit)).addObserver(done)
+              )
+          }
         }
         return HttpRoutes.of({ handle: answer })
       })

@@ -1,21 +1,22 @@
 /**
  * What a request says in its query and headers, checked: offsets, counts, times, media types. Everything that is not
- * exactly one of the documented forms is refused with the forms that are.
+ * exactly one of the documented forms is refused with the forms that are. Where nothing is waited for, the answer is an
+ * `Exit`, which is an effect, too.
  */
-import { DateTime, Effect, Option } from "effect"
+import { DateTime, Effect, Exit, Option } from "effect"
 import type { From, ProducerNumber } from "./durable-stream.ts"
 import { durationMillis } from "./durations.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 import { isReserved, nameFault } from "./types.ts"
 
-export const invalid = (message: string) => Effect.fail(new InvalidRequest({ message }))
+export const invalid = (message: string) => Exit.fail(new InvalidRequest({ message }))
 
-export const streamName = (name: string): Effect.Effect<StreamName, InvalidRequest> => {
+export const streamName = (name: string): Exit.Exit<StreamName, InvalidRequest> => {
   if (isReserved(name)) return invalid("This is no stream name: names below __ds are reserved.")
   const fault = nameFault(name)
   return fault === undefined
-    ? Effect.succeed(name as StreamName)
+    ? Exit.succeed(name as StreamName)
     : invalid(`This is no stream name: ${fault}. A name is 1 to 512 bytes of UTF-8 without control characters.`)
 }
 
@@ -85,12 +86,12 @@ export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequ
 }
 
 /** `If-Match`: the tail the caller expects, bare or as an entity tag. */
-export const ifMatch = (text: string | undefined): Effect.Effect<number | undefined, InvalidRequest> => {
-  if (text === undefined) return Effect.undefined
+export const ifMatch = (text: string | undefined): Exit.Exit<number | undefined, InvalidRequest> => {
+  if (text === undefined) return Exit.succeed(undefined)
   const offset = offsetNumber(/^"(.*)"$/.exec(text)?.[1] ?? text)
   return offset === undefined
     ? invalid(`If-Match ${show(text)} is no offset: send the expected tail, 1 to 16 digits.`)
-    : Effect.succeed(offset)
+    : Exit.succeed(offset)
 }
 
 /** A request's headers, by lower-case name. */
@@ -99,26 +100,26 @@ export interface Headers {
 }
 
 /** The value of a header that is a whole number which every client holds exactly; undefined when it is not there. */
-export const countHeader = (headers: Headers, name: string): Effect.Effect<number | undefined, InvalidRequest> => {
+export const countHeader = (headers: Headers, name: string): Exit.Exit<number | undefined, InvalidRequest> => {
   const text = headers.header(name.toLowerCase())
-  if (text === undefined) return Effect.undefined
+  if (text === undefined) return Exit.succeed(undefined)
   const count = /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN
   return Number.isSafeInteger(count)
-    ? Effect.succeed(count)
+    ? Exit.succeed(count)
     : invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
 }
 
 /** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
-export const producerNumber = (headers: Headers): Effect.Effect<ProducerNumber | undefined, InvalidRequest> => {
+export const producerNumber = (headers: Headers): Exit.Exit<ProducerNumber | undefined, InvalidRequest> => {
   const id = headers.header("producer-id")
-  if (producerHeaders.every((name) => headers.header(name) === undefined)) return Effect.undefined
-  return Effect.flatMap(
-    Effect.all([countHeader(headers, "Producer-Epoch"), countHeader(headers, "Producer-Seq")]),
-    ([epoch, seq]) =>
-      id === undefined || id === "" || epoch === undefined || seq === undefined
-        ? invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
-        : Effect.succeed({ id, epoch, seq })
-  )
+  if (producerHeaders.every((name) => headers.header(name) === undefined)) return Exit.succeed(undefined)
+  const epoch = countHeader(headers, "Producer-Epoch")
+  if (Exit.isFailure(epoch)) return Exit.failCause(epoch.cause)
+  const seq = countHeader(headers, "Producer-Seq")
+  if (Exit.isFailure(seq)) return Exit.failCause(seq.cause)
+  return id === undefined || id === "" || epoch.value === undefined || seq.value === undefined
+    ? invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
+    : Exit.succeed({ id, epoch: epoch.value, seq: seq.value })
 }
 
 export const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
@@ -126,24 +127,24 @@ export const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
 /** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
 export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"
 
-const unsupported = (message: string) => Effect.fail(new UnsupportedMediaType({ message }))
+const unsupported = (message: string) => Exit.fail(new UnsupportedMediaType({ message }))
 
 /** Whoever reads a stream is not told of an encoding: bodies are kept as they are meant. */
-export const unencoded = (headers: Headers): Effect.Effect<void, UnsupportedMediaType> =>
+export const unencoded = (headers: Headers): Exit.Exit<void, UnsupportedMediaType> =>
   (headers.header("content-encoding") ?? "identity").toLowerCase() === "identity"
-    ? Effect.void
+    ? Exit.void
     : unsupported("Send the body without Content-Encoding.")
 
 /** Which of the two bodies an append has. */
-export const appendMediaType = (headers: Headers): Effect.Effect<"json" | "ndjson", UnsupportedMediaType> => {
+export const appendMediaType = (headers: Headers): Exit.Exit<"json" | "ndjson", UnsupportedMediaType> => {
   const [type = "", ...parameters] = (headers.header("content-type") ?? "").toLowerCase().split(";").map((part) =>
     part.trim()
   )
   if (parameters.some((parameter) => parameter.startsWith("charset=") && !/^charset="?utf-8"?$/.test(parameter))) {
     return unsupported("Send the body as UTF-8.")
   }
-  if (type === "application/json") return Effect.succeed("json")
-  if (type === "application/x-ndjson") return Effect.succeed("ndjson")
+  if (type === "application/json") return Exit.succeed("json")
+  if (type === "application/x-ndjson") return Exit.succeed("ndjson")
   return unsupported("Send Content-Type: application/json, or application/x-ndjson for several events.")
 }
 

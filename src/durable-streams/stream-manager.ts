@@ -2,7 +2,7 @@
  * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
  * What takes more than one stream is done here: forks and their sources.
  */
-import { Cause, Config, Context, Duration, Effect, Layer, Option, type Scope } from "effect"
+import { Cause, Config, Context, Duration, Effect, type Exit, Layer, Option, type Scope } from "effect"
 import { makeAwakeStreams } from "./awake-streams.ts"
 import type {
   Absent,
@@ -52,6 +52,13 @@ export class StreamManager extends Context.Service<StreamManager, {
     request: AppendRequest
   ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
 
+  /** The same for whoever waits without a fiber: `done` is called once. */
+  appendThen(
+    name: StreamName,
+    request: AppendRequest,
+    done: (exit: Exit.Exit<Appended, AppendError | HookError | LogDamaged>) => void
+  ): void
+
   /** Makes the stream or a fork, or finds that it is there and was made so. */
   create(
     name: StreamName,
@@ -72,7 +79,7 @@ export class StreamManager extends Context.Service<StreamManager, {
     Effect.gen(function*() {
       const storage = yield* Storage
       const factory = yield* StreamFactory
-      const services = yield* Effect.context<never>()
+      const runFork = Effect.runForkWith(yield* Effect.context<never>())
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
       const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
         Config.withDefault(Duration.minutes(1)),
@@ -92,7 +99,7 @@ export class StreamManager extends Context.Service<StreamManager, {
           () => Effect.sync(() => listeners.delete(listener))
         ))
 
-      const { get, use } = yield* makeAwakeStreams(
+      const { enter, get, use } = yield* makeAwakeStreams(
         (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive
       )
@@ -101,7 +108,7 @@ export class StreamManager extends Context.Service<StreamManager, {
       yield* watch({
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
-          Effect.runForkWith(services)(
+          runFork(
             use(forkedFrom.stream, (source) => source.release(id)).pipe(
               Effect.catchCause((cause) =>
                 Cause.hasInterruptsOnly(cause)
@@ -147,10 +154,23 @@ export class StreamManager extends Context.Service<StreamManager, {
         Effect.uninterruptible
       )
 
+      const append = (name: StreamName, request: AppendRequest) => use(name, (stream) => stream.append(request))
+
       return StreamManager.of({
         get,
         use,
-        append: (name, request) => use(name, (stream) => stream.append(request)),
+        append,
+        appendThen: (name, request, done) => {
+          const awake = enter(name)
+          if (awake?.stream.appendThen === undefined) {
+            awake?.leave()
+            return void runFork(append(name, request)).addObserver(done)
+          }
+          awake.stream.appendThen(request, (exit) => {
+            awake.leave()
+            done(exit)
+          })
+        },
         create,
         list: (options = {}) =>
           Effect.map(storage.list, (names) => {

@@ -4,13 +4,13 @@
  */
 import { Effect, Exit } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
-import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
+import type { AppendRequest } from "./durable-stream.ts"
 import { Overloaded } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 
 interface StreamWriter {
-  /** Answers when the append's commit has. */
-  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  /** Calls `done` once, when the append's commit has been answered. */
+  readonly append: (request: AppendRequest, done: WaitingAppend["done"]) => void
   /** Runs the task when its turn comes. Interrupting the caller stops nothing. */
   readonly inOrder: <A, E>(task: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Judge these again, before everything else: what they were judged by is not so. */
@@ -97,20 +97,19 @@ export const makeWriter = Effect.fnUntraced(function*(
 
   const writer: StreamWriter = {
     inOrder,
-    append: (request) =>
-      Effect.callback<Appended, AppendError>((resume) => {
-        let bytes = 0
-        for (const { byteLength } of request.data) bytes += byteLength + name.length + lineOverhead
-        if (waitingBytes + bytes > waitingBytesMax) {
-          return resume(Effect.fail(
-            new Overloaded({
-              message: `Too many appends to ${JSON.stringify(name)} are waiting for the disk; try again.`
-            })
-          ))
-        }
-        waitingBytes += bytes
-        enqueue({ kind: "append", request, bytes, done: resume })
-      }),
+    append: (request, done) => {
+      let bytes = 0
+      for (const { byteLength } of request.data) bytes += byteLength + name.length + lineOverhead
+      if (waitingBytes + bytes > waitingBytesMax) {
+        return done(Exit.fail(
+          new Overloaded({
+            message: `Too many appends to ${JSON.stringify(name)} are waiting for the disk; try again.`
+          })
+        ))
+      }
+      waitingBytes += bytes
+      enqueue({ kind: "append", request, bytes, done })
+    },
     again: (entries) => {
       waiting.unshift(...entries)
       for (const { bytes } of entries) waitingBytes += bytes

@@ -304,15 +304,18 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
           block.count === 0 ? Option.none() : Option.some({ life: at.life, next: block.first + block.count })
         ]))))
 
+  const appendThen: DurableStream["appendThen"] = (request, done) =>
+    request.data.length === 0 && request.close !== true
+      ? done(Exit.succeed({ events: emptyBlock(tail), tail, closed, producer: undefined }))
+      : writer.append(request, done)
+
   // Forks can be gone without having said so: when somebody looks is soon enough to find out.
   yield* Effect.ignore(giveUp)
 
   const stream: DurableStream = {
     name,
-    append: (request) =>
-      request.data.length === 0 && request.close !== true
-        ? Effect.sync(() => ({ events: emptyBlock(tail), tail, closed, producer: undefined }))
-        : writer.append(request),
+    append: (request) => Effect.callback((resume) => appendThen(request, resume)),
+    appendThen,
     create: (request, reservation) => writer.inOrder(create(request, reservation)),
     info,
     cursor,

@@ -21,7 +21,9 @@ import type { HookError, Hooks } from "./hooks.ts"
 import type { EventBlock } from "./types.ts"
 
 /** A stream whose appends a hook may refuse, those of its making included. */
-export interface HookedStream extends Omit<DurableStream, "append" | "create"> {
+export interface HookedStream extends Omit<DurableStream, "append" | "appendThen" | "create"> {
+  /** Undefined where hooks are asked, which takes a fiber. */
+  readonly appendThen: DurableStream["appendThen"] | undefined
   readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | HookError>
   readonly create: (
     request: CreateRequest,
@@ -61,6 +63,7 @@ export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
 
   return {
     ...stream,
+    appendThen: undefined,
     append: Effect.fn("withHooks.append")(function*(request) {
       yield* ask(request.data)
       return yield* told(stream.append(request))

@@ -1,10 +1,10 @@
 /**
  * A `node:http` request as an `Incoming`.
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type * as Http from "node:http"
 import { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
-import type { Incoming } from "../web/exchange.ts"
+import type { Done, Incoming } from "../web/exchange.ts"
 import { hasDoubtfulEnd } from "../web/guard.ts"
 
 /** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
@@ -58,45 +58,43 @@ export class NodeIncoming implements Incoming {
   }
 
   body(bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> {
-    return Effect.callback((resume) => {
-      const request = this.#request
-      const tooLarge = () => resume(this.#refuse(new PayloadTooLarge({ bytesMax })))
-      if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
-      if (this.header("expect") !== undefined) this.#response.writeContinue()
-      const chunks: Array<Buffer> = []
-      let size = 0
-      const onData = (chunk: Buffer) => {
-        size += chunk.length
-        if (size > bytesMax) {
-          stop()
-          tooLarge()
-        } else {
-          chunks.push(chunk)
-        }
-      }
-      // Nothing follows the end of a body: the listeners go with the request.
-      const onEnd = () => {
-        resume(Effect.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
-      }
-      const onError = () => {
-        stop()
-        resume(Effect.fail(new InvalidRequest({ message: "The body ended before its end." })))
-      }
-      const stop = () => {
-        request.off("data", onData)
-        request.off("end", onEnd)
-        request.off("error", onError)
-      }
-      request.on("data", onData)
-      request.on("end", onEnd)
-      request.on("error", onError)
-    })
+    return Effect.callback((resume) => this.collect(bytesMax, resume))
   }
 
-  #refuse<E>(error: E): Effect.Effect<never, E> {
-    this.refusedBody = true
-    this.#request.pause()
-    return Effect.fail(error)
+  collect(bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>): void {
+    const request = this.#request
+    const tooLarge = () => {
+      this.refusedBody = true
+      request.pause()
+      done(Exit.fail(new PayloadTooLarge({ bytesMax })))
+    }
+    if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
+    if (this.header("expect") !== undefined) this.#response.writeContinue()
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size > bytesMax) {
+        stop()
+        tooLarge()
+      } else {
+        chunks.push(chunk)
+      }
+    }
+    // Nothing follows the end of a body: the listeners go with the request.
+    const onEnd = () => done(Exit.succeed(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+    const onError = () => {
+      stop()
+      done(Exit.fail(new InvalidRequest({ message: "The body ended before its end." })))
+    }
+    const stop = () => {
+      request.off("data", onData)
+      request.off("end", onEnd)
+      request.off("error", onError)
+    }
+    request.on("data", onData)
+    request.on("end", onEnd)
+    request.on("error", onError)
   }
 }
 

@@ -7,7 +7,7 @@ import * as Http from "node:http"
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Answer, Handler, Streamed } from "../web/exchange.ts"
-import { reusedBytesMin } from "../web/exchange.ts"
+import { isDirect, reusedBytesMin } from "../web/exchange.ts"
 import { fileLimit } from "./file-limit.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
@@ -55,12 +55,23 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const runFork = Effect.runForkWith(services)
   const state: State = { open: new Set(), stopping: false }
   const busy = new Set<Fiber.Fiber<void, unknown>>()
+  const direct = new Counted()
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
     const incoming = new NodeIncoming(request, response)
+    const answering = options.handler(incoming)
+    if (isDirect(answering)) {
+      direct.begin()
+      return answering.start((exit) => {
+        direct.end()
+        if (Exit.isFailure(exit)) return void response.destroy()
+        const rest = send(incoming, response, exit.value, state)
+        if (rest !== undefined) runFork(rest)
+      })
+    }
     const fiber = runFork(Effect.scoped(Effect.flatMap(
-      options.handler(incoming),
-      (answer) => send(incoming, response, answer, state)
+      answering,
+      (answer) => send(incoming, response, answer, state) ?? Effect.void
     )))
     if (fiber.pollUnsafe() !== undefined) return
     busy.add(fiber)
@@ -110,6 +121,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
         for (const stream of state.open) stream.end()
         // Every connection closes behind its last answer. Those that Node takes for idle may still have bytes to send.
         yield* Effect.forEach([...busy], (fiber) => Fiber.await(fiber), { discard: true }).pipe(
+          Effect.andThen(direct.none),
           Effect.andThen(Effect.raceFirst(Fiber.join(closing), closeIdleAfterGrace(server))),
           Effect.andThen(Fiber.join(closing)),
           Effect.timeout(stopTimeout),
@@ -150,35 +162,56 @@ const listen = (server: Http.Server, { host, port }: ServerOptions) =>
     server.listen({ host, port, backlog: 1024 }, () => resume(Effect.void))
   })
 
-const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) =>
-  Effect.suspend(() => {
-    const { body, headers, status } = answer
-    if (response.destroyed) return Effect.void
-    if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
-    if (typeof body === "object" && "_tag" in body) {
-      response.writeHead(status, headers)
-      if (incoming.method === "HEAD") return Effect.sync(() => void response.end())
-      response.flushHeaders()
-      return stream(response, body, state.open)
-    }
-    if (body === undefined) {
-      response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, "content-length": "0" })
-      response.end()
-    } else {
-      const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
-      response.writeHead(status, { ...headers, "content-length": length })
-      if (incoming.refusedBody) {
-        // Closing on bytes still under way resets the connection, and the caller would never read why.
-        response.write(body)
-        return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
-      }
-      if (incoming.method === "HEAD") response.end()
-      else if (typeof body === "string" || body.length > joinedBytesMax) response.end(body)
-      // Node sends a string in one piece with the headers, but bytes as a second one.
-      else response.end(asBuffer(body).toString("latin1"), "latin1")
-    }
-    return Effect.void
-  })
+/** Sends the answer, or as much of it as there is; what is answered here is to be run for the rest. */
+const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) => {
+  const { body, headers, status } = answer
+  if (response.destroyed) return undefined
+  if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
+  if (typeof body === "object" && "_tag" in body) {
+    response.writeHead(status, headers)
+    if (incoming.method === "HEAD") return void response.end()
+    response.flushHeaders()
+    return stream(response, body, state.open)
+  }
+  if (body === undefined) {
+    response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, "content-length": "0" })
+    return void response.end()
+  }
+  const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
+  response.writeHead(status, { ...headers, "content-length": length })
+  if (incoming.refusedBody) {
+    // Closing on bytes still under way resets the connection, and the caller would never read why.
+    response.write(body)
+    return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
+  }
+  if (incoming.method === "HEAD") response.end()
+  else if (typeof body === "string" || body.length > joinedBytesMax) response.end(body)
+  // Node sends a string in one piece with the headers, but bytes as a second one.
+  else response.end(asBuffer(body).toString("latin1"), "latin1")
+  return undefined
+}
+
+/** Answers under way that have no fiber. */
+class Counted {
+  #count = 0
+  #last: (() => void) | undefined
+
+  begin(): void {
+    this.#count++
+  }
+
+  end(): void {
+    if (--this.#count === 0) this.#last?.()
+  }
+
+  /** Waits until there is none. */
+  get none(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.#count === 0) return resume(Effect.void)
+      this.#last = () => resume(Effect.void)
+    })
+  }
+}
 
 interface State {
   readonly open: Set<OpenStream>

@@ -2,9 +2,10 @@
  * Routes on the raw path (promise 12): a parameter is decoded once, after the path was cut at its slashes, so that no
  * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
  */
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
+import type { PayloadTooLarge } from "../durable-streams/errors.ts"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../durable-streams/errors.ts"
-import type { Answer, Incoming } from "./exchange.ts"
+import type { Answer, Answering, Done, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
@@ -25,7 +26,7 @@ export interface Route {
    * included. Where several paths fit, one without `*` wins, then the longest.
    */
   readonly path: string
-  readonly handle: (request: RouteRequest) => Effect.Effect<Answer, Refusal, Scope.Scope>
+  readonly handle: (request: RouteRequest) => Answering<Refusal>
 }
 
 export const makeRouter = (routes: ReadonlyArray<Route>) => {
@@ -47,7 +48,7 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   const tables = new Map(table.map(({ segments }) => [segments[1]!, beginning(segments[1]!)]))
   const others = beginning(":")
 
-  return (request: Incoming): Effect.Effect<Answer, Refusal, Scope.Scope> => {
+  return (request: Incoming): Answering<Refusal> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
@@ -105,6 +106,10 @@ class Routed implements RouteRequest {
 
   body(bytesMax: number) {
     return this.#request.body(bytesMax)
+  }
+
+  collect(bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>) {
+    this.#request.collect(bytesMax, done)
   }
 }
 

@@ -301,7 +301,8 @@ const asked = (headers: Headers): Incoming => ({
   target: "/streams",
   header: (name) => headers[name],
   headerCount: (name) => headers[name] === undefined ? 0 : 1,
-  body: () => Effect.die("not read")
+  body: () => Effect.die("not read"),
+  collect: () => assert.fail("not read")
 })
 
 const verdict = (headers: Headers) => refusal(asked(headers), { loopback: false, origins: [] })?._tag

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"
 import { serve } from "../../src/web-node/node-server.ts"
+import { toEffect } from "../../src/web/exchange.ts"
 import { problem } from "../../src/web/problem.ts"
 import { makeRouter } from "../../src/web/router.ts"
 
@@ -19,7 +20,7 @@ export const served = Effect.gen(function*() {
   const { port } = yield* serve({
     host: "127.0.0.1",
     port: 0,
-    handler: (request) => Effect.catch(route(request), (refusal) => Effect.succeed(problem(refusal)))
+    handler: (request) => Effect.catch(toEffect(route(request)), (refusal) => Effect.succeed(problem(refusal)))
   })
   const base = `http://127.0.0.1:${port}`
   const say = (method: string, url: string, body?: unknown, headers: Record<string, string> = {}) =>

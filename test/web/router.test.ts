@@ -2,7 +2,8 @@
  * Routes on the raw path (promise 12): what stands for what, and which of several paths wins.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
+import { toEffect } from "../../src/web/exchange.ts"
 import type { Route } from "../../src/web/router.ts"
 import { makeRouter } from "../../src/web/router.ts"
 
@@ -25,13 +26,14 @@ const router = makeRouter([
 
 const answer = (method: string, target: string) =>
   Effect.runSync(
-    Effect.scoped(router({
+    Effect.scoped(toEffect(router({
       method,
       target,
       header: () => undefined,
       headerCount: () => 0,
-      body: () => Effect.succeed(new Uint8Array(0))
-    })).pipe(
+      body: () => Effect.succeed(new Uint8Array(0)),
+      collect: (_, done) => done(Exit.succeed(new Uint8Array(0)))
+    }))).pipe(
       Effect.map(({ body, headers }) => body ?? headers["allow"]),
       Effect.catch((refusal) => Effect.succeed(refusal._tag))
     )
