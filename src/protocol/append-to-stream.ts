@@ -1,69 +1,96 @@
 /**
  * `POST`: appends, closes, or both (docs/protocol.md 11).
  */
-import { Effect } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
 import { fromMessages } from "../durable-streams/append-body.ts"
-import type { AppendConditions } from "../durable-streams/append-headers.ts"
 import { appendConditions, appendedHeaders } from "../durable-streams/append-headers.ts"
 import type { Appended, StreamInfo } from "../durable-streams/durable-stream.ts"
+import type { InvalidRequest } from "../durable-streams/errors.ts"
 import { ContentTypeMismatch, StreamClosed } from "../durable-streams/errors.ts"
 import { EventData } from "../durable-streams/event-data.ts"
 import { invalid } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
-import type { HookedStream } from "../durable-streams/with-hooks.ts"
-import type { Answer } from "../web/exchange.ts"
+import type { Answer, Direct } from "../web/exchange.ts"
+import { whenDone } from "../web/exchange.ts"
+import type { Refusal } from "../web/problem.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { sentType } from "./protocol-headers.ts"
 import { addressed } from "./stream-address.ts"
 
-export const appendToStream = (manager: StreamManager["Service"], bodyBytesMax: number) => {
-  const append = Effect.fnUntraced(function*(
-    request: RouteRequest,
-    conditions: AppendConditions,
-    stream: HookedStream
-  ) {
-    // Before the body is read: a stream that is not there needs none of it.
-    const info = yield* stream.info
-    const body = yield* request.body(bodyBytesMax)
-    const common = { ...conditions, mustExist: true }
-    if (body.length === 0) {
-      if (conditions.close === true) return answer(204, yield* stream.append({ ...common, data: [] }))
-      return yield* invalid("The body is empty: send what is to be appended, or Stream-Closed: true.")
-    }
-    const contentType = yield* sentType(request)
-    if (contentType === undefined) return yield* invalid("Send the Content-Type of the body.")
-    const data = yield* dataOf(body, contentType, info)
-    const appended = yield* stream.append({ ...common, data, contentType })
-    // Whoever numbers appends is told apart a new one from one that had been made before (PROTOCOL 5.2.1).
-    return answer(appended.producer?.repeated === false ? 200 : 204, appended)
-  })
+export const appendToStream = (
+  manager: StreamManager["Service"],
+  runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>,
+  bodyBytesMax: number
+) =>
+(request: RouteRequest): Direct<Answer, Refusal> => ({
+  start: (done) => {
+    const name = addressed(request)
+    if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
+    const conditions = appendConditions(request)
+    if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
+    const append = (data: ReadonlyArray<EventData>, contentType: string | undefined) =>
+      manager.appendThen(
+        name.value,
+        { ...conditions.value, mustExist: true, data, contentType },
+        whenDone(done, (appended) =>
+          // Whoever numbers appends is told a new one from one that had been made before (PROTOCOL 5.2.1).
+          done(Exit.succeed(answer(data.length > 0 && appended.producer?.repeated === false ? 200 : 204, appended))))
+      )
 
-  return Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* addressed(request)
-    const conditions = yield* appendConditions(request)
-    return yield* manager.use(name, (stream) => append(request, conditions, stream))
-  })
+    const take = whenDone(done, (body: Uint8Array) => {
+      const sent = sentBody(request, body, conditions.value.close === true)
+      if (Exit.isSuccess(sent)) return append(sent.value.data, sent.value.contentType)
+      // What is wrong with the stream goes before what is wrong with the body.
+      const told = Effect.flatMap(
+        manager.use(name.value, (stream) => stream.info),
+        (info) => body.length === 0 ? sent : Effect.flatMap(soundFor(request, info), () => sent)
+      )
+      runFork(told).addObserver((exit) => {
+        if (Exit.isFailure(exit)) done(Exit.failCause(exit.cause))
+      })
+    })
+
+    request.collect(bodyBytesMax, take)
+  }
+})
+
+interface Sent {
+  readonly data: ReadonlyArray<EventData>
+  readonly contentType: string | undefined
 }
 
-/**
- * The body as events. Where the append has to be refused whatever they are, that is said here, closing first: what is of
- * another type cannot be read as this one, and the writer of a closed stream is to learn that it is closed.
- */
-const dataOf = (body: Uint8Array, contentType: string, { closed, description, tail }: StreamInfo) => {
-  const { contentType: kept, name: stream } = description
-  // Made only when it is told: an error takes down the stack, which costs more than the append.
-  const isClosed = () => new StreamClosed({ stream, tail: toOffset(tail) })
-  if (contentType !== kept && mediaType(contentType) !== mediaType(kept)) {
-    return Effect.fail(closed ? isClosed() : new ContentTypeMismatch({ stream, contentType: kept }))
+/** The body as events. Without one there is nothing but the closing. */
+const sentBody = (request: RouteRequest, body: Uint8Array, closes: boolean): Exit.Exit<Sent, InvalidRequest> => {
+  if (body.length === 0) {
+    return closes
+      ? Exit.succeed({ data: [], contentType: undefined })
+      : invalid("The body is empty: send what is to be appended, or Stream-Closed: true.")
   }
-  if (!isJson(contentType)) return Effect.succeed([EventData.fromBytes(body)])
-  const messages = Effect.filterOrElse(
-    fromMessages(body),
-    (messages) => messages.length > 0,
-    () => invalid("The array is empty: send at least one message.")
-  )
-  return closed ? Effect.mapError(messages, isClosed) : messages
+  const type = sentType(request)
+  if (Exit.isFailure(type)) return Exit.failCause(type.cause)
+  const contentType = type.value
+  if (contentType === undefined) return invalid("Send the Content-Type of the body.")
+  if (!isJson(contentType)) return Exit.succeed({ data: [EventData.fromBytes(body)], contentType })
+  const messages = fromMessages(body)
+  if (Exit.isFailure(messages)) return Exit.failCause(messages.cause)
+  return messages.value.length === 0
+    ? invalid("The array is empty: send at least one message.")
+    : Exit.succeed({ data: messages.value, contentType })
+}
+
+/** Whether the stream takes anything of the type that was sent; its writer is to learn first of all that it is closed. */
+const soundFor = (request: RouteRequest, { closed, description, tail }: StreamInfo) => {
+  const { contentType: kept, name: stream } = description
+  const type = request.header("content-type")
+  if (type !== undefined && mediaType(type) !== mediaType(kept)) {
+    return Effect.fail(
+      closed
+        ? new StreamClosed({ stream, tail: toOffset(tail) })
+        : new ContentTypeMismatch({ stream, contentType: kept })
+    )
+  }
+  return closed ? Effect.fail(new StreamClosed({ stream, tail: toOffset(tail) })) : Effect.void
 }
 
 const answer = (status: number, appended: Appended): Answer => ({

@@ -1,7 +1,7 @@
 /**
  * The protocol's headers: what requests say, checked, and what answers tell of a stream (docs/protocol.md 8, 10, 11).
  */
-import { DateTime, Effect, Option } from "effect"
+import { DateTime, Effect, Exit, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { StreamInfo } from "../durable-streams/durable-stream.ts"
 import type { InvalidRequest } from "../durable-streams/errors.ts"
@@ -9,11 +9,11 @@ import { countHeader, invalid, show } from "../durable-streams/request-parameter
 import type { Incoming } from "../web/exchange.ts"
 
 /** The media type that is sent; undefined when none is. */
-export const sentType = (request: Incoming): Effect.Effect<string | undefined, InvalidRequest> => {
+export const sentType = (request: Incoming): Exit.Exit<string | undefined, InvalidRequest> => {
   const type = request.header("content-type")
-  if (type === undefined || type === "") return Effect.undefined
+  if (type === undefined || type === "") return Exit.succeed(undefined)
   return /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[\t ]*(?:;[\t\x20-\x7e]*)?$/.test(type)
-    ? Effect.succeed(type)
+    ? Exit.succeed(type)
     : invalid(`The Content-Type ${show(type)} is none: send type/subtype.`)
 }
 

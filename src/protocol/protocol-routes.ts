@@ -2,12 +2,13 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, Option } from "effect"
 import { refusals } from "../durable-streams/errors.ts"
 import { ServerInfo } from "../durable-streams/http-routes.ts"
 import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { Answer } from "../web/exchange.ts"
+import { isDirect } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
 import { problem } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
@@ -23,6 +24,7 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
   function*() {
     const manager = yield* StreamManager
     const { bodyBytesMax, longPollMillis } = yield* ServerInfo
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
     const head = Effect.fnUntraced(function*(request: RouteRequest) {
       const stream = yield* manager.get(yield* addressed(request))
@@ -57,7 +59,7 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
     const path = "/v1/stream/*"
     return [
       { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax)) },
-      { method: "POST", path, handle: announcing(appendToStream(manager, bodyBytesMax)) },
+      { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
       { method: "GET", path, handle: announcing(read) },
       { method: "HEAD", path, handle: announcing(head) },
       { method: "DELETE", path, handle: announcing(remove) }
@@ -66,13 +68,27 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
 )
 
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
-const announcing =
-  (handle: (request: RouteRequest) => Effect.Effect<Answer, Refusal, Scope.Scope>): Route["handle"] => (request) =>
-    Effect.map(
-      Effect.catchIf(
-        handle(request),
-        (refusal) => refusals[refusal._tag].status < 500,
-        (refusal) => Effect.succeed(problem(refusal))
-      ),
-      (answer) => ({ ...answer, headers: { ...answer.headers, ...extensions } })
-    )
+const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
+  const answering = handle(request)
+  if (!isDirect(answering)) {
+    return Effect.map(Effect.catchIf(answering, isTheirs, (refusal) => Effect.succeed(problem(refusal))), announced)
+  }
+  return {
+    start: (done) =>
+      answering.start((exit) => {
+        const answered = Exit.isFailure(exit)
+          ? Exit.map(toProblem(exit), announced)
+          : Exit.succeed(announced(exit.value))
+        done(answered)
+      })
+  }
+}
+
+const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
+
+const isTheirs = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
+
+const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
+  const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))
+  return refusal !== undefined && isTheirs(refusal) ? Exit.succeed(problem(refusal)) : exit
+}

@@ -1,7 +1,7 @@
 /**
  * Names and offsets as the protocol writes them (docs/protocol.md 8).
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import type { From } from "../durable-streams/durable-stream.ts"
 import { InvalidRequest, RouteNotFound } from "../durable-streams/errors.ts"
 import { fromOffset, streamName, textParameter } from "../durable-streams/request-parameters.ts"
@@ -14,9 +14,9 @@ import { decodePercent } from "../web/router.ts"
 const root = "/v1/stream/"
 
 /** The stream that is asked for. What is below `__ds` is no stream, but a control API that is not served. */
-export const addressed = (request: RouteRequest): Effect.Effect<StreamName, InvalidRequest | RouteNotFound> =>
+export const addressed = (request: RouteRequest): Exit.Exit<StreamName, InvalidRequest | RouteNotFound> =>
   isReserved(request.parameter)
-    ? Effect.fail(new RouteNotFound({ path: request.path }))
+    ? Exit.fail(new RouteNotFound({ path: request.path }))
     : streamName(request.parameter)
 
 /** The stream at a path that a header names. */
