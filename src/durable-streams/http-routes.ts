@@ -4,7 +4,7 @@
 import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
-import { inPieces, isDirect, json, reusedBytesMin, toEffect } from "../web/exchange.ts"
+import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
 import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
@@ -16,11 +16,11 @@ import { appendEvents } from "./append-events.ts"
 import type { Cursor } from "./durable-stream.ts"
 import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
-import { joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
+import type { EventJoints } from "./framing.ts"
+import { joinedBytes, joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import { startOf, tailOf } from "./reading-start.ts"
 import { countParameter, lastEventId, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { EventBlock } from "./types.ts"
 import { toOffset } from "./types.ts"
 import type { Health } from "./wire.ts"
 import { keepAliveComment } from "./wire.ts"
@@ -164,7 +164,7 @@ const nativeRoutes = Effect.gen(function*() {
 const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => {
   let cursor = start
   let over = false
-  let reused: Buffer | undefined
+  const memory = new PieceMemory()
   let place = start.next < tail ? undefined : start.next === 0 ? "id: -1\n\n" : `id: ${toOffset(start.next - 1)}\n\n`
   const frame = Effect.suspend(() => stream.next(cursor)).pipe(
     Effect.map((block) => {
@@ -173,16 +173,11 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
         return Buffer.from(`event: closed\ndata: {"nextOffset":"${toOffset(cursor.next)}"}\n\n`)
       }
       cursor = { life: cursor.life, next: block.first + block.count }
-      if (block.release === undefined) {
-        reused = undefined
-        return toSse(block)
-      }
-      // A block of one's own: its frames are nobody else's, and their memory can be used again.
-      const size = sseBytes(block)
-      if (reused === undefined || reused.length < size) reused = Buffer.allocUnsafeSlow(size + reusedBytesMin)
-      const bytes = writeSse(block, reused)
+      if (block.release === undefined) return toSse(block)
+      // A block of one's own: its frames are nobody else's.
+      const frames = memory.fill(sseBytes(block), (target) => writeSse(block, target))
       block.release()
-      return bytes.length < reusedBytesMin ? bytes.slice() : bytes
+      return frames
     }),
     Effect.catch((refusal) => {
       over = true
@@ -205,36 +200,49 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
 /** How a run of events is written into an answer. */
 interface Shape {
   readonly contentType: string
-  readonly write: (block: EventBlock, isFirst: boolean, isLast: boolean) => Uint8Array
+  readonly joints: (isFirst: boolean, isEmpty: boolean, isLast: boolean) => EventJoints
 }
 
 /** `{"events":[…]}`. */
 const items: Shape = {
   contentType: "application/json",
-  write: (block, isFirst, isLast) =>
-    joinEvents(block, isFirst ? `{"events":[` : block.count === 0 ? "" : ",", ",", isLast ? "]}" : "")
+  joints: (isFirst, isEmpty, isLast) => ({
+    before: isFirst ? `{"events":[` : isEmpty ? "" : ",",
+    between: ",",
+    after: isLast ? "]}" : ""
+  })
 }
 
 /** An event a line. */
 const lines: Shape = {
   contentType: "application/x-ndjson",
-  write: (block) => joinEvents(block, "", "\n", block.count === 0 ? "" : "\n")
+  joints: (_, isEmpty) => ({ before: "", between: "\n", after: isEmpty ? "" : "\n" })
 }
 
 /** The events before `end`: at once when one read has them all, else as they are read. */
 const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cursor, end: number, shape: Shape) {
-  let cursor = start
-  const read = Effect.suspend(() => stream.read(cursor)).pipe(Effect.map((block) => {
-    const wanted = sliceBlock(block, cursor.next, end - cursor.next)
-    cursor = { life: cursor.life, next: cursor.next + wanted.count }
-    return wanted
-  }))
-  const first = shape.write(yield* read, true, cursor.next >= end)
   const headers = { "content-type": shape.contentType }
+  const memory = new PieceMemory()
+  let cursor = start
+
+  const piece = Effect.map(Effect.suspend(() => stream.read(cursor)), (found) => {
+    const block = sliceBlock(found, cursor.next, end - cursor.next)
+    const isFirst = cursor === start
+    cursor = { life: cursor.life, next: cursor.next + block.count }
+    const isLast = cursor.next >= end
+    const joints = shape.joints(isFirst, block.count === 0, isLast)
+    const size = joinedBytes(block, joints)
+    // What is the whole answer is not waited for, and must not lie in memory that is used again.
+    const bytes = isFirst && isLast
+      ? joinEvents(block, joints, Buffer.allocUnsafe(size))
+      : memory.fill(size, (target) => joinEvents(block, joints, target))
+    found.release?.()
+    return bytes
+  })
+
+  const first = yield* piece
   if (cursor.next >= end) return { status: 200, headers, body: first }
-  const rest = Effect.suspend(() =>
-    cursor.next >= end ? Effect.undefined : Effect.map(read, (block) => shape.write(block, false, cursor.next >= end))
-  )
+  const rest = Effect.suspend(() => cursor.next >= end ? Effect.undefined : piece)
   return { status: 200, headers, body: inPieces(first, rest) }
 })
 

@@ -77,7 +77,7 @@ const following = ({ contentType, start, stream }: Reading, firstCursor: number)
         (control) => isLast ? Buffer.from(controlFrame(control)) : sharedFrames(block, encoding, control)
       )
     }
-    const pieces = [...held, ...eventBytes(block).map((bytes) => bytes.slice())]
+    const pieces = [...held, ...eventBytes(block).map((bytes) => Buffer.from(bytes))]
     block.release?.()
     const whole = isLast ? pieces.length : wholePieces(pieces)
     held = pieces.slice(whole)

@@ -6,8 +6,9 @@ import { dataSlice, dataStart } from "../durable-streams/event-block.ts"
 import { asBuffer, bytesOf } from "../durable-streams/event-data.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
 import { createdAtTail, isJson } from "../durable-streams/types.ts"
+import type { PieceMemory } from "../web/exchange.ts"
 
-/** How the events of one stream follow each other in an answer. ASCII. */
+/** How the events of one stream follow each other in an answer. ASCII; between messages stands one character. */
 export interface Joints {
   readonly before: string
   readonly between: string
@@ -23,26 +24,42 @@ export const jointsOf = (contentType: string): Joints => isJson(contentType) ? a
 export const bodyOf = (
   blocks: ReadonlyArray<EventBlock>,
   contentType: string,
-  joints: Joints = jointsOf(contentType)
-): Buffer => isJson(contentType) ? joinMessages(blocks, joints) : Buffer.concat(blocks.flatMap(eventBytes))
+  joints: Joints = jointsOf(contentType),
+  memory?: PieceMemory
+): Uint8Array => isJson(contentType) ? joinMessages(blocks, joints, memory) : Buffer.concat(blocks.flatMap(eventBytes))
 
 /** The messages of the blocks, each as the text that was sent. */
-export const joinMessages = (blocks: ReadonlyArray<EventBlock>, { after, before, between }: Joints): Buffer => {
+export const joinMessages = (
+  blocks: ReadonlyArray<EventBlock>,
+  joints: Joints,
+  memory?: PieceMemory
+): Uint8Array => {
+  const size = joinedBytes(blocks, joints)
+  return memory === undefined
+    ? writeMessages(blocks, joints, Buffer.allocUnsafe(size))
+    : memory.fill(size, (target) => writeMessages(blocks, joints, target))
+}
+
+/** The most bytes that the joined messages take: one more than there are where there is a message. */
+const joinedBytes = (blocks: ReadonlyArray<EventBlock>, { after, before, between }: Joints): number => {
   let size = before.length + after.length
   for (const block of blocks) {
     size -= block.count * (dataStart(block) + createdAtTail.length - between.length)
     for (let i = 0; i < block.count; i++) size += block.ends[i]! - block.starts[i]!
   }
-  // Too many where there is a message: there are fewer gaps than messages.
-  const target = Buffer.allocUnsafe(size)
+  return size
+}
+
+const writeMessages = (blocks: ReadonlyArray<EventBlock>, { after, before, between }: Joints, target: Buffer) => {
   let at = target.write(before, 0, "latin1")
   const first = at
+  const separator = between.charCodeAt(0)
   for (const block of blocks) {
     const { count, ends, starts } = block
     const source = asBuffer(block.bytes)
     const front = dataStart(block)
     for (let i = 0; i < count; i++) {
-      if (at > first) at += target.write(between, at, "latin1")
+      if (at > first) target[at++] = separator
       at += source.copy(target, at, starts[i]! + front, ends[i]! - createdAtTail.length)
     }
   }

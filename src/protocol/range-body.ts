@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import type { Cursor } from "../durable-streams/durable-stream.ts"
 import { sliceBlock } from "../durable-streams/event-block.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
-import { inPieces } from "../web/exchange.ts"
+import { inPieces, PieceMemory } from "../web/exchange.ts"
 import { bodyOf, jointsOf } from "./messages.ts"
 import type { Reading } from "./reading.ts"
 
@@ -15,6 +15,7 @@ const pieceBytesMax = 1024 * 1024
 /** The events from the reading's start up to `end`, which all are there. */
 export const rangeBody = Effect.fnUntraced(function*({ contentType, start, stream }: Reading, end: number) {
   const joints = jointsOf(contentType)
+  const memory = new PieceMemory()
   let cursor: Cursor = start
 
   /** The next piece. What a fork inherits is never in one block with what is its own. */
@@ -29,11 +30,14 @@ export const rangeBody = Effect.fnUntraced(function*({ contentType, start, strea
       bytes += block.ends[block.count - 1]! - block.starts[0]!
       cursor = { life: cursor.life, next: cursor.next + block.count }
     }
-    const body = bodyOf(blocks, contentType, {
+    const isLast = cursor.next >= end
+    const around = {
       before: isFirst ? joints.before : joints.between,
       between: joints.between,
-      after: cursor.next >= end ? joints.after : ""
-    })
+      after: isLast ? joints.after : ""
+    }
+    // What is the whole answer is not waited for, and must not lie in memory that is used again.
+    const body = bodyOf(blocks, contentType, around, isFirst && isLast ? undefined : memory)
     for (const block of blocks) block.release?.()
     return body
   })

@@ -85,6 +85,24 @@ export const inPieces = (first: Uint8Array, rest: Streamed["pull"]): Streamed =>
 /** Smaller bytes than these are never waited for, only for the socket's buffer to have room again. */
 export const reusedBytesMin = 64 * 1024
 
+/**
+ * Memory for the pieces of one streamed answer, used again for each: buffers lie outside V8's heap, and taking a new one
+ * for every piece makes the garbage collector go over all of it.
+ */
+export class PieceMemory {
+  #memory: Buffer | undefined
+
+  /** `write` fills the front of a target of `size` bytes or more; the answer is what it has filled, good for one pull. */
+  fill(size: number, write: (target: Buffer) => Uint8Array): Uint8Array {
+    if (this.#memory === undefined || this.#memory.length < size) {
+      this.#memory = Buffer.allocUnsafeSlow(size + reusedBytesMin)
+    }
+    const bytes = write(this.#memory)
+    // Small pieces are not waited for, and a `slice` of a buffer would be no copy.
+    return bytes.length < reusedBytesMin ? Buffer.from(bytes) : bytes
+  }
+}
+
 /** Answers every request: refusals are answers too. The scope closes when the answer has been sent or the caller left. */
 export type Handler = (request: Incoming) => Answering<never>
 
