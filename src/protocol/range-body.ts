@@ -9,7 +9,7 @@ import { inPieces, PieceMemory } from "../web/exchange.ts"
 import { bodyOf, jointsOf } from "./messages.ts"
 import type { Reading } from "./reading.ts"
 
-/** How much of the log is read at a time: an answer that is not larger has a length, and is one write. */
+/** How much is written at a time, about: an answer that is not larger has a length, and is one write. */
 const pieceBytesMax = 1024 * 1024
 
 /** The events from the reading's start up to `end`, which all are there. */
@@ -24,7 +24,7 @@ export const rangeBody = Effect.fnUntraced(function*({ contentType, start, strea
     const blocks: Array<EventBlock> = []
     let bytes = 0
     while (cursor.next < end && bytes < pieceBytesMax) {
-      const found = yield* stream.read(cursor, pieceBytesMax - bytes)
+      const found = yield* stream.read(cursor)
       const block = sliceBlock(found, cursor.next, end - cursor.next)
       blocks.push(block)
       bytes += block.ends[block.count - 1]! - block.starts[0]!
