@@ -142,6 +142,20 @@ export type CreateError = StreamExists | StreamGone | ContentTypeMismatch | Stor
 export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageFailed | StorageFull | LogDamaged
 export type ReadError = StreamDeleted | StorageFailed | LogDamaged
 
+export interface LiveStream {
+  /**
+   * Events from the cursor on that are in memory, in a block that all who ask from there share. Undefined: there are none
+   * yet. "behind": it takes a `next` to know, for the events are on the disk, the stream is closed or not there any more.
+   */
+  readonly take: (cursor: Cursor) => EventBlock | "behind" | undefined
+  /** Calls `wake` once, when `take` may have another answer. */
+  readonly wait: (wake: () => void) => void
+  /** Takes the call back: the follower gives up. Counts as use. */
+  readonly leave: (wake: () => void) => void
+  /** Where the stream stands. */
+  readonly place: () => Pick<StreamInfo, "life" | "tail" | "closed">
+}
+
 export interface DurableStream {
   readonly name: StreamName
 
@@ -168,6 +182,9 @@ export interface DurableStream {
 
   /** Like `read`, but waits at the tail. An empty block means that the stream is closed and has been read to its end. */
   readonly next: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
+
+  /** For a follower without a fiber: what it can have at once, and being called when there is more. */
+  readonly live: LiveStream
 
   /** The first offset whose event was created at `time` (milliseconds since 1970) or later; the tail if none was. */
   readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>

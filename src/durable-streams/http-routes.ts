@@ -187,7 +187,18 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
 
   return {
     _tag: "Streamed",
-    keepAlive: Buffer.from(keepAliveComment),
+    keepAlive,
+    live: {
+      take: () => {
+        const block = place === undefined && !over ? stream.live.take(cursor) : "behind"
+        if (block === undefined) return undefined
+        if (block === "behind") return "pull"
+        cursor = { life: cursor.life, next: block.first + block.count }
+        return toSse(block)
+      },
+      wait: stream.live.wait,
+      leave: stream.live.leave
+    },
     pull: Effect.suspend(() => {
       if (place === undefined) return over ? Effect.undefined : frame
       const bytes = Buffer.from(place)
@@ -196,6 +207,8 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
     })
   }
 }
+
+const keepAlive = Buffer.from(keepAliveComment)
 
 /** How a run of events is written into an answer. */
 interface Shape {

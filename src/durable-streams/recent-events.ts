@@ -14,6 +14,8 @@ export class RecentEvents {
   #blocks: Array<EventBlock | undefined> = []
   /** Where the oldest block stands. */
   #oldest = 0
+  /** What was joined last: those who follow live are at the same place and ask in a row. */
+  #joined: { readonly block: EventBlock; readonly newest: EventBlock; readonly bytesMax: number } | undefined
   #bytes = 0
 
   /** Adds the events of a commit, and lets the oldest go. */
@@ -32,6 +34,7 @@ export class RecentEvents {
 
   clear(): void {
     this.#blocks = []
+    this.#joined = undefined
     this.#oldest = 0
     this.#bytes = 0
   }
@@ -46,6 +49,11 @@ export class RecentEvents {
     const block = sliceBlock(this.#blocks[index]!, next)
     if (index === newest) return block
     // One block is shared by all who follow live; several small ones are worth a copy to save a write each.
-    return joinBlocks([block, ...this.#blocks.slice(index + 1) as Array<EventBlock>], bytesMax)
+    const last = this.#blocks[newest]!
+    const known = this.#joined
+    if (known?.block.first === next && known.newest === last && known.bytesMax === bytesMax) return known.block
+    const joined = joinBlocks([block, ...this.#blocks.slice(index + 1) as Array<EventBlock>], bytesMax)
+    this.#joined = { block: joined, newest: last, bytesMax }
+    return joined
   }
 }

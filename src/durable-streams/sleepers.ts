@@ -17,6 +17,15 @@ export class Sleepers {
     for (const resume of woken) resume()
   }
 
+  /** Is called once, when the others are woken. */
+  add(sleeper: () => void): void {
+    this.#resumes.add(sleeper)
+  }
+
+  delete(sleeper: () => void): void {
+    this.#resumes.delete(sleeper)
+  }
+
   /** Waits to be woken, unless there is `news` already; `left` runs when the follower gives up. */
   wait(news: () => boolean, left: () => void): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {

@@ -15,6 +15,7 @@ import type {
   Cursor,
   DurableStream,
   From,
+  LiveStream,
   ReadError,
   Reservation,
   StreamInfo
@@ -276,6 +277,20 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
         : Effect.andThen(sleepers.wait(() => isNews(cursor), use), next(cursor, bytesMax))
     )
 
+  const live: LiveStream = {
+    take: (cursor) => {
+      if (!isNews(cursor)) return undefined
+      if (cursor.life !== life || cursor.next >= tail) return "behind"
+      return recent.from(cursor.next, readBytes) ?? "behind"
+    },
+    wait: (wake) => sleepers.add(wake),
+    leave: (wake) => {
+      sleepers.delete(wake)
+      use()
+    },
+    place: () => ({ life, tail, closed })
+  }
+
   /** A stream whose time has come is not there any more for anybody. */
   const current = Effect.suspend(() => isDue() ? Effect.ignore(writer.inOrder(expire)) : Effect.void)
 
@@ -321,6 +336,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     cursor,
     read,
     next,
+    live,
     offsetSince: (time) => Effect.suspend(() => searchSince(readAt, tail, time)),
     subscribe,
     reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),

@@ -6,7 +6,7 @@ import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { Answer, Handler, Streamed } from "../web/exchange.ts"
+import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
 import { fileLimit } from "./file-limit.ts"
 import { NodeIncoming } from "./node-incoming.ts"
@@ -241,6 +241,7 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
     if (body.keepAlive !== undefined) open.add(self)
     const sending = Effect.gen(function*() {
       while (true) {
+        if (body.live !== undefined) yield* following(response, body.live)
         const bytes = yield* body.pull
         if (bytes === undefined) return
         yield* written(response, bytes)
@@ -272,6 +273,39 @@ const written = (response: Http.ServerResponse, bytes: Uint8Array) =>
     response.once("drain", done)
     return Effect.sync(() => response.off("drain", done))
   })
+
+/** Writes what there is to take, as it comes and at the reader's pace, until something is to be pulled. */
+const following = (response: Http.ServerResponse, live: Live) =>
+  Effect.callback<void>((resume) => {
+    const { socket } = response
+    // Of another version of HTTP, or behind an answer to a request before: those know how to write for themselves.
+    const to = socket !== null && response.chunkedEncoding ? socket : undefined
+    const go = () => {
+      while (true) {
+        const bytes = live.take()
+        if (bytes === "pull") return resume(Effect.void)
+        if (bytes === undefined) return live.wait(go)
+        const hasRoom = to === undefined ? response.write(bytes) : to.write(toChunk(bytes))
+        if (!hasRoom) return void (to ?? response).once("drain", go)
+      }
+    }
+    go()
+    return Effect.sync(() => {
+      live.leave(go)
+      ;(to ?? response).off("drain", go)
+    })
+  })
+
+/** The bytes as a chunk (RFC 9112 7.1), made once for all who are sent them in a row. */
+const toChunk = (bytes: Uint8Array): Buffer => {
+  if (bytes !== newest.bytes) {
+    newest = { bytes, chunk: Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, lineEnd]) }
+  }
+  return newest.chunk
+}
+
+const lineEnd = Buffer.from("\r\n")
+let newest: { readonly bytes: Uint8Array | undefined; readonly chunk: Buffer } = { bytes: undefined, chunk: lineEnd }
 
 /** What the parser refuses never reaches a handler. */
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -66,6 +66,18 @@ export interface Streamed {
   readonly keepAlive: Uint8Array | undefined
   /** When it ends by itself, between two pulls or within one. */
   readonly endsAfterMillis?: number | undefined
+  /** Asked before each pull: how it goes on while nothing of it takes a fiber. */
+  readonly live?: Live | undefined
+}
+
+/** A body that follows something and has caught up: what comes is at hand, and shared by all who follow. */
+export interface Live {
+  /** The next bytes, not to be changed by anybody. Undefined: there are none yet. "pull": they are to be pulled. */
+  readonly take: () => Uint8Array | "pull" | undefined
+  /** Calls `wake` once, when `take` may have another answer. */
+  readonly wait: (wake: () => void) => void
+  /** Takes the call back. */
+  readonly leave: (wake: () => void) => void
 }
 
 /** A body of pieces, of which the first is there already. A failure of `rest` cuts the connection. */
