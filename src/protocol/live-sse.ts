@@ -11,7 +11,7 @@ import type { Streamed } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { currentCursor, nextCursor } from "./cursor.ts"
 import { eventBytes } from "./messages.ts"
-import type { Reading } from "./reading.ts"
+import type { Place, Reading } from "./reading.ts"
 import { openReading, placeOf } from "./reading.ts"
 import type { Control } from "./sse-frames.ts"
 import { controlFrame, encodingOf, sharedFrames, textFrames } from "./sse-frames.ts"
@@ -41,13 +41,17 @@ export const liveSse = (manager: StreamManager["Service"]) =>
       _tag: "Streamed",
       keepAlive: Buffer.from(": ping\n\n"),
       endsAfterMillis: yield* Random.nextIntBetween(lifeMillis, lifeMillis + lifeSpreadMillis),
-      pull: following(reading, cursor)
+      ...following(reading, cursor, yield* Clock.Clock)
     }
     return { status: 200, headers, body }
   })
 
 /** The frames, one batch after the other. Whatever ends them, whoever reconnects is told of it. */
-const following = ({ contentType, start, stream }: Reading, firstCursor: number): Streamed["pull"] => {
+const following = (
+  { contentType, start, stream }: Reading,
+  firstCursor: number,
+  clock: Clock.Clock
+): Pick<Streamed, "pull" | "live"> => {
   const encoding = encodingOf(contentType)
   let streamCursor = firstCursor
   let over = false
@@ -86,16 +90,38 @@ const following = ({ contentType, start, stream }: Reading, firstCursor: number)
     return Effect.map(control(sent), (control) => textFrames(Buffer.concat(pieces.slice(0, whole)), control))
   }
 
-  const control = Effect.fnUntraced(function*(next: number) {
-    const place = yield* placeOf(stream, { life: start.life, next })
+  const control = (next: number) =>
+    Effect.map(placeOf(stream, { life: start.life, next }), (place) => controlAt(next, place))
+
+  const controlAt = (next: number, place: Place): Control => {
     over = place.isEnd
-    streamCursor = Math.max(streamCursor, currentCursor(yield* Clock.currentTimeMillis))
-    return { ...place, next, cursor: streamCursor } satisfies Control
-  })
+    streamCursor = Math.max(streamCursor, currentCursor(clock.currentTimeMillisUnsafe()))
+    return { ...place, next, cursor: streamCursor }
+  }
 
   const batch: Effect.Effect<Uint8Array, unknown> = Effect.flatMap(events, (block) => {
     begun = true
     return Effect.filterOrElse(frames(block, control), (bytes) => bytes !== undefined, () => batch)
   })
-  return Effect.suspend(() => over ? Effect.undefined : Effect.orElseSucceed(batch, () => undefined))
+  const pull = Effect.suspend(() => over ? Effect.undefined : Effect.orElseSucceed(batch, () => undefined))
+
+  const { leave, place, take, wait } = stream.live
+  return {
+    pull,
+    live: {
+      take: () => {
+        if (!begun || over || held.length > 0) return "pull"
+        const block = take(read)
+        if (block === undefined) return undefined
+        if (block === "behind" || (encoding === "text" && !endsWhole(block))) return "pull"
+        sent = block.first + block.count
+        read = { life: read.life, next: sent }
+        const { closed, tail } = place()
+        const isTail = sent >= tail
+        return sharedFrames(block, encoding, controlAt(sent, { isTail, isEnd: isTail && closed }))
+      },
+      wait,
+      leave
+    }
+  }
 }

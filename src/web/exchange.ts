@@ -72,7 +72,7 @@ export interface Streamed {
 
 /** A body that follows something and has caught up: what comes is at hand, and shared by all who follow. */
 export interface Live {
-  /** The next bytes, not to be changed by anybody. Undefined: there are none yet. "pull": they are to be pulled. */
+  /** The next bytes, at least one, not to be changed by anybody. Undefined: there are none yet. "pull": they are to be pulled. */
   readonly take: () => Uint8Array | "pull" | undefined
   /** Calls `wake` once, when `take` may have another answer. */
   readonly wait: (wake: () => void) => void
