@@ -2,10 +2,12 @@
  * The servers under the clock, each a process of its own: ours as it is shipped, and the bare ones it is held against.
  * Whatever is started here is ended here, and whatever is written lies in a temporary directory that goes with it.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import type { Writing } from "./bare-files.ts"
 
 export const root = Path.resolve(import.meta.dirname, "../..")
 export const builtMain = Path.join(root, "dist/main.js")
@@ -16,7 +18,11 @@ export interface ServerProcess {
   readonly port: number
   /** Processor time so far, of all threads, user and system, in microseconds. */
   readonly cpu: () => number
+  /** Bytes of memory that are resident now. */
+  readonly memory: () => number
   readonly stop: () => Promise<void>
+  /** `kill -9`, and waits until it is gone. */
+  readonly kill: () => Promise<void>
 }
 
 /** Makes `dist/main.js` when it is not there or older than the sources. */
@@ -41,6 +47,27 @@ export const startReference = (directory?: string) =>
     ...(directory === undefined ? [] : [`--data-dir=${directory}`])
   ], {})
 
+export interface FileProcess extends ServerProcess {
+  /** The milliseconds of each write. */
+  readonly write: (writing: Writing) => Promise<Float64Array>
+}
+
+/** The process that only writes to a file; it has no port. */
+export const startBareFiles = (directory: string): FileProcess => {
+  const child = fork(Path.join(import.meta.dirname, "bare-files.ts"), [Path.join(directory, "written")], {
+    serialization: "advanced"
+  })
+  running.add(child)
+  return {
+    ...underClock(child, 0),
+    write: async (writing) => {
+      child.send(writing)
+      const [took] = await once(child, "message") as [Float64Array]
+      return took
+    }
+  }
+}
+
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
   const child = spawn(process.execPath, args, {
     env: { ...withoutOurs(), ...env },
@@ -49,14 +76,17 @@ const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promi
     stdio: ["ignore", "ignore", "pipe"]
   })
   running.add(child)
-  const port = await listening(child)
-  return {
-    pid: child.pid!,
-    port,
-    cpu: () => cpuMicros(child.pid!),
-    stop: () => end(child)
-  }
+  return underClock(child, await listening(child))
 }
+
+const underClock = (child: ChildProcess, port: number): ServerProcess => ({
+  pid: child.pid!,
+  port,
+  cpu: () => cpuMicros(child.pid!),
+  memory: () => residentBytes(child.pid!),
+  stop: () => end(child, "SIGTERM"),
+  kill: () => end(child, "SIGKILL")
+})
 
 /** The port that the child names on stderr. */
 const listening = (child: ChildProcess): Promise<number> =>
@@ -74,7 +104,7 @@ const listening = (child: ChildProcess): Promise<number> =>
     child.once("exit", () => reject(new Error(`A server ended before it listened: ${said}`)))
   })
 
-const end = (child: ChildProcess): Promise<void> =>
+const end = (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =>
   new Promise((resolve) => {
     running.delete(child)
     if (child.exitCode !== null || child.signalCode !== null) return resolve()
@@ -83,7 +113,7 @@ const end = (child: ChildProcess): Promise<void> =>
       clearTimeout(timer)
       resolve()
     })
-    child.kill("SIGTERM")
+    child.kill(signal)
   })
 
 const running = new Set<ChildProcess>()
@@ -115,4 +145,35 @@ const cpuMicros = (pid: number): number => {
   // The name before the last bracket may hold anything; utime and stime are the 12th and 13th field behind it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))![1]) * 1024
+
+export interface Servers {
+  readonly add: <A extends ServerProcess>(server: Promise<A>) => Promise<A>
+  readonly directory: () => string
+}
+
+/** Ends the servers that were added and removes the directories, whatever happens. */
+export const withServers = async <A>(use: (servers: Servers) => Promise<A>): Promise<A> => {
+  const added: Array<ServerProcess> = []
+  const own: Array<string> = []
+  try {
+    return await use({
+      add: async (starting) => {
+        const server = await starting
+        added.push(server)
+        return server
+      },
+      directory: () => {
+        const directory = temporaryDirectory()
+        own.push(directory)
+        return directory
+      }
+    })
+  } finally {
+    await Promise.all(added.map(({ stop }) => stop()))
+    own.forEach(removeDirectory)
+  }
 }
