@@ -5,6 +5,7 @@
  */
 import { bare, type Contestant, native, protocol, type Shape } from "./contestants.ts"
 import { figure, ratios } from "./figures.ts"
+import { opponents } from "./opponents.ts"
 import { atMost, type Goal, type Row, row } from "./report.ts"
 import { type Measured, type Side, takeTurns } from "./rounds.ts"
 import { type FileProcess, startBare, startBareFiles, startOurs, withServers } from "./servers.ts"
@@ -41,15 +42,15 @@ export const append: Workload = {
         fsync: native("ours, fsync", fsync),
         protocol: protocol("ours, fsync, protocol", fsync)
       }
-      void against
+      const others = against ? await opponents(servers) : []
       return [
-        ...await atBase(baseline, ours, []),
-        ...await atOne(baseline, [ours.memory, ours.fsync], files),
+        ...await atBase(baseline, ours, others),
+        ...await atOne(baseline, [ours.memory, ours.os, ours.fsync], others, files),
         ...await elsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
         ...await elsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
         ...await elsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
         ...await elsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
-        ...await batches(baseline, ours, [])
+        ...await batches(baseline, ours, others)
       ]
     })
 }
@@ -95,10 +96,15 @@ const atBase = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<Co
   ]
 }
 
-const atOne = async (baseline: Contestant, contestants: ReadonlyArray<Contestant>, files: FileProcess) => {
+const atOne = async (
+  baseline: Contestant,
+  contestants: ReadonlyArray<Contestant>,
+  others: ReadonlyArray<Contestant>,
+  files: FileProcess
+) => {
   const shape = { ...base, connections: 1, millis: otherMillis }
   const [bare, written, flushed, pooled, ...measured] = await measure(
-    [[baseline, shape], ...contestants.map((one) => [one, shape] as const)],
+    [baseline, ...contestants, ...others].map((one) => [one, shape] as const),
     goalRounds,
     [
       writing("bare file", files, { flushed: false, pooled: false, millis: 200 }),
@@ -107,6 +113,7 @@ const atOne = async (baseline: Contestant, contestants: ReadonlyArray<Contestant
     ]
   )
   const least = flushed!.p50.map((millis, i) => millis + bare!.p50[i]!)
+  const rest = measured.slice(contestants.length)
   const what = "append, 1 connection"
   return [
     row("append", what, bare!),
@@ -116,7 +123,7 @@ const atOne = async (baseline: Contestant, contestants: ReadonlyArray<Contestant
         what,
         each,
         bare!,
-        [],
+        each.name.startsWith("ours") ? rest : [],
         each.name !== "ours, fsync" ? [] : [
           atMost("p50 at most 2.5 times a bare flushed write and a bare answer", ratios(each.p50, least).median, 2.5)
         ]
@@ -134,14 +141,15 @@ const elsewhere = async (where: string, shape: Shape, baseline: Contestant, ours
 const batches = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<Contestant>) => {
   // Eight connections keep 800 messages on their way, which is more than a commit takes.
   const shape = { ...base, batch: 100, connections: 8 }
-  const [bare, memory, fsync, protocol, ...rest] = await measure(
-    [baseline, ours.memory, ours.fsync, ours.protocol, ...others].map((one) => [one, shape]),
+  const [bare, memory, os, fsync, protocol, ...rest] = await measure(
+    [baseline, ours.memory, ours.os, ours.fsync, ours.protocol, ...others].map((one) => [one, shape]),
     goalRounds
   )
   const what = "append 100 at once, 8 connections"
   return [
     row("append", what, bare!),
     rowOf(what, memory!, bare!, rest, [perBare(memory!, bare!, 1.5)]),
+    rowOf(what, os!, bare!, rest),
     rowOf(what, fsync!, bare!, rest, [perBare(fsync!, bare!, 2.5)]),
     rowOf(what, protocol!, bare!, rest),
     ...rest.map((other) => rowOf(what, other, bare!))

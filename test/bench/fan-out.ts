@@ -3,13 +3,31 @@
  * flushed to the disk before anyone is given them. Every delivery is checked: a loss, a duplicate or another order ends
  * the run with an error.
  */
-import { type Audience, bareDoor, type Door, nativeDoor, openAudience, pollsDoor, protocolDoor } from "./audience.ts"
-import { makeStream } from "./contestants.ts"
+import {
+  type Audience,
+  bareDoor,
+  type Door,
+  nativeDoor,
+  natsDoor,
+  openAudience,
+  pollsDoor,
+  protocolDoor,
+  redisDoor
+} from "./audience.ts"
 import { figure, ratios } from "./figures.ts"
 import { openFilesMax } from "./limits.ts"
 import { atLeast, atMost, type Row, row } from "./report.ts"
 import { type Measured, takeTurns } from "./rounds.ts"
-import { type ServerProcess, startBare, startOurs, withServers } from "./servers.ts"
+import {
+  type ServerProcess,
+  type Servers,
+  startBare,
+  startNats,
+  startOurs,
+  startRedis,
+  startReference,
+  withServers
+} from "./servers.ts"
 import type { Options, Workload } from "./workload.ts"
 
 const goalMillis = 1_500
@@ -31,10 +49,10 @@ export const fanOut: Workload = {
     withServers(async (servers) => {
       const bare = await servers.add(startBare())
       const ours = await servers.add(startOurs(servers.directory(), ["--durability=fsync"]))
-      void against
+      const others = against ? await opponents(servers) : []
       return [
         ...await few(bare, ours),
-        ...await thousand(bare, ours),
+        ...await thousand(bare, ours, others),
         ...await thousandStreams(bare, ours),
         ...await crowded(await servers.add(startBare()), await servers.add(startOurs(servers.directory(), [])))
       ]
@@ -54,7 +72,11 @@ const few = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyAr
   })
 ]
 
-const thousand = (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArray<Row>> =>
+const thousand = (
+  bare: ServerProcess,
+  ours: ServerProcess,
+  others: ReadonlyArray<readonly [ServerProcess, Door]>
+): Promise<ReadonlyArray<Row>> =>
   withAudiences([[bare, bareDoor], [ours, nativeDoor]], "thousand", 1_000, async ([bare, native]) => {
     const sides = [bare!.side(goalMillis, 100), native!.side(goalMillis, 100)]
     const [bareRow, nativeRow] = await takeTurns(sides, { rounds: goalRounds })
@@ -86,8 +108,24 @@ const thousand = (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArr
       })
     ]
     // The protocol's answers end after a minute: its followers come for their own rounds only.
+    const beside: Array<Row> = []
+    for (const other of others) {
+      // One after the other: a thousand followers of each would be more than the files that may be open.
+      const rounds = await withAudiences([other], "thousand", 1_000, async ([other]) => {
+        const sides = [bare!, native!, other!].map((each) => each.side(otherMillis, 100))
+        return takeTurns(sides, { rounds: otherRounds })
+      })
+      beside.push(
+        row("fan-out", what, rounds[2]!, { baseline: rounds[0]! }),
+        row("fan-out", `${what}, beside ${rounds[2]!.name}`, rounds[1]!, {
+          baseline: rounds[0]!,
+          versus: rounds.slice(2)
+        })
+      )
+    }
     return [
       ...rows,
+      ...beside,
       ...await withAudiences([[native!.server, protocolDoor]], "thousand-protocol", 1_000, async ([protocol]) => {
         const sides = [bare!.side(otherMillis, 100), protocol!.side(otherMillis, 100)]
         return rowsOf(what, await takeTurns(sides, { rounds: otherRounds })).slice(1)
@@ -141,6 +179,19 @@ const crowded = async (bare: ServerProcess, ours: ServerProcess): Promise<Readon
   })
 }
 
+const opponents = async (servers: Servers): Promise<ReadonlyArray<readonly [ServerProcess, Door]>> => {
+  const redis = await startRedis(servers.directory())
+  const nats = await startNats(servers.directory())
+  const all = [
+    [await startReference(), { ...protocolDoor, name: "reference, memory" }],
+    [await startReference(servers.directory()), { ...protocolDoor, name: "reference, files" }],
+    ...(redis === undefined ? [] : [[redis, redisDoor] as const]),
+    ...(nats === undefined ? [] : [[nats, natsDoor] as const])
+  ] as const
+  for (const [server] of all) await servers.add(Promise.resolve(server))
+  return all
+}
+
 type Present = Audience & { readonly server: ServerProcess }
 
 const withAudiences = async <A>(
@@ -154,7 +205,6 @@ const withAudiences = async <A>(
   const audiences: Array<Present> = []
   try {
     for (const [server, door] of doors) {
-      if (door !== bareDoor) { for (const stream of streams) await makeStream(server, stream) }
       audiences.push({ ...await openAudience(server, door, streams, followers), server })
     }
     return await use(audiences)

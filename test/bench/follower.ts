@@ -68,7 +68,7 @@ const whole = mark.length + digits
 export const sequenceBase = 1_000_000_000
 
 /** Tells the sequence numbers in bytes that come in pieces of any size. */
-const sequencesIn = (onSequence: (sequence: number) => void) => {
+export const sequencesIn = (onSequence: (sequence: number) => void) => {
   let rest: Buffer | undefined
   return (chunk: Buffer): void => {
     const bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk])

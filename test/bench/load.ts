@@ -1,5 +1,5 @@
 /**
- * Appends from the load process: HTTP over plain sockets, so that the client costs little beside the server it measures.
+ * Requests from the load process: HTTP over plain sockets, so that the client costs little beside the server it measures.
  * Each connection sends one request after the other until the time is up; any answer but a 2xx fails the run.
  */
 import * as net from "node:net"
@@ -9,7 +9,8 @@ export interface Load {
   readonly port: number
   /** Taken in turn. */
   readonly paths: ReadonlyArray<string>
-  readonly body: string | Buffer
+  /** What is posted; left out, the paths are read. */
+  readonly body?: string
   readonly contentType?: string
   readonly connections: number
   /** Operations that a request stands for: the messages of a batch. */
@@ -22,18 +23,31 @@ export interface OpenLoad {
   readonly close: () => void
 }
 
-export const openLoad = async (load: Load): Promise<OpenLoad> => {
-  const body = Buffer.from(load.body as string)
-  const requests = load.paths.map((path) =>
-    Buffer.concat([
-      Buffer.from(
-        `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${load.port}\r\n` +
-          `content-type: ${load.contentType ?? "application/json"}\r\ncontent-length: ${body.length}\r\n\r\n`
-      ),
-      body
-    ])
-  )
-  const connections = await Promise.all(Array.from({ length: load.connections }, () => connectPoster(load.port)))
+export const openLoad = (load: Load): Promise<OpenLoad> =>
+  openRequests({ ...load, requests: () => load.paths.map((path) => requestOf(load, path)), endOfAnswer: endOfHttp })
+
+export interface Requests {
+  readonly port: number
+  /** Of each connection by its number; taken in turn. */
+  readonly requests: (connection: number) => ReadonlyArray<Buffer>
+  readonly connections: number
+  readonly operations?: number
+  /** What a connection says first, and is not answered. */
+  readonly hello?: (connection: number) => string
+  readonly endOfAnswer: EndOfAnswer
+}
+
+/** Where the answer at the front of the text ends; undefined while it is not all there. Throws where it is a refusal. */
+export type EndOfAnswer = (text: string) => number | undefined
+
+/** The same in any protocol in which an answer follows each request. */
+export const openRequests = async (
+  { connections: count, endOfAnswer, hello, operations = 1, port, requests }: Requests
+): Promise<OpenLoad> => {
+  const connections = await Promise.all(Array.from({ length: count }, async (_, i) => ({
+    ...await connectPoster(port, endOfAnswer, hello?.(i)),
+    requests: requests(i)
+  })))
   return {
     run: async ({ millis = Infinity, requests: requestsMax = Infinity }) => {
       const latencies: Array<number> = []
@@ -41,17 +55,25 @@ export const openLoad = async (load: Load): Promise<OpenLoad> => {
       let sent = 0
       await Promise.all(connections.map(async (connection) => {
         for (let from = performance.now(); from < until && sent < requestsMax;) {
-          await connection.post(requests[sent++ % requests.length]!)
+          await connection.post(connection.requests[sent++ % connection.requests.length]!)
           const now = performance.now()
           latencies.push(now - from)
           from = now
         }
       }))
-      return { operations: latencies.length * (load.operations ?? 1), latencies: Float64Array.from(latencies) }
+      return { operations: latencies.length * operations, latencies: Float64Array.from(latencies) }
     },
     close: () => connections.forEach(({ close }) => close())
   }
 }
+
+const requestOf = ({ body, contentType = "application/json", port }: Load, path: string): Buffer =>
+  Buffer.from(
+    body === undefined
+      ? `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`
+      : `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: ${contentType}\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
 
 /** Sends one body so many times and closes. */
 export const post = async (load: Load, requests: number): Promise<Done> => {
@@ -67,18 +89,26 @@ export interface Poster {
   readonly close: () => void
 }
 
-export const connectPoster = async (port: number): Promise<Poster> => {
+export const connectPoster = async (
+  port: number,
+  endOfAnswer: EndOfAnswer = endOfHttp,
+  hello?: string
+): Promise<Poster> => {
   let pending = ""
   let answered: () => void = nothing
   let failed: (error: Error) => void = nothing
   const { close, socket } = await connect(port, (chunk) => {
-    pending = pending === "" ? chunk.toString("latin1") : pending + chunk.toString("latin1")
-    const end = endOfAnswer(pending)
-    if (end === undefined) return
-    if (pending.charCodeAt("HTTP/1.1 ".length) !== 0x32) return failed(new Error(pending))
-    pending = pending.slice(end)
+    pending += chunk.toString("latin1")
+    try {
+      const end = endOfAnswer(pending)
+      if (end === undefined) return
+      pending = pending.slice(end)
+    } catch (error) {
+      return failed(error as Error)
+    }
     answered()
   }, (error) => failed(error))
+  if (hello !== undefined) socket.write(hello)
   return {
     post: (request) =>
       new Promise((resolve, reject) => {
@@ -90,10 +120,10 @@ export const connectPoster = async (port: number): Promise<Poster> => {
   }
 }
 
-/** Where the answer at the front of the text ends; undefined while it is not all there. */
-const endOfAnswer = (text: string): number | undefined => {
+const endOfHttp: EndOfAnswer = (text) => {
   const headEnd = text.indexOf("\r\n\r\n")
   if (headEnd < 0) return undefined
+  if (text.charCodeAt("HTTP/1.1 ".length) !== 0x32) throw new Error(text)
   // 204 has no body, and says nothing of its length.
   if (text.startsWith("HTTP/1.1 204")) return headEnd + 4
   const at = lengthAt(text)

@@ -5,12 +5,18 @@
  */
 import { parseArgs } from "node:util"
 import { append } from "./append.ts"
+import { catchUp } from "./catch-up.ts"
+import { commandLine } from "./command-line.ts"
 import { fanOut } from "./fan-out.ts"
+import { growth } from "./growth.ts"
 import { describe, machine } from "./machine.ts"
+import { mixed } from "./mixed.ts"
 import { type Row, table } from "./report.ts"
+import { restart } from "./restart.ts"
 import { build } from "./servers.ts"
+import { smoke } from "./smoke.ts"
 
-const workloads = [append, fanOut]
+const workloads = [append, fanOut, catchUp, growth, restart, commandLine, mixed]
 
 const { values } = parseArgs({
   options: {
@@ -41,7 +47,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 build()
 const from = performance.now()
 const on = machine()
-const chosen = workloads.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const chosen = values.smoke
+  ? [smoke]
+  : workloads.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
 const rows: Array<Row> = []
 const seconds: Record<string, number> = {}
 for (const { name, run } of chosen) {

@@ -2,7 +2,7 @@
  * What was measured, as rows of one table. A row is one server doing one thing: its figures are medians over the rounds,
  * with the lowest and the highest kept beside them for machines, and its ratios are those of neighbouring rounds.
  */
-import { type Figure, figure, ratios } from "./figures.ts"
+import { type Figure, figure, percentile, ratios } from "./figures.ts"
 import type { Measured } from "./rounds.ts"
 
 export interface Row {
@@ -10,11 +10,13 @@ export interface Row {
   readonly what: string
   readonly server: string
   readonly perSecond?: Figure
+  /** Milliseconds of what is done once, such as a start. */
+  readonly millis?: Figure
   /** Milliseconds of one operation: medians over the rounds of each round's percentile. */
   readonly latency?: { readonly p50: Figure; readonly p95: Figure; readonly p99: Figure }
   /** Microseconds of server CPU for one operation, user and system time of all its threads. */
   readonly cpuMicros?: Figure
-  readonly memory?: { readonly bytes: number; readonly of: "growth" | "a connection" }
+  readonly memory?: { readonly bytes: number; readonly of: "growth" | "a connection" | "whole" }
   /** Server CPU against the bare one's in the same round; 1 for the bare one itself. */
   readonly ratio?: Figure
   /** Server CPU against others that were measured in the same rounds, by their names. */
@@ -66,6 +68,13 @@ export const row = (work: string, what: string, measured: Measured, options: Row
   }
 }
 
+/** Of rounds that were measured beside another work. */
+export const latencyOf = (rounds: ReadonlyArray<Float64Array>): NonNullable<Row["latency"]> => {
+  const sorted = rounds.map((latencies) => latencies.toSorted())
+  const at = (share: number) => figure(sorted.map((latencies) => percentile(latencies, share)))
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+}
+
 export const table = (rows: ReadonlyArray<Row>): string => {
   const head = ["what", "server", "/s", "p50 ms", "p95", "p99", "CPU µs", "memory", "× bare", "client", "goals"]
   const lines = rows.map((row) => [
@@ -73,7 +82,7 @@ export const table = (rows: ReadonlyArray<Row>): string => {
     row.server,
     row.perSecond === undefined ? "" : `${number(row.perSecond.median)}${row.clientBound === true ? " (client)" : ""}`,
     ...(row.latency === undefined
-      ? ["", "", ""]
+      ? [row.millis === undefined ? "" : spread(row.millis, number), "", ""]
       : [row.latency.p50, row.latency.p95, row.latency.p99].map(({ median }) => number(median))),
     row.cpuMicros === undefined ? "" : number(row.cpuMicros.median),
     row.memory === undefined ? "" : memory(row.memory),
@@ -89,11 +98,13 @@ export const table = (rows: ReadonlyArray<Row>): string => {
 
 const said = ({ goal, met, value }: Goal): string => `${goal}: ${number(value)}, ${met ? "met" : "MISSED"}`
 
-const spread = ({ max, median, min }: Figure): string =>
-  min === max ? median.toFixed(2) : `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
+const spread = ({ max, median, min }: Figure, show = (value: number) => value.toFixed(2)): string =>
+  min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`
 
 const memory = ({ bytes, of }: NonNullable<Row["memory"]>): string =>
-  of === "growth" ? `${(bytes / 1e6).toFixed(1)} MB grown` : `${(bytes / 1e3).toFixed(1)} kB a connection`
+  of === "a connection"
+    ? `${(bytes / 1e3).toFixed(1)} kB a connection`
+    : `${(bytes / 1e6).toFixed(1)} MB${of === "growth" ? " grown" : ""}`
 
 /** Three significant digits, or all before the point. */
 const number = (value: number): string =>

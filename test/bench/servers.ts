@@ -5,6 +5,7 @@
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import type { Writing } from "./bare-files.ts"
@@ -68,15 +69,57 @@ export const startBareFiles = (directory: string): FileProcess => {
   }
 }
 
+/** Redis, which flushes before it answers and keeps no snapshots; undefined where it is not installed. */
+export const startRedis = async (directory: string): Promise<ServerProcess | undefined> => {
+  const program = installed("redis-server")
+  if (program === undefined) return undefined
+  const port = await freePort()
+  const flags = { port, bind: "127.0.0.1", dir: directory, appendonly: "yes", appendfsync: "always", save: "" }
+  const child = run(program, Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), {})
+  await said(child, /Ready to accept connections/)
+  return underClock(child, port)
+}
+
+/** NATS with JetStream, on a port of its choice; undefined where it is not installed. */
+export const startNats = async (directory: string): Promise<ServerProcess | undefined> => {
+  const program = installed("nats-server")
+  if (program === undefined) return undefined
+  const child = run(program, ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory], {})
+  const [port] = await Promise.all([
+    said(child, /client connections on 127\.0\.0\.1:(\d+)/),
+    said(child, /Server is ready/)
+  ])
+  return underClock(child, Number(port))
+}
+
+const installed = (program: string): string | undefined =>
+  (process.env["PATH"] ?? "").split(":").map((directory) => Path.join(directory, program)).find((file) =>
+    fs.existsSync(file)
+  )
+
+const freePort = async (): Promise<number> => {
+  const server = net.createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, "close")
+  return port
+}
+
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
-  const child = spawn(process.execPath, args, {
-    env: { ...withoutOurs(), ...env },
+  const child = run(process.execPath, args, env)
+  return underClock(child, Number(await said(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
+}
+
+const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): ChildProcess => {
+  const child = spawn(program, args, {
     // Tests and people may have set a port or a directory; what is measured is what stands here.
+    env: { ...withoutOurs(), ...env },
     cwd: root,
-    stdio: ["ignore", "ignore", "pipe"]
+    stdio: ["ignore", "pipe", "pipe"]
   })
   running.add(child)
-  return underClock(child, await listening(child))
+  return child
 }
 
 const underClock = (child: ChildProcess, port: number): ServerProcess => ({
@@ -88,20 +131,23 @@ const underClock = (child: ChildProcess, port: number): ServerProcess => ({
   kill: () => end(child, "SIGKILL")
 })
 
-/** The port that the child names on stderr. */
-const listening = (child: ChildProcess): Promise<number> =>
+/** What the child says that matches: the first group of it, such as its port. */
+const said = (child: ChildProcess, what: RegExp): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
-    let said = ""
-    const timer = setTimeout(() => reject(new Error(`A server did not start in time: ${said}`)), 20_000)
-    child.stderr!.on("data", (chunk) => {
-      said += String(chunk)
-      const port = /http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]
-      if (port === undefined) return
+    let text = ""
+    const timer = setTimeout(() => reject(new Error(`A server did not start in time: ${text}`)), 20_000)
+    const listen = (chunk: Buffer) => {
+      if (text === "found") return
+      text += String(chunk)
+      const found = what.exec(text)
+      if (found === null) return
       clearTimeout(timer)
-      said = ""
-      resolve(Number(port))
-    })
-    child.once("exit", () => reject(new Error(`A server ended before it listened: ${said}`)))
+      text = "found"
+      resolve(found[1])
+    }
+    child.stdout!.on("data", listen)
+    child.stderr!.on("data", listen)
+    child.once("exit", () => reject(new Error(`A server ended before it listened: ${text}`)))
   })
 
 const end = (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =>

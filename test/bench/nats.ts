@@ -1,0 +1,90 @@
+/**
+ * NATS JetStream over plain sockets: as much of its protocol as publishing with an acknowledgement and following need.
+ * The server flushes every two minutes by default, so what it has acknowledged is in the kernel's hands.
+ */
+import { type Contestant, message } from "./contestants.ts"
+import { type Following, sequencesIn } from "./follower.ts"
+import { connect, type EndOfAnswer, openRequests } from "./load.ts"
+import type { ServerProcess } from "./servers.ts"
+
+export const natsName = "NATS JetStream, not flushed"
+
+export const nats = (server: ServerProcess): Contestant => ({
+  name: natsName,
+  open: async (shape) => {
+    const names = Array.from({ length: shape.streams }, (_, i) => `append-${i}`)
+    await makeNatsStreams(server.port, names)
+    const data = message(shape.bytes)
+    const load = await openRequests({
+      port: server.port,
+      requests: (connection) =>
+        names.map((name) => Buffer.from(natsPublish(name, data, connection).repeat(shape.batch))),
+      connections: shape.connections,
+      operations: shape.batch,
+      hello: natsHello,
+      endOfAnswer: endOfMessages(shape.batch)
+    })
+    const before = async () => {
+      for (const name of names) await natsRequest(server.port, `$JS.API.STREAM.PURGE.${name}`, "")
+    }
+    return { side: { name: natsName, server, before, round: () => load.run(shape) }, close: load.close }
+  }
+})
+
+/** Each connection hears the acknowledgements of its own messages. */
+export const natsHello = (connection: number): string => `CONNECT {"verbose":false}\r\nSUB acks.${connection} 1\r\n`
+
+export const natsPublish = (stream: string, data: string, connection: number): string =>
+  `PUB ${stream} acks.${connection} ${Buffer.byteLength(data)}\r\n${data}\r\n`
+
+/** A stream of its own for each name, which is its subject too. */
+export const makeNatsStreams = async (port: number, names: ReadonlyArray<string>): Promise<void> => {
+  for (const name of names) {
+    await natsRequest(
+      port,
+      `$JS.API.STREAM.CREATE.${name}`,
+      JSON.stringify({ name, subjects: [name], storage: "file" })
+    )
+  }
+}
+
+/** Follows by a plain subscription to the stream's subject, which JetStream is one more of. */
+export const followNats = async ({ onLost, onSequence, path, port }: Following) => {
+  const sequences = sequencesIn(onSequence)
+  let begun: () => void
+  const started = new Promise<void>((resolve) => begun = resolve)
+  const { close, socket } = await connect(port, (chunk) => {
+    if (chunk.includes("PONG\r\n")) begun()
+    if (chunk.includes("-ERR")) onLost(new Error(chunk.toString("latin1")))
+    sequences(chunk)
+  }, onLost)
+  socket.write(`CONNECT {"verbose":false}\r\nSUB ${path} 1\r\nPING\r\n`)
+  await started
+  return { close }
+}
+
+const natsRequest = async (port: number, subject: string, body: string): Promise<void> => {
+  const load = await openRequests({
+    port,
+    requests: () => [Buffer.from(natsPublish(subject, body, 0))],
+    connections: 1,
+    hello: natsHello,
+    endOfAnswer: endOfMessages(1)
+  })
+  await load.run({ requests: 1 })
+  load.close()
+}
+
+/** Where so many messages end, with whatever the server says between them; a refusal is an error. */
+export const endOfMessages = (count: number): EndOfAnswer => (text) => {
+  let end = 0
+  for (let i = 0; i < count; i++) {
+    const at = text.indexOf("MSG ", end)
+    const line = text.indexOf("\r\n", at)
+    if (at < 0 || line < 0) return undefined
+    end = line + 2 + Number(text.slice(text.lastIndexOf(" ", line), line)) + 2
+    if (text.length < end) return undefined
+    if (text.slice(line, end).includes(`"error"`)) throw new Error(text)
+  }
+  return end
+}
