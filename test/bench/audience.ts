@@ -6,7 +6,7 @@ import { makeStream } from "./contestants.ts"
 import { followByPolls, type Follower, followEvents, type Following, sequenceBase } from "./follower.ts"
 import { Ledger, Order } from "./ledger.ts"
 import { connectPoster, type EndOfAnswer, type Poster } from "./load.ts"
-import { endOfMessages, followNats, makeNatsStreams, natsHello, natsName, natsPublish } from "./nats.ts"
+import { endOfMessages, followNats, makeNatsStreams, natsHello, natsName, natsPublish, takeInboxes } from "./nats.ts"
 import { endOfLines, followRedis, redisAdd, redisName } from "./redis.ts"
 import type { Done, Side } from "./rounds.ts"
 import type { ServerProcess } from "./servers.ts"
@@ -199,14 +199,16 @@ export const redisDoor: Door = {
   endOfAnswer: (text) => endOfLines(text, 2)
 }
 
+const natsInbox = takeInboxes(1)
+
 /** One publisher, since acknowledgements come to whoever listens where they are sent. */
 export const natsDoor: Door = {
   name: `${natsName}, plain subscriptions`,
   follow: followNats,
   path: (stream) => stream,
-  append: (stream, data) => natsPublish(stream, data, 0),
+  append: (stream, data) => natsPublish(stream, data, natsInbox),
   make: ({ port }, stream) => makeNatsStreams(port, [stream]),
   publishers: 1,
-  hello: natsHello(0),
+  hello: natsHello(natsInbox),
   endOfAnswer: endOfMessages(1)
 }

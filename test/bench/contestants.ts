@@ -78,7 +78,7 @@ export const protocol = (name: string, server: ServerProcess): Contestant => ({
       connections: shape.connections,
       operations: shape.batch
     })
-    const before = () => makeAnew(server, names)
+    const before = () => Promise.all([makeAnew(server, names), load.ready()])
     return { side: { name, server, before, round: () => load.run(shape) }, close: load.close }
   }
 })

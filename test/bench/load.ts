@@ -18,6 +18,8 @@ export interface Load {
 }
 
 export interface OpenLoad {
+  /** Opens anew what a server has closed because it was idle; to be called before a run, and not counted. */
+  readonly ready: () => Promise<void>
   /** Appends until the time is up, or so many requests have been sent, and every answer is there. */
   readonly run: (limit: { readonly millis?: number; readonly requests?: number }) => Promise<Done>
   readonly close: () => void
@@ -44,11 +46,15 @@ export type EndOfAnswer = (text: string) => number | undefined
 export const openRequests = async (
   { connections: count, endOfAnswer, hello, operations = 1, port, requests }: Requests
 ): Promise<OpenLoad> => {
-  const connections = await Promise.all(Array.from({ length: count }, async (_, i) => ({
+  const open = async (i: number) => ({
     ...await connectPoster(port, endOfAnswer, hello?.(i)),
     requests: requests(i)
-  })))
+  })
+  const connections = await Promise.all(Array.from({ length: count }, (_, i) => open(i)))
   return {
+    ready: async () => {
+      for (const [i, { lost }] of connections.entries()) if (lost()) connections[i] = await open(i)
+    },
     run: async ({ millis = Infinity, requests: requestsMax = Infinity }) => {
       const latencies: Array<number> = []
       const until = performance.now() + millis
@@ -86,6 +92,7 @@ export const post = async (load: Load, requests: number): Promise<Done> => {
 export interface Poster {
   /** Sends a whole request; settled when its answer is there. One at a time. */
   readonly post: (request: Buffer) => Promise<void>
+  readonly lost: () => boolean
   readonly close: () => void
 }
 
@@ -97,6 +104,7 @@ export const connectPoster = async (
   let pending = ""
   let answered: () => void = nothing
   let failed: (error: Error) => void = nothing
+  let lost: Error | undefined
   const { close, socket } = await connect(port, (chunk) => {
     pending += chunk.toString("latin1")
     try {
@@ -107,15 +115,20 @@ export const connectPoster = async (
       return failed(error as Error)
     }
     answered()
-  }, (error) => failed(error))
+  }, (error) => {
+    lost = error
+    failed(error)
+  })
   if (hello !== undefined) socket.write(hello)
   return {
     post: (request) =>
       new Promise((resolve, reject) => {
         answered = resolve
         failed = reject
-        socket.write(request)
+        if (lost === undefined) socket.write(request)
+        else reject(lost)
       }),
+    lost: () => lost !== undefined,
     close
   }
 }

@@ -15,13 +15,14 @@ export const nats = (server: ServerProcess): Contestant => ({
     const names = Array.from({ length: shape.streams }, (_, i) => `append-${i}`)
     await makeNatsStreams(server.port, names)
     const data = message(shape.bytes)
+    const first = takeInboxes(shape.connections)
     const load = await openRequests({
       port: server.port,
       requests: (connection) =>
-        names.map((name) => Buffer.from(natsPublish(name, data, connection).repeat(shape.batch))),
+        names.map((name) => Buffer.from(natsPublish(name, data, first + connection).repeat(shape.batch))),
       connections: shape.connections,
       operations: shape.batch,
-      hello: natsHello,
+      hello: (connection) => natsHello(first + connection),
       endOfAnswer: endOfMessages(shape.batch)
     })
     const before = async () => {
@@ -31,11 +32,19 @@ export const nats = (server: ServerProcess): Contestant => ({
   }
 })
 
-/** Each connection hears the acknowledgements of its own messages. */
-export const natsHello = (connection: number): string => `CONNECT {"verbose":false}\r\nSUB acks.${connection} 1\r\n`
+/** Each connection has an inbox of its own, where the acknowledgements of its messages come. */
+export const natsHello = (inbox: number): string => `CONNECT {"verbose":false}\r\nSUB acks.${inbox} 1\r\n`
 
-export const natsPublish = (stream: string, data: string, connection: number): string =>
-  `PUB ${stream} acks.${connection} ${Buffer.byteLength(data)}\r\n${data}\r\n`
+export const natsPublish = (stream: string, data: string, inbox: number): string =>
+  `PUB ${stream} acks.${inbox} ${Buffer.byteLength(data)}\r\n${data}\r\n`
+
+/** The first of so many inboxes that nobody else has. */
+export const takeInboxes = (count: number): number => {
+  inboxes += count
+  return inboxes - count
+}
+
+let inboxes = 0
 
 /** A stream of its own for each name, which is its subject too. */
 export const makeNatsStreams = async (port: number, names: ReadonlyArray<string>): Promise<void> => {
@@ -64,11 +73,12 @@ export const followNats = async ({ onLost, onSequence, path, port }: Following) 
 }
 
 const natsRequest = async (port: number, subject: string, body: string): Promise<void> => {
+  const inbox = takeInboxes(1)
   const load = await openRequests({
     port,
-    requests: () => [Buffer.from(natsPublish(subject, body, 0))],
+    requests: () => [Buffer.from(natsPublish(subject, body, inbox))],
     connections: 1,
-    hello: natsHello,
+    hello: () => natsHello(inbox),
     endOfAnswer: endOfMessages(1)
   })
   await load.run({ requests: 1 })
