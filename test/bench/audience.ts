@@ -7,7 +7,7 @@ import { followByPolls, type Follower, followEvents, type Following, sequenceBas
 import { Ledger, Order } from "./ledger.ts"
 import { connectPoster, type EndOfAnswer, type Poster } from "./load.ts"
 import { endOfMessages, followNats, makeNatsStreams, natsHello, natsName, natsPublish, takeInboxes } from "./nats.ts"
-import { endOfLines, followRedis, redisAdd, redisName } from "./redis.ts"
+import { endOfAdds, followRedis, redisAdd, redisName } from "./redis.ts"
 import type { Done, Side } from "./rounds.ts"
 import type { ServerProcess } from "./servers.ts"
 
@@ -196,7 +196,7 @@ export const redisDoor: Door = {
   follow: followRedis,
   path: (stream) => stream,
   append: (stream, data) => redisAdd(stream, data),
-  endOfAnswer: (text) => endOfLines(text, 2)
+  endOfAnswer: endOfAdds(1)
 }
 
 const natsInbox = takeInboxes(1)

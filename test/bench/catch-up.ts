@@ -3,6 +3,7 @@
  * bytes are expected. The bare server sends a file of exactly these bytes.
  */
 import * as Path from "node:path"
+import { catchUpAgainst } from "./catch-up-against.ts"
 import { figure } from "./figures.ts"
 import { eventBytes, fill, type Written } from "./filling.ts"
 import { openLoad } from "./load.ts"
@@ -26,27 +27,29 @@ export const catchUp: Workload = {
     "operation is an event, its times are those to the first byte of an answer, and memory is the most that the server " +
     "had more during a read than before it; of the last 10, an operation is a read. The bare server sends the same " +
     "bytes from a file, and answers {} for the last 10.",
-  run: () =>
-    withServers(async (servers) => {
-      const bare = await servers.add(startBare())
-      const ours = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
-      const copies = servers.directory()
-      const rows: Array<Row> = []
-      for (const events of [10_000, 100_000, million]) {
-        for (const written of ["in batches", "singly"] as const) {
-          const stream = nameOf(events, written)
-          await fill(ours, stream, events, written)
-          const asked = events === million && written === "in batches"
-          for (const way of asked ? ways : ways.slice(0, 1)) {
-            const copy = Path.join(copies, `${stream}-${ways.indexOf(way)}`)
-            rows.push(...await whole(bare, ours, events, written, way, copy))
-          }
-          rows.push(...await lastTen(bare, ours, events, written))
-        }
-      }
-      return rows
-    })
+  run: async ({ against }) => [...await alone(), ...(against ? await catchUpAgainst() : [])]
 }
+
+const alone = (): Promise<ReadonlyArray<Row>> =>
+  withServers(async (servers) => {
+    const bare = await servers.add(startBare())
+    const ours = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
+    const copies = servers.directory()
+    const rows: Array<Row> = []
+    for (const events of [10_000, 100_000, million]) {
+      for (const written of ["in batches", "singly"] as const) {
+        const stream = nameOf(events, written)
+        await fill(ours, stream, events, written)
+        const asked = events === million && written === "in batches"
+        for (const way of asked ? ways : ways.slice(0, 1)) {
+          const copy = Path.join(copies, `${stream}-${ways.indexOf(way)}`)
+          rows.push(...await whole(bare, ours, events, written, way, copy))
+        }
+        rows.push(...await lastTen(bare, ours, events, written))
+      }
+    }
+    return rows
+  })
 
 const nameOf = (events: number, written: Written) => `${events}-${written.replace(" ", "-")}`
 

@@ -17,7 +17,7 @@ export interface Shape {
   readonly millis: number
 }
 
-export interface Opened {
+interface Opened {
   readonly side: Side
   readonly close: () => void
 }

@@ -32,7 +32,7 @@ import type { Options, Workload } from "./workload.ts"
 
 const goalMillis = 1_500
 const goalRounds = 5
-const otherMillis = 1_000
+const otherMillis = 700
 const otherRounds = 3
 
 /** Both servers are followed at once, and some files are open besides. */

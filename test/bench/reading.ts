@@ -7,6 +7,7 @@ import * as http from "node:http"
 
 export interface Read {
   readonly bytes: number
+  readonly headers: http.IncomingHttpHeaders
   /** From asking until the first byte of the body. */
   readonly firstByteMillis: number
 }
@@ -24,6 +25,7 @@ export const read = (
     const from = performance.now()
     const request = http.get({ host: "127.0.0.1", port, path, agent: false, timeout: 20_000 }, (response) => {
       if (response.statusCode !== 200) return reject(new Error(`${path} answered ${response.statusCode}.`))
+      const { headers } = response
       response.on("data", (chunk: Buffer) => {
         if (bytes === 0) firstByteMillis = performance.now() - from
         bytes += chunk.length
@@ -31,11 +33,11 @@ export const read = (
           reject(new Error(`${path} sent ${bytes} bytes, more than the ${bytesWanted} expected.`))
         }
         if (onChunk(chunk, bytes) || bytes >= bytesWanted) {
-          resolve({ bytes: Math.min(bytes, bytesWanted), firstByteMillis })
+          resolve({ bytes: Math.min(bytes, bytesWanted), headers, firstByteMillis })
           request.destroy()
         }
       })
-      response.on("end", () => resolve({ bytes, firstByteMillis }))
+      response.on("end", () => resolve({ bytes, headers, firstByteMillis }))
       response.on("error", reject)
     })
     request.on("timeout", () => request.destroy(new Error(`${path} was silent for 20 s.`)))

@@ -4,7 +4,7 @@
  */
 import { type Contestant, message } from "./contestants.ts"
 import { type Following, sequencesIn } from "./follower.ts"
-import { connect, openRequests } from "./load.ts"
+import { connect, connectPoster, type EndOfAnswer, openRequests } from "./load.ts"
 import type { ServerProcess } from "./servers.ts"
 
 export const redisName = "Redis, appendfsync always"
@@ -21,8 +21,7 @@ export const redis = (server: ServerProcess): Contestant => ({
       requests: () => requests,
       connections: shape.connections,
       operations: shape.batch,
-      // `$15`, the entry's id.
-      endOfAnswer: (text) => endOfLines(text, 2 * shape.batch)
+      endOfAnswer: endOfAdds(shape.batch)
     })
     const before = () =>
       redisCommand(server.port, requests.map((_, i) => command("DEL", `append-${i}`)).join(""), requests.length)
@@ -64,8 +63,7 @@ export const followRedis = async ({ onLost, onSequence, path, port }: Following)
     if (endOfLines(pending, 5 + 8 * Number(entries[1])) === undefined) return
     const body = pending
     pending = ""
-    const last = body.lastIndexOf("\r\n*2\r\n$1\r\nd\r\n")
-    read(body.slice(body.lastIndexOf("\r\n", last - 1) + 2, last))
+    read(lastId(body))
     sequences(Buffer.from(body, "latin1"))
   }, onLost)
   const read = (after: string) => socket.write(command("XREAD", "BLOCK", "0", "STREAMS", path, after))
@@ -74,7 +72,7 @@ export const followRedis = async ({ onLost, onSequence, path, port }: Following)
 }
 
 /** Where so many lines end; undefined while they are not all there. */
-export const endOfLines = (text: string, lines: number): number | undefined => {
+const endOfLines = (text: string, lines: number): number | undefined => {
   if (text.startsWith("-")) throw new Error(text)
   let at = 0
   for (let i = 0; i < lines; i++) {
@@ -82,4 +80,39 @@ export const endOfLines = (text: string, lines: number): number | undefined => {
     if (at < 2) return undefined
   }
   return at
+}
+
+/** Reads a stream in pages of a thousand entries; answers with how many there were. */
+export const redisReadAll = async (port: number, stream: string): Promise<number> => {
+  let page = ""
+  const { close, post } = await connectPoster(port, (text) => {
+    const entries = /^\*(\d+)\r\n/.exec(text)
+    const end = entries === null ? undefined : endOfLines(text, 1 + 8 * Number(entries[1]))
+    if (end !== undefined) page = text.slice(0, end)
+    return end
+  })
+  let read = 0
+  for (let from = "-";;) {
+    await post(Buffer.from(command("XRANGE", stream, from, "+", "COUNT", "1000")))
+    const entries = Number(/^\*(\d+)/.exec(page)![1])
+    if (entries === 0) break
+    read += entries
+    from = `(${lastId(page)}`
+  }
+  close()
+  return read
+}
+
+export const redisLastTen = (stream: string) => ({
+  requests: () => [Buffer.from(command("XREVRANGE", stream, "+", "-", "COUNT", "10"))],
+  endOfAnswer: (text: string) => endOfLines(text, 1 + 8 * 10)
+})
+
+/** An added entry is answered by its id, in two lines. */
+export const endOfAdds = (count: number): EndOfAnswer => (text) => endOfLines(text, 2 * count)
+
+/** The id stands before the entry's one field. */
+const lastId = (entries: string): string => {
+  const last = entries.lastIndexOf("\r\n*2\r\n$1\r\nd\r\n")
+  return entries.slice(entries.lastIndexOf("\r\n", last - 1) + 2, last)
 }

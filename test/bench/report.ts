@@ -92,8 +92,15 @@ export const table = (rows: ReadonlyArray<Row>): string => {
       .join("; ")
   ])
   const widths = head.map((title, i) => Math.max(3, title.length, ...lines.map((line) => line[i]!.length)))
-  const text = (cells: ReadonlyArray<string>) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`
-  return [text(head), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.map(text)].join("\n")
+  // What is said in the last column may be long, and has nothing behind it.
+  const last = head.length - 1
+  const text = (cells: ReadonlyArray<string>) =>
+    `| ${cells.map((cell, i) => i === last ? cell : cell.padEnd(widths[i]!)).join(" | ")} |`
+  return [
+    text(head),
+    `| ${widths.map((width, i) => "-".repeat(i === last ? 3 : width)).join(" | ")} |`,
+    ...lines.map(text)
+  ].join("\n")
 }
 
 const said = ({ goal, met, value }: Goal): string => `${goal}: ${number(value)}, ${met ? "met" : "MISSED"}`

@@ -3,12 +3,13 @@
  * streams: from the process's being started until it answers, and until a reader has the last event. What was
  * acknowledged before must be there.
  */
-import { message } from "./contestants.ts"
+import { fillByProtocol } from "./catch-up-against.ts"
+import { message, streamPath } from "./contestants.ts"
 import { type Figure, figure } from "./figures.ts"
 import { fill, makeMany } from "./filling.ts"
 import { openLoad } from "./load.ts"
 import { atMost, type Goal, type Row } from "./report.ts"
-import { type ServerProcess, startBare, startOurs, withServers } from "./servers.ts"
+import { type ServerProcess, startBare, startOurs, startReference, withServers } from "./servers.ts"
 import type { Workload } from "./workload.ts"
 
 const rounds = 7
@@ -24,7 +25,7 @@ export const restart: Workload = {
     `A server is started, appended to for ${appendMillis} ms over 16 connections and killed (kill -9); ${rounds} rounds, ` +
     "by turns with a bare server. The times are from starting the process again to its first answer, and to the answer " +
     "with the last event. The files are in the kernel's cache, as they are after a crash of the process.",
-  run: () =>
+  run: ({ against }) =>
     withServers(async (servers) => {
       const long = servers.directory()
       await prepare(long, (server) => fill(server, "killed", million, "in batches"))
@@ -51,7 +52,8 @@ export const restart: Workload = {
         startRow("start", "bare", figure(bare)),
         ...rowsOf("nearly nothing", empties, bare, false),
         ...rowsOf("a stream of a million events", longs, bare, true),
-        ...rowsOf("10,000 streams", manies, bare, true)
+        ...rowsOf("10,000 streams", manies, bare, true),
+        ...(against ? await reference(servers.directory()) : [])
       ]
     })
 }
@@ -107,6 +109,28 @@ const killed = async (directory: string): Promise<Started> => {
     throw new Error(`${known + operations} events were acknowledged before the kill, and ${last} are there.`)
   }
   return { answer, lastEvent, memory }
+}
+
+/** The reference server on files with a stream of as many messages, which it is killed with. */
+const reference = async (directory: string): Promise<ReadonlyArray<Row>> => {
+  const server = await startReference(directory)
+  await fillByProtocol(server, "killed", million)
+  await server.kill()
+  const millis: Array<number> = []
+  const memory: Array<number> = []
+  for (let round = -1; round < 3; round++) {
+    const from = performance.now()
+    const again = await startReference(directory)
+    const answer = await fetch(`http://127.0.0.1:${again.port}${streamPath("killed")}`, { method: "HEAD" })
+    if (round >= 0) {
+      millis.push(performance.now() - from)
+      memory.push(again.memory())
+    }
+    await again.kill()
+    if (!answer.ok) throw new Error(`The reference server answered ${answer.status}.`)
+  }
+  const what = "restart after kill -9, a stream of a million events, first answer"
+  return [startRow(what, "reference, files", figure(millis), { memory: figure(memory).median })]
 }
 
 /** How many events the stream has, by its last one. */
