@@ -69,8 +69,9 @@ export const openAudience = async (
   for (let i = 0; i < followers; i += together) {
     await Promise.all(Array.from({ length: Math.min(together, followers - i) }, (_, j) => join(i + j)))
   }
+  const connectPublisher = () => connectPoster(port, door.endOfAnswer, door.hello)
   const free = await Promise.all(
-    Array.from({ length: door.publishers ?? publishers }, () => connectPoster(port, door.endOfAnswer, door.hello))
+    Array.from({ length: door.publishers ?? publishers }, connectPublisher)
   )
   const posters = [...free]
   const requests = streams.map((stream) => requestTo(port, door, stream))
@@ -81,7 +82,10 @@ export const openAudience = async (
     free.length > 0 ? Promise.resolve(free.shift()!) : new Promise((resolve) => waiting.push(resolve))
 
   /** Sends the next event; settled when it is answered. */
-  const publish = async (poster: Poster): Promise<void> => {
+  const publish = async (publisher: Poster): Promise<void> => {
+    // Some servers close what was idle for the time of another's round.
+    const poster = publisher.lost() ? await connectPublisher() : publisher
+    if (poster !== publisher) posters.push(poster)
     const sequence = ledger.send(followers / streams.length)
     const from = performance.now()
     await poster.post(requests[sequence % streams.length]!(sequence))

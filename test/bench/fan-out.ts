@@ -75,7 +75,7 @@ const few = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyAr
 const thousand = (
   bare: ServerProcess,
   ours: ServerProcess,
-  others: ReadonlyArray<readonly [ServerProcess, Door]>
+  others: ReadonlyArray<Opponent>
 ): Promise<ReadonlyArray<Row>> =>
   withAudiences([[bare, bareDoor], [ours, nativeDoor]], "thousand", 1_000, async ([bare, native]) => {
     const sides = [bare!.side(goalMillis, 100), native!.side(goalMillis, 100)]
@@ -109,15 +109,15 @@ const thousand = (
     ]
     // The protocol's answers end after a minute: its followers come for their own rounds only.
     const beside: Array<Row> = []
-    for (const other of others) {
+    for (const { door, rate, server } of others) {
       // One after the other: a thousand followers of each would be more than the files that may be open.
-      const rounds = await withAudiences([other], "thousand", 1_000, async ([other]) => {
-        const sides = [bare!, native!, other!].map((each) => each.side(otherMillis, 100))
+      const rounds = await withAudiences([[server, door]], "thousand", 1_000, async ([other]) => {
+        const sides = [bare!, native!, other!].map((each) => each.side(otherMillis, rate))
         return takeTurns(sides, { rounds: otherRounds })
       })
       beside.push(
-        row("fan-out", what, rounds[2]!, { baseline: rounds[0]! }),
-        row("fan-out", `${what}, beside ${rounds[2]!.name}`, rounds[1]!, {
+        row("fan-out", `fan-out, 1,000 followers, ${rate}/s`, rounds[2]!, { baseline: rounds[0]! }),
+        row("fan-out", `fan-out, 1,000 followers, ${rate}/s, beside ${door.name}`, rounds[1]!, {
           baseline: rounds[0]!,
           versus: rounds.slice(2)
         })
@@ -179,16 +179,27 @@ const crowded = async (bare: ServerProcess, ours: ServerProcess): Promise<Readon
   })
 }
 
-const opponents = async (servers: Servers): Promise<ReadonlyArray<readonly [ServerProcess, Door]>> => {
+interface Opponent {
+  readonly server: ServerProcess
+  readonly door: Door
+  readonly rate: number
+}
+
+const opponents = async (servers: Servers): Promise<ReadonlyArray<Opponent>> => {
   const redis = await startRedis(servers.directory())
   const nats = await startNats(servers.directory())
-  const all = [
-    [await startReference(), { ...protocolDoor, name: "reference, memory" }],
-    [await startReference(servers.directory()), { ...protocolDoor, name: "reference, files" }],
-    ...(redis === undefined ? [] : [[redis, redisDoor] as const]),
-    ...(nats === undefined ? [] : [[nats, natsDoor] as const])
-  ] as const
-  for (const [server] of all) await servers.add(Promise.resolve(server))
+  const all: ReadonlyArray<Opponent> = [
+    { server: await startReference(), door: { ...protocolDoor, name: "reference, memory" }, rate: 100 },
+    {
+      server: await startReference(servers.directory()),
+      door: { ...protocolDoor, name: "reference, files" },
+      // It reads its file for every follower, some 0.2 ms each: at 100 a second it falls ever further behind.
+      rate: 10
+    },
+    ...(redis === undefined ? [] : [{ server: redis, door: redisDoor, rate: 100 }]),
+    ...(nats === undefined ? [] : [{ server: nats, door: natsDoor, rate: 100 }])
+  ]
+  for (const { server } of all) await servers.add(Promise.resolve(server))
   return all
 }
 

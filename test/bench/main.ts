@@ -54,10 +54,10 @@ const rows: Array<Row> = []
 const seconds: Record<string, number> = {}
 for (const { name, run } of chosen) {
   const start = performance.now()
-  process.stderr.write(`${name} … `)
+  process.stderr.write(`${name} `)
   rows.push(...await run(values))
   seconds[name] = Math.round((performance.now() - start) / 1_000)
-  process.stderr.write(`${seconds[name]} s\n`)
+  process.stderr.write(` ${seconds[name]} s\n`)
 }
 const missed = rows.flatMap(({ goals }) => goals).filter(({ met }) => !met).length
 if (values.json) {

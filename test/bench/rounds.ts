@@ -57,6 +57,7 @@ export const takeTurns = async (
     for (const { bytes, measured, side } of all) {
       await side.before?.()
       await one(side, measured)
+      process.stderr.write(".")
       measured.growth = side.server.memory() - bytes
     }
   }
