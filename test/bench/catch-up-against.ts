@@ -42,7 +42,7 @@ export const catchUpAgainst = (): Promise<ReadonlyArray<Row>> =>
       ...(redis === undefined ? [] : [sideOf("Redis", redis, () => redisReadAll(redis.port, stream))])
     ]
     const measured = await takeTurns(sides, { rounds })
-    const what = "catch-up of a million messages beside others"
+    const what = "catch-up of a million messages beside others, times of the whole"
     const rows = measured.map((each) =>
       row("catch-up", what, each, {
         baseline: measured[0]!,
