@@ -23,25 +23,29 @@ export const read = (
     let bytes = 0
     let firstByteMillis = 0
     const from = performance.now()
-    const request = http.get({ host: "127.0.0.1", port, path, agent: false, timeout: 20_000 }, (response) => {
-      if (response.statusCode !== 200) return reject(new Error(`${path} answered ${response.statusCode}.`))
-      const { headers } = response
-      response.on("data", (chunk: Buffer) => {
-        if (bytes === 0) firstByteMillis = performance.now() - from
-        bytes += chunk.length
-        if (bytes > bytesWanted + commentBytesMax) {
-          reject(new Error(`${path} sent ${bytes} bytes, more than the ${bytesWanted} expected.`))
-        }
-        if (onChunk(chunk, bytes) || bytes >= bytesWanted) {
-          resolve({ bytes: Math.min(bytes, bytesWanted), headers, firstByteMillis })
-          request.destroy()
-        }
-      })
-      response.on("end", () => resolve({ bytes, headers, firstByteMillis }))
-      response.on("error", reject)
-    })
-    request.on("timeout", () => request.destroy(new Error(`${path} was silent for 20 s.`)))
-    request.on("error", reject)
+    const request = http.get(
+      { host: "127.0.0.1", port, path, agent: false, signal: AbortSignal.timeout(millisMax) },
+      (response) => {
+        if (response.statusCode !== 200) return reject(new Error(`${path} answered ${response.statusCode}.`))
+        const { headers } = response
+        response.on("data", (chunk: Buffer) => {
+          if (bytes === 0) firstByteMillis = performance.now() - from
+          bytes += chunk.length
+          if (bytes > bytesWanted + commentBytesMax) {
+            reject(new Error(`${path} sent ${bytes} bytes, more than the ${bytesWanted} expected.`))
+          }
+          if (onChunk(chunk, bytes) || bytes >= bytesWanted) {
+            resolve({ bytes: Math.min(bytes, bytesWanted), headers, firstByteMillis })
+            request.destroy()
+          }
+        })
+        response.on("end", () => resolve({ bytes, headers, firstByteMillis }))
+        response.on("error", (error) => failed(error))
+      }
+    )
+    const failed = (error: Error) =>
+      reject(error.name === "AbortError" ? new Error(`${path} sent only ${bytes} bytes in ${millisMax} ms.`) : error)
+    request.on("error", failed)
   })
 
 /**
@@ -85,6 +89,9 @@ export const readChecked = async (
   fs.truncateSync(copy, whole)
   return whole
 }
+
+/** For the whole of a read: one that waits for what is lost is kept awake by comments and would never end. */
+const millisMax = 20_000
 
 /** A comment of a server that had nothing to say may come behind the last event, in the same piece. */
 const commentBytesMax = 32

@@ -91,6 +91,6 @@ const counted = async (server: ServerProcess, stream: string, count: number, dir
   const copy = Path.join(directory, "copy")
   const frame = { mark: "\ndata: {\"offset\":\"", numbered: true, endless: true }
   const entry = { mark: "{\"offset\":\"", numbered: true, endless: false }
-  await readChecked(server.port, `/streams/${stream}?offset=-1`, count, frame, copy)
   await readChecked(server.port, `/streams/${stream}/events`, count, entry, copy)
+  await readChecked(server.port, `/streams/${stream}?offset=-1`, count, frame, copy)
 }
