@@ -1,123 +1,205 @@
 /**
- * Appends over HTTP: what one costs the server in memory, and how much of that throughput is left when every one of them
- * waits for the disk.
+ * Appends over HTTP: what one costs the server, and how long it takes. All that has the same shape of load is measured in
+ * the same rounds, so that memory, files, routes, one stream and a hundred can be held against each other and against
+ * the bare server.
  */
-import { type Loaded, percentile, post } from "./load.ts"
-import { type Bench, figure, ratios, type Row, show } from "./report.ts"
-import { removeDirectory, type ServerProcess, startBare, startOurs, temporaryDirectory } from "./servers.ts"
+import { bare, type Contestant, native, protocol, type Shape } from "./contestants.ts"
+import { figure, ratios } from "./figures.ts"
+import { opponents } from "./opponents.ts"
+import { atMost, type Goal, type Row, row } from "./report.ts"
+import { type Measured, type Side, takeTurns } from "./rounds.ts"
+import { type FileProcess, startBare, startBareFiles, startOurs, withServers } from "./servers.ts"
+import type { Options, Workload } from "./workload.ts"
 
-const rounds = 7
-const requests = 20_000
-const warmUpRequests = 20_000
+/** Long enough for 0.5 s of server CPU, which is counted in ticks of 10 ms. */
+const goalMillis = 800
+const goalRounds = 5
 
-/** A small event, as a chat or a build log has them. */
-const data = JSON.stringify({ type: "message", text: "The tests are green, and the build took 12.3 seconds." })
-const body = `{"data":${data}}`
+/** Where no goal is asked. */
+const otherMillis = 500
+const otherRounds = 3
 
-export const append: Bench = {
+const base: Shape = { connections: 64, streams: 1, bytes: 100, batch: 1, millis: goalMillis }
+
+export const append: Workload = {
   name: "append",
   about:
-    `${requests.toLocaleString("en")} appends of ${body.length} bytes a round, ${rounds} rounds, one after the other ` +
-    `on each connection, all to one stream. Server CPU is user and system time of all its threads.`,
-  run: async () => {
-    const directories = [temporaryDirectory(), temporaryDirectory()] as const
-    const bare = await startBare()
-    const memory = await startOurs(directories[0], ["--storage=memory"])
-    const disk = await startOurs(directories[1], ["--durability=fsync"])
-    const rows = [
-      ...(await cpuPerAppend(memory, bare)),
-      ...(await throughput(disk, memory))
+    `Appends from the base point (64 connections, 1 stream, messages of 100 bytes, one a request, fsync, native route), ` +
+    "one axis varied at a time. An operation is a message. Each stream is made anew before every round. The bare server " +
+    "parses the same body and answers it back, of a batch the count.",
+  run: ({ against }: Options) =>
+    withServers(async (servers) => {
+      const bareServer = await servers.add(startBare())
+      const memory = await servers.add(startOurs(servers.directory(), ["--storage=memory"]))
+      const os = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
+      const fsync = await servers.add(startOurs(servers.directory(), ["--durability=fsync"]))
+      const files = startBareFiles(servers.directory())
+      await servers.add(Promise.resolve(files))
+      const baseline = bare(bareServer)
+      const ours = {
+        memory: native("ours, memory", memory),
+        os: native("ours, os", os),
+        fsync: native("ours, fsync", fsync),
+        protocol: protocol("ours, fsync, protocol", fsync)
+      }
+      const others = against ? await opponents(servers) : []
+      return [
+        ...await atBase(baseline, ours, others),
+        ...await atOne(baseline, [ours.memory, ours.os, ours.fsync], others, files),
+        ...await elsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
+        ...await elsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
+        ...await elsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
+        ...await elsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
+        ...await batches(baseline, ours, others)
+      ]
+    })
+}
+
+interface Ours {
+  readonly memory: Contestant
+  readonly os: Contestant
+  readonly fsync: Contestant
+  readonly protocol: Contestant
+}
+
+const atBase = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<Contestant>) => {
+  const many = { ...base, streams: 100 }
+  const [bare, memory, os, fsync, protocol, hundred, ...rest] = await measure([
+    [baseline, base],
+    [ours.memory, base],
+    [ours.os, base],
+    [ours.fsync, base],
+    [ours.protocol, base],
+    [ours.fsync, many],
+    ...others.flatMap((other) => [[other, base], [other, many]] as const)
+  ], goalRounds)
+  const what = "append, 64 connections"
+  const first = rest.filter((_, i) => i % 2 === 0)
+  const second = rest.filter((_, i) => i % 2 === 1)
+  return [
+    row("append", what, bare!),
+    rowOf(what, memory!, bare!, first, [perBare(memory!, bare!, 1.5)]),
+    rowOf(what, os!, bare!, first),
+    rowOf(what, fsync!, bare!, first, [perBare(fsync!, bare!, 1.8), ...cheaper(fsync!, first)]),
+    rowOf(what, protocol!, bare!, first),
+    rowOf(`${what}, 100 streams`, hundred!, bare!, second, [
+      perBare(hundred!, bare!, 1.8),
+      atMost(
+        "at most 1.3 times the one-stream CPU",
+        ratios(hundred!.cpuMicros, fsync!.cpuMicros).median,
+        1.3
+      ),
+      ...cheaper(hundred!, second)
+    ]),
+    ...first.map((other) => rowOf(what, other, bare!)),
+    ...second.map((other) => rowOf(`${what}, 100 streams`, other, bare!))
+  ]
+}
+
+const atOne = async (
+  baseline: Contestant,
+  contestants: ReadonlyArray<Contestant>,
+  others: ReadonlyArray<Contestant>,
+  files: FileProcess
+) => {
+  const shape = { ...base, connections: 1, millis: otherMillis }
+  const [bare, written, flushed, pooled, ...measured] = await measure(
+    [baseline, ...contestants, ...others].map((one) => [one, shape] as const),
+    goalRounds,
+    [
+      writing("bare file", files, { flushed: false, pooled: false, millis: 200 }),
+      writing("bare file, flushed", files, { flushed: true, pooled: false, millis: otherMillis }),
+      writing("bare file, flushed, thread pool", files, { flushed: true, pooled: true, millis: otherMillis })
     ]
-    await Promise.all([bare, memory, disk].map((server) => server.stop()))
-    for (const directory of directories) removeDirectory(directory)
-    return rows
-  }
+  )
+  const least = flushed!.p50.map((millis, i) => millis + bare!.p50[i]!)
+  const rest = measured.slice(contestants.length)
+  const what = "append, 1 connection"
+  return [
+    row("append", what, bare!),
+    ...[written!, flushed!, pooled!].map((each) => row("append", "a write of 100 bytes", each)),
+    ...measured.map((each) =>
+      rowOf(
+        what,
+        each,
+        bare!,
+        each.name.startsWith("ours") ? rest : [],
+        each.name !== "ours, fsync" ? [] : [
+          atMost("p50 at most 2.5 times a bare flushed write and a bare answer", ratios(each.p50, least).median, 2.5)
+        ]
+      )
+    )
+  ]
 }
 
-const cpuPerAppend = async (memory: ServerProcess, bare: ServerProcess): Promise<ReadonlyArray<Row>> => {
-  const ours = against(memory, "/streams/bench", 32)
-  const baseline = against(bare, "/echo", 32)
-  await interleaved(ours, baseline)
-  return [{
-    what: "append, memory, 32 connections: server CPU",
-    ours: show(figure(ours.micros), "µs"),
-    baseline: show(figure(baseline.micros), "µs"),
-    ratio: show(ratios(ours.micros, baseline.micros), "×", 2),
-    target: "at most 2.6 × bare",
-    met: ratios(ours.micros, baseline.micros).median <= 2.6
-  }, {
-    what: "append, memory, 32 connections: throughput",
-    ours: show(figure(ours.perSecond), "/s", 0),
-    baseline: show(figure(baseline.perSecond), "/s", 0),
-    ratio: show(ratios(ours.perSecond, baseline.perSecond), "×", 2),
-    target: "",
-    met: undefined
-  }, latency("append, memory, 32 connections: 99th percentile", ours, baseline)]
+const elsewhere = async (where: string, shape: Shape, baseline: Contestant, ours: Contestant) => {
+  const short = { ...shape, millis: otherMillis }
+  const [bare, fsync] = await measure([[baseline, short], [ours, short]], otherRounds)
+  return [row("append", `append, ${where}`, bare!), rowOf(`append, ${where}`, fsync!, bare!)]
 }
 
-const throughput = async (disk: ServerProcess, memory: ServerProcess): Promise<ReadonlyArray<Row>> => {
-  const ours = against(disk, "/streams/bench", 64)
-  const baseline = against(memory, "/streams/bench", 64)
-  await interleaved(ours, baseline)
-  return [{
-    what: "append, fsync, 64 connections: throughput against memory",
-    ours: show(figure(ours.perSecond), "/s", 0),
-    baseline: show(figure(baseline.perSecond), "/s", 0),
-    ratio: show(ratios(ours.perSecond, baseline.perSecond), "×", 2),
-    target: "at least 0.60 × memory",
-    met: ratios(ours.perSecond, baseline.perSecond).median >= 0.6
-  }, {
-    what: "append, fsync, 64 connections: server CPU against memory",
-    ours: show(figure(ours.micros), "µs"),
-    baseline: show(figure(baseline.micros), "µs"),
-    ratio: show(ratios(ours.micros, baseline.micros), "×", 2),
-    target: "",
-    met: undefined
-  }, latency("append, fsync, 64 connections: 99th percentile", ours, baseline)]
+const batches = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<Contestant>) => {
+  // Eight connections keep 800 messages on their way, which is more than a commit takes.
+  const shape = { ...base, batch: 100, connections: 8 }
+  const [bare, memory, os, fsync, protocol, ...rest] = await measure(
+    [baseline, ours.memory, ours.os, ours.fsync, ours.protocol, ...others].map((one) => [one, shape]),
+    goalRounds
+  )
+  const what = "append 100 at once, 8 connections"
+  return [
+    row("append", what, bare!),
+    rowOf(what, memory!, bare!, rest, [perBare(memory!, bare!, 1.5)]),
+    rowOf(what, os!, bare!, rest),
+    rowOf(what, fsync!, bare!, rest, [perBare(fsync!, bare!, 2.5)]),
+    rowOf(what, protocol!, bare!, rest),
+    ...rest.map((other) => rowOf(what, other, bare!))
+  ]
 }
 
-interface Measured {
-  readonly run: () => Promise<void>
-  readonly warmUp: () => Promise<unknown>
-  /** Server CPU for each append, a value a round. */
-  readonly micros: Array<number>
-  readonly perSecond: Array<number>
-  readonly slowest: Array<number>
-}
-
-const against = (server: ServerProcess, path: string, connections: number): Measured => {
-  const send = (requests: number): Promise<Loaded> => post({ port: server.port, path, body, connections, requests })
-  const measured: Measured = {
-    warmUp: () => send(warmUpRequests),
-    run: async () => {
-      const before = server.cpu()
-      const { latencies, wallMillis } = await send(requests)
-      measured.micros.push((server.cpu() - before) / requests)
-      measured.perSecond.push(requests / wallMillis * 1000)
-      measured.slowest.push(percentile(latencies, 0.99))
-    },
-    micros: [],
-    perSecond: [],
-    slowest: []
-  }
+const measure = async (
+  entries: ReadonlyArray<readonly [Contestant, Shape]>,
+  rounds: number,
+  between: ReadonlyArray<Side> = []
+): Promise<ReadonlyArray<Measured>> => {
+  const opened = await Promise.all(entries.map(([contestant, shape]) => contestant.open(shape)))
+  const [first, ...rest] = opened.map(({ side }) => side)
+  const measured = await takeTurns([first!, ...between, ...rest], { rounds })
+  for (const { close } of opened) close()
   return measured
 }
 
-/** Turn by turn, so that what else the machine does meets both. */
-const interleaved = async (ours: Measured, baseline: Measured) => {
-  await ours.warmUp()
-  await baseline.warmUp()
-  for (let round = 0; round < rounds; round++) {
-    await ours.run()
-    await baseline.run()
+const writing = (name: string, files: FileProcess, how: Parameters<FileProcess["write"]>[0]): Side => ({
+  name,
+  server: files,
+  round: async () => {
+    const latencies = await files.write(how)
+    return { operations: latencies.length, latencies }
   }
-}
-
-const latency = (what: string, ours: Measured, baseline: Measured): Row => ({
-  what,
-  ours: show(figure(ours.slowest), "ms"),
-  baseline: show(figure(baseline.slowest), "ms"),
-  ratio: show(ratios(ours.slowest, baseline.slowest), "×", 2),
-  target: "",
-  met: undefined
 })
+
+const rowOf = (
+  what: string,
+  measured: Measured,
+  baseline: Measured,
+  versus: ReadonlyArray<Measured> = [],
+  goals: ReadonlyArray<Goal> = []
+): Row => row("append", what, measured, { baseline, versus, goals })
+
+const perBare = (measured: Measured, bare: Measured, limit: number): Goal =>
+  atMost(
+    `at most ${limit} times bare Node's CPU`,
+    ratios(measured.cpuMicros, bare.cpuMicros).median,
+    limit
+  )
+
+/** What is asked against the reference server, where it takes part. */
+const cheaper = (ours: Measured, others: ReadonlyArray<Measured>): ReadonlyArray<Goal> =>
+  others.flatMap((other) => {
+    const share = figure(other.cpuMicros.map((micros, i) => micros / ours.cpuMicros[i]!)).median
+    if (other.name === "reference, memory") {
+      return [{ goal: "cheaper than the reference in memory", value: share, met: share > 1 }]
+    }
+    return other.name === "reference, files"
+      ? [{ goal: "at least 8 times cheaper than the reference's files", value: share, met: share >= 8 }]
+      : []
+  })

@@ -3,84 +3,63 @@
  * server (no checks, no order, no storage). One process, one path for each measurement:
  *
  * - `POST /echo`: the body is parsed and answered back.
- * - `GET /follow`, `POST /publish`: the body is written, as one shared Buffer, to everyone who follows.
- * - `GET /replay?file=`: a log file as Server-Sent Events, each event parsed, stripped of its commit, written anew.
- * - `POST /reserialise`: the same for the file named in the body, without a network: answers how many bytes it made.
+ * - `POST /batch`: the body, a JSON array, is parsed and its length answered.
+ * - `GET /follow/<name>`, `POST /publish/<name>`: the body is written, as one shared Buffer, to everyone who follows.
+ * - `GET /file/<path>`: the file's bytes, as they are.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 
-const followers = new Set<http.ServerResponse>()
+const followers = new Map<string, Set<http.ServerResponse>>()
 
 const server = http.createServer((request, response) => {
   const url = request.url ?? ""
-  if (request.method === "GET" && url === "/follow") {
-    response.writeHead(200, { "content-type": "text/event-stream" })
-    response.flushHeaders()
-    followers.add(response)
-    response.once("close", () => followers.delete(response))
-    return
-  }
-  if (request.method === "GET" && url.startsWith("/replay?file=")) {
-    return void replay(decodeURIComponent(url.slice("/replay?file=".length)), response)
-  }
+  if (request.method === "GET" && url.startsWith("/follow/")) return follow(url.slice("/follow/".length), response)
+  if (request.method === "GET" && url.startsWith("/file/")) return file(url.slice("/file".length), response)
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", () => {
     const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     if (url === "/echo") return answer(response, 201, JSON.stringify(JSON.parse(body.toString())))
-    if (url === "/publish") {
-      const frame = Buffer.from(`id: 0000000000000000\ndata: ${body.toString()}\n\n`)
-      for (const follower of followers) follower.write(frame)
-      return answer(response, 201, "{}")
+    if (url === "/batch") {
+      return answer(response, 201, JSON.stringify({ count: (JSON.parse(body.toString()) as Array<unknown>).length }))
     }
-    if (url === "/reserialise") return void reserialise(body.toString(), response)
-    answer(response, 404, "{}")
+    if (url.startsWith("/publish/")) return publish(url.slice("/publish/".length), body, response)
+    answer(response, url === "/health" ? 200 : 404, "{}")
   })
 })
+
+const follow = (name: string, response: http.ServerResponse) => {
+  response.writeHead(200, { "content-type": "text/event-stream" })
+  response.flushHeaders()
+  const those = followers.get(name) ?? new Set()
+  followers.set(name, those.add(response))
+  response.once("close", () => those.delete(response))
+}
+
+const publish = (name: string, body: Buffer, response: http.ServerResponse) => {
+  const frame = Buffer.from(`id: 0000000000000000\ndata: ${body.toString()}\n\n`)
+  for (const follower of followers.get(name) ?? []) follower.write(frame)
+  answer(response, 201, "{}")
+}
+
+const file = (path: string, response: http.ServerResponse) => {
+  response.writeHead(200, { "content-type": "text/event-stream" })
+  // In pieces of the size that our server reads.
+  fs.createReadStream(path, { highWaterMark: 512 * 1024 }).pipe(response)
+}
 
 const answer = (response: http.ServerResponse, status: number, body: string) => {
   response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
   response.end(body)
 }
 
-/** Bytes read at once, as many as our server reads. */
-const readBytes = 256 * 1024
+// A connection is kept while others have their turn; ours says the same.
+server.keepAliveTimeout = 75_000
 
-/** The frames of a log file's events, a Buffer for each, in arrays of as many as were read at once. */
-async function* framesOf(file: string): AsyncGenerator<ReadonlyArray<Buffer>> {
-  let rest = ""
-  for await (const chunk of fs.createReadStream(file, { highWaterMark: readBytes, encoding: "utf8" })) {
-    const lines = (rest + String(chunk)).split("\n")
-    rest = lines.pop()!
-    const frames: Array<Buffer> = []
-    for (const line of lines) {
-      const { commit: _, ...event } = JSON.parse(line) as Record<string, unknown>
-      if (!("offset" in event)) continue
-      frames.push(Buffer.from(`id: ${String(event["offset"])}\ndata: ${JSON.stringify(event)}\n\n`))
-    }
-    yield frames
-  }
-}
-
-const replay = async (file: string, response: http.ServerResponse) => {
-  response.writeHead(200, { "content-type": "text/event-stream" })
-  for await (const frames of framesOf(file)) {
-    let room = true
-    for (const frame of frames) room = response.write(frame)
-    if (!room) await new Promise((resolve) => response.once("drain", resolve))
-  }
-  response.end()
-}
-
-const reserialise = async (file: string, response: http.ServerResponse) => {
-  let bytes = 0
-  for await (const frames of framesOf(file)) for (const frame of frames) bytes += frame.length
-  answer(response, 200, JSON.stringify({ bytes }))
-}
-
-server.listen(0, "127.0.0.1", () => {
+// As many as come at once are let wait; a thousand followers come at once.
+server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
   process.stderr.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`)
 })
 

@@ -1,123 +1,183 @@
 /**
- * Catch-up: a million small events from a log file through Server-Sent Events, against reading the same file and
- * parsing and writing anew each of them.
+ * Catch-up: streams that are read whole, and the last ten of them. Every event is looked at once; from then on, the same
+ * bytes are expected. The bare server sends a file of exactly these bytes.
  */
-import { createHash } from "node:crypto"
-import * as fs from "node:fs"
-import * as http from "node:http"
-import { post } from "./load.ts"
-import { makeMillion, millionEvents } from "./million.ts"
-import { type Bench, figure, ratios, type Row, show } from "./report.ts"
-import { removeDirectory, type ServerProcess, startBare, startOurs, temporaryDirectory } from "./servers.ts"
+import * as Path from "node:path"
+import { catchUpAgainst } from "./catch-up-against.ts"
+import { figure } from "./figures.ts"
+import { eventBytes, fill, type Written } from "./filling.ts"
+import { openLoad } from "./load.ts"
+import { read, readChecked } from "./reading.ts"
+import { atMost, type Goal, type Row, row } from "./report.ts"
+import { type Done, type Measured, type Side, takeTurns } from "./rounds.ts"
+import { type ServerProcess, startBare, startOurs, withServers } from "./servers.ts"
+import type { Workload } from "./workload.ts"
 
-const rounds = 5
+const million = 1_000_000
+const goalMillis = 500
+const goalRounds = 5
+/** Where no goal is asked. */
+const otherMillis = 250
+const otherRounds = 3
 
-/** Ours is short beside the clock ticks that processor time is counted in. */
-const oursTimes = 5
-
-export const catchUp: Bench = {
+export const catchUp: Workload = {
   name: "catch-up",
   about:
-    `A log of ${
-      millionEvents.toLocaleString("en")
-    } small events, read whole, ${rounds} rounds (ours ${oursTimes} times in each). Ours goes over HTTP to ` +
-    "a client that counts bytes. The baseline reads the same file in the same pieces and makes a Buffer of each event's " +
-    "frame with JSON.parse and JSON.stringify: first that alone, without a network, then written to `node:http`. " +
-    "Both sent the same bytes.",
-  run: async () => {
-    const directory = temporaryDirectory()
-    const file = await makeMillion(directory)
-    const server = await startOurs(directory, [])
-    const bare = await startBare()
+    `Streams of events of ${eventBytes} bytes, read whole by one reader after the other and in part (last 10). An ` +
+    "operation is an event, its times are those to the first byte of an answer, and memory is the most that the server " +
+    "had more during a read than before it; of the last 10, an operation is a read. The bare server sends the same " +
+    "bytes from a file, and answers {} for the last 10.",
+  run: async ({ against }) => [...await alone(), ...(against ? await catchUpAgainst() : [])]
+}
 
-    // The whole of it once, to know that both say the same; it also warms both up.
-    const replayPath = `/replay?file=${encodeURIComponent(file)}`
-    const expected = await receive(bare.port, replayPath, Infinity, true)
-    const got = await receive(server.port, followPath, expected.bytes, true)
-    if (got.hash !== expected.hash) throw new Error("Ours and the baseline did not send the same bytes.")
-
-    const ours = measured(server, oursTimes, () => receive(server.port, followPath, expected.bytes, false))
-    const alone = measured(
-      bare,
-      1,
-      () => post({ port: bare.port, path: "/reserialise", body: file, connections: 1, requests: 1 })
-    )
-    const served = measured(bare, 1, () => receive(bare.port, replayPath, Infinity, false))
-    for (let round = 0; round < rounds; round++) {
-      await ours.run()
-      await alone.run()
-      await served.run()
+const alone = (): Promise<ReadonlyArray<Row>> =>
+  withServers(async (servers) => {
+    const bare = await servers.add(startBare())
+    const ours = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
+    const copies = servers.directory()
+    const rows: Array<Row> = []
+    for (const events of [10_000, 100_000, million]) {
+      for (const written of ["in batches", "singly"] as const) {
+        const stream = nameOf(events, written)
+        await fill(ours, stream, events, written)
+        const asked = events === million && written === "in batches"
+        for (const way of asked ? ways : ways.slice(0, 1)) {
+          const copy = Path.join(copies, `${stream}-${ways.indexOf(way)}`)
+          rows.push(...await whole(bare, ours, events, written, way, copy))
+        }
+        rows.push(...await lastTen(bare, ours, events, written))
+      }
     }
-    await Promise.all([server.stop(), bare.stop()])
-    const mebibytes = fs.statSync(file).size / 2 ** 20
-    removeDirectory(directory)
-
-    const size = `${Math.round(mebibytes)} MiB of log`
-    return [
-      row(`catch-up, ${size}: server CPU against parsing and writing anew alone`, ours.cpu, alone.cpu, true),
-      row("catch-up: wall time against parsing and writing anew alone", ours.millis, alone.millis, true),
-      row("catch-up: server CPU against the same over HTTP", ours.cpu, served.cpu, false),
-      row("catch-up: wall time against the same over HTTP", ours.millis, served.millis, false)
-    ]
-  }
-}
-
-const row = (what: string, ours: ReadonlyArray<number>, baseline: ReadonlyArray<number>, isTarget: boolean): Row => {
-  const faster = ratios(baseline, ours)
-  return {
-    what,
-    ours: show(figure(ours), "ms", 0),
-    baseline: show(figure(baseline), "ms", 0),
-    ratio: show(faster, "× faster"),
-    target: isTarget ? "at least 10 × faster" : "",
-    met: isTarget ? faster.median >= 10 : undefined
-  }
-}
-
-const followPath = "/streams/million?offset=-1"
-
-/** CPU and wall time of one, both in milliseconds, a value a round. */
-const measured = (server: ServerProcess, times: number, work: () => Promise<unknown>) => {
-  const cpu: Array<number> = []
-  const millis: Array<number> = []
-  return {
-    run: async () => {
-      const before = server.cpu()
-      const from = performance.now()
-      for (let i = 0; i < times; i++) await work()
-      millis.push((performance.now() - from) / times)
-      cpu.push((server.cpu() - before) / 1000 / times)
-    },
-    cpu,
-    millis
-  }
-}
-
-interface Received {
-  readonly bytes: number
-  readonly hash: string
-}
-
-/** Reads a body to its end, or to so many bytes of one that has no end, and counts them. */
-const receive = (port: number, path: string, bytesWanted: number, hashed: boolean): Promise<Received> =>
-  new Promise((resolve, reject) => {
-    const hash = createHash("sha256")
-    let bytes = 0
-    const request = http.get({ host: "127.0.0.1", port, path, agent: false, timeout: 20_000 }, (response) => {
-      if (response.statusCode !== 200) return reject(new Error(`${path} answered ${response.statusCode}.`))
-      response.on("data", (chunk: Buffer) => {
-        bytes += chunk.length
-        if (hashed) hash.update(chunk)
-        if (bytes > bytesWanted) {
-          reject(new Error(`${path} sent ${bytes} bytes, more than the ${bytesWanted} expected.`))
-        }
-        if (bytes === bytesWanted) {
-          resolve({ bytes, hash: hash.digest("hex") })
-          request.destroy()
-        }
-      })
-      response.on("end", () => resolve({ bytes, hash: hash.digest("hex") }))
-    })
-    request.on("timeout", () => request.destroy(new Error(`${path} was silent for 20 s.`)))
-    request.on("error", reject)
+    return rows
   })
+
+const nameOf = (events: number, written: Written) => `${events}-${written.replace(" ", "-")}`
+
+/** How a stream is read; the first is the base point. */
+const ways = [
+  {
+    name: "SSE",
+    path: (stream: string) => `/streams/${stream}?offset=-1`,
+    how: { mark: "\ndata: {\"offset\":\"", numbered: true, endless: true }
+  },
+  {
+    name: "events page",
+    path: (stream: string) => `/streams/${stream}/events`,
+    how: { mark: "{\"offset\":\"", numbered: true, endless: false }
+  },
+  {
+    name: "protocol",
+    path: (stream: string) => `/v1/stream/${stream}?offset=-1`,
+    how: { mark: "\"seq\":", numbered: false, endless: false }
+  }
+]
+
+const whole = async (
+  bare: ServerProcess,
+  ours: ServerProcess,
+  events: number,
+  written: Written,
+  way: typeof ways[number],
+  copy: string
+): Promise<ReadonlyArray<Row>> => {
+  const path = way.path(nameOf(events, written))
+  const bytes = await readChecked(ours.port, path, events, way.how, copy)
+  const asked = events === million && written === "in batches" && way.name !== "protocol"
+  const millis = asked ? goalMillis : otherMillis
+  const peaks = [{ bytes: 0 }, { bytes: 0 }] as const
+  const [bareRow, oursRow] = await takeTurns([
+    reader("bare", bare, `/file${copy}`, events, bytes, peaks[0], millis),
+    reader("ours", ours, path, events, bytes, peaks[1], millis)
+  ], { rounds: asked ? goalRounds : otherRounds })
+  const what = `catch-up, ${events.toLocaleString("en")} events written ${written}, ${way.name}`
+  return [
+    row("catch-up", what, bareRow!, { memory: { bytes: peaks[0].bytes, of: "growth" } }),
+    row("catch-up", what, oursRow!, {
+      baseline: bareRow!,
+      memory: { bytes: peaks[1].bytes, of: "growth" },
+      goals: [
+        ...(asked ? perEvent(oursRow!) : []),
+        atMost("memory grows by less than 16 MB", peaks[1].bytes / 1e6, 16)
+      ]
+    })
+  ]
+}
+
+const perEvent = (measured: Measured): ReadonlyArray<Goal> => [
+  atMost("at most 0.15 µs of CPU an event", figure(measured.cpuMicros).median, 0.15),
+  atMost("first byte within 10 ms", figure(measured.p50).median, 10)
+]
+
+/** Reads the same again and again for a round, and watches the server's memory meanwhile. */
+const reader = (
+  name: string,
+  server: ServerProcess,
+  path: string,
+  events: number,
+  bytes: number,
+  peak: { bytes: number },
+  roundMillis: number
+): Side => {
+  let warm = false
+  return {
+    name,
+    server,
+    round: async (): Promise<Done> => {
+      const firstBytes: Array<number> = []
+      const before = server.memory()
+      const look = () => peak.bytes = Math.max(peak.bytes, server.memory() - before)
+      // A read of a million takes hundreds of milliseconds.
+      const watch = setInterval(look, 20)
+      const from = performance.now()
+      try {
+        while (performance.now() - from < roundMillis) {
+          const got = await read(server.port, path, bytes)
+          if (got.bytes !== bytes) throw new Error(`${path} sent ${got.bytes} bytes, and not ${bytes}.`)
+          firstBytes.push(got.firstByteMillis)
+        }
+        look()
+      } finally {
+        clearInterval(watch)
+      }
+      const millis = performance.now() - from
+      // The first time is for warming up.
+      if (!warm) peak.bytes = 0
+      warm = true
+      return { operations: firstBytes.length * events, latencies: Float64Array.from(firstBytes), millis }
+    }
+  }
+}
+
+const lastTen = async (
+  bare: ServerProcess,
+  ours: ServerProcess,
+  events: number,
+  written: Written
+): Promise<ReadonlyArray<Row>> => {
+  const path = `/streams/${nameOf(events, written)}/events?tail=10`
+  const answer = await (await fetch(`http://127.0.0.1:${ours.port}${path}`)).json() as {
+    readonly events: ReadonlyArray<{ readonly offset: string }>
+  }
+  const offsets = answer.events.map(({ offset }) => Number(offset))
+  if (offsets.length !== 10 || offsets.some((offset, i) => offset !== events - 10 + i)) {
+    throw new Error(`The last ten of ${events} were ${offsets.join(", ")}.`)
+  }
+  const loads = [
+    await openLoad({ port: bare.port, paths: ["/health"], connections: 1 }),
+    await openLoad({ port: ours.port, paths: [path], connections: 1 })
+  ] as const
+  const asked = events === million
+  const [bareRow, oursRow] = await takeTurns([
+    { name: "bare", server: bare, round: () => loads[0].run({ millis: otherMillis }) },
+    { name: "ours", server: ours, round: () => loads[1].run({ millis: otherMillis }) }
+  ], { rounds: otherRounds })
+  for (const { close } of loads) close()
+  const what = `last 10 of ${events.toLocaleString("en")} events written ${written}`
+  return [
+    ...(asked ? [row("catch-up", what, bareRow!)] : []),
+    row("catch-up", what, oursRow!, {
+      baseline: bareRow!,
+      goals: asked ? [atMost("p50 under 1 ms", figure(oursRow!.p50).median, 1)] : []
+    })
+  ]
+}

@@ -1,47 +1,77 @@
 /**
- * `npm run bench [-- append follow catch-up start-up against]`: measures against bare baselines in the same run and prints
- * tables. What the figures mean is in docs/perf/. A missed target is told, and is no failure: machines differ.
+ * `npm run bench [-- --only append,fan-out] [--against] [--json] [--smoke]`: measures against bare baselines in the same
+ * run and prints one table, or one JSON document; progress is told on stderr. What the figures mean is in docs/perf/. A
+ * missed goal is told, and is no failure: machines differ. What is lost, doubled or out of order is one.
  */
-import { against } from "./against.ts"
+import { parseArgs } from "node:util"
 import { append } from "./append.ts"
 import { catchUp } from "./catch-up.ts"
-import { follow } from "./follow.ts"
-import { machine, table } from "./report.ts"
+import { commandLine } from "./command-line.ts"
+import { fanOut } from "./fan-out.ts"
+import { growth } from "./growth.ts"
+import { describe, machine } from "./machine.ts"
+import { mixed } from "./mixed.ts"
+import { type Row, table } from "./report.ts"
+import { restart } from "./restart.ts"
 import { build } from "./servers.ts"
-import { startUp } from "./start-up.ts"
+import { smoke } from "./smoke.ts"
 
-const benches = [append, follow, catchUp, startUp, against]
+const workloads = [append, fanOut, catchUp, growth, restart, commandLine, mixed]
 
-/** Twice what it takes on two busy cores. */
-const timeMax = 10 * 60_000
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    against: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    smoke: { type: "boolean", default: false }
+  }
+})
 
-const wanted = process.argv.slice(2)
-const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name))
+const wanted = values.only.flatMap((names) => names.split(","))
+const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name))
 if (unknown.length > 0) {
   console.error(
-    `There is no bench named ${unknown.join(", ")}; there are ${benches.map(({ name }) => name).join(", ")}.`
+    `There is no workload named ${unknown.join(", ")}; there are ${workloads.map(({ name }) => name).join(", ")}.`
   )
   process.exit(2)
 }
 
+/** Several times what it takes on two busy cores, others beside us included. */
+const millisMax = values.smoke ? 60_000 : 30 * 60_000
 const timer = setTimeout(() => {
   console.error("The bench took longer than it may; what is not printed was not measured.")
   process.exit(1)
-}, timeMax)
+}, millisMax)
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))
 
-const from = performance.now()
 build()
-console.log(`${machine()}\nFigures are medians of the rounds, with the lowest and the highest in brackets.`)
-let missed = 0
-for (const bench of benches) {
-  if (wanted.length > 0 && !wanted.includes(bench.name)) continue
-  console.log(`\n## ${bench.name}\n\n${bench.about}\n`)
-  const rows = await bench.run()
-  missed += rows.filter((row) => row.met === false).length
-  console.log(table(rows))
+const from = performance.now()
+const on = machine()
+const chosen = values.smoke
+  ? [smoke]
+  : workloads.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const rows: Array<Row> = []
+const seconds: Record<string, number> = {}
+for (const { name, run } of chosen) {
+  const start = performance.now()
+  process.stderr.write(`${name} `)
+  rows.push(...await run(values))
+  seconds[name] = Math.round((performance.now() - start) / 1_000)
+  process.stderr.write(` ${seconds[name]} s\n`)
 }
-const seconds = Math.round((performance.now() - from) / 1000)
-console.log(`\n${missed === 0 ? "No target was missed" : `${missed} missed`}, in ${seconds} s.`)
+const missed = rows.flatMap(({ goals }) => goals).filter(({ met }) => !met).length
+if (values.json) {
+  console.log(JSON.stringify({ machine: on, seconds, missed, rows }, null, 2))
+} else {
+  const took = Math.round((performance.now() - from) / 1_000)
+  console.log(
+    [
+      describe(on),
+      ...chosen.map(({ about, name }) => `${name}: ${about}`),
+      table(rows),
+      `${missed === 0 ? "No goal was missed" : `${missed} goals were missed`}, in ${took} s.`
+    ].join("\n\n")
+  )
+}
 clearTimeout(timer)
 process.exit()

@@ -1,102 +1,120 @@
 /**
- * What was measured, as rows of a table: every figure with what it is held against, both in the same run.
+ * What was measured, as rows of one table. A row is one server doing one thing: its figures are medians over the rounds,
+ * with the lowest and the highest kept beside them for machines, and its ratios are those of neighbouring rounds.
  */
-import { execFileSync } from "node:child_process"
-import * as fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
-import { removeDirectory, root, temporaryDirectory } from "./servers.ts"
+import { type Figure, figure, percentile, ratios } from "./figures.ts"
+import type { Measured } from "./rounds.ts"
 
 export interface Row {
+  readonly work: string
   readonly what: string
-  readonly ours: string
-  readonly baseline: string
-  /** Ours against the baseline, in words such as `1.70 ×`, with the spread over the rounds. */
-  readonly ratio: string
-  readonly target: string
-  /** Undefined where nothing is asked yet. */
-  readonly met: boolean | undefined
+  readonly server: string
+  readonly perSecond?: Figure
+  /** Milliseconds of what is done once, such as a start. */
+  readonly millis?: Figure
+  /** Milliseconds of one operation: medians over the rounds of each round's percentile. */
+  readonly latency?: { readonly p50: Figure; readonly p95: Figure; readonly p99: Figure }
+  /** Microseconds of server CPU for one operation, user and system time of all its threads. */
+  readonly cpuMicros?: Figure
+  readonly memory?: { readonly bytes: number; readonly of: "growth" | "a connection" | "whole" }
+  /** Server CPU against the bare one's in the same round; 1 for the bare one itself. */
+  readonly ratio?: Figure
+  /** Server CPU against others that were measured in the same rounds, by their names. */
+  readonly versus?: Readonly<Record<string, Figure>>
+  readonly goals: ReadonlyArray<Goal>
+  /** The load process's own CPU, as a share of one processor. */
+  readonly client?: number
+  /** The load process was busy and the server was not: the throughput says nothing about the server. */
+  readonly clientBound?: boolean
 }
 
-export interface Bench {
-  readonly name: string
-  /** One sentence: the load, and what stands in the columns. */
-  readonly about: string
-  readonly run: () => Promise<ReadonlyArray<Row>>
+export interface Goal {
+  readonly goal: string
+  readonly value: number
+  readonly met: boolean
 }
 
-/** A figure over several rounds. */
-export interface Figure {
-  readonly median: number
-  readonly min: number
-  readonly max: number
+export const atMost = (goal: string, value: number, limit: number): Goal => ({ goal, value, met: value <= limit })
+export const atLeast = (goal: string, value: number, limit: number): Goal => ({ goal, value, met: value >= limit })
+
+export interface RowOptions {
+  /** What the ratio is against; the baseline itself where it is left out. */
+  readonly baseline?: Measured
+  readonly versus?: ReadonlyArray<Measured>
+  readonly goals?: ReadonlyArray<Goal>
+  readonly memory?: Row["memory"]
 }
 
-export const figure = (values: ReadonlyArray<number>): Figure => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-  return { median, min: sorted[0]!, max: sorted.at(-1)! }
-}
-
-/** Ratios of the rounds, each of ours against the baseline measured right beside it. */
-export const ratios = (ours: ReadonlyArray<number>, baseline: ReadonlyArray<number>): Figure =>
-  figure(ours.map((value, i) => value / baseline[i]!))
-
-/** `1.70 × (1.62–1.81)`. */
-export const show = ({ max, median, min }: Figure, unit: string, digits = 1): string =>
-  `${round(median, digits)} ${unit} (${round(min, digits)}–${round(max, digits)})`
-
-const round = (value: number, digits: number): string =>
-  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
-
-export const table = (rows: ReadonlyArray<Row>): string => {
-  const head = ["", "ours", "baseline", "ratio", "target", ""]
-  const lines = rows.map((row) => [
-    row.what,
-    row.ours,
-    row.baseline,
-    row.ratio,
-    row.target,
-    row.met === undefined ? "" : row.met ? "met" : "missed"
-  ])
-  const widths = head.map((title, i) => Math.max(3, ...[head, ...lines].map((line) => (line[i] ?? title).length)))
-  const text = (cells: ReadonlyArray<string>) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`
-  return [text(head), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...lines.map(text)].join("\n")
-}
-
-/** What it was measured on. */
-export const machine = (): string => {
-  const cpus = Os.cpus()
-  const { version } = JSON.parse(fs.readFileSync(Path.join(root, "package.json"), "utf8")) as { version: string }
-  return [
-    `durable-streams ${version} (${commit()}), Node ${process.versions.node}, ${Os.type()} ${Os.release()} ${Os.arch()}`,
-    `${cpus.length} × ${cpus[0]?.model.trim() ?? "unknown processor"}, ` +
-    `${Math.round(Os.totalmem() / 2 ** 30)} GiB of memory, load before the run ${Os.loadavg()[0]!.toFixed(2)}`,
-    `one flush of the disk under ${Os.tmpdir()} (4 KiB and fdatasync): ${show(flushMillis(), "ms", 2)}`
-  ].join("\n")
-}
-
-const commit = (): string => {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], { cwd: root, encoding: "utf8", stdio: "pipe" })
-      .trim()
-  } catch {
-    return "not in a repository"
+/** The row of what one side did. */
+export const row = (work: string, what: string, measured: Measured, options: RowOptions = {}): Row => {
+  const baseline = options.baseline ?? measured
+  const versus = Object.fromEntries(
+    (options.versus ?? []).map((other) => [other.name, ratios(measured.cpuMicros, other.cpuMicros)])
+  )
+  return {
+    work,
+    what,
+    server: measured.name,
+    perSecond: figure(measured.perSecond),
+    latency: { p50: figure(measured.p50), p95: figure(measured.p95), p99: figure(measured.p99) },
+    cpuMicros: figure(measured.cpuMicros),
+    memory: options.memory ?? { bytes: measured.growth, of: "growth" },
+    ratio: ratios(measured.cpuMicros, baseline.cpuMicros),
+    ...(options.versus === undefined ? {} : { versus }),
+    goals: options.goals ?? [],
+    client: figure(measured.client).median,
+    // 0.9: a process that has nothing to wait for is seldom seen above it on a machine that does anything else.
+    clientBound: figure(measured.client).median > 0.9 && figure(measured.busy).median < 0.9
   }
 }
 
-const flushMillis = (): Figure => {
-  const directory = temporaryDirectory()
-  const fd = fs.openSync(Path.join(directory, "flushed"), "w")
-  const block = Buffer.alloc(4096, 1)
-  const times = Array.from({ length: 50 }, () => {
-    const from = performance.now()
-    fs.writeSync(fd, block)
-    fs.fdatasyncSync(fd)
-    return performance.now() - from
-  })
-  fs.closeSync(fd)
-  removeDirectory(directory)
-  return figure(times)
+/** Of rounds that were measured beside another work. */
+export const latencyOf = (rounds: ReadonlyArray<Float64Array>): NonNullable<Row["latency"]> => {
+  const sorted = rounds.map((latencies) => latencies.toSorted())
+  const at = (share: number) => figure(sorted.map((latencies) => percentile(latencies, share)))
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
+
+export const table = (rows: ReadonlyArray<Row>): string => {
+  const head = ["what", "server", "/s", "p50 ms", "p95", "p99", "CPU µs", "memory", "× bare", "client", "goals"]
+  const lines = rows.map((row) => [
+    row.what,
+    row.server,
+    row.perSecond === undefined ? "" : `${number(row.perSecond.median)}${row.clientBound === true ? " (client)" : ""}`,
+    ...(row.latency === undefined
+      ? [row.millis === undefined ? "" : spread(row.millis, number), "", ""]
+      : [row.latency.p50, row.latency.p95, row.latency.p99].map(({ median }) => number(median))),
+    row.cpuMicros === undefined ? "" : number(row.cpuMicros.median),
+    row.memory === undefined ? "" : memory(row.memory),
+    row.ratio === undefined ? "" : spread(row.ratio),
+    row.client === undefined ? "" : `${Math.round(row.client * 100)} %`,
+    [...row.goals.map(said), ...Object.entries(row.versus ?? {}).map(([name, ratio]) => `${spread(ratio)} × ${name}`)]
+      .join("; ")
+  ])
+  const widths = head.map((title, i) => Math.max(3, title.length, ...lines.map((line) => line[i]!.length)))
+  // What is said in the last column may be long, and has nothing behind it.
+  const last = head.length - 1
+  const text = (cells: ReadonlyArray<string>) =>
+    `| ${cells.map((cell, i) => i === last ? cell : cell.padEnd(widths[i]!)).join(" | ")} |`
+  return [
+    text(head),
+    `| ${widths.map((width, i) => "-".repeat(i === last ? 3 : width)).join(" | ")} |`,
+    ...lines.map(text)
+  ].join("\n")
+}
+
+const said = ({ goal, met, value }: Goal): string => `${goal}: ${number(value)}, ${met ? "met" : "MISSED"}`
+
+const spread = ({ max, median, min }: Figure, show = (value: number) => value.toFixed(2)): string =>
+  min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`
+
+const memory = ({ bytes, of }: NonNullable<Row["memory"]>): string =>
+  of === "a connection"
+    ? `${(bytes / 1e3).toFixed(1)} kB a connection`
+    : `${(bytes / 1e6).toFixed(1)} MB${of === "growth" ? " grown" : ""}`
+
+/** Three significant digits, or all before the point. */
+const number = (value: number): string =>
+  Math.abs(value) >= 100
+    ? Math.round(value).toLocaleString("en")
+    : value.toLocaleString("en", { maximumSignificantDigits: 3 })

@@ -2,10 +2,13 @@
  * The servers under the clock, each a process of its own: ours as it is shipped, and the bare ones it is held against.
  * Whatever is started here is ended here, and whatever is written lies in a temporary directory that goes with it.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import type { Writing } from "./bare-files.ts"
 
 export const root = Path.resolve(import.meta.dirname, "../..")
 export const builtMain = Path.join(root, "dist/main.js")
@@ -16,7 +19,11 @@ export interface ServerProcess {
   readonly port: number
   /** Processor time so far, of all threads, user and system, in microseconds. */
   readonly cpu: () => number
+  /** Bytes of memory that are resident now. */
+  readonly memory: () => number
   readonly stop: () => Promise<void>
+  /** `kill -9`, and waits until it is gone. */
+  readonly kill: () => Promise<void>
 }
 
 /** Makes `dist/main.js` when it is not there or older than the sources. */
@@ -41,40 +48,109 @@ export const startReference = (directory?: string) =>
     ...(directory === undefined ? [] : [`--data-dir=${directory}`])
   ], {})
 
-const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
-  const child = spawn(process.execPath, args, {
-    env: { ...withoutOurs(), ...env },
-    // Tests and people may have set a port or a directory; what is measured is what stands here.
-    cwd: root,
-    stdio: ["ignore", "ignore", "pipe"]
+export interface FileProcess extends ServerProcess {
+  /** The milliseconds of each write. */
+  readonly write: (writing: Writing) => Promise<Float64Array>
+}
+
+/** The process that only writes to a file; it has no port. */
+export const startBareFiles = (directory: string): FileProcess => {
+  const child = fork(Path.join(import.meta.dirname, "bare-files.ts"), [Path.join(directory, "written")], {
+    serialization: "advanced"
   })
   running.add(child)
-  const port = await listening(child)
   return {
-    pid: child.pid!,
-    port,
-    cpu: () => cpuMicros(child.pid!),
-    stop: () => end(child)
+    ...underClock(child, 0),
+    write: async (writing) => {
+      child.send(writing)
+      const [took] = await once(child, "message") as [Float64Array]
+      return took
+    }
   }
 }
 
-/** The port that the child names on stderr. */
-const listening = (child: ChildProcess): Promise<number> =>
+/** Redis, which flushes before it answers and keeps no snapshots; undefined where it is not installed. */
+export const startRedis = async (directory: string): Promise<ServerProcess | undefined> => {
+  const program = installed("redis-server")
+  if (program === undefined) return undefined
+  const port = await freePort()
+  const flags = { port, bind: "127.0.0.1", dir: directory, appendonly: "yes", appendfsync: "always", save: "" }
+  const child = run(program, Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), {})
+  await said(child, /Ready to accept connections/)
+  return underClock(child, port)
+}
+
+/** NATS with JetStream, on a port of its choice; undefined where it is not installed. */
+export const startNats = async (directory: string): Promise<ServerProcess | undefined> => {
+  const program = installed("nats-server")
+  if (program === undefined) return undefined
+  const child = run(program, ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory], {})
+  const [port] = await Promise.all([
+    said(child, /client connections on 127\.0\.0\.1:(\d+)/),
+    said(child, /Server is ready/)
+  ])
+  return underClock(child, Number(port))
+}
+
+const installed = (program: string): string | undefined =>
+  (process.env["PATH"] ?? "").split(":").map((directory) => Path.join(directory, program)).find((file) =>
+    fs.existsSync(file)
+  )
+
+const freePort = async (): Promise<number> => {
+  const server = net.createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, "close")
+  return port
+}
+
+const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
+  const child = run(process.execPath, args, env)
+  return underClock(child, Number(await said(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
+}
+
+const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): ChildProcess => {
+  const child = spawn(program, args, {
+    // Tests and people may have set a port or a directory; what is measured is what stands here.
+    env: { ...withoutOurs(), ...env },
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  running.add(child)
+  return child
+}
+
+const underClock = (child: ChildProcess, port: number): ServerProcess => ({
+  pid: child.pid!,
+  port,
+  cpu: () => cpuMicros(child.pid!),
+  memory: () => residentBytes(child.pid!),
+  stop: () => end(child, "SIGTERM"),
+  kill: () => end(child, "SIGKILL")
+})
+
+/** What the child says that matches: the first group of it, such as its port. */
+const said = (child: ChildProcess, what: RegExp): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
-    let said = ""
-    const timer = setTimeout(() => reject(new Error(`A server did not start in time: ${said}`)), 20_000)
-    child.stderr!.on("data", (chunk) => {
-      said += String(chunk)
-      const port = /http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]
-      if (port === undefined) return
+    let text = ""
+    const timer = setTimeout(() => reject(new Error(`A server did not start in time: ${text}`)), 20_000)
+    const listen = (chunk: Buffer) => {
+      if (text === "found") return
+      text += String(chunk)
+      const found = what.exec(text)
+      if (found === null) return
       clearTimeout(timer)
-      said = ""
-      resolve(Number(port))
-    })
-    child.once("exit", () => reject(new Error(`A server ended before it listened: ${said}`)))
+      text = "found"
+      resolve(found[1])
+    }
+    child.stdout!.on("data", listen)
+    child.stderr!.on("data", listen)
+    child.once("exit", () => reject(new Error(`A server ended before it listened: ${text}`)))
   })
 
-const end = (child: ChildProcess): Promise<void> =>
+const end = (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =>
   new Promise((resolve) => {
     running.delete(child)
     if (child.exitCode !== null || child.signalCode !== null) return resolve()
@@ -83,7 +159,7 @@ const end = (child: ChildProcess): Promise<void> =>
       clearTimeout(timer)
       resolve()
     })
-    child.kill("SIGTERM")
+    child.kill(signal)
   })
 
 const running = new Set<ChildProcess>()
@@ -115,4 +191,35 @@ const cpuMicros = (pid: number): number => {
   // The name before the last bracket may hold anything; utime and stime are the 12th and 13th field behind it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))![1]) * 1024
+
+export interface Servers {
+  readonly add: <A extends ServerProcess>(server: Promise<A>) => Promise<A>
+  readonly directory: () => string
+}
+
+/** Ends the servers that were added and removes the directories, whatever happens. */
+export const withServers = async <A>(use: (servers: Servers) => Promise<A>): Promise<A> => {
+  const added: Array<ServerProcess> = []
+  const own: Array<string> = []
+  try {
+    return await use({
+      add: async (starting) => {
+        const server = await starting
+        added.push(server)
+        return server
+      },
+      directory: () => {
+        const directory = temporaryDirectory()
+        own.push(directory)
+        return directory
+      }
+    })
+  } finally {
+    await Promise.all(added.map(({ stop }) => stop()))
+    own.forEach(removeDirectory)
+  }
 }

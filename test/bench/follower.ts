@@ -1,0 +1,89 @@
+/**
+ * One follower on a plain socket, by Server-Sent Events or by long-polls. It looks for nothing but the sequence number
+ * that every event carries once, as `"seq":` and ten digits, and tells each in the order in which it came.
+ */
+import { connect } from "./load.ts"
+
+export interface Follower {
+  readonly close: () => void
+}
+
+export interface Following {
+  readonly port: number
+  readonly path: string
+  readonly onSequence: (sequence: number) => void
+  readonly onLost: (error: Error) => void
+}
+
+/** Settled when the answer has begun: from then on nothing is missed. */
+export const followEvents = async ({ onLost, onSequence, path, port }: Following): Promise<Follower> => {
+  const sequences = sequencesIn(onSequence)
+  let begun: (() => void) | undefined
+  const started = new Promise<void>((resolve) => begun = resolve)
+  const { close, socket } = await connect(port, (chunk) => {
+    if (begun !== undefined) {
+      const head = chunk.toString("latin1")
+      if (!head.startsWith("HTTP/1.1 200")) return onLost(new Error(head))
+      begun()
+      begun = undefined
+    }
+    sequences(chunk)
+  }, onLost)
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`)
+  await started
+  return { close }
+}
+
+/** Asks again from where the last answer ended; the path lacks nothing but the offset. */
+export const followByPolls = async ({ onLost, onSequence, path, port }: Following): Promise<Follower> => {
+  const sequences = sequencesIn(onSequence)
+  let pending = ""
+  const { close, socket } = await connect(port, (chunk) => {
+    pending += chunk.toString("latin1")
+    const headEnd = pending.indexOf("\r\n\r\n")
+    if (headEnd < 0) return
+    const head = pending.slice(0, headEnd)
+    const length = head.startsWith("HTTP/1.1 204") ? 0 : Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1])
+    const next = /\r\nstream-next-offset: (\S+)/i.exec(head)?.[1]
+    if (!head.startsWith("HTTP/1.1 20") || Number.isNaN(length) || next === undefined) {
+      return onLost(new Error(pending))
+    }
+    if (pending.length < headEnd + 4 + length) return
+    const body = pending.slice(headEnd + 4)
+    pending = ""
+    poll(next)
+    if (length > 0) sequences(Buffer.from(body, "latin1"))
+  }, onLost)
+  const poll = (offset: string) =>
+    socket.write(`GET ${path}&offset=${offset} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`)
+  poll("-1")
+  return { close }
+}
+
+const mark = Buffer.from(`"seq":`)
+const digits = 10
+const whole = mark.length + digits
+
+/** The first sequence number; from it on, all have the same number of digits. */
+export const sequenceBase = 1_000_000_000
+
+/** Tells the sequence numbers in bytes that come in pieces of any size. */
+export const sequencesIn = (onSequence: (sequence: number) => void) => {
+  let rest: Buffer | undefined
+  return (chunk: Buffer): void => {
+    const bytes = rest === undefined ? chunk : Buffer.concat([rest, chunk])
+    rest = undefined
+    let at = bytes.indexOf(mark)
+    let end = 0
+    while (at >= 0 && at + whole <= bytes.length) {
+      end = at + whole
+      let sequence = 0
+      for (let i = at + mark.length; i < end; i++) sequence = sequence * 10 + bytes[i]! - 0x30
+      onSequence(sequence - sequenceBase)
+      at = bytes.indexOf(mark, end)
+    }
+    // A frame that ends here leaves nothing; of anything else, what may be the first part of a number is kept.
+    if (bytes.length === end || bytes.at(-1) === 0x0a) return
+    rest = Buffer.from(bytes.subarray(Math.max(end, at >= 0 ? at : bytes.length - whole)))
+  }
+}
