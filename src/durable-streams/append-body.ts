@@ -1,64 +1,59 @@
 /**
- * Bodies of appends to event data. The JSON text of `data` is checked by parsing the body once, and then kept as it was
- * sent (promise 8): it is cut out of the text, not written anew.
+ * Bodies of appends to event data. The JSON text of `data` is checked, and then kept as it was sent (promise 8): it is cut
+ * out of the body, neither made into a value nor written anew.
  */
 import { Exit } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
-import { elementRanges, memberRange } from "./json-slices.ts"
+import { elementRanges, isSpace, memberRange, skipSpace, valueEnd } from "./json-scan.ts"
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
-  parsing(() => {
-    const text = decode(body)
-    const value = JSON.parse(text) as unknown
-    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, "data")) {
+  parsing(body, (source) => {
+    const range = memberRange(source, "data")
+    if (range === undefined) throw notJson(source)
+    if (range === "none") {
       throw new InvalidRequest({ message: `The body must be an object with the event's data: {"data": …}.` })
     }
-    const [start, end] = memberRange(text, "data")
-    return [piece(text, start, end, plain(text, body))]
+    return [cutter(source, lineFeed, carriageReturn)(range[0], range[1])]
   })
 
 /** One event for each element of an array, one level deep; any other value is one event. */
 export const fromMessages = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
-  parsing(() => {
-    const text = decode(body)
-    if (!Array.isArray(JSON.parse(text))) return [EventData.fromChecked(trimSpace(text))]
-    const ranges = elementRanges(text)
-    const source = plain(text, body)
+  parsing(body, (source) => {
+    const ranges = elementRanges(source)
+    if (ranges === undefined) throw notJson(source)
+    const cut = cutter(source, lineFeed, carriageReturn)
+    if (ranges === "none") return [cut(skipSpace(source, 0), spaceBefore(source, source.length))]
     const events: Array<EventData> = []
-    for (let i = 0; i < ranges.length; i += 2) events.push(piece(text, ranges[i]!, ranges[i + 1]!, source))
+    for (let i = 0; i < ranges.length; i += 2) events.push(cut(ranges[i]!, ranges[i + 1]!))
     return events
   })
 
 /** One event's data a line; empty lines count for nothing. */
 export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
-  parsing(() => {
+  parsing(body, (source) => {
+    const cut = cutter(source, carriageReturn)
     const events: Array<EventData> = []
-    let number = 0
-    for (const line of decode(body).split("\n")) {
-      number++
-      const text = trimSpace(line)
-      if (text === "") continue
-      try {
-        events.push(EventData.fromText(text))
-      } catch (error) {
-        throw new InvalidRequest({ message: `Line ${number} is not JSON: ${(error as Error).message}` })
+    for (let start = 0, number = 1; start < source.length; number++) {
+      const feed = source.indexOf(lineFeed, start)
+      const lineEnd = feed < 0 ? source.length : feed
+      const from = skipSpace(source, start)
+      if (from < lineEnd) {
+        const end = valueEnd(source, from)
+        // A value of several lines would be one elsewhere.
+        if (end < 0 || spaceBefore(source, lineEnd) !== end) {
+          throw new InvalidRequest({
+            message: `Line ${number} is not JSON: ${notJson(source.subarray(start, lineEnd)).message}`
+          })
+        }
+        events.push(cut(from, end))
       }
+      start = lineEnd + 1
     }
     if (events.length === 0) throw new InvalidRequest({ message: "The body holds no event; send one a line." })
     return events
   })
-
-/**
- * The body where it is ASCII without line breaks: what is a place in its text is the same place in the body, and its bytes
- * need not be made again.
- */
-const plain = (text: string, body: Uint8Array): Buffer | undefined =>
-  text.length === body.length && !body.includes(0x0a) && !body.includes(0x0d) ? asBuffer(body) : undefined
-
-const piece = (text: string, start: number, end: number, source: Buffer | undefined): EventData =>
-  source === undefined ? EventData.fromChecked(text.slice(start, end)) : EventData.fromPiece(source, start, end)
 
 /** Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. */
 export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData> | undefined => {
@@ -71,33 +66,65 @@ export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData
   return all
 }
 
-const parsing = (parse: () => ReadonlyArray<EventData>): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> => {
+const parsing = (
+  body: Uint8Array,
+  parse: (source: Buffer) => ReadonlyArray<EventData>
+): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> => {
   try {
-    return Exit.succeed(parse())
+    const source = asBuffer(body)
+    if (!isUtf8(source)) return Exit.fail(new InvalidRequest({ message: "The body is not valid UTF-8." }))
+    return Exit.succeed(parse(source))
   } catch (error) {
     if (error instanceof InvalidRequest) return Exit.fail(error)
-    const message = error instanceof SyntaxError
-      ? `The body is not JSON: ${error.message}`
-      : "The body is not valid UTF-8."
-    return Exit.fail(new InvalidRequest({ message }))
+    return Exit.fail(new InvalidRequest({ message: `The body is not JSON: ${(error as SyntaxError).message}` }))
+  }
+}
+
+/** Cuts values out of a body in which these line breaks can be: as bytes, where there is none in the value. */
+const cutter = (source: Buffer, ...breaks: ReadonlyArray<number>) => {
+  if (!breaks.some((byte) => source.includes(byte))) {
+    return (start: number, end: number) => EventData.fromPiece(source, start, end)
+  }
+  return (start: number, end: number) => {
+    for (let at = start; at < end; at++) {
+      const byte = source[at]
+      if (byte === lineFeed || byte === carriageReturn) {
+        return EventData.fromChecked(source.toString("utf8", start, end))
+      }
+    }
+    return EventData.fromPiece(source, start, end)
+  }
+}
+
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+
+/** What a parser says of bytes that are no JSON. */
+const notJson = (bytes: Uint8Array): SyntaxError => {
+  try {
+    JSON.parse(asBuffer(bytes).toString())
+    return new SyntaxError("It is none that this server reads")
+  } catch (error) {
+    return error as SyntaxError
+  }
+}
+
+/** Where the space begins that ends at `end`. */
+const spaceBefore = (bytes: Uint8Array, end: number): number => {
+  let at = end
+  while (at > 0 && isSpace(bytes[at - 1]!)) at--
+  return at
+}
+
+/** What is no UTF-8 is told by the character that stands for it, and that one can be meant: only then it is asked again. */
+const isUtf8 = (body: Buffer): boolean => {
+  if (!body.toString().includes("\ufffd")) return true
+  try {
+    utf8.decode(body)
+    return true
+  } catch {
+    return false
   }
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-/** What is no UTF-8 is told by the character that stands for it, and that one can be meant: only then it is asked again. */
-const decode = (body: Uint8Array): string => {
-  const text = asBuffer(body).toString()
-  return text.includes("\ufffd") ? utf8.decode(body) : text
-}
-
-/** Without what JSON takes for space (RFC 8259 2); `trim` would drop a byte order mark and no-break spaces, too. */
-const trimSpace = (line: string): string => {
-  let start = 0
-  let end = line.length
-  while (start < end && isSpace(line.charCodeAt(start))) start++
-  while (end > start && isSpace(line.charCodeAt(end - 1))) end--
-  return line.slice(start, end)
-}
-
-const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09

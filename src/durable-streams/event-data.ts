@@ -47,13 +47,13 @@ export class EventData {
     return new EventData(text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text)
   }
 
-  /** From a piece of a body of ASCII without line breaks that is already known to be JSON. Nobody may change the body. */
+  /** From a piece of a body that is already known to be UTF-8 and JSON on one line. Nobody may change the body. */
   static fromPiece(body: Buffer, start: number, end: number): EventData {
     return new EventData(undefined, false, body, start, end)
   }
 
   get text(): string {
-    return this.#text ??= this.#body!.toString("latin1", this.#start, this.#end)
+    return this.#text ??= this.#body!.toString("utf8", this.#start, this.#end)
   }
 
   get value(): unknown {

@@ -33,7 +33,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-body",
     "append-events",
     "append-headers",
-    "json-slices",
+    "json-scan",
     "framing",
     "docs-page",
     "client",

@@ -1,0 +1,219 @@
+/**
+ * Finds where JSON values begin and end in bytes, and whether they are values at all (RFC 8259), without making them: what
+ * was sent is kept as it was sent (promise 8), and a parsed value would be thrown away. It accepts what `JSON.parse` does;
+ * a property test holds it to that. Whether the bytes are UTF-8 is for the caller to find out.
+ */
+
+/** Behind the value that begins at `from`, space in front of it included; -1 when there is none. */
+export const valueEnd = (bytes: Uint8Array, from: number): number => {
+  let depth = 0
+  for (let at = from;;) {
+    at = skipSpace(bytes, at)
+    const first = bytes[at]
+    if (first === quote) {
+      at = stringEnd(bytes, at)
+    } else if (first === openBrace || first === openBracket) {
+      const isObject = first === openBrace
+      at = skipSpace(bytes, at + 1)
+      if (bytes[at] === (isObject ? closeBrace : closeBracket)) {
+        at++
+      } else {
+        if (depth === open.length) open = grown(open)
+        open[depth++] = isObject ? 1 : 0
+        if (isObject) at = keyEnd(bytes, at)
+        if (at < 0) return -1
+        continue
+      }
+    } else {
+      at = scalarEnd(bytes, at)
+    }
+    if (at < 0) return -1
+    // Behind a value: the next one, or the ends of what it is in.
+    for (;; at++) {
+      if (depth === 0) return at
+      at = skipSpace(bytes, at)
+      const isObject = open[depth - 1] === 1
+      if (bytes[at] === comma) {
+        at++
+        if (isObject) at = keyEnd(bytes, skipSpace(bytes, at))
+        if (at < 0) return -1
+        break
+      }
+      if (bytes[at] !== (isObject ? closeBrace : closeBracket)) return -1
+      depth--
+    }
+  }
+}
+
+/**
+ * Where the value of the last member called `key` (ASCII) begins and ends in bytes that are one object. "none": they are
+ * JSON, and no such object. Undefined: they are not JSON.
+ */
+export const memberRange = (
+  bytes: Uint8Array,
+  key: string
+): readonly [start: number, end: number] | "none" | undefined => {
+  let found: readonly [number, number] | "none" = "none"
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== openBrace) return isWhole(bytes, valueEnd(bytes, at)) ? "none" : undefined
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return isWhole(bytes, at + 1) ? "none" : undefined
+  while (true) {
+    const keyStart = at
+    at = keyEnd(bytes, at)
+    if (at < 0) return undefined
+    const start = skipSpace(bytes, at)
+    const end = valueEnd(bytes, start)
+    if (end < 0) return undefined
+    if (isKey(bytes, keyStart, key)) found = [start, end]
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBrace) return isWhole(bytes, at + 1) ? found : undefined
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
+/**
+ * Where each element begins and ends, one after the other, in bytes that are one array. "none": they are another value.
+ * Undefined: they are not JSON.
+ */
+export const elementRanges = (bytes: Uint8Array): ReadonlyArray<number> | "none" | undefined => {
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== openBracket) return isWhole(bytes, valueEnd(bytes, at)) ? "none" : undefined
+  const found: Array<number> = []
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBracket) return isWhole(bytes, at + 1) ? found : undefined
+  while (true) {
+    const start = skipSpace(bytes, at)
+    const end = valueEnd(bytes, start)
+    if (end < 0) return undefined
+    found.push(start, end)
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBracket) return isWhole(bytes, at + 1) ? found : undefined
+    if (bytes[at] !== comma) return undefined
+    at++
+  }
+}
+
+/** Behind the space that begins at `from` (RFC 8259 2). */
+export const skipSpace = (bytes: Uint8Array, from: number): number => {
+  let at = from
+  while (bytes[at]! <= 0x20 && isSpace(bytes[at]!)) at++
+  return at
+}
+
+export const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+
+/** Whether nothing but space is behind `end`. */
+const isWhole = (bytes: Uint8Array, end: number): boolean => end >= 0 && skipSpace(bytes, end) === bytes.length
+
+/** Behind the closing quote of the string that begins at `from`; -1 when it is none. */
+const stringEnd = (bytes: Uint8Array, from: number): number => {
+  const { length } = bytes
+  for (let at = from + 1; at < length; at++) {
+    const byte = bytes[at]!
+    if (byte === quote) return at + 1
+    if (byte < 0x20) return -1
+    if (byte !== backslash) continue
+    const escape = bytes[++at]!
+    if (escape === 0x75) {
+      for (let i = 0; i < 4; i++) if (!isHex(bytes[++at]!)) return -1
+    } else if (!isEscape(escape)) {
+      return -1
+    }
+  }
+  return -1
+}
+
+/** Behind the colon that follows the key that begins at `from`; -1 when there is none. */
+const keyEnd = (bytes: Uint8Array, from: number): number => {
+  const end = bytes[from] === quote ? stringEnd(bytes, from) : -1
+  if (end < 0) return -1
+  const at = skipSpace(bytes, end)
+  return bytes[at] === colon ? at + 1 : -1
+}
+
+/** Whether the key that begins at `from`, which is one, is `key`: written as it is, or with escapes. */
+const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
+  let i = 0
+  while (i < key.length && bytes[from + 1 + i] === key.charCodeAt(i)) i++
+  if (i === key.length) return bytes[from + 1 + i] === quote
+  const end = stringEnd(bytes, from)
+  return bytes.subarray(from, end).includes(backslash) && JSON.parse(decoder.decode(bytes.subarray(from, end))) === key
+}
+
+/** Behind the number or word that begins at `from`; -1 when it is none. */
+const scalarEnd = (bytes: Uint8Array, from: number): number => {
+  switch (bytes[from]) {
+    case 0x74:
+      return wordEnd(bytes, from, "true")
+    case 0x66:
+      return wordEnd(bytes, from, "false")
+    case 0x6e:
+      return wordEnd(bytes, from, "null")
+    default:
+      return numberEnd(bytes, from)
+  }
+}
+
+const wordEnd = (bytes: Uint8Array, from: number, word: string): number => {
+  for (let i = 1; i < word.length; i++) if (bytes[from + i] !== word.charCodeAt(i)) return -1
+  return from + word.length
+}
+
+const numberEnd = (bytes: Uint8Array, from: number): number => {
+  let at = bytes[from] === minus ? from + 1 : from
+  const whole = at
+  at = digitsEnd(bytes, at)
+  if (at === whole || (bytes[whole] === zero && at > whole + 1)) return -1
+  if (bytes[at] === point) {
+    const fraction = at + 1
+    at = digitsEnd(bytes, fraction)
+    if (at === fraction) return -1
+  }
+  if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+    const sign = bytes[at + 1]
+    const exponent = sign === minus || sign === plus ? at + 2 : at + 1
+    at = digitsEnd(bytes, exponent)
+    if (at === exponent) return -1
+  }
+  return at
+}
+
+const digitsEnd = (bytes: Uint8Array, from: number): number => {
+  let at = from
+  while (bytes[at]! >= zero && bytes[at]! <= zero + 9) at++
+  return at
+}
+
+const isHex = (byte: number): boolean =>
+  (byte >= zero && byte <= zero + 9) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
+
+/** `"`, `\`, `/`, `b`, `f`, `n`, `r`, `t`. */
+const isEscape = (byte: number): boolean =>
+  byte === quote || byte === backslash || byte === 0x2f || byte === 0x62 || byte === 0x66 || byte === 0x6e ||
+  byte === 0x72 || byte === 0x74
+
+const quote = 0x22
+const plus = 0x2b
+const comma = 0x2c
+const minus = 0x2d
+const point = 0x2e
+const zero = 0x30
+const colon = 0x3a
+const openBracket = 0x5b
+const backslash = 0x5c
+const closeBracket = 0x5d
+const openBrace = 0x7b
+const closeBrace = 0x7d
+
+/** What is open around a value, 1 for an object: one scan at a time, so one memory serves them all. */
+let open = new Uint8Array(64)
+
+const grown = (memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+  const more = new Uint8Array(memory.length * 2)
+  more.set(memory)
+  return more
+}
+
+const decoder = new TextDecoder()
