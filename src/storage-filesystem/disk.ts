@@ -59,7 +59,11 @@ const call = <A = void>(
     )
   ))
 
-const writtenAtOnceMax = 64 * 1024
+/**
+ * Up to here a write is made on the spot: into the kernel's memory it takes a microsecond, and a tenth of a millisecond at
+ * this size, where the way to another thread and back costs 9 to 30 (docs/decisions/0009-one-flush-for-many-logs.md).
+ */
+const writtenAtOnceMax = 256 * 1024
 
 const toFile = (fd: number, path: string): DiskFile => {
   let calls = 0
