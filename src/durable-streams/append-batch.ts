@@ -61,6 +61,16 @@ export const toBatch = (before: Situation, entries: ReadonlyArray<WaitingAppend>
   return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes] }
 }
 
+/** Tells all of them the same. */
+export const answerAll = (entries: ReadonlyArray<WaitingAppend>, exit: Parameters<WaitingAppend["done"]>[0]): void => {
+  for (const entry of entries) entry.done(exit)
+}
+
+/** Tells each what it was judged to be. */
+export const settle = ({ settled }: Batch): void => {
+  for (const [entry, exit] of settled) entry.done(exit)
+}
+
 /** What an append is answered when its commit is durable. */
 export const answerOf = (
   { request: { data, producer } }: WaitingAppend,

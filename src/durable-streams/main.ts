@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 /**
- * The program: runs the command, turns signals into an orderly end, and its outcome into an exit code.
+ * What is started: looks whether this Node will do, and has the program compiled once for all its starts.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Deferred, Effect, Layer } from "effect"
-import { endingOf, run, Shutdown } from "./cli.ts"
+import * as Module from "node:module"
 
 // What package.json says under `engines`: npm only warns, and an older Node would fail at something that names no cause.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
@@ -13,46 +11,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(1)
 }
 
-// Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
-process.env["UV_THREADPOOL_SIZE"] ??= "16"
+// A fifth of a command's time is compiling the program. Node keeps what it made in its own place under the temporary
+// directory, or where NODE_COMPILE_CACHE says; where it cannot, it says nothing and compiles.
+Module.enableCompileCache()
 
-let signal: NodeJS.Signals | undefined
-let awaited = false
-const signalled = Deferred.makeUnsafe<string>()
-
-const shutdown = Layer.succeed(Shutdown, {
-  signalled: Effect.suspend(() => {
-    awaited = true
-    return Deferred.await(signalled)
-  })
-})
-
-const fiber = Effect.runFork(
-  run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, shutdown)))
-)
-
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(name, () => {
-    // Whoever asks twice means it.
-    if (signal !== undefined) process.exit(signalCodes[name])
-    signal = name
-    if (awaited) Deferred.doneUnsafe(signalled, Effect.succeed(name))
-    else fiber.interruptUnsafe()
-  })
-}
-
-// The reader of our output has left (`| head -1`): there is nothing more to do, and nothing went wrong.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
-// A log that cannot be written is no reason to stop serving.
-process.stderr.on("error", () => {})
-
-fiber.addObserver((exit) => {
-  const { code, message } = endingOf(exit)
-  if (message !== undefined) process.stderr.write(`${message}\n`)
-  process.exitCode = signal !== undefined && code === 130 ? signalCodes[signal as keyof typeof signalCodes] : code
-  // Nothing that is still open (a keep-alive connection, stdin) is worth waiting for once the output is out.
-  process.stdout.write("", () => process.exit())
-})
-
-/** 128 and the signal's number, as shells have it. */
-const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+await import("./program.ts")

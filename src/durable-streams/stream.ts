@@ -5,9 +5,9 @@
  * failed commit leaves no hole. Readers see only what is durable (promise 2); followers hold an offset and are woken to
  * read (promise 6).
  */
-import { type Cause, Clock, Effect, Exit, Option, Scope, Stream } from "effect"
-import type { Batch, WaitingAppend } from "./append-batch.ts"
-import { answerOf, toBatch } from "./append-batch.ts"
+import { type Cause, Clock, Effect, Exit, Scope, Stream } from "effect"
+import type { WaitingAppend } from "./append-batch.ts"
+import { answerAll, answerOf, settle, toBatch } from "./append-batch.ts"
 import type {
   Absent,
   Created,
@@ -22,7 +22,8 @@ import type {
 } from "./durable-stream.ts"
 import type { LogDamaged, StorageFull } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
-import { emptyBlock, layOut, parseEvent, sliceBlock, toFrame } from "./event-block.ts"
+import { emptyBlock, layOut, sliceBlock, toFrame } from "./event-block.ts"
+import { eventsFrom } from "./event-stream.ts"
 import { Lifetime } from "./expiry.ts"
 import { findForkPoint, isForked } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
@@ -35,7 +36,7 @@ import { differenceFrom, newId, toDescription } from "./stream-config.ts"
 import { StreamSignals } from "./stream-signals.ts"
 import { close, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
 import { makeWriter } from "./stream-writer.ts"
-import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
+import type { EventBlock, StreamName } from "./types.ts"
 import { jsonType } from "./types.ts"
 
 /** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
@@ -311,14 +312,6 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       return { life, next: from === "beginning" ? 0 : from === "now" ? tail : from }
     })
 
-  const subscribe = (from: From): Stream.Stream<StreamEvent, ReadError> =>
-    Stream.unwrap(Effect.map(cursor(from), (start) =>
-      Stream.paginate(start, (at) =>
-        Effect.map(next(at), (block) => [
-          Array.from({ length: block.count }, (_, i) => parseEvent(block, i)),
-          block.count === 0 ? Option.none() : Option.some({ life: at.life, next: block.first + block.count })
-        ]))))
-
   const appendThen: DurableStream["appendThen"] = (request, done) =>
     request.data.length === 0 && request.close !== true
       ? done(Exit.succeed({ events: emptyBlock(tail), tail, closed, producer: undefined }))
@@ -338,7 +331,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     next,
     live,
     offsetSince: (time) => Effect.suspend(() => searchSince(readAt, tail, time)),
-    subscribe,
+    subscribe: (from) => Stream.unwrap(Effect.map(cursor(from), (start) => eventsFrom(start, next))),
     reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),
     release: (forkId) => writer.inOrder(release(forkId)),
     delete: writer.inOrder(Effect.gen(function*() {
@@ -351,13 +344,5 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
   return stream
 })
-
-const answerAll = (entries: ReadonlyArray<WaitingAppend>, exit: Parameters<WaitingAppend["done"]>[0]): void => {
-  for (const entry of entries) entry.done(exit)
-}
-
-const settle = ({ settled }: Batch): void => {
-  for (const [entry, exit] of settled) entry.done(exit)
-}
 
 const noState: ReadonlyMap<string, string> = new Map()

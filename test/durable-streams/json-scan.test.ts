@@ -21,6 +21,10 @@ const isOne = (bytes: Buffer): boolean => {
   return end >= 0 && /^[ \t\r\n]*$/.test(bytes.toString("latin1", end))
 }
 
+/** Arrays and objects in one another. */
+const deep = (depth: number) =>
+  Buffer.from("[".repeat(depth) + "{\"a\":".repeat(depth) + "1" + "}".repeat(depth) + "]".repeat(depth))
+
 const Nat = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))
 const pieces = [
   ..."{}[]:,\"\\ \t\n\r0123456789.eE+-truefalsn/bu\u0000\u001fä🎈",
@@ -68,8 +72,6 @@ describe("Promise 8: the scanner of JSON", () => {
   })
 
   it("takes any depth", () => {
-    const deep = (depth: number) =>
-      Buffer.from("[".repeat(depth) + "{\"a\":".repeat(depth) + "1" + "}".repeat(depth) + "]".repeat(depth))
     assert.isTrue(isOne(deep(100_000)))
     assert.isFalse(isOne(deep(1_000).subarray(1)))
   })

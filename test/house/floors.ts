@@ -13,6 +13,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "stream",
     "stream-writer",
+    "event-stream",
     "stream-state",
     "stream-config",
     "append-batch",
@@ -42,7 +43,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ],
   ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
   ["cli"], // and everything in cli/
-  ["main", "index"]
+  ["main", "program", "index"]
 ]
 
 /** The floors that meet the operating system; the command line between them only talks. */
@@ -52,7 +53,7 @@ const floorsWithNode: ReadonlyArray<number> = [7, 9]
 const browserSafe: ReadonlyArray<string> = ["types", "errors", "wire", "api", "client", "client-answers", "follow"]
 
 /** The files of the onion in which it meets the rooms beside it. */
-const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "main", "index"]
+const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "index"]
 
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([

@@ -1,0 +1,50 @@
+/**
+ * The program: runs the command, turns signals into an orderly end, and its outcome into an exit code.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Deferred, Effect, Layer } from "effect"
+import { endingOf, run, Shutdown } from "./cli.ts"
+
+// Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
+process.env["UV_THREADPOOL_SIZE"] ??= "16"
+
+let signal: NodeJS.Signals | undefined
+let awaited = false
+const signalled = Deferred.makeUnsafe<string>()
+
+const shutdown = Layer.succeed(Shutdown, {
+  signalled: Effect.suspend(() => {
+    awaited = true
+    return Deferred.await(signalled)
+  })
+})
+
+const fiber = Effect.runFork(
+  run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, shutdown)))
+)
+
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(name, () => {
+    // Whoever asks twice means it.
+    if (signal !== undefined) process.exit(signalCodes[name])
+    signal = name
+    if (awaited) Deferred.doneUnsafe(signalled, Effect.succeed(name))
+    else fiber.interruptUnsafe()
+  })
+}
+
+// The reader of our output has left (`| head -1`): there is nothing more to do, and nothing went wrong.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
+// A log that cannot be written is no reason to stop serving.
+process.stderr.on("error", () => {})
+
+fiber.addObserver((exit) => {
+  const { code, message } = endingOf(exit)
+  if (message !== undefined) process.stderr.write(`${message}\n`)
+  process.exitCode = signal !== undefined && code === 130 ? signalCodes[signal as keyof typeof signalCodes] : code
+  // Nothing that is still open (a keep-alive connection, stdin) is worth waiting for once the output is out.
+  process.stdout.write("", () => process.exit())
+})
+
+/** 128 and the signal's number, as shells have it. */
+const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
