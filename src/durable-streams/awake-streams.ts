@@ -5,7 +5,7 @@
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import type { StreamName } from "./types.ts"
 
-export interface AwakeStreams<A, E> {
+interface AwakeStreams<A, E> {
   /** The stream, awake until the scope closes. */
   readonly get: (name: StreamName) => Effect.Effect<A, E, Scope.Scope>
   /** The stream if it is awake; it stays so until `leave` is called. */

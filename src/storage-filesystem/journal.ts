@@ -163,22 +163,35 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   /** Makes safe what the areas hold, and begins without any. */
   const renew = Effect.gen(function*() {
-    const settled = Effect.forEach(
+    yield* Effect.forEach(
       areas.flatMap(({ unsettled }) => [...unsettled.values()]),
-      (log) => log.file.use((file) => rewrite(log, file)),
-      { concurrency: settledAtOnce, discard: true }
+      (log) => opened(log.key, (file) => rewrite(log, file), () => flushed(log.key)),
+      {
+        concurrency: settledAtOnce,
+        discard: true
+      }
     )
-    const restored = Effect.forEach([...left.keys()], (key) =>
-      Effect.acquireUseRelease(
-        openLog(key),
-        (file) => file === undefined ? Effect.sync(() => void left.delete(key)) : restore(key, file),
-        (file) => file === undefined ? Effect.void : file.close
-      ), { concurrency: settledAtOnce, discard: true })
-    yield* Effect.andThen(settled, restored)
+    yield* Effect.forEach(
+      [...left.keys()],
+      (key) => opened(key, (file) => restore(key, file), () => left.delete(key)),
+      {
+        concurrency: settledAtOnce,
+        discard: true
+      }
+    )
+    // One that failed to be flushed meanwhile needs them still.
+    if (areas.some(({ unsettled }) => unsettled.size > 0)) return fail()
     yield* closeAreas
     yield* removeAreas
     state = "none"
   })
+
+  const opened = (key: string, use: (file: DiskFile) => Effect.Effect<void, DiskFailure>, isGone: () => void) =>
+    Effect.acquireUseRelease(
+      openLog(key),
+      (file) => file === undefined ? Effect.sync(isGone) : use(file),
+      (file) => file === undefined ? Effect.void : file.close
+    )
 
   const closeAreas = Effect.suspend(() =>
     Effect.forEach(areas, (area) => {

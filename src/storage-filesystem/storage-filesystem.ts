@@ -28,7 +28,7 @@ import type { Recovered } from "./recovery.ts"
 import { recover } from "./recovery.ts"
 import { replayState } from "./state-replay.ts"
 
-export type Durability = "fsync" | "os"
+type Durability = "fsync" | "os"
 
 export interface FileSystemOptions {
   /** The directory of the logs. It is made when it is not there. */
