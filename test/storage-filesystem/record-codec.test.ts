@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
+import { encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
 import type { StateEntry } from "../../src/storage-filesystem/record-codec.ts"
 import {
   crcToEnd,
@@ -23,7 +24,7 @@ import { blockOfLines, commitOf, described, named, shown, textsOf } from "../dur
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 
-/** The examples of the page: a header, an event, a state line, as they follow one another in a log. */
+/** The examples of the page: a header, an event, a state line, as they follow one another in a log; a journal's area. */
 const examples = [...page.matchAll(/^```\n([^`]*?\n)```$/gm)].map(([, lines]) => lines!)
 
 const createdAt = "2024-01-08T00:00:00.000Z"
@@ -39,7 +40,16 @@ describe("The page on the storage format", () => {
   it("shows the header, the event and the state line that are written", () => {
     const closing = encodeCommit(blockOfLines(1, []), { text: `{"closed":true}`, back: 0 }, log.crc)
     const lines = [headerLine!, eventLine!, Buffer.from(closing.bytes).toString()]
-    assert.deepStrictEqual(lines, examples)
+    assert.deepStrictEqual(lines, examples.slice(0, 3))
+  })
+
+  it("shows what a journal has of that event", () => {
+    const area = encodeAreaHeader(1)
+    const commit = { log: "my-stream.json", position: headerLine!.length, bytes: Buffer.from(eventLine!) }
+    assert.deepStrictEqual(
+      [`${area.bytes.toString()}${encodeRound([commit], area.crc).bytes.toString()}`],
+      examples.slice(3)
+    )
   })
 
   it("places the offset's digits at bytes 11 to 26, createdAt last, and the trailer in the last 30 bytes", () => {
