@@ -3,7 +3,7 @@
  * acknowledged is lost, whatever a power cut leaves of the logs, the journal and the directory.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schedule, Scope } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Log, Storage } from "../../src/durable-streams/storage.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
@@ -57,6 +57,15 @@ class Writing {
       }), { concurrency: "unbounded" })
 }
 
+/** Logs side by side in a storage whose journal is ready. */
+const journaling = Effect.fnUntraced(function*(storage: Storage["Service"]) {
+  const writing = yield* Writing.on(storage)
+  // The first time many come together it is made, and they are flushed one by one.
+  yield* writing.commits(names, 1)
+  yield* turns
+  return writing
+})
+
 /** Opens each log as the next process does, and holds it against what was acknowledged and begun before the power went. */
 const holds = Effect.fnUntraced(function*(
   disk: FaultDisk,
@@ -98,10 +107,7 @@ describe("The journal", () => {
   it.effect("takes one flush for many logs, and their files' flushes later", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
-      const writing = yield* Writing.on(yield* storageOn(disk))
-      // The first time many come together it is made, and they are flushed one by one.
-      yield* writing.commits(names, 1)
-      yield* turns
+      const writing = yield* journaling(yield* storageOn(disk))
       const flushes = flushedOn(disk)
       for (let round = 0; round < 5; round++) yield* writing.commits(names, 2)
       assert.deepStrictEqual(flushes, Array.from({ length: 5 }, () => areas[0]))
@@ -116,9 +122,7 @@ describe("The journal", () => {
       const disk = new FaultDisk()
       const scope = yield* Scope.make()
       const writing = yield* Effect.gen(function*() {
-        const writing = yield* Writing.on(yield* storageOn(disk))
-        yield* writing.commits(names, 1)
-        yield* turns
+        const writing = yield* journaling(yield* storageOn(disk))
         for (let round = 0; round < 5; round++) yield* writing.commits(names, 1)
         assert.isDefined(disk.files[areas[0]!])
         return writing
@@ -163,9 +167,7 @@ describe("The journal", () => {
         const choose = choosing(seed)
         const disk = new FaultDisk()
         const writing = yield* Effect.gen(function*() {
-          const writing = yield* Writing.on(yield* storageOn(disk))
-          yield* writing.commits(names, 1)
-          yield* turns
+          const writing = yield* journaling(yield* storageOn(disk))
           for (let round = 0; round < 8; round++) yield* writing.commits(names, 1 + choose(3))
           return writing
         }).pipe(Scope.provide(yield* Scope.make()))
@@ -193,9 +195,7 @@ describe("The journal", () => {
   it.effect("Promise 2: when it cannot be flushed, each log is flushed by itself, and it begins anew later", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
-      const writing = yield* Writing.on(yield* storageOn(disk))
-      yield* writing.commits(names, 1)
-      yield* turns
+      const writing = yield* journaling(yield* storageOn(disk))
       for (let round = 0; round < 3; round++) yield* writing.commits(names, 1)
       let failures = 0
       disk.before = (call, path) =>
@@ -257,9 +257,7 @@ describe("The journal", () => {
       const disk = new FaultDisk()
       yield* Effect.gen(function*() {
         const storage = yield* storageOn(disk)
-        const writing = yield* Writing.on(storage)
-        yield* writing.commits(names, 1)
-        yield* turns
+        const writing = yield* journaling(storage)
         for (let round = 0; round < 2; round++) yield* writing.commits(names, 1)
         yield* storage.delete(named("a"))
         yield* storage.delete(named("b"))
@@ -275,13 +273,127 @@ describe("The journal", () => {
       assert.strictEqual(hidden.tail, 4)
     }).pipe(Effect.scoped))
 
+  it.effect("brings nothing back into a log that was made anew and is longer than the old one", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      yield* Effect.gen(function*() {
+        const storage = yield* storageOn(disk)
+        const writing = yield* journaling(storage)
+        for (let round = 0; round < 3; round++) yield* writing.commits(names, 1)
+        yield* storage.delete(named("b"))
+        const log = yield* storage.create({ ...described("b"), id: "another" }, commitOf("b", 0, [`"new"`]))
+        for (let offset = 1; offset < 30; offset++) yield* log.commit(commitOf("b", offset, [`"new ${offset}"`]))
+      }).pipe(Scope.provide(yield* Scope.make()))
+      const log = yield* (yield* storageOn(disk.crash("everything", () => 0))).open(named("b"))
+      const texts = yield* readUpTo(log, log.tail)
+      assert.strictEqual(texts.length, 30)
+      texts.slice(1).forEach((text, i) => assert.include(text, `"new ${i + 1}"`))
+    }).pipe(Effect.scoped))
+
+  it.effect("brings no refused commit back where another one stands in its place", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk))
+      yield* writing.commits(names, 1)
+      const refusing = [areas[0]!, pathOf("a"), `${pathOf("a")}.new`]
+      disk.before = (call, path) =>
+        call === "flush" && refusing.includes(path) ? Effect.fail(failing(call, path, "EIO")) : Effect.void
+      const [exit] = yield* writing.commits(names, 1)
+      assert.isTrue(Exit.isFailure(exit!))
+      disk.before = () => Effect.void
+      const first = writing.acknowledged.get("a")!
+      yield* writing.logs.get("a")!.commit(commitOf("a", first, [`"another"`]))
+      // The refused one reached the journal on the medium all the same.
+      const log = yield* (yield* storageOn(disk.crash("everything", () => 0))).open(named("a"))
+      assert.strictEqual(log.tail, first + 1)
+      assert.include((yield* readUpTo(log, log.tail)).at(-1), `"another"`)
+    }).pipe(Effect.scoped))
+
+  it.effect("keeps what a hidden log has, also when its descriptor was given to others", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      yield* Effect.gen(function*() {
+        const storage = yield* storageOn(disk, { openFilesMax: 1, journalBytesMax: 3_000 })
+        const writing = yield* journaling(storage)
+        yield* writing.commits(names, 1)
+        yield* storage.hide(named("c"))
+        const others = names.filter((name) => name !== "c")
+        for (let round = 0; round < 20; round++) {
+          yield* writing.commits(others, 1)
+          yield* turns
+        }
+        const hidden = yield* (yield* storageOn(disk.crash("nothing", () => 0))).open(named("c"))
+        assert.strictEqual(hidden.tail, writing.acknowledged.get("c"))
+      }).pipe(Effect.scoped)
+    }))
+
+  it.effect("is gone only when what it has put back is on the medium", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk))
+      for (let round = 0; round < 4; round++) yield* writing.commits(names, 2)
+      const crashed = disk.crash("nothing", () => 0)
+      yield* Effect.scoped(Effect.andThen(storageOn(crashed), turns))
+      assert.isUndefined(crashed.files[areas[0]!])
+      yield* holds(crashed.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after it was gone")
+    }).pipe(Effect.scoped))
+
+  it.effect("is not written over before all that is in it is safe", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk))
+      for (let round = 0; round < 4; round++) yield* writing.commits(names, 2)
+      const crashed = disk.crash("nothing", () => 0)
+      // The logs that nobody opens cannot be put right yet.
+      const busy = names.slice(0, 3)
+      crashed.before = (call, path) =>
+        call === "open" && /[d-f]\.json/.test(path) ? Effect.fail(failing(call, path, "EMFILE")) : Effect.void
+      yield* Effect.gen(function*() {
+        const storage = yield* storageOn(crashed)
+        for (const name of busy) writing.logs.set(name, yield* storage.open(named(name)))
+        for (let round = 0; round < 6; round++) {
+          yield* writing.commits(busy, 1)
+          yield* turns
+        }
+      }).pipe(Effect.scoped)
+      crashed.before = () => Effect.void
+      yield* holds(crashed.crash("nothing", () => 0), writing.acknowledged, writing.begun, "three were written to")
+    }).pipe(Effect.scoped))
+
+  it.effect("Promise 2: keeps what a log's file failed to flush when its turn came", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk, { journalBytesMax: 3_000 }))
+      for (let round = 0; round < 40; round++) {
+        yield* writing.commits(names, 1)
+        // One file's pages are lost while the other area is written to.
+        disk.flushesUntilFailure = round % 7
+        yield* turns
+        disk.flushesUntilFailure = Infinity
+        if (round % 5 === 0) yield* TestClock.adjust("2 seconds")
+        yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, `round ${round}`)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("takes one round at a time: who comes while it is flushed waits for the next", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk))
+      disk.before = (call, path) => call === "flush" && areas.includes(path) ? Effect.asVoid(turns) : Effect.void
+      for (let round = 0; round < 5; round++) {
+        const one = yield* Effect.forkChild(writing.commits(names.slice(0, 3), 1), { startImmediately: true })
+        yield* Effect.yieldNow
+        yield* writing.commits(names.slice(3), 1)
+        yield* Fiber.join(one)
+      }
+      yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "side by side")
+    }).pipe(Effect.scoped))
+
   it.effect("is read by a server that does not flush, too", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* Effect.gen(function*() {
-        const writing = yield* Writing.on(yield* storageOn(disk))
-        yield* writing.commits(names, 1)
-        yield* turns
+        const writing = yield* journaling(yield* storageOn(disk))
         for (let round = 0; round < 4; round++) yield* writing.commits(names, 1)
         return writing
       }).pipe(Scope.provide(yield* Scope.make()))
