@@ -8,6 +8,7 @@
  */
 import { Clock, Effect, Semaphore } from "effect"
 import * as Path from "node:path"
+import { offsetDigits } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import type { JournalRecord } from "./journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "./journal-codec.ts"
@@ -34,7 +35,7 @@ export interface Journal {
   readonly hasRoom: (commits: ReadonlyArray<JournaledCommit>) => boolean
   /** Makes the commits durable, for which it has said to have room. One call at a time. */
   readonly write: (commits: ReadonlyArray<JournaledCommit>) => Effect.Effect<void, DiskFailure>
-  /** The log's file was flushed, and all that was written to it before. */
+  /** The log's file was flushed after all that was written to it; a flush that failed before it still counts. */
   readonly flushed: (log: JournaledLog) => void
   /** Flushes the log's file where only the journal vouches for it: before it is closed, or gets another name. */
   readonly settle: (key: string) => Effect.Effect<void>
@@ -94,6 +95,8 @@ export const makeJournal = Effect.fnUntraced(function*(
   /** `failed`: what the areas hold is not written to any more, and has to be made safe first. */
   let state: "none" | "busy" | "ready" | "failed" = "none"
   let failedAt = -Infinity
+  /** Logs of which a flush has failed: what it lost, no later one brings back, however well it goes. */
+  const suspect = new Set<string>()
   /** What an earlier process had here, of logs that were not opened since. */
   let left: Map<string, ReadonlyArray<JournalRecord>> = new Map()
 
@@ -118,7 +121,9 @@ export const makeJournal = Effect.fnUntraced(function*(
     failedAt = clock.currentTimeMillisUnsafe()
   }
 
-  const flushed = (key: string) => {
+  /** Everything of the log is on the medium. */
+  const forget = (key: string) => {
+    suspect.delete(key)
     for (const { unsettled } of areas) unsettled.delete(key)
   }
 
@@ -135,26 +140,27 @@ export const makeJournal = Effect.fnUntraced(function*(
       const { records } = yield* load
       yield* restoreLog(file, records.get(log.key) ?? [], log.size())
       yield* file.flush
-      flushed(log.key)
+      forget(log.key)
     }))
 
   const settle = (key: string) =>
     Effect.suspend(() => {
       const log = unsettledLog(key)
-      return log === undefined ? Effect.void : settling(log, () => flushed(key))
+      return log === undefined ? Effect.void : settling(log, () => forget(key))
     })
 
   const settling = (log: JournaledLog, settled: () => void) =>
-    Effect.matchEffect(log.file.use((file) => file.flush), {
+    Effect.matchEffect(log.file.use((file) => suspect.has(log.key) ? rewrite(log, file) : file.flush), {
       onSuccess: () => Effect.sync(settled),
       // Taken away: nobody asks for it any more.
-      onFailure: (failure) => failure.code === "ENOENT" ? Effect.sync(settled) : giveUp(failure)
+      onFailure: (failure) => failure.code === "ENOENT" ? Effect.sync(settled) : giveUp(log, failure)
     })
 
   const unsettledLog = (key: string) => areas[0].unsettled.get(key) ?? areas[1].unsettled.get(key)
 
-  const giveUp = (failure: DiskFailure) =>
+  const giveUp = ({ key }: JournaledLog, failure: DiskFailure) =>
     Effect.suspend(() => {
+      suspect.add(key)
       fail()
       return Effect.logError("A log that the journal vouches for could not be flushed; the journal is kept").pipe(
         Effect.annotateLogs({ path: failure.path, code: failure.code })
@@ -165,7 +171,7 @@ export const makeJournal = Effect.fnUntraced(function*(
   const renew = Effect.gen(function*() {
     yield* Effect.forEach(
       areas.flatMap(({ unsettled }) => [...unsettled.values()]),
-      (log) => opened(log.key, (file) => rewrite(log, file), () => flushed(log.key)),
+      (log) => opened(log.key, (file) => rewrite(log, file), () => forget(log.key)),
       {
         concurrency: settledAtOnce,
         discard: true
@@ -237,7 +243,7 @@ export const makeJournal = Effect.fnUntraced(function*(
     if (state === "failed" && clock.currentTimeMillisUnsafe() - failedAt >= pauseMillis) start(renew)
     if (state !== "ready") return false
     let bytes = headerBytes
-    for (const commit of commits) bytes += commit.bytes.length + recordBytesMax
+    for (const { bytes: commit, log } of commits) bytes += commit.length + log.key.length + recordBytesMax
     if (active.used + bytes <= bytesMax) return true
     if (other().unsettled.size > 0 || bytes > bytesMax) return false
     background(settleArea(active))
@@ -284,12 +290,20 @@ export const makeJournal = Effect.fnUntraced(function*(
   )
   if (exists) start(renew)
 
-  return { hasRoom, write, flushed: ({ key }) => flushed(key), settle, restore, rewrite } satisfies Journal as Journal
+  return {
+    hasRoom,
+    write,
+    flushed: ({ key }) => suspect.has(key) ? undefined : forget(key),
+    settle,
+    restore,
+    rewrite
+  } satisfies Journal as Journal
 })
 
-const headerBytes = encodeAreaHeader(0).bytes.length
-/** What a record has besides its commit, about; file names have 255 bytes at the most. */
-const recordBytesMax = 400
+/** The lines of an area and of a round. */
+const headerBytes = encodeAreaHeader(0).bytes.length + encodeRound([], 0).bytes.length
+/** What a record has besides its commit and its log's name: two numbers, of 16 digits at the most. */
+const recordBytesMax = `{"log":"","position":,"bytes":}\n`.length + 2 * offsetDigits
 
 const readWhole = (disk: Disk, path: string): Effect.Effect<Buffer | undefined, DiskFailure> =>
   Effect.acquireUseRelease(
