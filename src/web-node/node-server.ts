@@ -61,8 +61,12 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     const incoming = new NodeIncoming(request, response)
     const answering = options.handler(incoming)
     if (isDirect(answering)) {
+      let over = false
       direct.begin()
       return answering.start((exit) => {
+        // What fails here is told to the route, which tells us again.
+        if (over) return void response.destroy()
+        over = true
         direct.end()
         if (Exit.isFailure(exit)) return void response.destroy()
         const rest = send(incoming, response, exit.value, state)

@@ -18,7 +18,8 @@ import { smoke } from "./smoke.ts"
 
 const workloads = [append, fanOut, catchUp, growth, restart, commandLine, mixed]
 
-const { values } = parseArgs({
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: "string", multiple: true, default: [] },
     against: { type: "boolean", default: false },
@@ -27,7 +28,7 @@ const { values } = parseArgs({
   }
 })
 
-const wanted = values.only.flatMap((names) => names.split(","))
+const wanted = [...values.only, ...positionals].flatMap((names) => names.split(","))
 const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name))
 if (unknown.length > 0) {
   console.error(

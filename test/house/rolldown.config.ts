@@ -1,7 +1,7 @@
 /**
- * The shipped program: `dist/main.js`, which is started, and `dist/program.js`, which is all of the command line and the
- * server. Only the page at `/docs`, which is far larger, lies beside them and is read when somebody asks for it; the
- * build fails otherwise.
+ * The shipped program: `dist/main.js`, which is started, `dist/program.js`, the command line, and what that shares with
+ * the server. The server itself lies beside them and is read by who becomes one; so does the page at `/docs`, which is
+ * far larger, when somebody asks for it. The build fails where a command would read more.
  */
 import { defineConfig } from "rolldown"
 
@@ -17,22 +17,24 @@ export default defineConfig([{
   input: "src/durable-streams/program.ts",
   platform: "node",
   preserveEntrySignatures: "allow-extension",
-  output: {
-    dir: "dist",
-    format: "esm",
-    minify: true,
-    // Without the group, the server and what it shares with the entry would move out into other files.
-    codeSplitting: {
-      includeDependenciesRecursively: false,
-      groups: [{ name: "program", test: (id) => !/docs-page|HttpApiScalar|httpApiScalar/.test(id) }]
-    }
-  },
+  output: { dir: "dist", format: "esm", minify: true },
   plugins: [{
-    name: "one-file-to-run",
+    name: "little-to-run",
     generateBundle(_options, bundle) {
       const entry = bundle["program.js"]
       const beside = entry?.type === "chunk" ? entry.imports.filter((file) => file in bundle) : ["no dist/program.js"]
-      if (beside.length > 0) this.error(`Running should need dist/program.js only, but it needs: ${beside.join(", ")}`)
+      const parts = Object.values(bundle).filter((file) =>
+        file.type === "chunk" && [entry?.fileName, ...beside].includes(file.fileName)
+      )
+      const modules = parts.flatMap((file) => file.type === "chunk" ? file.moduleIds : [])
+      const server = modules.filter((id) => /src\/(web-node|protocol|subscriptions|storage-filesystem)\//.test(id))
+      if (beside.length > 1 || server.length > 0) {
+        this.error(
+          `A command should read dist/program.js and one file more, and nothing of the server: ${
+            [...beside, ...server].join(", ")
+          }`
+        )
+      }
     }
   }]
 }])
