@@ -51,7 +51,7 @@ describe("Promise 8: the scanner of JSON", () => {
         if (text.isWellFormed()) assert.strictEqual(isOne(Buffer.from(text)), isJson(text), JSON.stringify(text))
       }
     },
-    { arbitrary: { runs: 3_000 } }
+    { arbitrary: { runs: 2_000 } }
   )
 
   it.each([
