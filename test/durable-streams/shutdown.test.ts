@@ -3,7 +3,10 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as Path from "node:path"
 import { Follower } from "../web/follower.ts"
+import { until } from "./room.ts"
 import { append, appendNumbers, eventTexts, offsetOf, temporaryDirectory } from "./served.ts"
 import { kill, type ServerProcess, startedInVain, startServer } from "./server-process.ts"
 
@@ -101,6 +104,33 @@ it.live("Promise 2: kill -9 under load loses no acknowledged event, and the next
       assert.isAbove(acked.length, 0)
       assert.deepStrictEqual([...acked, ...shown, ...before].filter((text) => !all.has(text)), [])
       acknowledged = stored
+      await kill(next)
+    }
+  }))
+
+it.live("Promise 2: kill -9 under load on many streams, which share a journal, loses no acknowledged event of any", () =>
+  withServers(async (start, directory) => {
+    const names = Array.from({ length: 12 }, (_, i) => `many-${i}`)
+    const acknowledged = new Map<string, Array<string>>()
+    for (let round = 0; round < 2; round++) {
+      const server = await start()
+      const appenders = names.map((name) => appendUntilGone(server.port, name))
+      const journal = Path.join(directory, "journal.0")
+      await until(() => fs.existsSync(journal) && fs.statSync(journal).size > 64 * 1024, () => "a journal in use")
+      await kill(server)
+      for (const [i, acked] of (await Promise.all(appenders)).entries()) {
+        acknowledged.set(names[i]!, [...acknowledged.get(names[i]!) ?? [], ...acked])
+      }
+      const next = await start()
+      for (const [name, acked] of acknowledged) {
+        const stored = await eventTexts(next.port, name)
+        assert.deepStrictEqual(
+          stored.map((text) => JSON.parse(text).offset as string),
+          stored.map((_, i) => offsetOf(i))
+        )
+        const all = new Set(stored)
+        assert.deepStrictEqual(acked.filter((text) => !all.has(text)), [])
+      }
       await kill(next)
     }
   }))
