@@ -16,7 +16,8 @@ export const restoreLog = Effect.fnUntraced(
     for (const run of runsOf(records.filter(({ bytes, position }) => position + bytes.length <= limit))) {
       const size = yield* file.size
       const start = run[0]!.position - crcToEnd
-      const end = Math.max(...run.map(({ bytes, position }) => position + bytes.length))
+      let end = 0
+      for (const { bytes, position } of run) end = Math.max(end, position + bytes.length)
       // A log whose file is shorter has lost more than a power cut takes, or is another one by now.
       if (start < 0 || start + crcToEnd > size) continue
       const region = Buffer.alloc(Math.max(end, Math.min(size, end + gapBytesMax)) - start)
@@ -74,8 +75,13 @@ const restoreRegion = (
 const fits = (bytes: Uint8Array, end: number, before: number): boolean =>
   end > crcToEnd && runningCrc(bytes, 0, end - crcToEnd, afterTrailer(before)) === writtenCrc(bytes, end)
 
+/** What every line of a log begins with. */
+const brace = 0x7b
+
 /** Whether a whole commit stands at the front that goes on from the sum `before`. */
 const hasCommit = (bytes: Buffer, before: number): boolean => {
+  // Zeros, most likely: searched for the end of a line behind every record, they would take for ever.
+  if (bytes[0] !== brace) return false
   for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(lineFeed, start) + 1
     if (end === 0) return false

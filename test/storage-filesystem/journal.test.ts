@@ -6,7 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Log, Storage } from "../../src/durable-streams/storage.ts"
+import type { JournalRecord } from "../../src/storage-filesystem/journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
+import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+import { restoreLog } from "../../src/storage-filesystem/restore-log.ts"
 import { commitOf, described, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
 import { type Choose, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { pathOf, storageOn } from "./log-fixtures.ts"
@@ -403,6 +406,29 @@ describe("The journal", () => {
         assert.strictEqual((yield* storage.open(named(name))).tail, writing.acknowledged.get(name))
       }
     }).pipe(Effect.scoped))
+
+  it.effect("puts back as many commits of one log as its areas hold, into a file of which only zeros are left", () =>
+    Effect.gen(function*() {
+      const count = 150_000
+      const start = encodeNewLog(described("a"), commitOf("a", 0, ["0"]))
+      const pieces = [Buffer.from(start.bytes)]
+      const records: Array<JournalRecord> = []
+      let position = start.bytes.length
+      let crc = start.crc
+      for (let offset = 1; offset <= count; offset++) {
+        const commit = encodeCommit(commitOf("a", offset, ["1"]).events, undefined, crc)
+        records.push({ log: "a.json", position, bytes: commit.bytes })
+        pieces.push(Buffer.from(commit.bytes))
+        position += commit.bytes.length
+        crc = commit.crc
+      }
+      const whole = Buffer.concat(pieces)
+      const disk = FaultDisk.holding({ [pathOf("a")]: Buffer.concat([start.bytes], whole.length) })
+      const file = yield* disk.open(pathOf("a"))
+      yield* restoreLog(file, records)
+      assert.isTrue(disk.files[pathOf("a")]!.equals(whole))
+      yield* file.close
+    }))
 
   it("is cut at any byte to the rounds before the cut", () => {
     const header = encodeAreaHeader(7)
