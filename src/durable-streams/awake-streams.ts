@@ -96,13 +96,9 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
 
   const use: AwakeStreams<A, E>["use"] = (name, run) =>
     Effect.suspend(() => {
-      const entry = entries.get(name)
-      if (entry?.stream === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
-      hold(entry)
-      return Effect.onExitPrimitive(run(entry.stream), () => {
-        leave(entry)
-        return undefined
-      })
+      const awake = enter(name)
+      if (awake === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
+      return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
     })
 
   const enter: AwakeStreams<A, E>["enter"] = (name) => {

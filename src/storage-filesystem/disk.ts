@@ -13,6 +13,12 @@ export class DiskFailure extends Data.TaggedError("DiskFailure")<{
   readonly cause: unknown
 }> {}
 
+/** Whether a call failed because the file is not there. */
+export const isMissing = (failure: DiskFailure): boolean => failure.code === "ENOENT"
+
+export const removeIfThere = (disk: Disk, path: string): Effect.Effect<void, DiskFailure> =>
+  Effect.catchIf(disk.remove(path), isMissing, () => Effect.void)
+
 export interface DiskFile {
   /** Reads up to `length` bytes into the front of `into`; less only at the end of the file. */
   readonly read: (into: Uint8Array, length: number, position: number) => Effect.Effect<number, DiskFailure>
@@ -86,16 +92,9 @@ const toFile = (fd: number, path: string): DiskFile => {
     read: (into, length, position) => held("read", (done) => readAll(fd, into, length, position, 0, done)),
     write: (bytes, position) =>
       bytes.length <= writtenAtOnceMax
-        ? Effect.suspend(() => {
-          try {
-            for (let from = 0; from < bytes.length;) {
-              // A disk that is about to be full writes a part first; the next call says why.
-              from += fs.writeSync(fd, bytes, from, bytes.length - from, position + from)
-            }
-            return Effect.void
-          } catch (cause) {
-            return Effect.fail(failure("write", path, cause))
-          }
+        ? Effect.try({
+          try: () => writeAllNow(fd, bytes, position),
+          catch: (error) => failure("write", path, error)
         })
         : held("write", (done) => writeAll(fd, bytes, 0, position, done)),
     flush: held("fdatasync", (done) => fs.fdatasync(fd, done)),
@@ -125,6 +124,13 @@ const writeAll = (fd: number, bytes: Uint8Array, from: number, position: number,
     if (from + count < bytes.length) return writeAll(fd, bytes, from + count, position, done)
     done(null)
   })
+
+/** The same on the spot. */
+const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
+  for (let from = 0; from < bytes.length;) {
+    from += fs.writeSync(fd, bytes, from, bytes.length - from, position + from)
+  }
+}
 
 const openWith = (flags: string) => (path: string) =>
   Effect.map(call<number>("open", path, (done) => fs.open(path, flags, 0o600, done)), (fd) => toFile(fd, path))

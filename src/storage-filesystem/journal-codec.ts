@@ -2,7 +2,7 @@
  * Bytes of a journal area to and from records (docs/storage-format.md 10). Pure: no file in sight.
  */
 import { toOffset } from "../durable-streams/types.ts"
-import { hex, lineFeed, runningCrc } from "./record-codec.ts"
+import { crcDigits, hex, lineFeed, runningCrc } from "./record-codec.ts"
 
 /** One commit of one log, as it was written to the log's file. */
 export interface JournalRecord {
@@ -81,7 +81,6 @@ export const decodeArea = (area: Buffer): Area | undefined => {
 }
 
 const crcAt = `{"crc":"`.length
-const crcDigits = 8
 const roundLead = `{"crc":"00000000","bytes":"0000000000000000"}\n`.length
 
 const areaLine = /^\{"journal":1,"generation":"(\d{16})","crc":"([0-9a-f]{8})"\}\n$/

@@ -10,6 +10,7 @@ import { Clock, Effect, Semaphore } from "effect"
 import * as Path from "node:path"
 import { offsetDigits } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
+import { isMissing, removeIfThere } from "./disk.ts"
 import type { JournalRecord } from "./journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "./journal-codec.ts"
 import type { OpenFile } from "./open-files.ts"
@@ -52,10 +53,12 @@ const areaBytesMax = 16 * 1024 * 1024
 const growthBytes = 1024 * 1024
 
 /** Files flushed at once: as many threads are left to those who wait for an answer. */
-const settledAtOnce = 4
+const aFewAtOnce = { concurrency: 4, discard: true } as const
 
 /** A disk that failed is given time before the journal is tried again. */
 const pauseMillis = 1_000
+
+type Records = ReadonlyMap<string, ReadonlyArray<JournalRecord>>
 
 interface Area {
   readonly path: string
@@ -69,13 +72,12 @@ interface Area {
 }
 
 /**
- * `openLog` opens a log's file wherever it is; it answers with undefined where there is none. `bytesMax` is what an area
- * takes: tests make it small.
+ * `findLog` opens a log's file wherever it is. `bytesMax` is what an area takes: tests make it small.
  */
 export const makeJournal = Effect.fnUntraced(function*(
   disk: Disk,
   directory: string,
-  openLog: (key: string) => Effect.Effect<DiskFile | undefined, DiskFailure>,
+  findLog: (key: string) => Effect.Effect<{ readonly file: DiskFile }, DiskFailure>,
   bytesMax = areaBytesMax
 ) {
   const scope = yield* Effect.scope
@@ -97,8 +99,6 @@ export const makeJournal = Effect.fnUntraced(function*(
   let failedAt = -Infinity
   /** Logs of which a flush has failed: what it lost, no later one brings back, however well it goes. */
   const suspect = new Set<string>()
-  /** What an earlier process had here, of logs that were not opened since. */
-  let left: Map<string, ReadonlyArray<JournalRecord>> = new Map()
 
   const other = () => areas[0] === active ? areas[1] : areas[0]
   const background = (effect: Effect.Effect<void>) => runFork(Effect.forkIn(effect, scope))
@@ -115,6 +115,9 @@ export const makeJournal = Effect.fnUntraced(function*(
       records: Map.groupBy(decoded.flatMap(({ records }) => records), ({ log }) => log)
     }
   })
+
+  /** `records` are what an earlier process had here, of logs that were not opened since. */
+  const { exists, records: left } = yield* load
 
   const fail = () => {
     state = "failed"
@@ -137,11 +140,14 @@ export const makeJournal = Effect.fnUntraced(function*(
   const rewrite: Journal["rewrite"] = (log, file) =>
     one.withPermits(1)(Effect.gen(function*() {
       if (unsettledLog(log.key) === undefined) return
-      const { records } = yield* load
-      yield* restoreLog(file, records.get(log.key) ?? [], log.size())
-      yield* file.flush
-      forget(log.key)
+      yield* rewriteFrom((yield* load).records, log, file)
     }))
+
+  const rewriteFrom = (records: Records, log: JournaledLog, file: DiskFile) =>
+    Effect.map(
+      Effect.andThen(restoreLog(file, records.get(log.key) ?? [], log.size()), file.flush),
+      () => forget(log.key)
+    )
 
   const settle = (key: string) =>
     Effect.suspend(() => {
@@ -153,7 +159,7 @@ export const makeJournal = Effect.fnUntraced(function*(
     Effect.matchEffect(log.file.use((file) => suspect.has(log.key) ? rewrite(log, file) : file.flush), {
       onSuccess: () => Effect.sync(settled),
       // Taken away: nobody asks for it any more.
-      onFailure: (failure) => failure.code === "ENOENT" ? Effect.sync(settled) : giveUp(log, failure)
+      onFailure: (failure) => isMissing(failure) ? Effect.sync(settled) : giveUp(log, failure)
     })
 
   const unsettledLog = (key: string) => areas[0].unsettled.get(key) ?? areas[1].unsettled.get(key)
@@ -169,21 +175,18 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   /** Makes safe what the areas hold, and begins without any. */
   const renew = Effect.gen(function*() {
+    const unsettled = new Map(areas.flatMap(({ unsettled }) => [...unsettled]))
+    // Read once for all of them: nothing is written to the areas any more.
+    const records: Records = unsettled.size === 0 ? new Map() : (yield* load).records
     yield* Effect.forEach(
-      areas.flatMap(({ unsettled }) => [...unsettled.values()]),
-      (log) => opened(log.key, (file) => rewrite(log, file), () => forget(log.key)),
-      {
-        concurrency: settledAtOnce,
-        discard: true
-      }
+      unsettled.values(),
+      (log) => found(log.key, (file) => one.withPermits(1)(rewriteFrom(records, log, file)), () => forget(log.key)),
+      aFewAtOnce
     )
     yield* Effect.forEach(
       [...left.keys()],
-      (key) => opened(key, (file) => restore(key, file), () => left.delete(key)),
-      {
-        concurrency: settledAtOnce,
-        discard: true
-      }
+      (key) => found(key, (file) => restore(key, file), () => left.delete(key)),
+      aFewAtOnce
     )
     // One that failed to be flushed meanwhile needs them still.
     if (areas.some(({ unsettled }) => unsettled.size > 0)) return fail()
@@ -192,11 +195,11 @@ export const makeJournal = Effect.fnUntraced(function*(
     state = "none"
   })
 
-  const opened = (key: string, use: (file: DiskFile) => Effect.Effect<void, DiskFailure>, isGone: () => void) =>
-    Effect.acquireUseRelease(
-      openLog(key),
-      (file) => file === undefined ? Effect.sync(isGone) : use(file),
-      (file) => file === undefined ? Effect.void : file.close
+  const found = (key: string, use: (file: DiskFile) => Effect.Effect<void, DiskFailure>, isGone: () => void) =>
+    Effect.catchIf(
+      Effect.acquireUseRelease(findLog(key), ({ file }) => use(file), ({ file }) => file.close),
+      isMissing,
+      () => Effect.sync(isGone)
     )
 
   const closeAreas = Effect.suspend(() =>
@@ -210,11 +213,7 @@ export const makeJournal = Effect.fnUntraced(function*(
   )
 
   const removeAreas = Effect.andThen(
-    Effect.forEach(
-      areas,
-      ({ path }) => Effect.catchIf(disk.remove(path), ({ code }) => code === "ENOENT", () => Effect.void),
-      { discard: true }
-    ),
+    Effect.forEach(areas, ({ path }) => removeIfThere(disk, path), { discard: true }),
     disk.flushDirectory(directory)
   )
 
@@ -228,10 +227,7 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   /** Flushes the logs of an area that is not written to any more: what they are given meanwhile is in the other one. */
   const settleArea = ({ unsettled }: Area) =>
-    Effect.forEach([...unsettled], ([key, log]) => settling(log, () => unsettled.delete(key)), {
-      concurrency: settledAtOnce,
-      discard: true
-    })
+    Effect.forEach([...unsettled], ([key, log]) => settling(log, () => unsettled.delete(key)), aFewAtOnce)
 
   const start = (effect: Effect.Effect<void, DiskFailure>) => {
     state = "busy"
@@ -278,8 +274,6 @@ export const makeJournal = Effect.fnUntraced(function*(
       )
     })
 
-  const { exists, records } = yield* load
-  left = records
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       const isSafe = left.size === 0 && state !== "failed" && areas.every(({ unsettled }) => unsettled.size === 0)
@@ -315,4 +309,4 @@ const readWhole = (disk: Disk, path: string): Effect.Effect<Buffer | undefined, 
         return bytes.subarray(0, got)
       }),
     (file) => file.close
-  ).pipe(Effect.catchIf(({ code }) => code === "ENOENT", () => Effect.undefined))
+  ).pipe(Effect.catchIf(isMissing, () => Effect.undefined))

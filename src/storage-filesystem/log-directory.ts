@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import * as Path from "node:path"
 import type { StreamName } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
+import { isMissing, removeIfThere } from "./disk.ts"
 import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, toFileName } from "./file-names.ts"
 import type { Header } from "./log-header.ts"
 import { readHeader } from "./log-header.ts"
@@ -21,19 +22,13 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
   const flush = durable ? disk.flushDirectory(directory) : Effect.void
   const namesOfHashed = new Map<string, StreamName>()
 
-  /** Opens the log's file, wherever it is. Fails with ENOENT where it is not. */
-  const open = (name: StreamName): Effect.Effect<FoundFile, DiskFailure> =>
-    Effect.catchIf(openAt(pathOf(name), false), isMissing, () => openAt(pathOf(name) + hiddenSuffix, true))
+  /** Opens a log's file, hidden or not, by the name it has while it is not hidden. Fails with ENOENT where it is not. */
+  const find = (file: string): Effect.Effect<FoundFile, DiskFailure> => {
+    const path = Path.join(directory, file)
+    return Effect.catchIf(openAt(path, false), isMissing, () => openAt(path + hiddenSuffix, true))
+  }
 
-  /** A log's file by the name it has while it is not hidden; undefined where there is none. */
-  const openFile = (file: string): Effect.Effect<DiskFile | undefined, DiskFailure> =>
-    Effect.catchIf(
-      Effect.catchIf(disk.open(Path.join(directory, file)), isMissing, () =>
-        disk.open(Path.join(directory, file + hiddenSuffix))),
-      isMissing,
-      () =>
-        Effect.undefined
-    )
+  const open = (name: StreamName) => find(toFileName(name))
 
   const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
@@ -72,7 +67,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
 
   return {
     open,
-    openFile,
+    find,
     pathOf,
     flush,
 
@@ -117,11 +112,6 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       Effect.ignore(disk.stamp(pathOf(name) + expiringSuffix, at))
   }
 }
-
-/** Whether a call failed because the file is not there. */
-export const isMissing = (failure: DiskFailure): boolean => failure.code === "ENOENT"
-
-const removeIfThere = (disk: Disk, path: string) => Effect.catchIf(disk.remove(path), isMissing, () => Effect.void)
 
 /** A log that was being made, or the mark of one that is gone. */
 const isLeft = (file: string, there: ReadonlySet<string>): boolean => {

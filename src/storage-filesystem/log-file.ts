@@ -14,7 +14,6 @@ import type { StreamName } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import type { DiskFile } from "./disk.ts"
 import { DiskFailure } from "./disk.ts"
-
 import { toFileName } from "./file-names.ts"
 import type { Flusher } from "./flusher.ts"
 import type { Journal } from "./journal.ts"

@@ -10,7 +10,16 @@ import type { Bound, Place } from "./find-commit.ts"
 import { findCommit } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
 import { takeBuffer } from "./read-buffers.ts"
-import { afterTrailer, crcToEnd, lineFeed, runningCrc, toBlock, trailerLength, writtenCrc } from "./record-codec.ts"
+import {
+  afterTrailer,
+  crcToEnd,
+  fits,
+  lineFeed,
+  runningCrc,
+  toBlock,
+  trailerLength,
+  writtenCrc
+} from "./record-codec.ts"
 
 /** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
 const placesMax = 64
@@ -74,9 +83,6 @@ const wholeCommits = (bytes: Buffer): number => {
   }
   return 0
 }
-
-const fits = (bytes: Buffer, end: number, crc: number): boolean =>
-  runningCrc(bytes, 0, end - crcToEnd, afterTrailer(crc)) === writtenCrc(bytes, end)
 
 /** Where the first commit that does not fit begins. */
 const firstMisfit = (bytes: Buffer, commits: number, crc: number): number => {

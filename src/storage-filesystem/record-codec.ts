@@ -10,7 +10,7 @@ export const lineFeed = 0x0a
 
 /** A plain trailer with its line feed: `,"commit":{"crc":"xxxxxxxx"}}⏎`. */
 const plainTrailer = `,"commit":{"crc":"00000000"}}\n`.length
-const crcDigits = 8
+export const crcDigits = 8
 /** From the first digit of the sum to the end of the line. */
 export const crcToEnd = `00000000"}}\n`.length
 const sizeDigits = 8
@@ -171,6 +171,10 @@ export const runningCrc = (bytes: Uint8Array, from: number, to: number, crc: num
 
 /** The sum behind the whole trailer whose digits are `crc`: its digits and the end of its line included. */
 export const afterTrailer = (crc: number): number => crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
+
+/** Whether the commits in `bytes[0, end)`, of which the last one ends at `end`, go on from the sum `before`. */
+export const fits = (bytes: Uint8Array, end: number, before: number): boolean =>
+  end > crcToEnd && runningCrc(bytes, 0, end - crcToEnd, afterTrailer(before)) === writtenCrc(bytes, end)
 
 /** What the trailer of the line that ends at `end` says of the state; undefined when it says nothing. */
 export const trailerState = (bytes: Uint8Array, start: number, end: number): StateEntry | undefined => {

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { DiskFailure, DiskFile } from "./disk.ts"
 import type { JournalRecord } from "./journal-codec.ts"
-import { afterTrailer, crcToEnd, lineFeed, runningCrc, trailerLength, writtenCrc } from "./record-codec.ts"
+import { crcToEnd, fits, lineFeed, trailerLength, writtenCrc } from "./record-codec.ts"
 
 /** Records nearer to one another than this are restored with one read and one write. */
 const gapBytesMax = 64 * 1024
@@ -70,10 +70,6 @@ const restoreRegion = (
   }
   return restored
 }
-
-/** Whether the commit that ends at `end` goes on from the sum `before`. */
-const fits = (bytes: Uint8Array, end: number, before: number): boolean =>
-  end > crcToEnd && runningCrc(bytes, 0, end - crcToEnd, afterTrailer(before)) === writtenCrc(bytes, end)
 
 /** What every line of a log begins with. */
 const brace = 0x7b

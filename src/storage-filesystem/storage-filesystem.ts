@@ -11,14 +11,14 @@ import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import { toReadError, toStorageError } from "./disk-errors.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
-import { nodeDisk } from "./disk.ts"
+import { isMissing, nodeDisk } from "./disk.ts"
 import { newSuffix, toFileName } from "./file-names.ts"
 import { makeFlusher } from "./flusher.ts"
 import type { Source } from "./inherited.ts"
 import { makeInherited } from "./inherited.ts"
 import { makeJournal } from "./journal.ts"
 import type { FoundFile } from "./log-directory.ts"
-import { isMissing, makeLogDirectory } from "./log-directory.ts"
+import { makeLogDirectory } from "./log-directory.ts"
 import { makeLog } from "./log-file.ts"
 import { readHeader } from "./log-header.ts"
 import { makeLogReader } from "./log-reader.ts"
@@ -56,7 +56,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
 
   yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
   const journal = yield* Effect.mapError(
-    makeJournal(disk, Path.dirname(directory), logs.openFile, options.journalBytesMax),
+    makeJournal(disk, Path.dirname(directory), logs.find, options.journalBytesMax),
     failed("read the journal", undefined)
   )
   const flusher = durability === "fsync" ? yield* makeFlusher(journal) : undefined

@@ -3,6 +3,7 @@
  * flushed to the disk before anyone is given them. Every delivery is checked: a loss, a duplicate or another order ends
  * the run with an error.
  */
+import { fileLimit } from "../../src/web-node/file-limit.ts"
 import {
   type Audience,
   bareDoor,
@@ -15,7 +16,6 @@ import {
   redisDoor
 } from "./audience.ts"
 import { figure, ratios } from "./figures.ts"
-import { openFilesMax } from "./limits.ts"
 import { atLeast, atMost, type Row, row } from "./report.ts"
 import { type Measured, takeTurns } from "./rounds.ts"
 import {
@@ -36,7 +36,7 @@ const otherMillis = 700
 const otherRounds = 3
 
 /** Both servers are followed at once, and some files are open besides. */
-const crowd = Math.min(5_000, Math.floor((openFilesMax() - 1_000) / 2))
+const crowd = Math.min(5_000, Math.floor(((fileLimit() ?? 1_024) - 1_000) / 2))
 
 export const fanOut: Workload = {
   name: "fan-out",
