@@ -17,7 +17,7 @@ import type { SubscriptionLog } from "./subscription-log.ts"
 import type { Config, Subscription, Wake } from "./subscription.ts"
 import { apply, deadline } from "./subscription.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
-import { advance, onlyNews } from "./wake-cycle.ts"
+import { advance, following, onlyNews } from "./wake-cycle.ts"
 
 /** Somebody is to be told of a wake. */
 export interface Delivery {
@@ -102,7 +102,7 @@ export class Runner {
 
   /** Notes what became of a stream. Called by the stream's writer: does not wait, does not fail. */
   tell(path: string, news: News): void {
-    this.#news.set(path, news)
+    this.#news.set(path, following(this.#news.get(path), news))
     this.kick()
   }
 
@@ -186,7 +186,10 @@ export class Runner {
 
   /** What could not be kept is still to be taken in: again in a moment. */
   #putBack(news: ReadonlyMap<string, News>, now: number): void {
-    for (const [path, item] of news) this.learn(path, item)
+    for (const [path, item] of news) {
+      const newer = this.#news.get(path)
+      this.#news.set(path, newer === undefined ? item : following(item, newer))
+    }
     this.#setAlarm(now + commitPauseMillis, now)
   }
 

@@ -19,6 +19,17 @@ export interface News {
   /** The first offset that is its own, not its source's. */
   readonly begin: number
   readonly tail: number
+  /** Lives of streams of that name that were over before this one, since news were last taken in. */
+  readonly over?: ReadonlyArray<string>
+}
+
+/** News of a stream after older ones that nobody has taken in: the newer ones, and which lives they leave behind. */
+export const following = (older: News | undefined, newer: News): News => {
+  if (older === undefined) return newer
+  const over = older.life === undefined || older.life === newer.life
+    ? older.over
+    : [...older.over ?? [], older.life]
+  return over === undefined ? newer : { ...newer, over }
 }
 
 /** What one transition does: decide on the draft, and answer. */
@@ -61,7 +72,7 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
   if (path === draft.from.config.wakeStream) return item.exists ? undefined : wakeStreamGone(draft)
   const link = draft.link(path)
   if (!item.exists) {
-    if (link === undefined || (item.life !== undefined && link.life !== undefined && link.life !== item.life)) return
+    if (link === undefined || !isAbout(item, link)) return
     const anew = beginAnew(draft, path, link)
     return draft.setLink(path, link.explicit ? anew : undefined)
   }
@@ -79,6 +90,10 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
     tail: known.life === undefined ? item.tail : Math.max(known.tail, item.tail)
   })
 }
+
+/** Whether it tells the end of what is linked, and not that of an earlier stream of the name. */
+const isAbout = ({ life, over = [] }: News, link: Link): boolean =>
+  life === undefined || link.life === undefined || life === link.life || over.includes(link.life)
 
 /** The event that a worker was to find went with its stream: it is written again as soon as there is one. */
 const wakeStreamGone = (draft: Draft): void => {

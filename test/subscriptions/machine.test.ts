@@ -10,7 +10,15 @@ import { ack, type AckRequest, claim, linkExplicitly, release, unlink } from "..
 import { configEntries, fromState, toStateChanges } from "../../src/subscriptions/state-codec.ts"
 import type { Config, Link, Subscription } from "../../src/subscriptions/subscription.ts"
 import { apply, deadline, isPending, newSubscription } from "../../src/subscriptions/subscription.ts"
-import { type Act, advance, delivered, failed, type News, onlyNews } from "../../src/subscriptions/wake-cycle.ts"
+import {
+  type Act,
+  advance,
+  delivered,
+  failed,
+  following,
+  type News,
+  onlyNews
+} from "../../src/subscriptions/wake-cycle.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 
 const paths = ["events/a", "events/b", "other"]
@@ -91,14 +99,14 @@ class World {
         const stream = this.streams.get(path) ?? { life: `life${this.#count++}`, tail: 0 }
         stream.tail += n
         this.streams.set(path, stream)
-        this.#news.set(path, this.#look(path))
+        this.#tell(path, this.#look(path))
         return void this.step(onlyNews)
       }
       case "delete": {
         const life = this.streams.get(path)?.life
         if (life === undefined) return
         this.streams.delete(path)
-        this.#news.set(path, { life, exists: false, begin: 0, tail: 0 })
+        this.#tell(path, { life, exists: false, begin: 0, tail: 0 })
         return n === 0 ? undefined : void this.step(onlyNews)
       }
       case "claim":
@@ -152,6 +160,10 @@ class World {
     this.#news.clear()
     for (const path of paths) if (links.has(path) || matches(path)) this.#news.set(path, this.#look(path))
     this.step(onlyNews)
+  }
+
+  #tell(path: string, news: News): void {
+    this.#news.set(path, following(this.#news.get(path), news))
   }
 
   #look(path: string): News {
@@ -226,5 +238,15 @@ describe("whatever happens", () => {
       },
       { arbitrary: { runs: 1_500, size: 60 } }
     )
+
+    it(`to a ${config.type} subscription: a stream went, its successor came and went, and news of none could be taken in`, () => {
+      const world = new World(config)
+      const path = "events/b"
+      world.run({ op: "append", path, n: 40 })
+      world.run({ op: "delete", path, n: 0 })
+      world.run({ op: "disk fails", path, n: 0 })
+      world.run({ op: "delete", path, n: 40 })
+      assert.strictEqual(world.state.links.size, 0)
+    })
   }
 })
