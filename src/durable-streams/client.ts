@@ -4,7 +4,6 @@
  */
 import { Effect, Schema, Stream } from "effect"
 // Module by module: all of effect/http would be a third of what a command loads.
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -147,7 +146,7 @@ export const makeClient = (url: string) => {
     events: (
       name: string,
       options: Start & { readonly limit?: number | undefined }
-    ): Stream.Stream<string, ClientError> =>
+    ): Stream.Stream<string, ClientError, HttpClient.HttpClient> =>
       Stream.unwrap(
         Effect.map(
           request(
@@ -162,7 +161,7 @@ export const makeClient = (url: string) => {
               Stream.splitLines
             )
         )
-      ).pipe(Stream.provide(FetchHttpClient.layer)),
+      ),
 
     list: (options: { prefix?: string | undefined; after?: string | undefined; limit?: number | undefined } = {}) =>
       decoded(`/streams${queryOf(options)}`, StreamList),

@@ -5,7 +5,7 @@
  * now, and so may a port.
  */
 import { Effect, type Scope } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type { HttpClient } from "effect/http/HttpClient"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { isIP, isIPv6 } from "node:net"
@@ -50,8 +50,7 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   }:${port}`
   const health = yield* makeClient(url).health.pipe(
     Effect.timeout(healthTimeout),
-    Effect.orElseSucceed(() => undefined),
-    Effect.provide(FetchHttpClient.layer)
+    Effect.orElseSucceed(() => undefined)
   )
   const ours = health !== undefined && health.pid === pid && health.dataDirectory === realPath(dataDirectory)
   return ours ? { url, port, health } satisfies Found : undefined
@@ -117,7 +116,7 @@ const isGone = Effect.fnUntraced(function*(dataDirectory: string, pid: number) {
 })
 
 /** Holds the right to start a daemon here, unless a server turns up while waiting for it. */
-const takeTurn = (dataDirectory: string): Effect.Effect<Found | undefined, DaemonFailed, Scope.Scope> =>
+const takeTurn = (dataDirectory: string): Effect.Effect<Found | undefined, DaemonFailed, HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
     while (!(yield* tryLock(filesOf(dataDirectory).startLock))) {
       const found = yield* find(dataDirectory)

@@ -3,7 +3,6 @@
  */
 import { Effect, Schedule, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { ClientError } from "./client-answers.ts"
@@ -24,7 +23,7 @@ export interface EventText {
 export interface FollowOptions {
   readonly start: Start
   /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
-  readonly locate: Effect.Effect<string, ServerUnreachable>
+  readonly locate: Effect.Effect<string, ServerUnreachable, HttpClient.HttpClient>
   /** Called once for each time the connection is lost. */
   readonly onLost?: Effect.Effect<void>
   /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
@@ -35,7 +34,10 @@ export interface FollowOptions {
  * Catch-up, then live, each event once, until the stream is closed: when the connection is lost it is made again,
  * resuming behind the last event that was seen (promise 4). Refusals end it.
  */
-export const follow = (name: string, options: FollowOptions): Stream.Stream<EventText, ClientError> => {
+export const follow = (
+  name: string,
+  options: FollowOptions
+): Stream.Stream<EventText, ClientError, HttpClient.HttpClient> => {
   const { locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
   let next: string | undefined
   let lost = false
@@ -90,8 +92,7 @@ export const follow = (name: string, options: FollowOptions): Stream.Stream<Even
         Schedule.setInputType<ClientError>(),
         Schedule.while(({ input }) => input._tag === "ServerUnreachable")
       )
-    ),
-    Stream.provide(FetchHttpClient.layer)
+    )
   )
 }
 

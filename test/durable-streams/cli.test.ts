@@ -137,6 +137,20 @@ describe("where the server is", () => {
     expect(room.servers()).toHaveLength(1)
   })
 
+  it("a server that has moved is found where it says it is", async ({ room }) => {
+    await room.ds(["server", "start"])
+    const port = fs.readFileSync(Path.join(room.dataDirectory, "daemon.port"), "utf8").trim()
+    const moved = http.createServer((request, response) => {
+      response.writeHead(308, { location: `http://127.0.0.1:${port}${request.url}` }).end()
+    })
+    await new Promise<void>((resolve) => moved.listen(0, "127.0.0.1", resolve))
+    const env = { DURABLE_STREAMS_URL: `http://127.0.0.1:${(moved.address() as AddressInfo).port}` }
+    expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"], { env })).toMatchObject({ code: 0, stderr: "" })
+    expect((await room.ds(["stream", "get", "-n", "a", "-o", "raw"], { env })).code).toBe(0)
+    expect((await room.ds(["stream", "subscribe", "-n", "a", "--tail", "1", "-l", "1"], { env })).code).toBe(0)
+    moved.close()
+  })
+
   it("a DURABLE_STREAMS_URL where nobody answers is code 6, also for those who would wait", async ({ room }) => {
     for (
       const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"], ["get", "-f", "-n", "a"]]
