@@ -1,8 +1,10 @@
 /**
  * The program: runs the command, turns signals into an orderly end, and its outcome into an exit code.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Deferred, Effect, Layer } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
 import { endingOf, run, Shutdown } from "./cli.ts"
 
 // Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
@@ -19,8 +21,17 @@ const shutdown = Layer.succeed(Shutdown, {
   })
 })
 
+/**
+ * Not `fetch`: to load it takes Node some 25 ms, a fifth of a command (docs/perf/command-line.md). Lines that are appended
+ * as they come share a connection.
+ */
+const httpClient = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(HttpClient.HttpClient, HttpClient.followRedirects())
+).pipe(Layer.provide(NodeHttpClient.layerNodeHttpOptions({ keepAlive: true })))
+
 const fiber = Effect.runFork(
-  run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, shutdown)))
+  run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, httpClient, shutdown)))
 )
 
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
