@@ -5,6 +5,7 @@
 import { Effect, Exit } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
 import type { AppendRequest } from "./durable-stream.ts"
+import { atEndOfTurn } from "./end-of-turn.ts"
 import { Overloaded } from "./errors.ts"
 import type { StreamName } from "./types.ts"
 
@@ -28,12 +29,6 @@ const waitingBytesMax = 64 * 1024 * 1024
 /** What a line of the log has besides name and data, about. */
 const lineOverhead = 100
 
-/** After so many commits of one append each nobody is taken to come together with another, and none is waited for. */
-const lonelyMax = 8
-
-/** Every so many commits it is found out whether that is still so. */
-const lookEvery = 32
-
 /** `commit` answers every append it is given, or hands it back with `again`. */
 export const makeWriter = Effect.fnUntraced(function*(
   name: StreamName,
@@ -43,16 +38,12 @@ export const makeWriter = Effect.fnUntraced(function*(
   const waiting: Array<WaitingAppend | WaitingTask> = []
   let waitingBytes = 0
   let writing = false
-  /** Commits in a row that had one append. */
-  let lonely = 0
 
   const enqueue = (entry: WaitingAppend | WaitingTask) => {
     waiting.push(entry)
     if (writing) return
     writing = true
-    // Every request that has already arrived in this turn of the event loop may join the first commit.
-    if (lonely < lonelyMax || lonely % lookEvery === 0) runFork(Effect.yieldNow).addObserver(goOn)
-    else goOn()
+    atEndOfTurn(goOn)
   }
 
   /** Gives everybody a turn until nobody waits, or what has its turn takes its time. */
@@ -86,7 +77,6 @@ export const makeWriter = Effect.fnUntraced(function*(
     if (taken.length === waiting.length) waiting.length = 0
     else waiting.splice(0, taken.length)
     waitingBytes -= bytes
-    lonely = taken.length > 1 ? 0 : lonely + 1
     return taken
   }
 

@@ -13,6 +13,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "stream",
     "stream-writer",
+    "end-of-turn",
     "event-stream",
     "stream-state",
     "stream-config",
