@@ -2,6 +2,7 @@
  * Bytes of a journal area to and from records (docs/storage-format.md 10). Pure: no file in sight.
  */
 import { toOffset } from "../durable-streams/types.ts"
+import type { Allocate } from "./record-codec.ts"
 import { crcDigits, hex, lineFeed, runningCrc } from "./record-codec.ts"
 
 /** One commit of one log, as it was written to the log's file. */
@@ -33,7 +34,11 @@ export const encodeAreaHeader = (generation: number): EncodedArea => {
 }
 
 /** A round of records that follows the sum `crc`. */
-export const encodeRound = (records: ReadonlyArray<JournalRecord>, crc: number): EncodedArea => {
+export const encodeRound = (
+  records: ReadonlyArray<JournalRecord>,
+  crc: number,
+  allocate: Allocate = Buffer.allocUnsafe
+): EncodedArea => {
   const lines: Array<string> = []
   let size = roundLead
   for (const { bytes, log, position } of records) {
@@ -41,7 +46,7 @@ export const encodeRound = (records: ReadonlyArray<JournalRecord>, crc: number):
     lines.push(line)
     size += line.length + bytes.length
   }
-  const target = Buffer.allocUnsafe(size)
+  const target = allocate(size)
   let at = roundLead
   for (const [i, { bytes }] of records.entries()) {
     at += target.write(lines[i]!, at, "latin1")

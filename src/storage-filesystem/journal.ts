@@ -15,6 +15,7 @@ import type { JournalRecord } from "./journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "./journal-codec.ts"
 import type { OpenFile } from "./open-files.ts"
 import { restoreLog } from "./restore-log.ts"
+import { CommitMemory } from "./spare-buffers.ts"
 
 /** A log that is open. */
 export interface JournaledLog {
@@ -253,9 +254,11 @@ export const makeJournal = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const area = active
       const header = area.used === 0 ? encodeAreaHeader(generation) : undefined
+      const memory = new CommitMemory()
       const round = encodeRound(
         commits.map(({ bytes, log, position }) => ({ log: log.key, position, bytes })),
-        header?.crc ?? area.crc
+        header?.crc ?? area.crc,
+        memory.allocate
       )
       const bytes = header === undefined ? round.bytes : Buffer.concat([header.bytes, round.bytes])
       const end = area.used + bytes.length
@@ -265,6 +268,7 @@ export const makeJournal = Effect.fnUntraced(function*(
       const flushed = Effect.andThen(file.write(padded, area.used), file.flush)
       return Effect.tapError(
         Effect.map(flushed, () => {
+          memory.release()
           area.used = end
           area.length = length
           area.crc = round.crc

@@ -22,6 +22,7 @@ import type { OpenFile } from "./open-files.ts"
 import type { StateEntry } from "./record-codec.ts"
 import { encodeCommit, stateText } from "./record-codec.ts"
 import { recover, type Recovered } from "./recovery.ts"
+import { CommitMemory } from "./spare-buffers.ts"
 
 export interface LogOptions {
   readonly file: OpenFile
@@ -106,8 +107,10 @@ export const makeLog = (options: LogOptions): Log => {
 
   const write = ({ events, state: changes }: Commit) => {
     const entry = entryFor(changes)
-    const { bytes, crc: sum } = encodeCommit(events, entry, crc)
+    const memory = new CommitMemory()
+    const { bytes, crc: sum } = encodeCommit(events, entry, crc, memory.allocate)
     return Effect.map(file.use((disk) => Effect.flatMap(there(disk), () => kept(disk, bytes))), () => {
+      memory.release()
       trusted = true
       if (entry !== undefined) {
         if (entry.back === 0) stateBytes = entry.text!.length

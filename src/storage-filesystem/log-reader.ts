@@ -9,7 +9,6 @@ import type { DiskFailure } from "./disk.ts"
 import type { Bound, Place } from "./find-commit.ts"
 import { findCommit } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
-import { takeBuffer } from "./read-buffers.ts"
 import {
   afterTrailer,
   crcToEnd,
@@ -20,6 +19,7 @@ import {
   trailerLength,
   writtenCrc
 } from "./record-codec.ts"
+import { readBuffers } from "./spare-buffers.ts"
 
 /** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
 const placesMax = 64
@@ -54,7 +54,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
           if (place === undefined) return yield* damage
           for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
             const wanted = Math.min(length, bound.position - place.position)
-            const { bytes, release } = takeBuffer(wanted)
+            const { bytes, release } = readBuffers.take(wanted)
             if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
             const commits = wholeCommits(bytes)
             if (commits === 0 && wanted < bound.position - place.position) continue

@@ -41,6 +41,9 @@ export interface Encoded {
   readonly crc: number
 }
 
+/** Memory of so many bytes, which may hold anything. */
+export type Allocate = (length: number) => Buffer
+
 /** What a commit says of the state. */
 export interface StateEntry {
   /** A JSON object: the entries that the commit changes, or all of them; undefined where it changes none. */
@@ -60,7 +63,12 @@ export const stateText = (entries: Iterable<StateChange>): string => {
  * The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. `state` is undefined
  * in a log that never had any.
  */
-export const encodeCommit = (events: EventBlock, state: StateEntry | undefined, crc: number): Encoded => {
+export const encodeCommit = (
+  events: EventBlock,
+  state: StateEntry | undefined,
+  crc: number,
+  allocate: Allocate = Buffer.allocUnsafe
+): Encoded => {
   // The events as they lie in the block, without the closing brace of the last one, which the trailer brings.
   const from = events.count === 0 ? 0 : events.starts[0]!
   const to = events.count === 0 ? 0 : events.ends[events.count - 1]! - 1
@@ -73,7 +81,7 @@ export const encodeCommit = (events: EventBlock, state: StateEntry | undefined, 
   }
   front += `"crc":"`
   const body = to - from
-  const bytes = Buffer.allocUnsafe(body + Buffer.byteLength(front) + crcToEnd)
+  const bytes = allocate(body + Buffer.byteLength(front) + crcToEnd)
   copyLines(events, bytes)
   return seal(bytes, body + bytes.write(front, body), crc)
 }

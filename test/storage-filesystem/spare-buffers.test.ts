@@ -1,28 +1,31 @@
 /**
- * Memory that is used again belongs to one reader at a time.
+ * Memory that is used again belongs to one user at a time.
  */
 import { assert, it } from "vitest"
-import { takeBuffer } from "../../src/storage-filesystem/read-buffers.ts"
+import { SpareBuffers } from "../../src/storage-filesystem/spare-buffers.ts"
 
 const piece = 256 * 1024
+const smallest = 4 * 1024
+
+const buffers = new SpareBuffers(piece, smallest, 2)
 
 it("memory that was given back is used again, and given back twice it is used once", () => {
-  const first = takeBuffer(piece)
+  const first = buffers.take(piece)
   first.release?.()
   first.release?.()
-  const second = takeBuffer(piece)
-  const third = takeBuffer(piece)
+  const second = buffers.take(piece)
+  const third = buffers.take(piece)
   assert.strictEqual(second.bytes.buffer, first.bytes.buffer)
   assert.notStrictEqual(third.bytes.buffer, first.bytes.buffer)
 })
 
 it("memory that was not given back is nobody else's", () => {
-  const first = takeBuffer(piece)
-  assert.notStrictEqual(takeBuffer(piece).bytes.buffer, first.bytes.buffer)
+  const first = buffers.take(piece)
+  assert.notStrictEqual(buffers.take(piece).bytes.buffer, first.bytes.buffer)
 })
 
-it("a read is as long as it was asked for", () => {
-  for (const length of [1, 16 * 1024, piece - 1, piece, piece + 1, 4 * piece]) {
-    assert.strictEqual(takeBuffer(length).bytes.length, length)
+it("memory is as long as it was asked for", () => {
+  for (const length of [1, smallest - 1, smallest, piece - 1, piece, piece + 1, 4 * piece]) {
+    assert.strictEqual(buffers.take(length).bytes.length, length)
   }
 })
