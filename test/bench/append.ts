@@ -15,6 +15,9 @@ import type { Options, Workload } from "./workload.ts"
 const goalMillis = 800
 const goalRounds = 5
 
+/** A round of batches is a few thousand requests: V8 is still compiling in the second one. */
+const batchWarmUps = 4
+
 /** Where no goal is asked. */
 const otherMillis = 500
 const otherRounds = 3
@@ -143,7 +146,9 @@ const batches = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<C
   const shape = { ...base, batch: 100, connections: 8 }
   const [bare, memory, os, fsync, protocol, ...rest] = await measure(
     [baseline, ours.memory, ours.os, ours.fsync, ours.protocol, ...others].map((one) => [one, shape]),
-    goalRounds
+    goalRounds,
+    [],
+    batchWarmUps
   )
   const what = "append 100 at once, 8 connections"
   return [
@@ -159,11 +164,12 @@ const batches = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<C
 const measure = async (
   entries: ReadonlyArray<readonly [Contestant, Shape]>,
   rounds: number,
-  between: ReadonlyArray<Side> = []
+  between: ReadonlyArray<Side> = [],
+  warmUps = 1
 ): Promise<ReadonlyArray<Measured>> => {
   const opened = await Promise.all(entries.map(([contestant, shape]) => contestant.open(shape)))
   const [first, ...rest] = opened.map(({ side }) => side)
-  const measured = await takeTurns([first!, ...between, ...rest], { rounds })
+  const measured = await takeTurns([first!, ...between, ...rest], { rounds, warmUps })
   for (const { close } of opened) close()
   return measured
 }

@@ -1,6 +1,6 @@
 /**
  * Rounds, turn by turn: every side does its work once, then every side again, so that what else the machine does meets
- * all of them. The first time is for warming up and is not counted.
+ * all of them.
  */
 import { percentile } from "./figures.ts"
 import type { ServerProcess } from "./servers.ts"
@@ -40,15 +40,21 @@ export interface Measured {
 
 /**
  * On a machine that is busy with other things, fewer rounds are measured than wanted once `millisMax` have passed, but
- * never fewer than three (or than wanted).
+ * never fewer than three (or than wanted). `warmUps` rounds come first and are not counted.
  */
 export const takeTurns = async (
   sides: ReadonlyArray<Side>,
-  { millisMax = 30_000, rounds }: { readonly rounds: number; readonly millisMax?: number }
+  { millisMax = 30_000, rounds, warmUps = 1 }: {
+    readonly rounds: number
+    readonly millisMax?: number
+    readonly warmUps?: number
+  }
 ): Promise<ReadonlyArray<Measured>> => {
-  for (const { before, round } of sides) {
-    await before?.()
-    await round()
+  for (let round = 0; round < warmUps; round++) {
+    for (const { before, round } of sides) {
+      await before?.()
+      await round()
+    }
   }
   const all = sides.map((side) => ({ side, measured: nothing(side.name), bytes: side.server.memory() }))
   const from = performance.now()
