@@ -3,9 +3,10 @@
  */
 import { execFile } from "node:child_process"
 import * as Path from "node:path"
+import { builtMain, root } from "../built.ts"
 import { figure } from "./figures.ts"
 import { atMost, type Row } from "./report.ts"
-import { builtMain, root, sourceMain, startOurs, withoutOurs, withServers } from "./servers.ts"
+import { sourceMain, startOurs, withoutOurs, withServers } from "./servers.ts"
 import type { Workload } from "./workload.ts"
 
 const rounds = 11

@@ -4,6 +4,7 @@
  * missed goal is told, and is no failure: machines differ. What is lost, doubled or out of order is one.
  */
 import { parseArgs } from "node:util"
+import { build } from "../built.ts"
 import { append } from "./append.ts"
 import { catchUp } from "./catch-up.ts"
 import { commandLine } from "./command-line.ts"
@@ -13,7 +14,6 @@ import { describe, machine } from "./machine.ts"
 import { mixed } from "./mixed.ts"
 import { type Row, table } from "./report.ts"
 import { restart } from "./restart.ts"
-import { build } from "./servers.ts"
 import { smoke } from "./smoke.ts"
 
 const workloads = [append, fanOut, catchUp, growth, restart, commandLine, mixed]

@@ -2,16 +2,15 @@
  * The servers under the clock, each a process of its own: ours as it is shipped, and the bare ones it is held against.
  * Whatever is started here is ended here, and whatever is written lies in a temporary directory that goes with it.
  */
-import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
+import { type ChildProcess, fork, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { builtMain, root } from "../built.ts"
 import type { Writing } from "./bare-files.ts"
 
-export const root = Path.resolve(import.meta.dirname, "../..")
-export const builtMain = Path.join(root, "dist/main.js")
 export const sourceMain = Path.join(root, "src/durable-streams/main.ts")
 
 export interface ServerProcess {
@@ -24,14 +23,6 @@ export interface ServerProcess {
   readonly stop: () => Promise<void>
   /** `kill -9`, and waits until it is gone. */
   readonly kill: () => Promise<void>
-}
-
-/** Makes `dist/main.js` when it is not there or older than the sources. */
-export const build = (): void => {
-  const built = fs.statSync(builtMain, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const sources = fs.readdirSync(Path.join(root, "src"), { recursive: true, encoding: "utf8" })
-  const newest = Math.max(...sources.map((file) => fs.statSync(Path.join(root, "src", file)).mtimeMs))
-  if (built < newest) execFileSync("npm", ["run", "-s", "build:cli"], { cwd: root, stdio: "ignore" })
 }
 
 /** Our server, built, on a free port. */

@@ -4,7 +4,8 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
-import { dataOf, it, linesOf, mainFile, type Room } from "./room.ts"
+import { builtMain } from "../built.ts"
+import { dataOf, it, linesOf, type Room } from "./room.ts"
 
 const health = async (url: string): Promise<unknown> => (await fetch(`${url}/health`)).json()
 
@@ -12,7 +13,7 @@ const health = async (url: string): Promise<unknown> => (await fetch(`${url}/hea
 const onTerminal = (room: Room, command: string, env: Record<string, string> = {}) =>
   room.spawn("script", [
     "-qec",
-    `'${process.execPath}' '${mainFile}' ${command}`,
+    `'${process.execPath}' '${builtMain}' ${command}`,
     "/dev/null"
   ], {
     // Node takes a machine that says it runs tests for one without colours.
@@ -208,7 +209,7 @@ describe("on a Node that is too old", () => {
     const { code, stderr } = await room.spawn(process.execPath, [
       "--import",
       `data:text/javascript,${encodeURIComponent(older)}`,
-      mainFile,
+      builtMain,
       "stream",
       "list"
     ]).ended

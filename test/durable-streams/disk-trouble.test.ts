@@ -6,7 +6,8 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect, type TestContext } from "vitest"
-import { dataOf, it, linesOf, mainFile, type Room, type Running, until } from "./room.ts"
+import { builtMain } from "../built.ts"
+import { dataOf, it, linesOf, type Room, type Running, until } from "./room.ts"
 
 /** A server in the foreground, and what was said to it and by it. */
 class Server {
@@ -136,7 +137,7 @@ describe("a disk that cannot be written", () => {
     const nobody = asNobody(room, skip)
     const streams = Path.join(room.directory, "data/streams")
     fs.chmodSync(room.directory, 0o777)
-    const server = await Server.of(nobody([mainFile, ...run]))
+    const server = await Server.of(nobody([builtMain, ...run]))
     expect((await server.append("first")).status).toBe(201)
     fs.chmodSync(streams, 0o500)
     const refused = await server.append("x", "new")
@@ -157,7 +158,7 @@ describe("a disk that cannot be written", () => {
     for (const directory of ["data", "owned", "owned/below", "file", "file/below", "link"]) {
       const [run, start, append] = [["server", "run"], ["server", "start"], ["stream", "append", "-n", "a", "-m", "x"]]
       for (const command of directory === "owned" ? [run, start, append] : directory === "link" ? [append] : [run]) {
-        const { code, stderr, stdout } = await nobody([mainFile, ...command, "--data-dir", directory]).ended
+        const { code, stderr, stdout } = await nobody([builtMain, ...command, "--data-dir", directory]).ended
         expect({ directory, command, code, stdout }).toEqual({ directory, command, code: 1, stdout: "" })
         expect(stderr).toMatch(/^Could not [^\n]+(?:--data-dir\.|write to it\?)\n$/)
       }
@@ -216,7 +217,7 @@ const smallDisk = async (room: Room, skip: Skip) => {
         `--mount=/proc/${holder.pid}/ns/mnt`,
         `--wd=${mountPoint}`,
         process.execPath,
-        mainFile,
+        builtMain,
         ...args
       ])
   }
@@ -235,7 +236,7 @@ const failing = (room: Room, skip: Skip, call: string, error: string, when: stri
     "-e",
     `inject=${call}:error=${error}:when=${when}`,
     process.execPath,
-    mainFile,
+    builtMain,
     ...run
   ], { env: { UV_THREADPOOL_SIZE: "1" } })
 }

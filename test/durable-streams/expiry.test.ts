@@ -11,7 +11,7 @@ import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { storageOn } from "../storage-filesystem/log-fixtures.ts"
-import { appending, isDone, named, settled } from "./storage-fixtures.ts"
+import { appending, isDone, named, settled, turn } from "./storage-fixtures.ts"
 
 const name = named("orders")
 
@@ -25,7 +25,9 @@ const layerOn = (storage: Layer.Layer<Storage>) =>
   StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(storage))
 const inMemory = Effect.provide(layerOn(Storage.layerMemory))
 
-const seconds = (count: number) => TestClock.adjust(Duration.seconds(count))
+/** Second by second, as time goes: what looks every few seconds is done with one look before the next. */
+const seconds = (count: number) =>
+  Effect.repeat(Effect.andThen(TestClock.adjust(Duration.seconds(1)), turn), { times: count - 1 })
 
 /** Whether the stream is there; does not use it. */
 const isThere = Effect.gen(function*() {

@@ -5,13 +5,13 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { beforeAll, describe, expect } from "vitest"
-import { dataOf, it, linesOf, mainFile, Room } from "./room.ts"
+import { root } from "../built.ts"
+import { dataOf, it, linesOf, Room } from "./room.ts"
 
 /** The oldest Node of `engines`. */
 const oldest = "22.19.0"
 
 const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
-const repository = Path.resolve(Path.dirname(mainFile), "../..")
 const shelf = new Room()
 
 describe("the package", () => {
@@ -21,7 +21,7 @@ describe("the package", () => {
   beforeAll(async () => {
     // `npm pack` builds first.
     const packed = await shelf.spawn("npm", ["pack", "--pack-destination", shelf.directory, "--loglevel=error"], {
-      cwd: repository
+      cwd: root
     }).ended
     tarball = Path.join(shelf.directory, linesOf(packed.stdout).at(-1) ?? "")
     expect({ ...packed, made: fs.existsSync(tarball) }).toMatchObject({ code: 0, made: true })

@@ -8,9 +8,9 @@ import * as os from "node:os"
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { test } from "vitest"
+import { build, builtMain, root } from "../built.ts"
 
-const repository = Path.resolve(import.meta.dirname, "../..")
-export const mainFile = Path.join(repository, "src/durable-streams/main.ts")
+build()
 
 /** How a process ended. */
 export interface Ran {
@@ -101,14 +101,14 @@ export class Room {
 
   /** Starts the command line. */
   start(args: ReadonlyArray<string>, options: Options = {}): Running {
-    return this.spawn(process.execPath, [mainFile, ...args], options)
+    return this.spawn(process.execPath, [builtMain, ...args], options)
   }
 
   /** Runs a line of shell, for which `durable-streams` is a command. */
   sh(script: string, options: Options = {}): Running {
     return this.spawn(
       "bash",
-      ["-c", `durable-streams() { "${process.execPath}" "${mainFile}" "$@"; }\n${script}`],
+      ["-c", `durable-streams() { "${process.execPath}" "${builtMain}" "$@"; }\n${script}`],
       options
     )
   }
@@ -131,7 +131,7 @@ export class Room {
   /** Makes the folder look like a clone of the repository, for commands that are written for one. */
   makeRepository(): void {
     for (const name of ["src", "node_modules", "package.json"]) {
-      fs.symlinkSync(Path.join(repository, name), Path.join(this.directory, name))
+      fs.symlinkSync(Path.join(root, name), Path.join(this.directory, name))
     }
   }
 

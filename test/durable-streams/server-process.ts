@@ -3,10 +3,10 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { createInterface } from "node:readline"
+import { build, builtMain } from "../built.ts"
 
-const main = path.join(import.meta.dirname, "../../src/durable-streams/main.ts")
+build()
 
 /** Garbage is not memory that anybody holds: little of it is let stand, and none when a test asks, with SIGUSR2. */
 const tidy = [
@@ -33,7 +33,7 @@ const run = (directory: string, options: ReadonlyArray<string>) => {
   const port = options.some((option) => option.startsWith("--port=")) ? [] : ["--port=0"]
   const child = spawn(
     process.execPath,
-    [...tidy, main, "server", "run", ...port, `--data-dir=${directory}`, ...options],
+    [...tidy, builtMain, "server", "run", ...port, `--data-dir=${directory}`, ...options],
     {
       stdio: ["ignore", "ignore", "pipe"],
       // Large blocks go back to the system when they are freed (mallopt(3)), so that what is resident is in use.

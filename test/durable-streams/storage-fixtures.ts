@@ -75,8 +75,11 @@ export const appending = (...values: ReadonlyArray<unknown>): AppendRequest => (
   data: values.map(EventData.fromValue)
 })
 
+/** A turn of the event loop, at whose end writers take theirs. */
+export const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
 /** Lets every fiber that can run run, until all of them wait. */
-export const settled = Effect.repeat(Effect.yieldNow, { times: 20 })
+export const settled = Effect.repeat(turn, { times: 20 })
 
 /** Every event of the stream, as texts. */
 export const historyOf = Effect.fnUntraced(function*(stream: Pick<DurableStream, "cursor" | "read">) {
