@@ -8,10 +8,13 @@ import { defineConfig } from "rolldown"
 /** One shared with the server, one with the client's rest. Each further file is a part of a millisecond of a command. */
 const besideMax = 2
 
+/** Tests make one for themselves. */
+const dir = process.env["BUILD_DIR"] ?? "dist"
+
 export default defineConfig([{
   input: "src/durable-streams/main.ts",
   platform: "node",
-  output: { dir: "dist", cleanDir: true, format: "esm", minify: true },
+  output: { dir, cleanDir: true, format: "esm", minify: true },
   plugins: [{
     name: "program-beside",
     resolveId: (id) => id === "./program.ts" ? { id: "./program.js", external: true } : undefined
@@ -20,12 +23,12 @@ export default defineConfig([{
   input: "src/durable-streams/program.ts",
   platform: "node",
   preserveEntrySignatures: "allow-extension",
-  output: { dir: "dist", format: "esm", minify: true },
+  output: { dir, format: "esm", minify: true },
   plugins: [{
     name: "little-to-run",
     generateBundle(_options, bundle) {
       const entry = bundle["program.js"]
-      const beside = entry?.type === "chunk" ? entry.imports.filter((file) => file in bundle) : ["no dist/program.js"]
+      const beside = entry?.type === "chunk" ? entry.imports.filter((file) => file in bundle) : ["no program.js"]
       const parts = Object.values(bundle).filter((file) =>
         file.type === "chunk" && [entry?.fileName, ...beside].includes(file.fileName)
       )
@@ -33,7 +36,7 @@ export default defineConfig([{
       const server = modules.filter((id) => /src\/(web-node|protocol|subscriptions|storage-filesystem)\//.test(id))
       if (beside.length > besideMax || server.length > 0) {
         this.error(
-          `A command should read dist/program.js and ${besideMax} files more, and nothing of the server: ${
+          `A command should read program.js and ${besideMax} files more, and nothing of the server: ${
             [...beside, ...server].join(", ")
           }`
         )
