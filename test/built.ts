@@ -17,7 +17,11 @@ export const build = (): void => {
   if (built >= newest) return
   // In one piece: others may be at it as well, or run what is there.
   const made = `${directory}.${process.pid}`
-  execFileSync("npm", ["run", "-s", "build:cli"], { cwd: root, stdio: "ignore", env: { ...process.env, BUILD_DIR: made } })
+  execFileSync("npm", ["run", "-s", "build:cli"], {
+    cwd: root,
+    stdio: "ignore",
+    env: { ...process.env, BUILD_DIR: made }
+  })
   fs.rmSync(directory, { recursive: true, force: true })
   fs.renameSync(made, directory)
 }
