@@ -1,0 +1,139 @@
+/**
+ * The checks find what they are for: a history that is right passes, and each way of being wrong is told by its number.
+ */
+import { assert, describe, it } from "vitest"
+import { check } from "./checks.ts"
+import type { Append, History, Operation, Read } from "./ledger.ts"
+
+const common = { stream: "s", status: 200 } as const
+
+const append = (keys: ReadonlyArray<string>, at: readonly [number, number], more: Partial<Append> = {}): Append => ({
+  ...common,
+  op: "append",
+  client: "a",
+  keys,
+  invoke: at[0],
+  complete: at[1],
+  outcome: "ok",
+  ...more
+})
+
+const read = (from: number, keys: ReadonlyArray<string>, at: readonly [number, number]): Read => ({
+  ...common,
+  op: "read",
+  client: "r",
+  from,
+  keys,
+  invoke: at[0],
+  complete: at[1],
+  outcome: "ok"
+})
+
+const producer = (seq: number) => ({ producer: { id: "p", epoch: 0, seq } })
+
+const right: ReadonlyArray<Operation> = [
+  append(["a"], [0, 10], { offset: 0 }),
+  append(["b", "c"], [5, 12], { offset: 1, ...producer(0) }),
+  append(["lost?"], [11, 15], { outcome: "unknown" }),
+  append(["no"], [11, 15], { outcome: "refused" }),
+  read(0, ["a", "b", "c"], [13, 20]),
+  append(["d"], [21, 30], { offset: 3, ifMatch: 3 }),
+  append(["e"], [31, 40], { offset: 4, ...producer(1) }),
+  { ...common, op: "close", client: "a", invoke: 50, complete: 60, outcome: "ok" },
+  read(2, ["c", "d", "e"], [61, 62])
+]
+
+const history = (
+  operations: ReadonlyArray<Operation>,
+  log: string,
+  more: { readonly closed?: boolean; readonly seen?: string; readonly from?: number } = {}
+): History => ({
+  operations,
+  follows: more.seen === undefined ? [] : [{
+    client: "f",
+    stream: "s",
+    from: more.from ?? 0,
+    seen: [...more.seen].map((key, i) => ({ offset: (more.from ?? 0) + i, key }))
+  }],
+  finals: [{
+    stream: "s",
+    exists: true,
+    closed: more.closed ?? true,
+    events: log.split(" ").map((key, offset) => ({ offset, key }))
+  }]
+})
+
+const found = (history: History) =>
+  [...new Set(check(history).map((violation) => violation.slice(0, 3).trim()))].toSorted()
+
+/** The same history with one operation put in another's place. */
+const but = (index: number, other: Partial<Append> | Partial<Read>): ReadonlyArray<Operation> =>
+  right.map((operation, i) => i === index ? { ...operation, ...other } as Operation : operation)
+
+describe("a history", () => {
+  it("that is right passes, whether what is unknown happened or not", () => {
+    assert.deepStrictEqual(check(history(right, "a b c d e", { seen: "abcde" })), [])
+    assert.deepStrictEqual(
+      check(history(
+        but(5, { offset: 4, ifMatch: 4 }).with(6, append(["e"], [31, 40], producer(1)))
+          .with(8, read(2, ["c", "lost?", "d", "e"], [61, 62])),
+        "a b c lost? d e"
+      )),
+      []
+    )
+  })
+
+  const wrong: ReadonlyArray<readonly [what: string, History, ...numbers: ReadonlyArray<string>]> = [
+    ["an acknowledged event is not there", history(right.slice(0, 7), "a b c d", { closed: false }), "C1"],
+    ["an event is there twice", history(right.slice(0, 4), "a b c c", { closed: false }), "C1", "C8"],
+    ["an event lies elsewhere than was said", history([append(["a"], [0, 1], { offset: 1 })], "a"), "C1"],
+    ["what was refused is there", history(right, "a b c d e no"), "C2"],
+    ["nobody appended it", history(right, "a b c d e x"), "C2"],
+    ["a later one lies before an earlier one", history([append(["b"], [5, 6]), append(["a"], [0, 1])], "b a"), "C4"],
+    ["a read misses what was acknowledged", history(but(8, { keys: ["c"] }), "a b c d e"), "C5"],
+    ["a read shows what nobody has asked for yet", history(but(4, { keys: ["a", "b", "c", "d"] }), "a b c d e"), "C5"],
+    [
+      "a read shows less than one before it",
+      history([append(["a"], [0, 9], { outcome: "unknown" }), read(0, ["a"], [1, 2]), read(0, [], [3, 4])], "a"),
+      "C6"
+    ],
+    ["a read shows something else", history(but(4, { keys: ["a", "c", "b"] }), "a b c d e"), "C7"],
+    ["of a commit there is a part", history(right.slice(0, 4), "a b", { closed: false }), "C1", "C8"],
+    ["something stands within a commit", history(right.slice(0, 4), "a b lost? c", { closed: false }), "C1", "C8"],
+    ["a condition was not kept", history(but(5, { ifMatch: 2 }), "a b c d e"), "C9"],
+    ["what was closed is open", history(right, "a b c d e", { closed: false }), "C10"],
+    ["something was appended to what was closed", history([...right, append(["z"], [70, 71])], "a b c d e z"), "C10"],
+    ["a producer's number is missing", history(but(6, producer(2)), "a b c d e"), "C11"],
+    ["a follower missed one", history(right, "a b c d e", { seen: "abde" }), "C7"],
+    ["a follower saw one twice", history(right, "a b c d e", { seen: "abbcde" }), "C7"],
+    [
+      "what was deleted is back",
+      history(
+        [append(["a"], [0, 1]), { ...common, op: "delete", client: "d", invoke: 2, complete: 3, outcome: "ok" }],
+        "a",
+        {
+          closed: false
+        }
+      ),
+      "C14"
+    ]
+  ]
+  for (const [what, history, ...numbers] of wrong) {
+    it(`is told when ${what}`, () => {
+      const all = found(history)
+      for (const number of numbers) assert.include(all, number)
+    })
+  }
+
+  it("is told when a follower's offsets leave one out", () => {
+    const seen = [{ offset: 0, key: "a" }, { offset: 2, key: "c" }]
+    const follows = [{ client: "f", stream: "s", from: 0, seen }]
+    assert.include(found({ ...history(right, "a b c d e"), follows }), "C12")
+  })
+
+  it("is told when offsets leave one out", () => {
+    const events = [{ offset: 0, key: "a" }, { offset: 2, key: "b" }]
+    const finals = [{ stream: "s", exists: true, closed: false, events }]
+    assert.include(found({ operations: [append(["a"], [0, 1]), append(["b"], [2, 3])], follows: [], finals }), "C3")
+  })
+})

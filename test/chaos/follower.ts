@@ -1,0 +1,102 @@
+/**
+ * Somebody who follows a stream and comes back whenever the connection is lost, behind the last event it has seen.
+ */
+import * as http from "node:http"
+import { digits, toSeen } from "./doors.ts"
+import type { Follow } from "./ledger.ts"
+
+/** A server that is being started again is asked about as often as a good client does at first. */
+const pauseMillis = 20
+
+export class Follower {
+  readonly seen: Array<{ readonly offset: number; readonly key: string }> = []
+  /** The same as it was sent. */
+  readonly texts: Array<string> = []
+  readonly client: string
+  readonly stream: string
+  readonly #port: number
+  #request: http.ClientRequest | undefined
+  #stopped = false
+  #wake = () => {}
+
+  constructor(client: string, port: number, stream: string) {
+    this.client = client
+    this.stream = stream
+    this.#port = port
+    void this.#run()
+  }
+
+  get follow(): Follow {
+    return { client: this.client, stream: this.stream, from: 0, seen: this.seen }
+  }
+
+  /** Waits until it has seen so many events; false where it has not in time. */
+  async hasSeen(count: number, millis: number): Promise<boolean> {
+    const until = performance.now() + millis
+    while (this.seen.length < count && performance.now() < until) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 50)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    return this.seen.length >= count
+  }
+
+  /** Loses its connection now, as a network does. */
+  drop(): void {
+    this.#request?.destroy()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#request?.destroy()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      await this.#connection()
+      await new Promise((resolve) => setTimeout(resolve, pauseMillis))
+    }
+  }
+
+  #connection(): Promise<void> {
+    return new Promise((resolve) => {
+      const request = http.get({
+        host: "127.0.0.1",
+        port: this.#port,
+        path: `/streams/${encodeURIComponent(this.stream)}?offset=${digits(this.seen.length)}`,
+        headers: { accept: "text/event-stream" },
+        agent: false
+      })
+      this.#request = request
+      request.on("error", () => resolve())
+      request.on("response", (response) => {
+        let text = ""
+        response.setEncoding("utf8")
+        response.on("data", (more: string) => {
+          text += more
+          const end = text.lastIndexOf("\n\n")
+          if (end < 0 || response.statusCode !== 200) return
+          for (const frame of text.slice(0, end).split("\n\n")) this.#take(frame)
+          text = text.slice(end + 2)
+          this.#wake()
+        })
+        response.on("error", () => {})
+        response.on("close", () => resolve())
+      })
+    })
+  }
+
+  #take(frame: string): void {
+    const lines = frame.split("\n")
+    if (lines.some((line) => line.startsWith("event:"))) return
+    const data = lines.find((line) => line.startsWith("data: "))
+    if (data === undefined) return
+    const text = data.slice("data: ".length)
+    this.texts.push(text)
+    this.seen.push(toSeen(text))
+  }
+}

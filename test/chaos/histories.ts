@@ -1,0 +1,196 @@
+/**
+ * Five clients do 200 things each to three streams, one history a seed, and everything they were answered and shown is held
+ * against the order that the log has in the end (G8). In half of the seeds the server is killed on the way, in a quarter it
+ * stands still for a while, as a laptop does whose lid is closed.
+ */
+import * as http from "node:http"
+import * as Path from "node:path"
+import { ask } from "./ask.ts"
+import { check } from "./checks.ts"
+import type { Appending } from "./doors.ts"
+import { nativeDoor } from "./doors.ts"
+import { readOurs } from "./finals.ts"
+import { Follower } from "./follower.ts"
+import { Ledger, now } from "./ledger.ts"
+import type { Random } from "./random.ts"
+import type { Context, Suite } from "./suite.ts"
+import { UnderTest } from "./under-test.ts"
+
+const clientsAtOnce = 5
+const stepsEach = 200
+
+const weights = { append: 45, batch: 10, producer: 15, read: 15, tail: 5, conditional: 5, end: 5 } as const
+
+/** A follower that is connected has all there is by then. */
+const livenessMillis = 5_000
+
+export const histories: Suite = {
+  name: "histories",
+  about: "concurrent clients, with kills and standstills: every answer fits the one order",
+  rounds: 200,
+  run: async (context) => {
+    const server = await UnderTest.make(context.directory)
+    await server.start()
+    const violations: Array<string> = []
+    let operations = 0
+    for (let round = 0; round < context.rounds && violations.length === 0; round++) {
+      const history = new OneHistory(context, server, context.random.fork(), round)
+      violations.push(...await history.run())
+      operations += history.operations
+      if (round % 10 === 9) context.say(`${round + 1} histories, ${operations} operations`)
+    }
+    await server.kill()
+    return { counts: { histories: context.rounds, operations }, violations }
+  }
+}
+
+class OneHistory {
+  readonly #server: UnderTest
+  readonly #random: Random
+  readonly #ledger: Ledger
+  /** Stays; is deleted and made again; is closed on the way. */
+  readonly #streams: readonly [string, string, string]
+  readonly #kills: boolean
+  readonly #stops: boolean
+  /** The greatest tail anybody was shown, by stream: where reads begin. */
+  readonly #tails = new Map<string, number>()
+  #steps = 0
+
+  constructor({ directory }: Context, server: UnderTest, random: Random, round: number) {
+    this.#server = server
+    this.#random = random
+    this.#ledger = new Ledger(Path.join(directory, `ledger-${round}.ndjson`))
+    this.#streams = [`h${round}/stays`, `h${round}/comes and goes`, `h${round}/is closed`]
+    this.#kills = round % 2 === 1
+    this.#stops = round % 4 === 2
+  }
+
+  get operations(): number {
+    return this.#ledger.operations.length
+  }
+
+  async run(): Promise<ReadonlyArray<string>> {
+    const server = this.#server
+    const trouble = this.#trouble(this.#random.fork())
+    const followers = [0, 1].map((i) => new Follower(`follower ${i}`, server.port, this.#streams[0]))
+    const clients = Array.from({ length: clientsAtOnce }, (_, i) => this.#client(`c${i}`, this.#random.fork()))
+    await Promise.all(clients)
+    await trouble
+    const { finals, violations } = await readOurs(nativeDoor, server.port, this.#streams, server.directory)
+    const late: Array<string> = []
+    const count = finals.find(({ stream }) => stream === this.#streams[0])?.events.length ?? 0
+    for (const follower of followers) {
+      if (!(await follower.hasSeen(count, livenessMillis))) {
+        late.push(`C13 ${follower.stream}: ${follower.client} has seen ${follower.seen.length} of ${count}`)
+      }
+      follower.stop()
+    }
+    const { operations } = this.#ledger
+    this.#ledger.close()
+    return [...violations, ...late, ...check({ operations, follows: followers.map(({ follow }) => follow), finals })]
+  }
+
+  /** One trouble somewhere in the middle: by steps, so that the plan has it and not the clock. */
+  async #trouble(random: Random): Promise<void> {
+    if (!this.#kills && !this.#stops) return
+    const at = random.between(clientsAtOnce * stepsEach * 0.2, clientsAtOnce * stepsEach * 0.8)
+    while (this.#steps < at) await new Promise((resolve) => setTimeout(resolve, 1))
+    if (this.#kills) {
+      await this.#server.kill()
+      await this.#server.start()
+    } else {
+      this.#server.signal("SIGSTOP")
+      await new Promise((resolve) => setTimeout(resolve, random.between(100, 500)))
+      this.#server.signal("SIGCONT")
+    }
+  }
+
+  async #client(client: string, random: Random): Promise<void> {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    const numbers = new Map<string, number>()
+    for (let step = 0; step < stepsEach; step++) {
+      const stream = random.pick(this.#streams)
+      const kind = random.weighted(weights)
+      const key = (i = 0) => `${stream}/${client}/${step}.${i}`
+      this.#steps++
+      if (kind === "read" || kind === "tail") await this.#read(client, stream, kind === "tail", random)
+      else if (kind === "end") await this.#end(client, stream, step)
+      else {
+        const seq = numbers.get(stream) ?? 0
+        const appending: Appending = {
+          keys: kind === "batch" ? Array.from({ length: random.between(2, 20) }, (_, i) => key(i)) : [key()],
+          padding: random.between(0, 200),
+          ...(kind === "producer" ? { producer: { id: client, epoch: 0, seq } } : {}),
+          ...(kind === "conditional" ? { ifMatch: this.#tails.get(stream) ?? 0 } : {})
+        }
+        const outcome = await this.#append(client, stream, appending, agent)
+        if (kind === "producer" && outcome === "ok") numbers.set(stream, seq + 1)
+        // Deleted meanwhile: the next life counts from 0.
+        if (kind === "producer" && outcome === "refused") numbers.delete(stream)
+      }
+    }
+    agent.destroy()
+  }
+
+  async #append(client: string, stream: string, appending: Appending, agent: http.Agent) {
+    const invoke = now()
+    let answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
+    // Only what is numbered may be sent again.
+    while (answer.outcome === "unknown" && appending.producer !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
+    }
+    const { offset, outcome, repeated, status } = answer
+    const { ifMatch, keys, producer } = appending
+    this.#ledger.add({
+      op: "append",
+      client,
+      stream,
+      keys,
+      producer,
+      ifMatch,
+      invoke,
+      complete: now(),
+      outcome,
+      status,
+      offset,
+      repeated
+    })
+    if (offset !== undefined) this.#shown(stream, offset + keys.length)
+    return outcome
+  }
+
+  async #read(client: string, stream: string, onlyTail: boolean, random: Random): Promise<void> {
+    const invoke = now()
+    const known = stream === this.#streams[1] ? 0 : this.#tails.get(stream) ?? 0
+    if (onlyTail) {
+      const head = await ask(this.#server.port, `/v1/stream/${encodeURIComponent(stream)}`, { method: "HEAD" })
+      const tail = Number(/\d+/.exec(String(head?.headers["stream-next-offset"]))?.[0])
+      if (head?.status !== 200 || !Number.isSafeInteger(tail)) return
+      const common = { client, stream, invoke, complete: now(), status: 200, outcome: "ok" } as const
+      return this.#ledger.add({ op: "read", ...common, from: tail, keys: [] })
+    }
+    const from = random.between(0, known)
+    const contents = await nativeDoor.read(this.#server.port, stream, from)
+    const complete = now()
+    if (contents?.status !== 200) return
+    const keys = contents.events.map(({ key }) => key)
+    this.#ledger.add({ op: "read", client, stream, invoke, complete, outcome: "ok", status: 200, from, keys })
+    this.#shown(stream, from + keys.length)
+  }
+
+  /** Deletes the stream that comes and goes; late in a history, closes the one that is closed. */
+  async #end(client: string, stream: string, step: number): Promise<void> {
+    const isDelete = stream === this.#streams[1]
+    if (!isDelete && (stream !== this.#streams[2] || step < stepsEach / 2)) return
+    const invoke = now()
+    const { outcome, status } = isDelete
+      ? await nativeDoor.delete(this.#server.port, encodeURIComponent(stream))
+      : await nativeDoor.close(this.#server.port, encodeURIComponent(stream))
+    this.#ledger.add({ op: isDelete ? "delete" : "close", client, stream, invoke, complete: now(), outcome, status })
+  }
+
+  #shown(stream: string, tail: number): void {
+    this.#tails.set(stream, Math.max(this.#tails.get(stream) ?? 0, tail))
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * `kill -9` under load, again and again (G1, G2): what was acknowledged is there, once, in order, whatever the server was
+ * doing. Half of the rounds run with every flush made three milliseconds longer, so that kills fall between the writing,
+ * the flush and the answer.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { check } from "./checks.ts"
+import type { Door } from "./doors.ts"
+import { nativeDoor, protocolDoor } from "./doors.ts"
+import { readFinals, readOurs } from "./finals.ts"
+import { Follower } from "./follower.ts"
+import { Ledger } from "./ledger.ts"
+import type { Random } from "./random.ts"
+import type { Context, Outcome, Suite } from "./suite.ts"
+import { type StartOptions, UnderTest } from "./under-test.ts"
+import { appender, producer } from "./writers.ts"
+
+const streamsAtOnce = 8
+const followersAtOnce = 4
+
+/** The logs of so many kills are looked at together, and grow through all of them. */
+const killsTogether = 10
+
+/** After the load has begun; a round of the load has hundreds of commits in this time. */
+const killAfter = [50, 400] as const
+
+const slowFlush = [
+  "strace",
+  "-D",
+  "-f",
+  "-qq",
+  "-o",
+  "/dev/null",
+  "-e",
+  "trace=fdatasync",
+  "-e",
+  "inject=fdatasync:delay_exit=3000"
+]
+
+/** A follower that is connected has all there is by then. */
+const livenessMillis = 2_000
+
+export const kill9: Suite = {
+  name: "kill9",
+  about: "kill -9 under load: nothing acknowledged is lost, nothing is there twice",
+  rounds: 200,
+  run: async (context) => {
+    const { options: { spawn }, random, rounds, say } = context
+    const canSlow = spawn === undefined && isInstalled("strace")
+    const server = await UnderTest.make(context.directory, spawn)
+    const total = new Total()
+    for (let from = 0; from < rounds; from += killsTogether) {
+      const kills = Math.min(killsTogether, rounds - from)
+      const slow = canSlow && (from / killsTogether) % 2 === 1
+      await together(context, server, random.fork(), `${from}`, kills, slow ? { wrapper: slowFlush } : {}, total)
+      say(`${from + kills} kills, ${total.acked} acknowledged, ${total.violations.length} violations`)
+      if (total.violations.length > 0) break
+    }
+    await server.kill()
+    return total.outcome
+  }
+}
+
+class Total {
+  acked = 0
+  unknown = 0
+  followed = 0
+  readonly restarts: Array<number> = []
+  readonly violations: Array<string> = []
+
+  get outcome(): Outcome {
+    const count = (...checks: ReadonlyArray<string>) =>
+      this.violations.filter((violation) => checks.includes(violation.slice(0, violation.indexOf(" ")))).length
+    const restarts = this.restarts.toSorted((one, other) => one - other)
+    return {
+      counts: {
+        acked: this.acked,
+        unknown: this.unknown,
+        followed: this.followed,
+        lost: this.violations.filter((violation) => violation.endsWith("is not there")).length,
+        duplicates: this.violations.filter((violation) => violation.endsWith("are there twice")).length,
+        gaps: count("C3", "C12"),
+        torn: count("C8", "P8"),
+        restartMsP99: Math.round(restarts[Math.min(restarts.length - 1, Math.floor(restarts.length * 0.99))] ?? 0)
+      },
+      violations: this.violations
+    }
+  }
+}
+
+/** Some kills in a row, with clients that live through all of them; then everything is held against everything. */
+const together = async (
+  { directory, options: { spawn } }: Context,
+  server: UnderTest,
+  random: Random,
+  name: string,
+  kills: number,
+  start: StartOptions,
+  total: Total
+): Promise<void> => {
+  const ledger = new Ledger(Path.join(directory, `ledger-${name}.ndjson`))
+  const doors: ReadonlyArray<Door> = spawn === undefined ? [nativeDoor, protocolDoor] : [protocolDoor]
+  const streams = Array.from({ length: streamsAtOnce }, (_, i) => `kills-${name}-${i}`)
+  const doorOf = (i: number) => doors[i % doors.length]!
+  total.restarts.push(await server.start(start))
+  for (const stream of streams) await protocolDoor.create(server.port, stream)
+  let over = false
+  const isOver = () => over
+  const clients = streams.flatMap((stream, i) => {
+    const at = { port: server.port, door: doorOf(i), ledger, isOver }
+    return [
+      producer(at, stream, "p0", random.fork()),
+      producer(at, stream, "p1", random.fork()),
+      appender(at, stream, "a", random.fork()),
+      appender(at, stream, "b", random.fork(), (random) => random.between(1, 50))
+    ]
+  })
+  const followers = spawn === undefined
+    ? streams.slice(0, followersAtOnce).map((stream, i) => new Follower(`f${i}`, server.port, stream))
+    : []
+  for (let round = 0; round < kills; round++) {
+    await new Promise((resolve) => setTimeout(resolve, random.between(...killAfter)))
+    await server.kill()
+    total.restarts.push(await server.start(start))
+  }
+  over = true
+  await Promise.all(clients)
+  const found = spawn === undefined
+    ? await readOurs(nativeDoor, server.port, streams, server.directory)
+    : await readFinals(protocolDoor, server.port, streams)
+  for (const follower of followers) {
+    const count = found.finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
+    if (!(await follower.hasSeen(count, livenessMillis))) {
+      total.violations.push(`C13 ${follower.stream}: a follower has seen ${follower.seen.length} of ${count}`)
+    }
+    follower.stop()
+    total.followed += follower.seen.length
+  }
+  const { operations } = ledger
+  total.violations.push(
+    ...found.violations,
+    ...check({ operations, follows: followers.map(({ follow }) => follow), finals: found.finals })
+  )
+  total.acked += ledger.count("ok")
+  total.unknown += ledger.count("unknown")
+  ledger.close()
+  await server.kill()
+  if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${name}.ndjson`))
+}
+
+const isInstalled = (program: string): boolean => {
+  try {
+    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * What clients did and saw, and what the logs held in the end: all that the checks look at. Every event carries a key that
+ * nothing else has.
+ */
+import * as fs from "node:fs"
+
+/** Refused: answered, and nothing was to happen. Unknown: cut off, timed out or 5xx; it happened once or not at all. */
+export type Result = "ok" | "refused" | "unknown"
+
+interface Common {
+  readonly client: string
+  readonly stream: string
+  /** Milliseconds of one clock, when it was asked and when it was answered; what is unknown may happen later yet. */
+  readonly invoke: number
+  readonly complete: number
+  readonly outcome: Result
+  readonly status: number
+}
+
+export interface Append extends Common {
+  readonly op: "append"
+  readonly keys: ReadonlyArray<string>
+  /** Of the first event, where it is known. */
+  readonly offset?: number | undefined
+  readonly producer?: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
+  /** The answer was that it had been appended before. */
+  readonly repeated?: boolean | undefined
+  readonly ifMatch?: number | undefined
+  readonly closes?: boolean | undefined
+}
+
+export interface Read extends Common {
+  readonly op: "read"
+  /** At most the tail, as far as the reader knew. */
+  readonly from: number
+  /** What there was from there to the tail. */
+  readonly keys: ReadonlyArray<string>
+}
+
+interface Close extends Common {
+  readonly op: "close"
+}
+
+interface Delete extends Common {
+  readonly op: "delete"
+}
+
+export type Operation = Append | Read | Close | Delete
+
+/** One follower, through all its connections. */
+export interface Follow {
+  readonly client: string
+  readonly stream: string
+  readonly from: number
+  readonly seen: ReadonlyArray<{ readonly offset: number; readonly key: string }>
+}
+
+/** What a stream held when all was over. */
+export interface Final {
+  readonly stream: string
+  readonly exists: boolean
+  readonly closed: boolean
+  readonly events: ReadonlyArray<{ readonly offset: number; readonly key: string }>
+}
+
+export interface History {
+  readonly operations: ReadonlyArray<Operation>
+  readonly follows: ReadonlyArray<Follow>
+  readonly finals: ReadonlyArray<Final>
+}
+
+/** One clock for all clients, which are in one process. */
+export const now = (): number => performance.now()
+
+/** Collects, and keeps a line for each operation in a file. */
+export class Ledger {
+  readonly operations: Array<Operation> = []
+  readonly #file: number
+
+  constructor(path: string) {
+    this.#file = fs.openSync(path, "a")
+  }
+
+  add(operation: Operation): void {
+    this.operations.push(operation)
+    fs.writeSync(this.#file, `${JSON.stringify({ id: this.operations.length - 1, ...operation })}\n`)
+  }
+
+  count(outcome: Result): number {
+    return this.operations.filter((operation) => operation.op === "append" && operation.outcome === outcome).length
+  }
+
+  close(): void {
+    fs.closeSync(this.#file)
+  }
+}

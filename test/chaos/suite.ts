@@ -1,0 +1,43 @@
+/**
+ * What a suite is: a plan made of a seed, run against a server or a disk, and what it found.
+ */
+import type { Random } from "./random.ts"
+
+export interface Context {
+  readonly rounds: number
+  readonly seed: number
+  readonly random: Random
+  /** Of its own, kept where the run fails: data directories, ledgers, logs. */
+  readonly directory: string
+  /** Tells people what is going on. */
+  readonly say: (text: string) => void
+  readonly options: Options
+}
+
+interface Options {
+  readonly minutes: number | undefined
+  /** How many clients of the kind that the suite is about. */
+  readonly connections: number | undefined
+  readonly browser: boolean
+  /** `--spawn`: another server to look at, through the protocol; `{port}` and `{dir}` stand for what it is to use. */
+  readonly spawn: string | undefined
+}
+
+export interface Outcome {
+  readonly counts: Readonly<Record<string, number>>
+  /** What must not be, a sentence each. */
+  readonly violations: ReadonlyArray<string>
+}
+
+/** Why it cannot be run here. That is no pass. */
+interface Skipped {
+  readonly skipped: string
+}
+
+export interface Suite {
+  readonly name: string
+  readonly about: string
+  /** Rounds of a full run (docs/trust.md). */
+  readonly rounds: number
+  readonly run: (context: Context) => Promise<Outcome | Skipped>
+}

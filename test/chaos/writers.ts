@@ -1,0 +1,86 @@
+/**
+ * Clients that write until they are told to stop, whatever becomes of the server, and note what they were answered.
+ */
+import * as http from "node:http"
+import type { Appending, Door } from "./doors.ts"
+import type { Ledger } from "./ledger.ts"
+import { now } from "./ledger.ts"
+import type { Random } from "./random.ts"
+
+export interface Surroundings {
+  readonly port: number
+  readonly door: Door
+  readonly ledger: Ledger
+  /** Read before every request. */
+  readonly isOver: () => boolean
+}
+
+/** Before a server that is not there is asked again. */
+const pauseMillis = 10
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMillis))
+
+/** Numbers its appends and sends each until it is answered. */
+export const producer = async (at: Surroundings, stream: string, id: string, random: Random): Promise<void> => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  for (let seq = 0; !at.isOver(); seq++) {
+    const appending: Appending = {
+      keys: [`${stream}/${id}/${seq}`],
+      padding: paddingOf(random),
+      producer: { id, epoch: 0, seq }
+    }
+    const invoke = now()
+    let answer = await at.door.append(at.port, stream, appending, agent)
+    while (answer.outcome === "unknown" && !at.isOver()) {
+      await pause()
+      answer = await at.door.append(at.port, stream, appending, agent)
+    }
+    const { offset, outcome, repeated, status } = answer
+    at.ledger.add({
+      op: "append",
+      client: id,
+      stream,
+      keys: appending.keys,
+      producer: appending.producer,
+      invoke,
+      complete: now(),
+      outcome,
+      status,
+      offset,
+      repeated
+    })
+    // What a producer was refused, it was wrong about: the numbers behind it would be, too.
+    if (outcome === "refused") break
+  }
+  agent.destroy()
+}
+
+/** Appends `count` events at a time, each time other ones. */
+export const appender = async (
+  at: Surroundings,
+  stream: string,
+  client: string,
+  random: Random,
+  count: (random: Random) => number = () => 1
+): Promise<void> => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  for (let turn = 0; !at.isOver(); turn++) {
+    const keys = Array.from({ length: count(random) }, (_, i) => `${stream}/${client}/${turn}.${i}`)
+    const padding = keys.length === 1 ? paddingOf(random) : random.between(0, 300)
+    const invoke = now()
+    const { offset, outcome, repeated, status } = await at.door.append(at.port, stream, { keys, padding }, agent)
+    at.ledger.add({ op: "append", client, stream, keys, invoke, complete: now(), outcome, status, offset, repeated })
+    if (outcome === "unknown") await pause()
+  }
+  agent.destroy()
+}
+
+/** Most events are small, some are large, a few nearly as large as an event may be. */
+const paddingOf = (random: Random): number => {
+  const kind = random.next()
+  return kind < 0.9
+    ? random.between(0, 300)
+    : kind < 0.99
+    ? random.between(300, 200_000)
+    : random.between(200_000, 900_000)
+}
