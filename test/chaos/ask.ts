@@ -19,7 +19,7 @@ export interface Asking {
 /** Far longer than anything here takes: who waits so long is not answered. */
 const patienceMillis = 20_000
 
-/** The whole answer; undefined where there is none, or none that is whole. */
+/** The whole answer; undefined where there is none, or none that is whole. Status 0: nobody listened, nothing was sent. */
 export const ask = (port: number, path: string, { agent, body, headers, method = "GET" }: Asking = {}) =>
   new Promise<Asked | undefined>((resolve) => {
     const request = http.request({
@@ -32,7 +32,11 @@ export const ask = (port: number, path: string, { agent, body, headers, method =
     })
     const nothing = () => resolve(undefined)
     request.setTimeout(patienceMillis, () => request.destroy())
-    request.on("error", nothing)
+    request.on(
+      "error",
+      (error: NodeJS.ErrnoException) =>
+        resolve(error.code === "ECONNREFUSED" ? { status: 0, headers: {}, text: "" } : undefined)
+    )
     request.on("response", (response) => {
       const chunks: Array<Buffer> = []
       response.on("data", (chunk: Buffer) => chunks.push(chunk))

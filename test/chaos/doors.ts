@@ -43,11 +43,17 @@ interface Contents {
 const resultOf = (answer: Asked | undefined): Result =>
   answer === undefined
     ? "unknown"
+    : answer.status === 0
+    ? "refused"
     : answer.status < 300
     ? "ok"
     : answer.status < 500 || (answer.status === 507 || answer.status === 503)
     ? "refused"
     : "unknown"
+
+/** An answer that says something of the stream. */
+const sound = (answer: Asked | undefined): Asked | undefined =>
+  answer === undefined || answer.status === 0 || answer.status >= 500 ? undefined : answer
 
 const settled = (answer: Asked | undefined) => ({ outcome: resultOf(answer), status: answer?.status ?? 0 })
 
@@ -66,7 +72,7 @@ const conditionHeaders = ({ closes, ifMatch, producer }: Appending): Record<stri
 
 export const digits = (offset: number): string => offset.toString().padStart(16, "0")
 
-const protocolPath = (stream: string): string => `/v1/stream/${stream}`
+export const protocolPath = (stream: string): string => `/v1/stream/${encodeURIComponent(stream)}`
 
 /** The protocol has offsets of each server's own: what lies where is known by reading from the beginning. */
 export const protocolDoor: Door = {
@@ -87,8 +93,8 @@ export const protocolDoor: Door = {
     const events: Array<{ offset: number; key: string }> = []
     let offset = "-1"
     while (true) {
-      const answer = await ask(port, `${protocolPath(stream)}?offset=${encodeURIComponent(offset)}`)
-      if (answer === undefined || answer.status >= 500) return undefined
+      const answer = sound(await ask(port, `${protocolPath(stream)}?offset=${encodeURIComponent(offset)}`))
+      if (answer === undefined) return undefined
       if (answer.status >= 400) return { status: answer.status, events: [], closed: undefined }
       const values = answer.text === "" ? [] : JSON.parse(answer.text) as ReadonlyArray<{ readonly key: string }>
       for (const { key } of values) events.push({ offset: events.length, key })
@@ -131,10 +137,9 @@ export const nativeDoor: Door = {
     }
   },
   read: async (port, stream, from) => {
-    const answer = await ask(port, `/streams/${encodeURIComponent(stream)}/events?offset=${digits(from)}`, {
-      headers: { accept: "application/x-ndjson" }
-    })
-    if (answer === undefined || answer.status >= 500) return undefined
+    const path = `/streams/${encodeURIComponent(stream)}/events?offset=${digits(from)}`
+    const answer = sound(await ask(port, path, { headers: { accept: "application/x-ndjson" } }))
+    if (answer === undefined) return undefined
     if (answer.status >= 400) return { status: answer.status, events: [], closed: undefined }
     return { status: 200, events: answer.text.split("\n").slice(0, -1).map(toSeen), closed: undefined }
   }

@@ -8,6 +8,7 @@ import type { StreamName } from "../../src/durable-streams/types.ts"
 import { toFileName } from "../../src/storage-filesystem/file-names.ts"
 import { ask } from "./ask.ts"
 import type { Door } from "./doors.ts"
+import { protocolPath } from "./doors.ts"
 import { Follower } from "./follower.ts"
 import type { Final } from "./ledger.ts"
 
@@ -29,7 +30,7 @@ export const readFinals = async (door: Door, port: number, streams: ReadonlyArra
       violations.push(`C13 ${stream}: cannot be read when all is over`)
       continue
     }
-    const head = await ask(port, `/v1/stream/${stream}`, { method: "HEAD" })
+    const head = await ask(port, protocolPath(stream), { method: "HEAD" })
     finals.push({
       stream,
       exists: contents.status === 200,

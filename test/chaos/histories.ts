@@ -8,7 +8,7 @@ import * as Path from "node:path"
 import { ask } from "./ask.ts"
 import { check } from "./checks.ts"
 import type { Appending } from "./doors.ts"
-import { nativeDoor } from "./doors.ts"
+import { nativeDoor, protocolPath } from "./doors.ts"
 import { readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
@@ -136,7 +136,7 @@ class OneHistory {
     const invoke = now()
     let answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
     // Only what is numbered may be sent again.
-    while (answer.outcome === "unknown" && appending.producer !== undefined) {
+    while ((answer.outcome === "unknown" || answer.status === 0) && appending.producer !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, 10))
       answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
     }
@@ -164,7 +164,7 @@ class OneHistory {
     const invoke = now()
     const known = stream === this.#streams[1] ? 0 : this.#tails.get(stream) ?? 0
     if (onlyTail) {
-      const head = await ask(this.#server.port, `/v1/stream/${encodeURIComponent(stream)}`, { method: "HEAD" })
+      const head = await ask(this.#server.port, protocolPath(stream), { method: "HEAD" })
       const tail = Number(/\d+/.exec(String(head?.headers["stream-next-offset"]))?.[0])
       if (head?.status !== 200 || !Number.isSafeInteger(tail)) return
       const common = { client, stream, invoke, complete: now(), status: 200, outcome: "ok" } as const
@@ -185,8 +185,8 @@ class OneHistory {
     if (!isDelete && (stream !== this.#streams[2] || step < stepsEach / 2)) return
     const invoke = now()
     const { outcome, status } = isDelete
-      ? await nativeDoor.delete(this.#server.port, encodeURIComponent(stream))
-      : await nativeDoor.close(this.#server.port, encodeURIComponent(stream))
+      ? await nativeDoor.delete(this.#server.port, stream)
+      : await nativeDoor.close(this.#server.port, stream)
     this.#ledger.add({ op: isDelete ? "delete" : "close", client, stream, invoke, complete: now(), outcome, status })
   }
 

@@ -31,7 +31,7 @@ export const producer = async (at: Surroundings, stream: string, id: string, ran
     }
     const invoke = now()
     let answer = await at.door.append(at.port, stream, appending, agent)
-    while (answer.outcome === "unknown" && !at.isOver()) {
+    while ((answer.outcome === "unknown" || answer.status === 0) && !at.isOver()) {
       await pause()
       answer = await at.door.append(at.port, stream, appending, agent)
     }
@@ -50,7 +50,7 @@ export const producer = async (at: Surroundings, stream: string, id: string, ran
       repeated
     })
     // What a producer was refused, it was wrong about: the numbers behind it would be, too.
-    if (outcome === "refused") break
+    if (outcome === "refused" && status !== 0) break
   }
   agent.destroy()
 }
@@ -70,7 +70,7 @@ export const appender = async (
     const invoke = now()
     const { offset, outcome, repeated, status } = await at.door.append(at.port, stream, { keys, padding }, agent)
     at.ledger.add({ op: "append", client, stream, keys, invoke, complete: now(), outcome, status, offset, repeated })
-    if (outcome === "unknown") await pause()
+    if (outcome === "unknown" || status === 0) await pause()
   }
   agent.destroy()
 }
