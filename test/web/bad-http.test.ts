@@ -71,6 +71,25 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       assert.deepStrictEqual(await listStreams(port), ["kept"])
     }))
 
+  it.effect("Promise 11: one request has one answer, also where it was refused before the rest of it turned out to be broken", () =>
+    talk(async (port) => {
+      for (const bytes of [broken("/streams/bad", "xchunked"), broken("/nothing", "chunked")]) {
+        const wire = (await Wire.open(port)).send(bytes)
+        assert.isAtLeast((await wire.reply()).status, 400)
+        assert.isTrue(await wire.ended())
+        wire.close()
+      }
+    }))
+
+  it.effect("Promise 11: what is broken behind a request that was answered is refused by itself", () =>
+    talk(async (port) => {
+      const wire = (await Wire.open(port)).send(request("GET", "/health")).send("nonsense\r\n\r\n")
+      assert.strictEqual((await wire.reply()).status, 200)
+      assert.strictEqual((await wire.reply()).status, 400)
+      assert.isTrue(await wire.ended())
+      wire.close()
+    }))
+
   it.effect("a request that arrives byte by byte is one request", () =>
     talk(async (port) => {
       const name = freshName()
@@ -124,3 +143,7 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       assert.strictEqual((await fetch(`http://127.0.0.1:${port}/streams/storm`, { method: "DELETE" })).status, 204)
     }))
 })
+
+/** A request with a body that has no chunks where it says so. */
+const broken = (target: string, coding: string) =>
+  `POST ${target} HTTP/1.1\r\n${host}${json}Transfer-Encoding: ${coding}\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`
