@@ -27,10 +27,10 @@ it("Promise 11: whatever is sent is answered, and nothing of a refusal is kept",
   assert.strictEqual(counts["answers"], hostileCases.length)
 })
 
-it("Promise 11: a body in a million pieces, or of a million events, does not make the server grow", async ({ onTestFinished }) => {
+it("Promise 11: a body in a million pieces does not make the server grow", async ({ onTestFinished }) => {
   build()
   const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-large-"))
   onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }))
-  const { violations } = await sendLarge(directory, () => {}, (title) => title.startsWith("10^6"))
+  const { violations } = await sendLarge(directory, () => {}, (title) => title === "10^6 chunks of a byte")
   assert.deepStrictEqual(violations, [])
 })
