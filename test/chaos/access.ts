@@ -113,7 +113,7 @@ const onConnections = async (
       const combination = combinations[next++]!
       wire.send(request(combination.method, combination.target, combination.headers, combination.body))
       await use(wire, combination)
-      if (!isFollowing(combination)) continue
+      if (!isFollowing(combination) && !wire.socket.destroyed) continue
       wire.close()
       wire = await Wire.open(port)
     }
@@ -129,7 +129,8 @@ const refusedFault = async (wire: Wire, { isPreflight, method }: Combination): P
   const head = await wire.head()
   // A following would never end.
   if (head.status === 200 && head.headers["content-type"] === "text/event-stream") {
-    throw new Error("A stranger follows.")
+    wire.close()
+    return "follows"
   }
   const body = await wire.body(head, method)
   const { headers, status } = head
