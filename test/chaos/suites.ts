@@ -1,8 +1,10 @@
 /**
  * The suites there are.
  */
+import { daemon } from "./daemon.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
 import type { Suite } from "./suite.ts"
+import { weaknesses } from "./weaknesses.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories]
+export const suites: ReadonlyArray<Suite> = [kill9, histories, daemon, weaknesses]
