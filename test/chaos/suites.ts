@@ -4,7 +4,8 @@
 import { daemon } from "./daemon.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
+import { soak } from "./soak.ts"
 import type { Suite } from "./suite.ts"
 import { weaknesses } from "./weaknesses.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories, daemon, weaknesses]
+export const suites: ReadonlyArray<Suite> = [kill9, histories, daemon, weaknesses, soak]
