@@ -1,8 +1,9 @@
 /**
  * The suites there are.
  */
+import { disk } from "./disk.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
 import type { Suite } from "./suite.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories]
+export const suites: ReadonlyArray<Suite> = [kill9, histories, disk]
