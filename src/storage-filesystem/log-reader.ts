@@ -57,14 +57,17 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
             const { bytes, release } = readBuffers.take(wanted)
             if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
             const commits = wholeCommits(bytes)
-            if (commits === 0 && wanted < bound.position - place.position) continue
+            const isAll = wanted === bound.position - place.position
+            if (commits === 0 && !isAll) continue
             const sound = commits > 0 && fits(bytes, commits, place.crc)
               ? commits
               : firstMisfit(bytes, commits, place.crc)
             if (sound === 0) return yield* damage
             const block = toBlock(bytes, 0, sound, place.offset, from)
             const next = from + block.count
-            if (next <= from) return yield* damage
+            // Commits without an event, and the one behind them is longer than what was read.
+            if (block.count === 0 && sound === commits && !isAll) continue
+            if (block.count === 0) return yield* damage
             remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
             return { ...block, release }
           }
