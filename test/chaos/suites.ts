@@ -1,9 +1,10 @@
 /**
  * The suites there are.
  */
+import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
 import type { Suite } from "./suite.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories, disk]
+export const suites: ReadonlyArray<Suite> = [kill9, histories, disk, damage]
