@@ -2,10 +2,20 @@
  * The suites there are.
  */
 import { daemon } from "./daemon.ts"
+import { damage } from "./damage.ts"
+import { disk } from "./disk.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
 import { soak } from "./soak.ts"
 import type { Suite } from "./suite.ts"
 import { weaknesses } from "./weaknesses.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories, daemon, weaknesses, soak]
+export const suites: ReadonlyArray<Suite> = [
+  kill9,
+  disk,
+  damage,
+  histories,
+  daemon,
+  soak,
+  weaknesses
+]
