@@ -7,6 +7,12 @@ import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
 import { elementRanges, isSpace, memberRange, skipSpace, valueEnd } from "./json-scan.ts"
 
+/**
+ * Events of one append. Each takes a hundred bytes and more, of memory and of the log, however little it says: without a
+ * limit of their own, a body of the largest size there may be would be some gigabytes.
+ */
+const eventsMax = 262_144
+
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(body, (source) => {
@@ -21,10 +27,11 @@ export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventDat
 /** One event for each element of an array, one level deep; any other value is one event. */
 export const fromMessages = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(body, (source) => {
-    const ranges = elementRanges(source)
+    const ranges = elementRanges(source, eventsMax)
     if (ranges === undefined) throw notJson(source)
     const cut = cutter(source, lineFeed, carriageReturn)
     if (ranges === "none") return [cut(skipSpace(source, 0), spaceBefore(source, source.length))]
+    if (ranges === "too many") throw tooMany()
     const events: Array<EventData> = []
     for (let i = 0; i < ranges.length; i += 2) events.push(cut(ranges[i]!, ranges[i + 1]!))
     return events
@@ -47,6 +54,7 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
             message: `Line ${number} is not JSON: ${notJson(source.subarray(start, lineEnd)).message}`
           })
         }
+        if (events.length === eventsMax) throw tooMany()
         events.push(cut(from, end))
       }
       start = lineEnd + 1
@@ -95,6 +103,9 @@ const cutter = (source: Buffer, ...breaks: ReadonlyArray<number>) => {
     return EventData.fromPiece(source, start, end)
   }
 }
+
+const tooMany = () =>
+  new InvalidRequest({ message: `The body holds more than ${eventsMax} events. Send them in several requests.` })
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d

@@ -57,7 +57,7 @@ export interface StreamFacts {
 }
 
 export const makeClient = (url: string) => {
-  const base = url.replace(/\/+$/, "")
+  const base = url.replace(/(?<!\/)\/+$/, "")
 
   const request = (request: HttpClientRequest.HttpClientRequest) =>
     HttpClient.execute(request).pipe(

@@ -6,7 +6,7 @@
 export const durationMillis = (text: string): number | undefined => {
   if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
   let sum = 0
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!
+  for (const [, count, unit] of text.matchAll(/(\d{1,9})(ms|s|m|h|d|w)/g)) sum += Number(count) * unitMillis[unit!]!
   return sum
 }
 

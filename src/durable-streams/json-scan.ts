@@ -75,9 +75,12 @@ export const memberRange = (
 
 /**
  * Where each element begins and ends, one after the other, in bytes that are one array. "none": they are another value.
- * Undefined: they are not JSON.
+ * "too many": more than `countMax`, of which the rest was not looked at. Undefined: they are not JSON.
  */
-export const elementRanges = (bytes: Uint8Array): ReadonlyArray<number> | "none" | undefined => {
+export const elementRanges = (
+  bytes: Uint8Array,
+  countMax: number
+): ReadonlyArray<number> | "none" | "too many" | undefined => {
   let at = skipSpace(bytes, 0)
   if (bytes[at] !== openBracket) return isWhole(bytes, valueEnd(bytes, at)) ? "none" : undefined
   const found: Array<number> = []
@@ -87,6 +90,7 @@ export const elementRanges = (bytes: Uint8Array): ReadonlyArray<number> | "none"
     const start = skipSpace(bytes, at)
     const end = valueEnd(bytes, start)
     if (end < 0) return undefined
+    if (found.length === 2 * countMax) return "too many"
     found.push(start, end)
     at = skipSpace(bytes, end)
     if (bytes[at] === closeBracket) return isWhole(bytes, at + 1) ? found : undefined

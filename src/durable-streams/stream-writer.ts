@@ -90,7 +90,8 @@ export const makeWriter = Effect.fnUntraced(function*(
     append: (request, done) => {
       let bytes = 0
       for (const { byteLength } of request.data) bytes += byteLength + name.length + lineOverhead
-      if (waitingBytes + bytes > waitingBytesMax) {
+      // One that is alone would be refused again however often it came.
+      if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax) {
         return done(Exit.fail(
           new Overloaded({
             message: `Too many appends to ${JSON.stringify(name)} are waiting for the disk; try again.`

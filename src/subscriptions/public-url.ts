@@ -18,7 +18,7 @@ export class PublicUrl extends Context.Service<PublicUrl, {
         Config.withDefault(undefined),
         Config.nested("DURABLE_STREAMS")
       )
-      const told = url?.href.replace(/[?#].*$/s, "").replace(/\/+$/, "")
+      const told = url?.href.replace(/[?#].*$/s, "").replace(/(?<!\/)\/+$/, "")
       return PublicUrl.of({ base: (request) => told === undefined ? reached(request) : Effect.succeed(told) })
     })
   )

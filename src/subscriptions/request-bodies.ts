@@ -107,7 +107,8 @@ export const toAcks = Effect.fnUntraced(function*(text: string) {
 const toNumber = (offset: string): number | undefined =>
   /^\d{16}$/.test(offset) && Number.isSafeInteger(Number(offset)) ? Number(offset) : undefined
 
-const trimmed = (path: string | null | undefined): string | undefined => path?.replace(/^\/+|\/+$/g, "")
+/** Looks at a run of slashes once, however long it is: without looking behind, it would begin anew at each of them. */
+const trimmed = (path: string | null | undefined): string | undefined => path?.replace(/^\/+|(?<!\/)\/+$/g, "")
 
 const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStream, webhookUrl }: Config) => {
   if (pattern === undefined && streams.length === 0) return "Name streams, or give a pattern, or both."

@@ -170,6 +170,7 @@ const listen = (server: Http.Server, { host, port }: ServerOptions) =>
 const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) => {
   const { body, headers, status } = answer
   if (response.destroyed) return undefined
+  if (!response.req.complete && response.socket !== null) early.set(response.socket, response.req)
   if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
   if (typeof body === "object" && "_tag" in body) {
     response.writeHead(status, headers)
@@ -311,9 +312,13 @@ const toChunk = (bytes: Uint8Array): Buffer => {
 const lineEnd = Buffer.from("\r\n")
 let newest: { readonly bytes: Uint8Array | undefined; readonly chunk: Buffer } = { bytes: undefined, chunk: lineEnd }
 
+/** Answered before all of them was there: what a connection brings of them later is not answered a second time. */
+const early = new WeakMap<Duplex, Http.IncomingMessage>()
+
 /** What the parser refuses never reaches a handler. */
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
   if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
+  if (early.get(socket)?.complete === false) return void socket.end()
   const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
     ? [431, "Request Header Fields Too Large"] as const
     : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
@@ -338,7 +343,6 @@ const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: s
 }
 
 const problemType = "application/problem+json"
-
 const problemOf = (status: number, title: string, detail: string) =>
   JSON.stringify({ type: "about:blank", title, status, detail })
 

@@ -5,6 +5,7 @@ import { daemon } from "./daemon.ts"
 import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
 import { histories } from "./histories.ts"
+import { hostile } from "./hostile.ts"
 import { kill9 } from "./kill9.ts"
 import { soak } from "./soak.ts"
 import type { Suite } from "./suite.ts"
@@ -15,6 +16,7 @@ export const suites: ReadonlyArray<Suite> = [
   disk,
   damage,
   histories,
+  hostile,
   daemon,
   soak,
   weaknesses

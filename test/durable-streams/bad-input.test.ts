@@ -6,7 +6,7 @@ import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { exchange, type Reply, request, Wire } from "../web/wire.ts"
 import { badBodies, badMediaTypes, badNames, badParameters, type BadRequest } from "./bad-requests.ts"
-import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, talk, urlOf } from "./served.ts"
+import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, post, talk, urlOf } from "./served.ts"
 
 const bodyBytesMax = 1024 * 1024
 
@@ -44,6 +44,7 @@ for (const storage of ["memory", "fs"] as const) {
     refuses("a name that is none", badNames)
 
     const json = { "Content-Type": "application/json" }
+    const ndjson = { "Content-Type": "application/x-ndjson" }
     const half = Buffer.alloc(bodyBytesMax / 2, "1")
 
     it.effect("Promise 11: a body one byte over the limit is refused with 413", () =>
@@ -84,6 +85,20 @@ for (const storage of ["memory", "fs"] as const) {
         wire.send(request("POST", "/streams/bad", { ...json, Expect: "100-continue", "Content-Length": "600000000" }))
         assertProblem(await wire.reply(), 413, "PayloadTooLarge")
         assert.isTrue(await wire.ended())
+      }))
+
+    it.effect("Promise 11: a body of more events than one commit takes is refused as a whole", () =>
+      talk(async (port) => {
+        const most = 262_144
+        const name = freshName()
+        const lines = (count: number) =>
+          exchange(port, request("POST", `/streams/${name}`, ndjson, "1\n".repeat(count)))
+        assertProblem(await lines(most + 1), 400, "InvalidRequest")
+        const messages = `[${"1,".repeat(most)}1]`
+        assertProblem(await exchange(port, request("PUT", `/v1/stream/${name}`, json, messages)), 400, "InvalidRequest")
+        assert.notInclude(await listStreams(port), name)
+        assert.strictEqual((await lines(most)).status, 201)
+        assert.strictEqual((await fetch(urlOf(port, name), { method: "DELETE" })).status, 204)
       }))
 
     it.effect("Promise 11: an endless NDJSON line is refused while it arrives", () =>
@@ -152,6 +167,16 @@ for (const storage of ["memory", "fs"] as const) {
       }))
   })
 }
+
+layer(layerServer({ bodyBytesMax: 128 * 1024 * 1024 }), { excludeTestServices: true })("a large limit", (it) => {
+  it.effect("what is within the limit is taken, also where it is more than may wait for the disk", () =>
+    talk(async (port) => {
+      const data = `"${"x".repeat(65 * 1024 * 1024)}"`
+      const answer = await post(port, "large", `{"data":${data}}`)
+      assert.strictEqual(answer.status, 201)
+      await answer.body?.cancel()
+    }))
+})
 
 it.effect("Promise 11: a corpus of at least 120 kinds of bad input", () =>
   Effect.sync(() => {

@@ -116,7 +116,7 @@ export const badMediaTypes: ReadonlyArray<BadRequest> = badTypes.map(([title, he
   type: "UnsupportedMediaType"
 }))
 
-const badOffsets = [
+export const badOffsets = [
   "",
   "abc",
   "-2",
@@ -203,7 +203,7 @@ export const badParameters: ReadonlyArray<BadRequest> = [
   )
 ]
 
-const badPathNames: ReadonlyArray<readonly [title: string, segment: string]> = [
+export const badPathNames: ReadonlyArray<readonly [title: string, segment: string]> = [
   ["a percent sign alone", "%"],
   ["half an escape", "%4"],
   ["an escape that is none", "%zz"],

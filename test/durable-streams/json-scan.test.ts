@@ -83,7 +83,7 @@ describe("Promise 8: the scanner of JSON", () => {
   ], ([values, members]) => {
     for (const indent of [0, 2]) {
       const list = Buffer.from(JSON.stringify(values, undefined, indent))
-      const ranges = elementRanges(list)
+      const ranges = elementRanges(list, Infinity)
       assert.isArray(ranges)
       const found = Array.from(
         { length: ranges!.length / 2 },
@@ -107,7 +107,7 @@ describe("Promise 8: the scanner of JSON", () => {
     "says of %j that it is no JSON, whatever is looked for",
     (text) => {
       assert.isUndefined(memberRange(Buffer.from(text), "data"))
-      assert.isUndefined(elementRanges(Buffer.from(text)))
+      assert.isUndefined(elementRanges(Buffer.from(text), Infinity))
     }
   )
 })

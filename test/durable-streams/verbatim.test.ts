@@ -9,42 +9,7 @@ import { tried } from "../properties.ts"
 import { Follower } from "../web/follower.ts"
 import { exchange, request } from "../web/wire.ts"
 import { eventTexts, freshName, layerServer, offsetOf, post, talk, urlOf } from "./served.ts"
-
-const strange: ReadonlyArray<readonly [title: string, data: string]> = [
-  ["a number beyond 2^53", "12345678901234567890"],
-  ["a number no double can hold", "1e400"],
-  ["a number too small for a double", "-1e-400"],
-  ["more digits than a double has", "0.1000000000000000055511151231257827021181583404541015625"],
-  ["minus zero", "-0"],
-  ["an unusual way to write a number", "1E+2"],
-  ["a number of 10,000 digits", "9".repeat(10_000)],
-  ["duplicate keys", `{"a":1,"a":2,"a":{"a":3}}`],
-  ["__proto__ and friends", `{"__proto__":{"polluted":true},"constructor":{"prototype":1},"toString":null}`],
-  ["keys that look like numbers, in their order", `{"10":1,"9":2,"01":3}`],
-  ["an empty key", `{"":{"":""}}`],
-  ["lone surrogates, escaped", `"\\ud800 \\udc00\\ud800"`],
-  ["escapes that need not be", `"\\u0041\\/\\u002f\\b\\f\\n\\r\\t\\"\\\\"`],
-  ["an escaped NUL", `"a\\u0000b"`],
-  ["line separators of Unicode", `"a\u2028b\u2029c\u0085d"`],
-  ["a byte order mark in a string", `"\ufeffa"`],
-  ["DEL and noncharacters", `"\u007f\uffff\ufffe\u{10ffff}"`],
-  ["emoji, and both ways to write é", `"👩‍👩‍👧 é e\u0301"`],
-  ["what looks like the end of an event", `"x\\",\\"createdAt\\":\\"2024-01-08T00:00:00.000Z\\"}"`],
-  ["what looks like a commit", `{"commit":{"crc":"00000000"}}`],
-  ["what looks like a whole event", `{"offset":"0000000000000009","eventStreamId":"x","data":1,"createdAt":"x"}`],
-  ["what looks like a frame", `"\\n\\ndata: x\\n\\nid: 9\\n\\n"`],
-  ["data in data", `{"data":{"data":[{"data":1}]}}`],
-  ["spaces and tabs between tokens", `{ "a" :\t[ 1 , 2 ] }`],
-  ["null", "null"],
-  ["an empty string", `""`],
-  ["an empty object with a space in it", "{ }"],
-  ["nesting 10^5 deep", `${"[".repeat(100_000)}${"]".repeat(100_000)}`],
-  ["nesting 5 * 10^5 deep", `${"[".repeat(500_000)}${"]".repeat(500_000)}`],
-  ["objects nested 10^5 deep", `${`{"a":`.repeat(100_000)}1${"}".repeat(100_000)}`],
-  ["10^5 keys", `{${Array.from({ length: 50_000 }, (_, i) => `"key-${i}":${i}`).join(",")}}`],
-  ["a string of nearly the limit", `"${"x".repeat(1024 * 1024 - 11)}"`],
-  ["a string of quotes and backslashes", `"${"\\\\\\\"".repeat(50_000)}"`]
-]
+import { names, strange } from "./strange-inputs.ts"
 
 /** Bodies that say the same as `{"data":…}` and more. */
 const wrappings: ReadonlyArray<readonly [title: string, wrap: (data: string) => string]> = [
@@ -168,56 +133,6 @@ for (const storage of ["memory", "fs"] as const) {
       }))
   })
 }
-
-/** Path segments, and the names they stand for. */
-const names: ReadonlyArray<readonly [segment: string, name: string]> = [
-  ["..", ".."],
-  [".", "."],
-  ["%2e%2e%2f%2e%2e%2fetc%2fpasswd", "../../etc/passwd"],
-  ["%2F", "/"],
-  ["%2F%2F", "//"],
-  ["a%2Fb", "a/b"],
-  ["a%2Fb%2F", "a/b/"],
-  ["%252e", "%2e"],
-  ["%25252e", "%252e"],
-  ["a%5Cb", "a\\b"],
-  ["events", "events"],
-  ["streams", "streams"],
-  ["a%2Fevents", "a/events"],
-  ["__proto__", "__proto__"],
-  ["constructor", "constructor"],
-  ["hasOwnProperty", "hasOwnProperty"],
-  ["Case", "Case"],
-  ["case", "case"],
-  ["CASE", "CASE"],
-  ["%C3%A9", "\u00e9"],
-  ["e%CC%81", "e\u0301"],
-  ["%E2%84%AB", "\u212b"],
-  ["%C3%85", "\u00c5"],
-  ["%20", " "],
-  ["a%20", "a "],
-  ["a.", "a."],
-  ["CON", "CON"],
-  ["nul", "nul"],
-  ["aux.json", "aux.json"],
-  ["daemon.pid", "daemon.pid"],
-  ["lock", "lock"],
-  ["-rf", "-rf"],
-  ["%24%28x%29%3B%2A%3F", "$(x);*?"],
-  ["%22%7B%7D%5B%5D", `"{}[]`],
-  ["a+b", "a+b"],
-  ["a;b=c,d", "a;b=c,d"],
-  ["%F0%9F%91%A9", "\u{1f469}"],
-  ["%E2%80%AEgnp.exe", "\u202egnp.exe"],
-  ["%EF%BB%BFx", "\ufeffx"],
-  ["a".repeat(84), "a".repeat(84)],
-  ["%C3%A9".repeat(128), "\u00e9".repeat(128)],
-  ["%C3%A9".repeat(127), "\u00e9".repeat(127)],
-  ["b".repeat(250), "b".repeat(250)],
-  ["b".repeat(251), "b".repeat(251)],
-  ["b".repeat(512), "b".repeat(512)],
-  ["%C3%A9".repeat(256), "\u00e9".repeat(256)]
-]
 
 /** JSON text made of the bytes as of a dice: every byte chooses the next thing to write. */
 const jsonText = (bytes: ReadonlyArray<number>): string => {

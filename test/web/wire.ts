@@ -52,10 +52,14 @@ export class Wire {
 
   /** The next answer; fails when the connection ends before it does. */
   async reply(method = "GET"): Promise<Reply> {
-    const { headers, status } = await this.head()
-    if (status === 100) return { status, headers, body: Buffer.alloc(0) }
-    const empty = method === "HEAD" || status === 204
-    return { status, headers, body: empty ? Buffer.alloc(0) : await this.#body(headers) }
+    const head = await this.head()
+    return { ...head, body: await this.body(head, method) }
+  }
+
+  /** The body behind a head that was read. */
+  async body({ headers, status }: Omit<Reply, "body">, method = "GET"): Promise<Buffer> {
+    const isEmpty = status === 100 || method === "HEAD" || status === 204
+    return isEmpty ? Buffer.alloc(0) : this.#body(headers)
   }
 
   /** Status line and headers of the next answer. */

@@ -35,7 +35,7 @@ interface Connection {
 const remote = Effect.gen(function*() {
   const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""), Effect.orDie)
   if (url === "") return undefined
-  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url.replace(/\/+$/, "")
+  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url.replace(/(?<!\/)\/+$/, "")
   return yield* Effect.fail(
     new WrongUsage(`DURABLE_STREAMS_URL is ${JSON.stringify(url)}: write it like http://127.0.0.1:3000.`)
   )
