@@ -1,9 +1,10 @@
 /**
  * The suites there are.
  */
+import { flush } from "./flush.ts"
 import { histories } from "./histories.ts"
 import { kill9 } from "./kill9.ts"
 import { powercut } from "./powercut.ts"
 import type { Suite } from "./suite.ts"
 
-export const suites: ReadonlyArray<Suite> = [kill9, histories, powercut]
+export const suites: ReadonlyArray<Suite> = [kill9, histories, powercut, flush]
