@@ -4,15 +4,19 @@
 import { daemon } from "./daemon.ts"
 import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
+import { flush } from "./flush.ts"
 import { histories } from "./histories.ts"
 import { hostile } from "./hostile.ts"
 import { kill9 } from "./kill9.ts"
+import { powercut } from "./powercut.ts"
 import { soak } from "./soak.ts"
 import type { Suite } from "./suite.ts"
 import { weaknesses } from "./weaknesses.ts"
 
 export const suites: ReadonlyArray<Suite> = [
   kill9,
+  powercut,
+  flush,
   disk,
   damage,
   histories,
