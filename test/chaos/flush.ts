@@ -100,8 +100,12 @@ const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: P
   await change("an append through the protocol", () => protocolDoor.append(port, "a", { keys: ["a/0", "a/1"] }))
   // So many logs at once are flushed by the journal, once that is there.
   for (let turn = 0; turn < 2; turn++) {
-    await Promise.all(Array.from({ length: 12 }, (_, i) =>
-      change("one of many appends at once", () => append(`many-${i}`, `many-${i}/${turn}`))))
+    await Promise.all(
+      Array.from(
+        { length: 12 },
+        (_, i) => change("one of many appends at once", () => append(`many-${i}`, `many-${i}/${turn}`))
+      )
+    )
   }
   await change("closing", () => protocolDoor.close(port, "a"))
   await change("deleting", () => protocolDoor.delete(port, "b"))
@@ -137,8 +141,17 @@ const traced = async (
   await server.start({
     flags: [`--durability=${durability}`],
     wrapper: [
-      ...["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", file, "-s", "10000000"],
-      ...["-e", "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg"]
+      "strace",
+      "-D",
+      "-f",
+      "--seccomp-bpf",
+      "-qq",
+      "-o",
+      file,
+      "-s",
+      "10000000",
+      "-e",
+      "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg"
     ]
   })
   const agent = new http.Agent({ keepAlive: true, maxSockets: connectionsAtOnce })

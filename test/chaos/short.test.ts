@@ -36,7 +36,7 @@ describe("in short", () => {
         random: new Random(seed),
         directory,
         say: () => {},
-        options: { minutes: undefined, connections: undefined, browser: false, spawn: undefined }
+        options: { minutes: undefined, connections: undefined, browser: false, spawn: undefined, target: undefined }
       })
       assert.notProperty(outcome, "skipped")
       assert.deepStrictEqual("violations" in outcome ? outcome.violations : [], [])
