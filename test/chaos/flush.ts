@@ -130,6 +130,8 @@ const looking = async (port: number): Promise<ReadonlyArray<number>> => {
   return looks
 }
 
+const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)
+
 const traced = async (
   { directory }: Context,
   durability: "fsync" | "os",
@@ -155,7 +157,6 @@ const traced = async (
     ]
   })
   const agent = new http.Agent({ keepAlive: true, maxSockets: connectionsAtOnce })
-  const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)
   let answered = 0
   // Few streams flush their own files, many share the journal.
   const followers = [1, 32].flatMap((count) => streamsOf(count).slice(0, 2)).map((stream) =>
