@@ -42,7 +42,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "client-answers",
     "follow"
   ],
-  ["server", "run-server", "daemon", "lock", "settings", "limit-settings", "data-directory", "logging"],
+  ["server", "run-server", "daemon", "lock", "settings", "limit-settings", "data-directory", "logging", "verify-data"],
   ["cli"], // and everything in cli/
   ["main", "program", "index"]
 ]
@@ -67,7 +67,11 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "in
 
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
+  ["storage-filesystem", {
+    node: true,
+    imports: ["types", "errors", "storage", "event-block"],
+    guests: [...meetingPlaces, "verify-data"]
+  }],
   ["web", {
     node: false,
     imports: ["types", "errors"],
