@@ -143,7 +143,7 @@ describe("the house complains about", () => {
       "a backend known below the process",
       "durable-streams/stream-factory.ts",
       `import { layer } from "../storage-filesystem/storage-filesystem.ts"`,
-      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index import src/storage-filesystem."
+      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index, verify-data import src/storage-filesystem."
     ],
     [
       "routes that know their adapter",
