@@ -84,7 +84,9 @@ const goingOn = async ({ say }: Context, directory: string, count: number, found
         const whole = await reader.reaches(tail, 60_000) && reader.fault === undefined
         if (whole) found.add("wentOn", 1)
         else if (reader.fault === undefined && reader.over && await resumes(port, reader, tail)) found.add("dropped", 1)
-        else found.violations.push(`P6: a follower from ${from} has come to ${reader.next} of ${tail} (${reader.fault})`)
+        else {found.violations.push(
+            `P6: a follower from ${from} has come to ${reader.next} of ${tail} (${reader.fault})`
+          )}
         reader.close()
       }))
     }
