@@ -22,6 +22,9 @@ const cpuFactorMax = 1.3
 /** What this many followers read at once, the machine has room for. */
 const readingAtOnce = 50
 
+/** Some gigabytes at once, on a machine that others use. */
+const readMillis = 120_000
+
 /** A follower is dropped within twice the time: Node counts from the last look at which it had taken something. */
 const stallMillis = 2_000
 const droppedFollowers = 100
@@ -81,7 +84,7 @@ const goingOn = async ({ say }: Context, directory: string, count: number, found
       const group = readers.slice(i, i + readingAtOnce)
       for (const reader of group) reader.goOn()
       await Promise.all(group.map(async (reader) => {
-        const whole = await reader.reaches(tail, 60_000) && reader.fault === undefined
+        const whole = await reader.reaches(tail, readMillis) && reader.fault === undefined
         if (whole) found.add("wentOn", 1)
         else if (reader.fault === undefined && reader.over && await resumes(port, reader, tail)) found.add("dropped", 1)
         else {found.violations.push(
@@ -126,7 +129,7 @@ const dropped = async (directory: string, count: number, found: Found): Promise<
 const resumes = async (port: number, reader: SlowReader, tail: number): Promise<boolean> => {
   // The last one may have been cut: it is asked for again.
   const again = new SlowReader(port, stream, Math.max(0, reader.next - 1), payloadBytes)
-  const whole = await again.reaches(tail, 30_000) && again.fault === undefined
+  const whole = await again.reaches(tail, readMillis) && again.fault === undefined
   again.close()
   return whole
 }
