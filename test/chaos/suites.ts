@@ -7,9 +7,12 @@ import { disk } from "./disk.ts"
 import { flush } from "./flush.ts"
 import { histories } from "./histories.ts"
 import { hostile } from "./hostile.ts"
+import { idle } from "./idle.ts"
 import { kill9 } from "./kill9.ts"
 import { powercut } from "./powercut.ts"
+import { slowloris } from "./slowloris.ts"
 import { soak } from "./soak.ts"
+import { stalled } from "./stalled.ts"
 import type { Suite } from "./suite.ts"
 import { weaknesses } from "./weaknesses.ts"
 
@@ -21,6 +24,9 @@ export const suites: ReadonlyArray<Suite> = [
   damage,
   histories,
   hostile,
+  stalled,
+  idle,
+  slowloris,
   daemon,
   soak,
   weaknesses
