@@ -44,13 +44,13 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
 
   /** The events from `from` on in the commits that begin at the place; undefined where those are not sound. */
   const readAt = Effect.fnUntraced(
-    function*(disk: DiskFile, place: Place, from: number, bytesMax: number, end: number) {
+    function*(disk: DiskFile, place: Place, from: number, bytesMax: number, end: Bound) {
       for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
-        const wanted = Math.min(length, end - place.position)
+        const wanted = Math.min(length, end.position - place.position)
         const { bytes, release } = readBuffers.take(wanted)
         if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return undefined
         const commits = wholeCommits(bytes)
-        const isAll = wanted === end - place.position
+        const isAll = wanted === end.position - place.position
         if (commits === 0 && !isAll) continue
         const sound = commits > 0 && fits(bytes, commits, place.crc) ? commits : firstMisfit(bytes, commits, place.crc)
         if (sound === 0) return undefined
@@ -59,7 +59,11 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
         if (block.count === 0 && sound === commits && !isAll) continue
         if (block.count === 0) return undefined
         const next = from + block.count
-        remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
+        const position = place.position + sound
+        // Where the tail is, the log ends: between them is damage, and the next commit is behind it.
+        if (next < end.offset || position === end.position) {
+          remember(next, { offset: next, position, crc: writtenCrc(bytes, sound) })
+        }
         return { ...block, release }
       }
     }
@@ -75,7 +79,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
             const place = known ?? (yield* findCommit(disk, from, first, bound, places, wary))
             const block = place === undefined
               ? undefined
-              : yield* readAt(disk, place, from, bytesMax, bound.position)
+              : yield* readAt(disk, place, from, bytesMax, bound)
             if (block !== undefined) return block
           }
           return yield* new LogDamaged({ stream: name, offset: toOffset(from) })

@@ -9,6 +9,8 @@ import { histories } from "./histories.ts"
 import { hostile } from "./hostile.ts"
 import { idle } from "./idle.ts"
 import { kill9 } from "./kill9.ts"
+import { model } from "./model.ts"
+import { mutants } from "./mutants.ts"
 import { powercut } from "./powercut.ts"
 import { slowloris } from "./slowloris.ts"
 import { soak } from "./soak.ts"
@@ -23,6 +25,8 @@ export const suites: ReadonlyArray<Suite> = [
   disk,
   damage,
   histories,
+  model,
+  mutants,
   hostile,
   stalled,
   idle,

@@ -183,6 +183,21 @@ describe("Promise 10: a damaged log", () => {
       assert.deepStrictEqual(added, textsOf(commitOf(name, tail, [`"after the damage"`]).events))
     }).pipe(Effect.scoped))
 
+  it.effect("goes on behind commits that are there twice, also for whoever has read up to them", () =>
+    Effect.gen(function*() {
+      const commits = sixCommits("not")
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      const twice = Buffer.concat([bytes, bytes.subarray(ends[3])])
+      const storage = yield* storageOn(FaultDisk.holding({ ...files, [path]: twice }))
+      const log = yield* storage.open(named(name))
+      assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), textsOfAll(commits))
+      // The one that is there first, and not the other: from there a reader goes on.
+      yield* log.read(log.tail - 1, 1)
+      const more = commitOf(name, log.tail, [`"behind them"`])
+      yield* log.commit(more)
+      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+    }).pipe(Effect.scoped))
+
   it.effect("whose torn end is cut keeps everything before that end", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
