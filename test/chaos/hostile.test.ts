@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { assert, it } from "vitest"
 import { build } from "../built.ts"
 import { hostileCases } from "./hostile-cases.ts"
+import { sendLarge } from "./hostile-large.ts"
 import { runCorpus } from "./hostile.ts"
 import { Random } from "./random.ts"
 
@@ -24,4 +25,12 @@ it("Promise 11: whatever is sent is answered, and nothing of a refusal is kept",
   const { counts, violations } = await runCorpus(context, answerMillis)
   assert.deepStrictEqual(violations, [])
   assert.strictEqual(counts["answers"], hostileCases.length)
+})
+
+it("Promise 11: a body in a million pieces does not make the server grow", async ({ onTestFinished }) => {
+  build()
+  const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-large-"))
+  onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }))
+  const { violations } = await sendLarge(directory, () => {}, (title) => title === "10^6 chunks of a byte")
+  assert.deepStrictEqual(violations, [])
 })

@@ -1,6 +1,7 @@
 /**
  * The suites there are.
  */
+import { access } from "./access.ts"
 import { daemon } from "./daemon.ts"
 import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
@@ -32,6 +33,7 @@ export const suites: ReadonlyArray<Suite> = [
   idle,
   slowloris,
   daemon,
+  access,
   soak,
   weaknesses
 ]
