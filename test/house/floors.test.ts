@@ -143,13 +143,13 @@ describe("the house complains about", () => {
       "a backend known below the process",
       "durable-streams/stream-factory.ts",
       `import { layer } from "../storage-filesystem/storage-filesystem.ts"`,
-      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index import src/storage-filesystem."
+      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index, verify-data import src/storage-filesystem."
     ],
     [
       "routes that know their adapter",
       "durable-streams/http-routes.ts",
       `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: only server, daemon, program, index import src/web-node."
+      "imports src/web-node/serve.ts: only server, daemon, program, index, doctor-machine import src/web-node."
     ],
     [
       "a backend that reaches into the onion",
