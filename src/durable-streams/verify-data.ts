@@ -5,9 +5,11 @@
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import { nodeDisk, nodeDiskToRead } from "../storage-filesystem/disk.ts"
+import { glanceAtLogs } from "../storage-filesystem/glance.ts"
 import type { LogFault, Verified } from "../storage-filesystem/verify-logs.ts"
 import { verifyLogs } from "../storage-filesystem/verify-logs.ts"
 import { readDigits } from "./data-directory.ts"
+import type { Finding } from "./doctor.ts"
 import { lockState, tryLock } from "./lock.ts"
 import { DaemonFailed, DataDirectoryInUse, filesOf } from "./settings.ts"
 
@@ -25,7 +27,7 @@ export interface VerifyDataOptions {
 }
 
 /** There is nothing to look at. */
-export class NoDataDirectory extends Data.TaggedError("NoDataDirectory")<{ readonly dataDirectory: string }> {
+class NoDataDirectory extends Data.TaggedError("NoDataDirectory")<{ readonly dataDirectory: string }> {
   override get message() {
     return `There is no data directory ${this.dataDirectory}. Name another with --data-dir; the first append makes one.`
   }
@@ -55,3 +57,26 @@ export const verifyData = Effect.fnUntraced(function*(options: VerifyDataOptions
     )
   )
 }, Effect.scoped)
+
+/** Looking at two ends of a log takes a fraction of a millisecond. */
+const glancesMax = 1_000
+
+/** A quick look for `doctor`: at the two ends of each log, and not at all of too many. */
+export const checkLogs = (dataDirectory: string): Effect.Effect<Finding> =>
+  glanceAtLogs(nodeDiskToRead, filesOf(dataDirectory).streams, glancesMax).pipe(
+    Effect.map(({ hurt, logs, looked }): Finding => {
+      const counted = `${looked} ${looked === 1 ? "log" : "logs"}${looked < logs ? ` of ${logs}` : ""}`
+      if (logs === 0) return { status: "ok", says: "There is none yet." }
+      if (hurt.length === 0) return { status: "ok", says: `The ends of ${counted} are sound.` }
+      const which = hurt.length === 1 ? `is damaged: ${hurt[0]}` : `are damaged, such as ${hurt[0]}`
+      const advice = "See what is left: durable-streams verify; then bring the file back from a copy."
+      return { status: "fail", says: `${hurt.length} of ${counted} ${which}.`, advice }
+    }),
+    Effect.catch(({ call, code, path }) =>
+      Effect.succeed<Finding>({
+        status: "fail",
+        says: `${path} cannot be looked at: ${call} failed with ${code}.`,
+        advice: "Is it the data directory, and this user's own?"
+      })
+    )
+  )

@@ -13,6 +13,7 @@ import { fromFileName, hiddenSuffix, toFileName } from "./file-names.ts"
 import type { Records } from "./journal-reader.ts"
 import { readJournal } from "./journal-reader.ts"
 import { readHeader } from "./log-header.ts"
+import type { PatchedFile } from "./patched-file.ts"
 import { patchedFile } from "./patched-file.ts"
 import { recover } from "./recovery.ts"
 import { type Repaired, repairLog } from "./repair-log.ts"
@@ -131,13 +132,14 @@ interface Fork {
   readonly origin: ForkOrigin
 }
 
-interface Entry {
+export interface Entry {
   readonly file: string
   /** The file's name while it is not hidden: the journal's name for it. */
   readonly key: string
 }
 
-const entriesOf = (disk: Disk, directory: string): Effect.Effect<ReadonlyArray<Entry>, DiskFailure> =>
+/** The files of the directory that are logs, hidden or not. */
+export const entriesOf = (disk: Disk, directory: string): Effect.Effect<ReadonlyArray<Entry>, DiskFailure> =>
   Effect.map(
     Effect.catchIf(disk.list(directory), isMissing, () => Effect.succeed([])),
     (files) =>
@@ -150,13 +152,28 @@ interface Looked extends LogFindings {
   readonly isRestorable: boolean
 }
 
-const look = (disk: Disk, directory: string, { file, key }: Entry, records: Records) =>
-  withFile(disk, Path.join(directory, file), (opened): Effect.Effect<Looked, DiskFailure> =>
-    Effect.gen(function*() {
-      const patched = patchedFile(opened)
-      yield* restoreLog(patched, records.get(key) ?? [])
-      return { ...(yield* verifyLog(patched, key)), isRestorable: patched.isChanged() }
-    }))
+const look = (disk: Disk, directory: string, entry: Entry, records: Records) =>
+  withRestored(
+    disk,
+    directory,
+    entry,
+    records,
+    (file): Effect.Effect<Looked, DiskFailure> =>
+      Effect.map(verifyLog(file, entry.key), (findings) => ({ ...findings, isRestorable: file.isChanged() }))
+  )
+
+/** A log's file as it will be when the next start has put back what the journal has of it. */
+export const withRestored = <A>(
+  disk: Disk,
+  directory: string,
+  { file, key }: Entry,
+  records: Records,
+  use: (file: PatchedFile) => Effect.Effect<A, DiskFailure>
+) =>
+  withFile(disk, Path.join(directory, file), (opened) => {
+    const patched = patchedFile(opened)
+    return Effect.andThen(restoreLog(patched, records.get(key) ?? []), use(patched))
+  })
 
 const withFile = <A>(disk: Disk, path: string, use: (file: DiskFile) => Effect.Effect<A, DiskFailure>) =>
   Effect.acquireUseRelease(disk.open(path), use, (file) => file.close)
@@ -168,21 +185,19 @@ const lostOrigin = Effect.fnUntraced(
   function*(disk: Disk, directory: string, origin: ForkOrigin, records: Records) {
     const key = toFileName(origin.stream)
     const source = `the log of its source ${JSON.stringify(origin.stream)}`
-    const path = Path.join(directory, key)
     const judge = (file: DiskFile) =>
       Effect.gen(function*() {
-        const patched = patchedFile(file)
-        yield* restoreLog(patched, records.get(key) ?? [])
-        const header = yield* readHeader(patched)
+        const header = yield* readHeader(file)
         // A source that is damaged is a fault of its own.
         if (header?.sound !== true) return undefined
         if (header.description.id !== origin.id) return `${source} is gone, and another one has its name`
-        const recovered = yield* recover(patched, header.description.forkedFrom?.offset ?? 0)
+        const recovered = yield* recover(file, header.description.forkedFrom?.offset ?? 0)
         if (typeof recovered === "string" || recovered.tail >= origin.offset + Math.sign(origin.bytes)) return undefined
         return `${source} ends at offset ${toOffset(recovered.tail)}, before the fork begins`
       })
-    return yield* withFile(disk, path, judge).pipe(
-      Effect.catchIf(isMissing, () => withFile(disk, path + hiddenSuffix, judge)),
+    const judged = (file: string) => withRestored(disk, directory, { file, key }, records, judge)
+    return yield* judged(key).pipe(
+      Effect.catchIf(isMissing, () => judged(key + hiddenSuffix)),
       Effect.catch((failure) =>
         Effect.succeed(isMissing(failure) ? `${source} is not there` : `${source} cannot be read (${failure.code})`)
       )

@@ -149,7 +149,7 @@ describe("the house complains about", () => {
       "routes that know their adapter",
       "durable-streams/http-routes.ts",
       `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: only server, daemon, program, index import src/web-node."
+      "imports src/web-node/serve.ts: only server, daemon, program, index, doctor-machine import src/web-node."
     ],
     [
       "a backend that reaches into the onion",

@@ -42,7 +42,22 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "client-answers",
     "follow"
   ],
-  ["server", "run-server", "daemon", "lock", "settings", "limit-settings", "data-directory", "logging", "verify-data"],
+  [
+    "server",
+    "run-server",
+    "daemon",
+    "lock",
+    "settings",
+    "limit-settings",
+    "data-directory",
+    "logging",
+    "verify-data",
+    "checks",
+    "doctor",
+    "doctor-machine",
+    "doctor-server",
+    "doctor-proxy"
+  ],
   ["cli"], // and everything in cli/
   ["main", "program", "index"]
 ]
@@ -111,7 +126,11 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
     ],
     guests: meetingPlaces
   }],
-  ["web-node", { node: true, imports: ["types", "errors", "limits", "src/web"], guests: meetingPlaces }]
+  ["web-node", {
+    node: true,
+    imports: ["types", "errors", "limits", "src/web"],
+    guests: [...meetingPlaces, "doctor-machine"]
+  }]
 ])
 
 /** What a reader can still hold. A longer file wants to be two. */

@@ -22,7 +22,7 @@ export const verifyCommand = Command.make("verify", {
 }, ({ dataDirectory, output, repair }) =>
   Effect.gen(function*() {
     // Only this command needs what reads logs; the others start faster without it.
-    const { verifyData } = yield* Effect.promise(() => import("../verify-data.ts"))
+    const { verifyData } = yield* Effect.promise(() => import("../checks.ts"))
     const asJson = output === "json"
     const verified = yield* verifyData({
       dataDirectory,
