@@ -4,7 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { emptyBlock } from "../../src/durable-streams/event-block.ts"
 import type { Commit } from "../../src/durable-streams/storage.ts"
+import { toOffset } from "../../src/durable-streams/types.ts"
+import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
 import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
 import { choosing, crashModes, FaultDisk } from "./fault-disk.ts"
 import {
@@ -33,6 +36,10 @@ const checkDamage = Effect.fnUntraced(function*(
   assert.strictEqual(fault.position, hurt < 0 ? 0 : starts[hurt], where)
   assert.isUndefined(fault.repaired, where)
 })
+
+/** How long a commit is that closes a stream and nothing else. */
+const stateBytes =
+  `{"commit":{"state":{"closed":true},"back":"0000000000000000","size":"00000098","crc":"2947c12a"}}\n`.length
 
 const hurtBy = (starts: ReadonlyArray<number>, at: number): number => starts.findLastIndex((start) => start <= at)
 
@@ -110,6 +117,41 @@ describe("Promise 10: verify", () => {
       const fault = yield* faultIn({ ...files, [path]: files[pathOf(other)]! }, "another's log")
       assert.include(fault, { kind: "damaged", position: 0, offset: 0 })
       assert.include(fault.problem, other)
+    }))
+
+  it.effect("finds offsets that are skipped or repeated, though every checksum fits", () =>
+    Effect.gen(function*() {
+      for (const wrong of [5, 0]) {
+        const disk = new FaultDisk()
+        const storage = yield* storageOn(disk)
+        const log = yield* storage.create(described(name), commitOf(name, 0, [`0`, `1`]))
+        const position = disk.files[path]!.length
+        yield* log.commit(commitOf(name, wrong, [`2`]))
+        const { faults } = yield* verifying(disk)
+        assert.include(faults[0], { kind: "damaged", position, offset: 2 })
+        assert.include(faults[0]!.problem, `has the offset ${toOffset(wrong)}, where ${toOffset(2)} is due`)
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("finds a state that does not begin where it is said to, though every checksum fits", () =>
+    Effect.gen(function*() {
+      const closed = { text: `{"closed":true}`, back: 0 }
+      const cases: ReadonlyArray<
+        readonly [second: typeof closed | { text: undefined; back: number } | undefined, sound: boolean]
+      > = [
+        [closed, true],
+        [{ text: undefined, back: stateBytes }, true],
+        [{ text: undefined, back: stateBytes - 1 }, false],
+        [undefined, false]
+      ]
+      for (const [second, sound] of cases) {
+        const header = encodeNewLog(described(name), { events: emptyBlock(0), state: [] })
+        const one = encodeCommit(emptyBlock(0), closed, header.crc)
+        assert.strictEqual(one.bytes.length, stateBytes)
+        const two = encodeCommit(commitOf(name, 0, [`0`]).events, second, one.crc)
+        const disk = FaultDisk.holding({ [path]: Buffer.concat([header.bytes, one.bytes, two.bytes]) })
+        assert.strictEqual((yield* verifying(disk)).faults.length, sound ? 0 : 1)
+      }
     }))
 
   it.effect("counts the places that are hurt, and says where the first one is", () =>
