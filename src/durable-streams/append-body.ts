@@ -129,13 +129,29 @@ const spaceBefore = (bytes: Uint8Array, end: number): number => {
 
 /** What is no UTF-8 is told by the character that stands for it, and that one can be meant: only then it is asked again. */
 const isUtf8 = (body: Buffer): boolean => {
-  if (!body.toString().includes("\ufffd")) return true
+  let isPlain = true
+  // Piece by piece: as one string it would be there twice.
+  for (let from = 0, to = 0; from < body.length && isPlain; from = to) {
+    to = characterEnd(body, Math.min(from + checkedBytes, body.length))
+    isPlain = !body.toString("utf8", from, to).includes("\ufffd")
+  }
+  if (isPlain) return true
   try {
     utf8.decode(body)
     return true
   } catch {
     return false
   }
+}
+
+/** A string of this size costs little, and there are few of them. */
+const checkedBytes = 1024 * 1024
+
+/** The end of the character that is cut at `at`; what goes on for longer is none. */
+const characterEnd = (body: Buffer, at: number): number => {
+  let end = at
+  while (end < body.length && end < at + 3 && (body[end]! & 0xc0) === 0x80) end++
+  return end
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

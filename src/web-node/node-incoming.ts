@@ -70,7 +70,7 @@ export class NodeIncoming implements Incoming {
     }
     if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
     if (this.header("expect") !== undefined) this.#response.writeContinue()
-    const body = new Collected()
+    const body = new Collected(this.header("content-length"))
     const onData = (chunk: Buffer) => {
       if (body.size + chunk.length > bytesMax) {
         stop()
@@ -97,34 +97,60 @@ export class NodeIncoming implements Incoming {
 }
 
 /**
- * The bytes of a body in one piece, in less than three times their size however they come. Kept apart until the end, a
- * byte that comes alone would take some hundred.
+ * The bytes of a body, in little more than their size however they come: kept apart until the end, a byte that comes alone
+ * would take some hundred. A body that comes at once is not copied.
  */
 class Collected {
   size = 0
+  readonly #announced: number | undefined
+  readonly #pieces: Array<Buffer> = []
+  /** Filled from `#from` to `#to` with what is in no piece yet. */
   #memory: Buffer = nothing
+  #from = 0
+  #to = 0
 
-  /** A body that comes at once is not copied. */
+  constructor(announced: string | undefined) {
+    this.#announced = announced === undefined ? undefined : Number(announced)
+  }
+
   add(chunk: Buffer): void {
-    const size = this.size + chunk.length
-    if (this.size === 0) this.#memory = chunk
-    else {
-      if (size > this.#memory.length) {
-        const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#memory.length))
-        this.#memory.copy(grown, 0, 0, this.size)
-        this.#memory = grown
-      }
-      chunk.copy(this.#memory, this.size)
+    const isFirst = this.size === 0
+    this.size += chunk.length
+    if (isFirst || (this.#announced === undefined && chunk.length >= copiedBytesMax)) {
+      this.#seal()
+      this.#pieces.push(chunk)
+      return
     }
-    this.size = size
+    if (this.#to + chunk.length > this.#memory.length) this.#renew()
+    this.#to += chunk.copy(this.#memory, this.#to)
   }
 
   get bytes(): Buffer {
-    return this.#memory.length === this.size ? this.#memory : this.#memory.subarray(0, this.size)
+    this.#seal()
+    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces, this.size)
+  }
+
+  #renew(): void {
+    this.#seal()
+    this.#memory = Buffer.allocUnsafeSlow(this.#announced ?? memoryBytes)
+    this.#from = 0
+    // The whole body fits, so nothing of it is put together again at the end.
+    this.#to = this.#announced === undefined ? 0 : this.#pieces.pop()!.copy(this.#memory)
+  }
+
+  #seal(): void {
+    if (this.#to > this.#from) this.#pieces.push(this.#memory.subarray(this.#from, this.#to))
+    this.#from = this.#to
   }
 }
 
 const nothing = Buffer.alloc(0)
+
+/** What Node reads from a socket at once. */
+const memoryBytes = 64 * 1024
+
+/** Larger chunks are kept as they are: their memory is mostly theirs. */
+const copiedBytesMax = 4 * 1024
 
 const isNamed = (header: string, name: string): boolean =>
   header.length === name.length && (header === name || header.toLowerCase() === name)

@@ -116,6 +116,35 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       assert.strictEqual((await fetch(`http://127.0.0.1:${port}/streams/${name}`, { method: "DELETE" })).status, 204)
     }))
 
+  it.effect.each(["chunked", "announced"])(
+    "a body in large and small pieces is put together as it was (%s)",
+    (how) =>
+      talk(async (port) => {
+        const name = freshName()
+        const sizes = [1, 1, 5_000, 3, 70_000, 1, 4_095, 4_096, 60_000, 2, 100_000, 1]
+        const whole = Buffer.from(
+          Array.from({ length: sizes.reduce((sum, size) => sum + size) }, (_, i) => (i * 7 + (i >> 8)) % 256)
+        )
+        const wire = await Wire.open(port)
+        const length = how === "chunked" ? "Transfer-Encoding: chunked" : `Content-Length: ${whole.length}`
+        wire.send(`PUT /v1/stream/${name} HTTP/1.1\r\n${host}Content-Type: image/png\r\n${length}\r\n\r\n`)
+        let at = 0
+        for (const size of sizes) {
+          const piece = whole.subarray(at, at += size)
+          const framed = Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`), piece, Buffer.from("\r\n")])
+          await new Promise<void>((resolve) => wire.socket.write(how === "chunked" ? framed : piece, () => resolve()))
+          // Lets the server read it apart from the next one.
+          await new Promise((resolve) => setTimeout(resolve, 2))
+        }
+        if (how === "chunked") wire.send("0\r\n\r\n")
+        assert.strictEqual((await wire.reply()).status, 201)
+        wire.close()
+        const { body } = await exchange(port, request("GET", `/v1/stream/${name}?offset=-1`))
+        assert.isTrue(body.equals(whole))
+        assert.strictEqual((await fetch(`http://127.0.0.1:${port}/streams/${name}`, { method: "DELETE" })).status, 204)
+      })
+  )
+
   it.effect("a caller who asks first (Expect: 100-continue) is told to go on", () =>
     talk(async (port) => {
       const name = freshName()
