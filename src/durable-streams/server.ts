@@ -7,12 +7,13 @@ import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+import { layerMayFail } from "../storage-filesystem/failpoints.ts"
 import { Keys } from "../subscriptions/keys.ts"
 import { PublicUrl } from "../subscriptions/public-url.ts"
 import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
 import { WebhookSender } from "../subscriptions/webhook-sender.ts"
+import { logFilesMax } from "../web-node/file-limit.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
@@ -39,7 +40,11 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
   > => {
     const storage = settings.storage === "memory"
       ? Storage.layerMemory
-      : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
+      : layerMayFail({
+        directory: filesOf(settings.dataDirectory).streams,
+        durability: settings.durability,
+        openFilesMax: logFilesMax()
+      })
     const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
     const subscriptions = Subscriptions.layer.pipe(
       Layer.provideMerge(Layer.mergeAll(

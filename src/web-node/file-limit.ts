@@ -12,3 +12,16 @@ export const fileLimit = (): number | undefined => {
     return undefined
   }
 }
+
+/** Descriptors kept back for logs and everything that is not a connection. */
+const filesKept = 640
+
+/** How many connections this process may have at once; undefined where nothing says so. */
+export const connectionsMax = (limit = fileLimit()): number | undefined =>
+  limit === undefined ? undefined : Math.max(limit - filesKept, Math.floor(limit / 4))
+
+/** How many logs may be open at once; more take turns. Where files are few, most are left to what is open for a moment. */
+export const logFilesMax = (limit = fileLimit() ?? Infinity): number =>
+  Math.min(logFilesEnough, Math.floor(limit / (limit < 2 * logFilesEnough ? 4 : 2)))
+
+const logFilesEnough = 512

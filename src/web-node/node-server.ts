@@ -8,7 +8,7 @@ import { type AddressInfo, Server as NetServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
-import { fileLimit } from "./file-limit.ts"
+import { connectionsMax } from "./file-limit.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
 
@@ -45,9 +45,6 @@ const idleGraceMillis = 250
 
 /** Up to here copying a body costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
-
-/** Descriptors kept back for logs and everything that is not a connection. */
-const filesKept = 640
 
 /** Starts listening; stops with the scope. */
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
@@ -105,8 +102,8 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   server.on("checkExpectation", refuseExpectation)
   server.on("connect", (_request, socket) => refuseOnSocket(socket, 400, "Bad Request", "This server is no proxy."))
   server.on("clientError", refuseMalformed)
-  const limit = fileLimit()
-  if (limit !== undefined) server.maxConnections = Math.max(limit - filesKept, Math.floor(limit / 4))
+  const most = connectionsMax()
+  if (most !== undefined) server.maxConnections = most
 
   yield* Effect.acquireRelease(
     listen(server, options),

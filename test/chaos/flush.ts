@@ -100,8 +100,12 @@ const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: P
   await change("an append through the protocol", () => protocolDoor.append(port, "a", { keys: ["a/0", "a/1"] }))
   // So many logs at once are flushed by the journal, once that is there.
   for (let turn = 0; turn < 2; turn++) {
-    await Promise.all(Array.from({ length: 12 }, (_, i) =>
-      change("one of many appends at once", () => append(`many-${i}`, `many-${i}/${turn}`))))
+    await Promise.all(
+      Array.from(
+        { length: 12 },
+        (_, i) => change("one of many appends at once", () => append(`many-${i}`, `many-${i}/${turn}`))
+      )
+    )
   }
   await change("closing", () => protocolDoor.close(port, "a"))
   await change("deleting", () => protocolDoor.delete(port, "b"))
@@ -137,12 +141,20 @@ const traced = async (
   await server.start({
     flags: [`--durability=${durability}`],
     wrapper: [
-      ...["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", file, "-s", "10000000"],
-      ...["-e", "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg"]
+      "strace",
+      "-D",
+      "-f",
+      "--seccomp-bpf",
+      "-qq",
+      "-o",
+      file,
+      "-s",
+      "10000000",
+      "-e",
+      "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg"
     ]
   })
   const agent = new http.Agent({ keepAlive: true, maxSockets: connectionsAtOnce })
-  const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)
   let answered = 0
   // Few streams flush their own files, many share the journal.
   const followers = [1, 32].flatMap((count) => streamsOf(count).slice(0, 2)).map((stream) =>
@@ -185,3 +197,5 @@ const traced = async (
   for (const key of early) proof.violations.push(`P2 ${key} was told before it was flushed`)
   if (early.length === 0) fs.rmSync(file)
 }
+
+const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)

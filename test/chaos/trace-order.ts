@@ -52,8 +52,9 @@ export const orderOf = (trace: string): Order => {
   }
 
   for (const line of trace.split("\n")) {
-    const { args, name, process, resumed } = /^(?<process>\d+) +(?:<\.\.\. \w+ (?<resumed>resumed)>|(?<name>\w+)\()(?<args>.*)/
-      .exec(line)?.groups ?? {}
+    const { args, name, process, resumed } =
+      /^(?<process>\d+) +(?:<\.\.\. \w+ (?<resumed>resumed)>|(?<name>\w+)\()(?<args>.*)/
+        .exec(line)?.groups ?? {}
     if (process === undefined || args === undefined) continue
     if (resumed === undefined) begin(process, name!, args)
     if (!args.endsWith("<unfinished ...>")) end(process, args.slice(args.lastIndexOf("= ") + 2))
