@@ -7,7 +7,7 @@ import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+import { layerMayFail } from "../storage-filesystem/failpoints.ts"
 import { Keys } from "../subscriptions/keys.ts"
 import { PublicUrl } from "../subscriptions/public-url.ts"
 import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
@@ -46,7 +46,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     const shares = files === undefined ? undefined : fileShares(files)
     const storage = settings.storage === "memory"
       ? Storage.layerMemory
-      : layerFileSystem({
+      : layerMayFail({
         directory: filesOf(settings.dataDirectory).streams,
         durability: settings.durability,
         // A log must never find the last descriptor gone.

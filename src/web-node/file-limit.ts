@@ -26,7 +26,7 @@ export interface FileShares {
 }
 
 export const fileShares = (limit: number): FileShares => {
-  const logs = Math.min(logsMost, Math.floor(limit / 2))
-  const others = Math.min(othersMost, Math.floor(limit / 4))
-  return { logs, connections: limit - logs - others }
+  // Where files are few, half of them are left to what is open for a moment: logs that wake, the journal, directories.
+  if (limit < 2 * logsMost) return { logs: Math.floor(limit / 4), connections: Math.floor(limit / 4) }
+  return { logs: logsMost, connections: limit - logsMost - othersMost }
 }

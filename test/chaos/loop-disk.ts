@@ -4,6 +4,7 @@
  * cannot show a drive that lies about its cache, nor a torn sector inside of a flush that was finished.
  */
 import * as fs from "node:fs"
+import * as Path from "node:path"
 import { MountSpace } from "./mount-space.ts"
 
 /** Room for some ten thousand events and both areas of the journal, several times over; the file is sparse. */
@@ -14,18 +15,25 @@ export class LoopDisk {
   readonly #image: string
   readonly #mountPoint: string
 
-  private constructor(space: MountSpace, image: string, mountPoint: string) {
+  readonly #options: ReadonlyArray<string>
+
+  private constructor(space: MountSpace, image: string, mountPoint: string, options: ReadonlyArray<string>) {
     this.space = space
     this.#image = image
+    this.#options = options
     this.#mountPoint = mountPoint
   }
 
   /** An empty disk, mounted at a directory, which only processes in its `space` see. Where there can be none: why. */
-  static async make(image: string, mountPoint: string): Promise<LoopDisk | string> {
+  static async make(
+    image: string,
+    mountPoint: string,
+    options: ReadonlyArray<string> = []
+  ): Promise<LoopDisk | string> {
     const space = await MountSpace.make()
     if (typeof space === "string") return space
     fs.mkdirSync(mountPoint, { recursive: true })
-    const disk = new LoopDisk(space, image, mountPoint)
+    const disk = new LoopDisk(space, image, mountPoint, options)
     try {
       disk.format()
       return disk
@@ -47,7 +55,7 @@ export class LoopDisk {
 
   /** What is not flushed stays in memory for as long as a round takes, and longer. */
   mount(): void {
-    this.space.run("mount", "-o", "loop,commit=1000", this.#image, this.#mountPoint)
+    this.space.run("mount", "-o", ["loop", "commit=1000", ...this.#options].join(","), this.#image, this.#mountPoint)
   }
 
   /** Whoever uses it has to be gone. */
@@ -58,6 +66,15 @@ export class LoopDisk {
   /** Whatever was not flushed before is lost from now on. */
   cut(): void {
     this.space.run("perl", "-e", shutdown, this.#mountPoint, this.#image)
+  }
+
+  /** The file system is told that it has found an error: with `errors=remount-ro` it takes no more writes. */
+  breakDown(): void {
+    const device = Path.basename(this.space.run("findmnt", "-n", "-o", "SOURCE", this.#mountPoint).trim())
+    if (!/^loop\d+$/.test(device)) throw new Error(`${this.#mountPoint} is on ${device}`)
+    const backing = fs.readFileSync(`/sys/block/${device}/loop/backing_file`, "utf8").trim()
+    if (backing !== fs.realpathSync(this.#image)) throw new Error(`${device} is ${backing}`)
+    fs.writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "chaos")
   }
 
   close(): void {
@@ -72,7 +89,7 @@ export class LoopDisk {
  * temporary directory and we ourselves are; whether that device is a loop whose file is ours; and whether it is mounted
  * just there. _IOR('X', 125, __u32) with 2: without a flush of the journal.
  */
-const shutdown = `
+export const shutdown = `
 use strict; use warnings; use Cwd qw(abs_path);
 my ($point, $image) = @ARGV;
 open(my $directory, "<", $point) or die "cannot open $point: $!\\n";

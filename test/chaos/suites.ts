@@ -5,10 +5,12 @@ import { access } from "./access.ts"
 import { daemon } from "./daemon.ts"
 import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
+import { failpoints } from "./failpoints.ts"
 import { flush } from "./flush.ts"
 import { histories } from "./histories.ts"
 import { hostile } from "./hostile.ts"
 import { idle } from "./idle.ts"
+import { io } from "./io.ts"
 import { kill9 } from "./kill9.ts"
 import { model } from "./model.ts"
 import { mutants } from "./mutants.ts"
@@ -21,10 +23,12 @@ import { weaknesses } from "./weaknesses.ts"
 
 export const suites: ReadonlyArray<Suite> = [
   kill9,
+  failpoints,
   powercut,
   flush,
   disk,
   damage,
+  io,
   histories,
   model,
   mutants,

@@ -15,6 +15,8 @@ export interface Surroundings {
   readonly isOver: () => boolean
   /** Bytes added to an event that is appended alone. */
   readonly padding?: (random: Random) => number
+  /** Stands before the names of clients, where others have been at the same streams before. */
+  readonly prefix?: string
 }
 
 /** Before a server that is not there is asked again. */
@@ -24,14 +26,14 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMillis))
 
 /** Two that number what they send, one that does not, and one that sends many events at a time. */
 export const everyKind = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
-  producer(at, stream, "p0", random.fork()),
-  producer(at, stream, "p1", random.fork()),
+  producer(at, stream, `${at.prefix ?? ""}p0`, random.fork()),
+  producer(at, stream, `${at.prefix ?? ""}p1`, random.fork()),
   ...withoutNumbers(at, stream, random)
 ]
 
 export const withoutNumbers = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
-  appender(at, stream, "a", random.fork()),
-  appender(at, stream, "b", random.fork(), (random) => random.between(1, 50))
+  appender(at, stream, `${at.prefix ?? ""}a`, random.fork()),
+  appender(at, stream, `${at.prefix ?? ""}b`, random.fork(), (random) => random.between(1, 50))
 ]
 
 /** Numbers its appends and sends each until it is answered. */
