@@ -15,7 +15,7 @@ const connectionsDefault = 5_000
 const kilobytesMax = 30
 const megabytesMin = 40
 
-/** V8 keeps what a crowd has left for the next one. What comes back and costs as much again was not left, but lost. */
+/** A process keeps the memory of a crowd for the next one. What another crowd costs on top of it is lost. */
 const megabytesLostMax = 20
 
 const deliveredWithin = 10_000
