@@ -44,7 +44,7 @@ export class Total {
 }
 
 /** Loop A: the first call fails, then the second one, until a run has so few. Each run has the same plan. */
-export const everyCallFails = async (random: Random, total: Total): Promise<void> => {
+export const everyCallFails = async (random: Random, total: Total, modes = crashModes): Promise<void> => {
   const plan = random.between(0, 2 ** 31)
   for (let n = 0;; n++) {
     const disk = new FaultDisk()
@@ -57,7 +57,7 @@ export const everyCallFails = async (random: Random, total: Total): Promise<void
       disk.before = () => Effect.void
       // Only one call failed: what was refused for it is taken when it is tried again.
       const found = logs.givenUp > 0 ? [`${logs.givenUp} commits were never taken`] : []
-      for (const mode of crashModes) {
+      for (const mode of modes) {
         found.push(...yield* holds(disk.crash(mode, choosing(n)), logs.noted, random.fork()))
       }
       return { found, isWhole }

@@ -6,8 +6,8 @@ import { histories } from "./model.ts"
 
 it.for(
   [
-    ["memory", 60],
-    ["disk", 80]
+    ["memory", 30],
+    ["disk", 40]
   ] as const
 )("streams are what the model says they are, after any history (%s)", async ([storage, count]) => {
   const { steps, violation } = await histories(storage, 7, count)

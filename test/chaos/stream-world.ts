@@ -6,27 +6,20 @@ import type { Fiber } from "effect"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import type { Appended, AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
+import type { Appended, DurableStream } from "../../src/durable-streams/durable-stream.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { ModelStream } from "../protocol/model.ts"
 import { failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { directory } from "../storage-filesystem/log-fixtures.ts"
 import { Random } from "./random.ts"
+import { ExpectedStreams } from "./stream-expected.ts"
 import type { Append, Ask, Step, StreamHistory } from "./stream-history.ts"
 import { slots } from "./stream-history.ts"
 
 /** Turns within which whatever can happen has happened. */
 const turnsMax = 2_000
-
-/** A stream as it has to be. */
-interface Expected {
-  readonly stream: ModelStream
-  closedBy: string | undefined
-}
 
 interface Follower {
   readonly slot: number
@@ -46,7 +39,7 @@ export class StreamWorld {
   /** Undefined: everything is kept in memory, and neither fails nor crashes. */
   #disk: FaultDisk | undefined
   readonly #history: StreamHistory
-  readonly #expected = new Map<number, Expected>()
+  readonly #expected = new ExpectedStreams()
   #streams: ReadonlyArray<DurableStream> = []
   #scope: Scope.Closeable | undefined
   #followers: ReadonlyArray<Follower> = []
@@ -154,7 +147,9 @@ export class StreamWorld {
 
   /** All at once; their order is that of the list. */
   #send(sent: ReadonlyArray<Sent>): Effect.Effect<void> {
-    const requests = sent.map((each) => each.ask.kind === "append" ? this.#requestOf(each.ask, each.data) : undefined)
+    const requests = sent.map((each) =>
+      each.ask.kind === "append" ? this.#expected.requestOf(each.ask, each.data) : undefined
+    )
     return Effect.forEach(
       sent,
       (each, i) => {
@@ -171,26 +166,6 @@ export class StreamWorld {
     )
   }
 
-  readonly #requests = new WeakMap<ReadonlyArray<string>, AppendRequest>()
-
-  /** The numbers are steps from what is so when it is sent. */
-  #requestOf({ close, ifMatch, producer, slot }: Append, data: ReadonlyArray<string>): AppendRequest {
-    const stream = this.#expected.get(slot)?.stream
-    const known = producer === undefined ? undefined : stream?.producers.get(producer.id) ?? { epoch: 0, seq: -1 }
-    const request: AppendRequest = {
-      data: data.map((text) => EventData.fromText(text)),
-      close,
-      ifMatch: ifMatch === undefined ? undefined : (stream?.units.length ?? 0) + ifMatch,
-      producer: producer === undefined || known === undefined ? undefined : {
-        id: producer.id,
-        epoch: Math.max(0, known.epoch + producer.epoch),
-        seq: producer.epoch > 0 ? producer.seq - 1 < 0 ? 0 : producer.seq - 1 : Math.max(0, known.seq + producer.seq)
-      }
-    }
-    this.#requests.set(data, request)
-    return request
-  }
-
   #isFailure({ exit }: Sent): boolean {
     const tag = tagOf(exit)
     return tag === "StorageFailed" || tag === "StorageFull"
@@ -198,7 +173,7 @@ export class StreamWorld {
 
   /** Does it to the model; where it was answered, the answer has to be the model's. */
   #hold(sent: Sent, exit: Sent["exit"]): void {
-    const told = this.#apply(sent)
+    const told = this.#expected.apply(sent.ask, sent.data)
     if (exit === undefined) return
     const { _tag } = exit
     const answer = _tag === "Failure" ? tagOf(exit) : exit.value?.producer?.repeated === true ? "repeated" : "ok"
@@ -208,34 +183,11 @@ export class StreamWorld {
       `${JSON.stringify(sent.ask).slice(0, 200)} is answered with ${String(exit).slice(0, 300)}`
     )
     if (_tag === "Success" && exit.value !== undefined && told === "ok") {
-      const { stream } = this.#expected.get(sent.ask.slot)!
+      const units = this.#expected.unitsOf(sent.ask.slot)
       assert.deepEqual(textsOf(exit.value).map(dataOf), sent.data)
-      assert.ok(exit.value.tail <= stream.units.length)
-      assert.deepEqual(stream.units.slice(exit.value.events.first, exit.value.tail), sent.data)
+      assert.ok(exit.value.tail <= units.length)
+      assert.deepEqual(units.slice(exit.value.events.first, exit.value.tail), sent.data)
     }
-  }
-
-  #apply({ ask, data }: Sent): string {
-    const { slot } = ask
-    const there = this.#expected.get(slot)
-    if (ask.kind === "delete") return this.#expected.delete(slot) ? "ok" : "StreamNotFound"
-    const { close, ifMatch, producer } = this.#requests.get(data)!
-    const number = producer === undefined ? undefined : JSON.stringify(producer)
-    if (there?.stream.closed === true) {
-      return number !== undefined && number === there.closedBy ? "repeated" : "StreamClosed"
-    }
-    const now = there ?? { stream: ModelStream.made(true, false, []), closedBy: undefined }
-    if (producer !== undefined) {
-      const verdict = now.stream.judge(producer.id, producer.epoch, producer.seq)
-      if (verdict !== 200) return verdicts[verdict]
-    }
-    if (ifMatch !== undefined && ifMatch !== now.stream.units.length) return "TailMismatch"
-    if (producer !== undefined) now.stream.producers.set(producer.id, { epoch: producer.epoch, seq: producer.seq })
-    now.stream.append(data)
-    now.stream.closed = close === true
-    if (close === true) now.closedBy = number
-    this.#expected.set(slot, now)
-    return "ok"
   }
 
   /** What the storage has of it. */
@@ -254,18 +206,6 @@ export class StreamWorld {
     }).pipe(Effect.scoped, Effect.provide(this.#layer), Effect.orDie)
   }
 
-  #expectedOf(slot: number) {
-    const there = this.#expected.get(slot)
-    if (there === undefined) return undefined
-    const producers = [...there.stream.producers].map(([id, { epoch, seq }]) =>
-      [`producer:${id}`, [epoch, seq]] as const
-    )
-    const { closedBy } = there
-    const by = closedBy === undefined ? true : rename(JSON.parse(closedBy))
-    const state = [...producers, ...(there.stream.closed ? [["closed", by] as const] : [])].toSorted()
-    return { units: [...there.stream.units], state: Object.fromEntries(state) }
-  }
-
   #matches(slot: number, found: unknown): boolean {
     try {
       this.#isExpected(slot, found)
@@ -276,12 +216,14 @@ export class StreamWorld {
   }
 
   #isExpected(slot: number, found: unknown): void {
-    if (this.#disk !== undefined) assert.deepStrictEqual(found, this.#expectedOf(slot), `what is found in ${slot}`)
+    if (this.#disk !== undefined) {
+      assert.deepStrictEqual(found, this.#expected.contentsOf(slot), `what is found in ${slot}`)
+    }
   }
 
   #follow(slot: number, from: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      const start = Math.min(from, this.#expected.get(slot)?.stream.units.length ?? 0)
+      const start = Math.min(from, this.#expected.unitsOf(slot).length)
       const seen: Array<string> = []
       const stream = this.#streams[slot]!
       const following = Effect.gen(function*() {
@@ -302,7 +244,7 @@ export class StreamWorld {
   #followersHaveAll(deleted: ReadonlySet<number>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       for (const follower of this.#followers) {
-        const wanted = () => this.#expected.get(follower.slot)?.stream.units.slice(follower.from) ?? []
+        const wanted = () => this.#expected.unitsOf(follower.slot).slice(follower.from)
         const isOver = () => follower.fiber.pollUnsafe() !== undefined
         for (let turn = 0; turn < turnsMax && !isOver() && follower.seen.length < wanted().length; turn++) {
           yield* Effect.yieldNow
@@ -367,8 +309,6 @@ export class StreamWorld {
 
 const nameOf = (slot: number): string => `stream/${slot}`
 
-const verdicts = { 204: "repeated", 400: "InvalidRequest", 403: "ProducerFenced", 409: "ProducerGap" } as const
-
 const plain = (slot: number): Append => ({
   kind: "append",
   slot,
@@ -379,12 +319,6 @@ const plain = (slot: number): Append => ({
 })
 
 const dataOf = (text: string): string => JSON.stringify((JSON.parse(text) as { readonly data: unknown }).data)
-
-const rename = ({ epoch, id, seq }: { readonly epoch: number; readonly id: string; readonly seq: number }) => ({
-  producer: id,
-  epoch,
-  seq
-})
 
 const tagOf = (exit: Sent["exit"]): string | undefined => {
   if (exit === undefined || Exit.isSuccess(exit)) return undefined
