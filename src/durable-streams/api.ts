@@ -81,9 +81,10 @@ const streams = HttpApiGroup.make("streams").add(
       Problem(413, "The body is too large"),
       Problem(415, "Neither application/json nor application/x-ndjson"),
       Problem(422, "Refused by the hook that `hookId` names"),
+      Problem(429, "The stream knows as many producers as it may"),
       failed,
       Problem(503, "Too much is waiting for the disk"),
-      Problem(507, "The disk is full")
+      Problem(507, "The disk is full, or there are as many streams as there may be")
     ]
   }).annotate(OpenApi.Summary, "Appends; the first append makes the stream"),
   HttpApiEndpoint.get("subscribe", "/streams/:name", {
@@ -93,7 +94,7 @@ const streams = HttpApiGroup.make("streams").add(
       "last-event-id": Schema.optionalKey(Schema.String).annotate({ description: "Resume after this offset" })
     },
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
-    error: [invalid, refused, failed]
+    error: [invalid, refused, failed, Problem(503, "The stream has as many followers as it may have")]
   }).annotate(OpenApi.Summary, "Follows the stream (Server-Sent Events), from now on unless told otherwise"),
   HttpApiEndpoint.get("events", "/streams/:name/events", {
     params: name,

@@ -6,10 +6,10 @@ import type { Exit } from "effect"
 import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
 import { layOut, sliceBlock, toFrame } from "./event-block.ts"
 import type { EventData } from "./event-data.ts"
-import type { Situation } from "./judge-append.ts"
+import type { Before, Situation } from "./judge-append.ts"
 import { changesOf, judge } from "./judge-append.ts"
 import type { StateChange } from "./storage.ts"
-import { isClosed } from "./stream-state.ts"
+import { countProducers, isClosed } from "./stream-state.ts"
 import type { EventBlock } from "./types.ts"
 import { jsonType } from "./types.ts"
 
@@ -31,17 +31,19 @@ export interface Batch {
 }
 
 /** `before` is the stream before the batch; `now` is when its events are created, as RFC 3339. */
-export const toBatch = (before: Situation, entries: ReadonlyArray<WaitingAppend>, now: string): Batch => {
-  const { name, state, tail } = before
+export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, now: string): Batch => {
+  const { name, producersMax, state, tail } = before
   const accepted: Array<readonly [WaitingAppend, number, boolean]> = []
   const settled: Array<readonly [WaitingAppend, Exit.Exit<Appended, AppendError>]> = []
   const changes = new Map<string, string | undefined>()
   const data: Array<EventData> = []
-  const situation = {
+  const situation: { -readonly [Key in keyof Situation]: Situation[Key] } = {
     name,
     contentType: before.contentType,
     tail,
-    state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) }
+    state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) },
+    producersMax,
+    producers: () => countProducers(state, changes)
   }
   for (const entry of entries) {
     const { request } = entry

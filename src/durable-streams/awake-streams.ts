@@ -10,6 +10,8 @@ interface AwakeStreams<A, E> {
   readonly get: (name: StreamName) => Effect.Effect<A, E, Scope.Scope>
   /** The stream if it is awake; it stays so until `leave` is called. */
   readonly enter: (name: StreamName) => { readonly stream: A; readonly leave: () => void } | undefined
+  /** How many are awake, or waking. */
+  readonly count: () => number
   /** Runs with the stream awake. */
   readonly use: <B, E2>(name: StreamName, run: (stream: A) => Effect.Effect<B, E2>) => Effect.Effect<B, E | E2>
 }
@@ -108,7 +110,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
     return { stream: entry.stream, leave: () => leave(entry) }
   }
 
-  return { get, use, enter } satisfies AwakeStreams<A, E>
+  return { get, use, enter, count: () => entries.size } satisfies AwakeStreams<A, E>
 })
 
 interface Entry<A, E> {

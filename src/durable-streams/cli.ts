@@ -4,8 +4,10 @@
 import { Effect } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { joinDashedValues } from "./cli/arguments.ts"
+import { doctorCommand } from "./cli/doctor-command.ts"
 import { serverCommand } from "./cli/server-commands.ts"
 import { streamCommand } from "./cli/stream-commands.ts"
+import { verifyCommand } from "./cli/verify-command.ts"
 import { version } from "./version.ts"
 
 export { endingOf } from "./cli/exit.ts"
@@ -20,7 +22,7 @@ const root = Command.make("durable-streams").pipe(
     },
     { command: "durable-streams stream subscribe -n hello --offset -1", description: "Follow from the beginning" }
   ]),
-  Command.withSubcommands([streamCommand, serverCommand])
+  Command.withSubcommands([streamCommand, serverCommand, verifyCommand, doctorCommand])
 )
 
 /** A wrong use is told in one sentence (exit.ts), not under a page of help. */

@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import { isIP, isIPv6 } from "node:net"
 import { makeClient } from "./client.ts"
 import { makeDataDirectory, readDigits, readText } from "./data-directory.ts"
+import { limitFlags } from "./limit-settings.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { DaemonFailed, filesOf } from "./settings.ts"
@@ -149,7 +150,7 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
 const lockedExit = 5
 
 const launch = (settings: ServerSettings) => {
-  const { bodyBytesMax, corsOrigins, dataDirectory, durability, host, longPollMillis, port, storage } = settings
+  const { bodyBytesMax, corsOrigins, dataDirectory, durability, host, limits, longPollMillis, port, storage } = settings
   const files = filesOf(dataDirectory)
   if ((fs.statSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
     fs.renameSync(files.log, files.oldLog)
@@ -165,7 +166,7 @@ const launch = (settings: ServerSettings) => {
     `--data-dir=${dataDirectory}`,
     `--storage=${storage}`,
     `--durability=${durability}`,
-    `--max-body=${bodyBytesMax}`,
+    ...limitFlags({ ...limits, bodyBytesMax }),
     `--host=${host}`,
     `--cors-origin=${corsOrigins.join(",")}`,
     `--long-poll-timeout=${longPollMillis}ms`,

@@ -19,7 +19,9 @@ import type {
   StreamExists,
   StreamGone,
   StreamNotFound,
-  TailMismatch
+  TailMismatch,
+  TooManyProducers,
+  TooManyStreams
 } from "./errors.ts"
 import type { EventData } from "./event-data.ts"
 import type { ForkOrigin, StreamDescription } from "./storage.ts"
@@ -137,8 +139,17 @@ export type AppendError =
   | InvalidRequest
   | StorageFailed
   | StorageFull
+  | TooManyProducers
+  | TooManyStreams
   | Overloaded
-export type CreateError = StreamExists | StreamGone | ContentTypeMismatch | StorageFailed | StorageFull | Overloaded
+export type CreateError =
+  | StreamExists
+  | StreamGone
+  | ContentTypeMismatch
+  | StorageFailed
+  | StorageFull
+  | TooManyStreams
+  | Overloaded
 export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageFailed | StorageFull | LogDamaged
 export type ReadError = StreamDeleted | StorageFailed | LogDamaged
 

@@ -29,11 +29,13 @@ export const refusals = {
   PayloadTooLarge: { status: 413, title: "Too large" },
   UnsupportedMediaType: { status: 415, title: "Unsupported media type" },
   HookError: { status: 422, title: "Refused by a hook" },
+  TooManyProducers: { status: 429, title: "Too many producers" },
   StorageFailed: { status: 500, title: "The storage failed" },
   InternalError: { status: 500, title: "The server failed" },
   LogDamaged: { status: 500, title: "The log is damaged" },
   Overloaded: { status: 503, title: "Too busy" },
-  StorageFull: { status: 507, title: "The disk is full" }
+  StorageFull: { status: 507, title: "The disk is full" },
+  TooManyStreams: { status: 507, title: "Too many streams" }
 } as const
 
 const status = (tag: keyof typeof refusals) => ({ httpApiStatus: refusals[tag].status })
@@ -203,6 +205,30 @@ export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
   }
 }
 
+/** The stream knows as many producers as it may; those it knows go on. */
+export class TooManyProducers extends Schema.TaggedError<TooManyProducers>()(
+  "TooManyProducers",
+  { stream: Schema.String, limit: Schema.Int },
+  status("TooManyProducers")
+) {
+  override get message() {
+    return `The stream ${quoted(this.stream)} knows ${this.limit} producers, as many as one may; they go on. ` +
+      "Use one of them again with its next epoch, or start the server with a larger --max-producers."
+  }
+}
+
+/** There are as many streams as there may be; they go on. */
+export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
+  "TooManyStreams",
+  { limit: Schema.Int },
+  status("TooManyStreams")
+) {
+  override get message() {
+    return `There are ${this.limit} streams, as many as this server keeps; they go on. ` +
+      "Delete one, or start the server with a larger --max-streams."
+  }
+}
+
 export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()(
   "UnsupportedMediaType",
   { message: Schema.String },
@@ -251,6 +277,10 @@ export class InternalError extends Schema.TaggedError<InternalError>()(
 /** A limit that protects the server was reached; the same request may work a moment later. */
 export class Overloaded extends Schema.TaggedError<Overloaded>()(
   "Overloaded",
-  { message: Schema.String },
+  {
+    message: Schema.String,
+    /** Where it is a number that somebody set. */
+    limit: Schema.optionalKey(Schema.Int)
+  },
   status("Overloaded")
 ) {}

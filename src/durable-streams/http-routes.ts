@@ -16,6 +16,7 @@ import { appendEvents } from "./append-events.ts"
 import type { Cursor } from "./durable-stream.ts"
 import { InternalError, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
+import type { Followers } from "./followers.ts"
 import type { EventJoints } from "./framing.ts"
 import { joinedBytes, joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
 import { startOf, tailOf } from "./reading-start.ts"
@@ -28,11 +29,14 @@ import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */
 export class ServerInfo extends Context.Service<ServerInfo, {
-  readonly health: Omit<Health, "uptimeSeconds">
+  readonly health: Omit<Health, "uptimeSeconds" | "usage">
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
   /** How long a long-poll waits for news, in milliseconds. */
   readonly longPollMillis: number
+  readonly followers: Followers
+  /** What is open now, but for what the routes know. */
+  readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions
 }>()("durable-streams/http-routes/ServerInfo") {}
 
@@ -85,11 +89,13 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
 /** The routes of the native API. */
 const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
-  const { bodyBytesMax, health } = yield* ServerInfo
+  const { bodyBytesMax, followers, health, usage } = yield* ServerInfo
   const startedAt = yield* Clock.currentTimeMillis
 
   const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
-    const stream = yield* manager.get(yield* streamName(request.parameter))
+    const name = yield* streamName(request.parameter)
+    yield* followers.enter(name)
+    const stream = yield* manager.get(name)
     const resumed = request.header("last-event-id")
     const asked = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "now")
     const start = resumed === undefined ? asked : yield* stream.cursor(yield* lastEventId(resumed))
@@ -136,10 +142,14 @@ const nativeRoutes = Effect.gen(function*() {
       method: "GET",
       path: "/health",
       handle: () =>
-        Effect.map(
-          Clock.currentTimeMillis,
-          (now) => json(200, JSON.stringify({ ...health, uptimeSeconds: Math.round((now - startedAt) / 1000) }))
-        )
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          const all: Health = {
+            ...health,
+            usage: { ...usage(), followers: followers.size, awakeStreams: manager.awakeCount() },
+            uptimeSeconds: Math.round((now - startedAt) / 1000)
+          }
+          return json(200, JSON.stringify(all))
+        })
     },
     {
       method: "GET",

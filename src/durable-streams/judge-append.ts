@@ -12,7 +12,8 @@ import {
   SequenceRegression,
   StreamClosed,
   StreamNotFound,
-  TailMismatch
+  TailMismatch,
+  TooManyProducers
 } from "./errors.ts"
 import { emptyBlock } from "./event-block.ts"
 import type { StateChange } from "./storage.ts"
@@ -28,6 +29,14 @@ export interface Situation {
   readonly contentType: string | undefined
   readonly tail: number
   readonly state: StateView
+  /** How many producers the stream knows: counted, so asked only of one that it does not know. */
+  readonly producers: () => number
+  readonly producersMax: number
+}
+
+/** The stream before any of them. */
+export interface Before extends Omit<Situation, "state" | "producers"> {
+  readonly state: ReadonlyMap<string, string>
 }
 
 /** Undefined: it stands, and is to be written. Else there is nothing to write, and this is its answer. */
@@ -42,7 +51,7 @@ export const judge = (request: AppendRequest, situation: Situation): Exit.Exit<A
   const wrongType = contentType !== undefined && data.length > 0 && !holds(contentType, request)
   if (wrongType) return Exit.fail(new ContentTypeMismatch({ stream: name, contentType }))
   if (producer !== undefined) {
-    const verdict = judgeProducer(producer, name, tail, state)
+    const verdict = judgeProducer(producer, situation)
     if (verdict !== undefined) return verdict
   }
   const last = seq === undefined ? undefined : lastSeq(state)
@@ -68,7 +77,7 @@ export const changesOf = ({ close: closes, producer, seq }: AppendRequest): Read
 const none: ReadonlyArray<StateChange> = []
 
 /** Kafka's rule: numbers follow one another within an epoch, and a newer epoch begins at 0 and fences the older ones. */
-const judgeProducer = (producer: ProducerNumber, name: StreamName, tail: number, state: StateView) => {
+const judgeProducer = (producer: ProducerNumber, { name, producers, producersMax, state, tail }: Situation) => {
   const { epoch, id, seq } = producer
   const last = lastOf(state, id)
   if (last !== undefined && epoch < last.epoch) {
@@ -80,6 +89,10 @@ const judgeProducer = (producer: ProducerNumber, name: StreamName, tail: number,
   const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1
   if (seq < expected) return made(tail, false, { epoch, seq: expected - 1 })
   if (seq > expected) return Exit.fail(new ProducerGap({ stream: name, producer: id, expected, received: seq }))
+  // Nobody is forgotten for a new one: what it sends again would be there twice.
+  if (last === undefined && producers() >= producersMax) {
+    return Exit.fail(new TooManyProducers({ stream: name, limit: producersMax }))
+  }
   return undefined
 }
 

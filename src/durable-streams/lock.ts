@@ -35,6 +35,17 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     return locked
   })
 
+/** Whether a process has the lock, asked by taking it for a moment; "unknown" where this one cannot even try. */
+export const lockState = (path: string): Effect.Effect<"free" | "held" | "unknown"> =>
+  Effect.suspend(() => {
+    // Nobody has what is not there, and nothing is made by asking.
+    if (!fs.existsSync(path)) return Effect.succeed("free" as const)
+    return Effect.scoped(tryLock(path)).pipe(
+      Effect.map((taken) => taken ? "free" : "held"),
+      Effect.orElseSucceed(() => "unknown" as const)
+    )
+  })
+
 /** SQLITE_BUSY: another process has the lock. */
 const isBusy = (cause: unknown): boolean => (cause as { readonly errcode?: number }).errcode === 5
 

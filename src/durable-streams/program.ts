@@ -22,13 +22,14 @@ const shutdown = Layer.succeed(Shutdown, {
 })
 
 /**
- * Not `fetch`: to load it takes Node some 25 ms, a fifth of a command (docs/perf/command-line.md). Lines that are appended
- * as they come share a connection.
+ * Not `fetch`: to load it takes Node longer than all else a command does (docs/perf/command-line.md). And a connection for
+ * every request: one that is kept is closed by a server that stops in the moment in which it is asked again, and nobody
+ * could say whether what was asked has been done. A new one is refused, or served to the end.
  */
 const httpClient = Layer.effect(
   HttpClient.HttpClient,
   Effect.map(HttpClient.HttpClient, HttpClient.followRedirects())
-).pipe(Layer.provide(NodeHttpClient.layerNodeHttpOptions({ keepAlive: true })))
+).pipe(Layer.provide(NodeHttpClient.layerNodeHttp))
 
 const fiber = Effect.runFork(
   run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, httpClient, shutdown)))

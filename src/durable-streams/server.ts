@@ -7,23 +7,28 @@ import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+import { layerMayFail } from "../storage-filesystem/failpoints.ts"
 import { Keys } from "../subscriptions/keys.ts"
 import { PublicUrl } from "../subscriptions/public-url.ts"
 import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
 import { WebhookSender } from "../subscriptions/webhook-sender.ts"
+import { fileLimit, fileShares } from "../web-node/file-limit.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import type { StorageFailed } from "./errors.ts"
+import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
+import { limitsInForce } from "./limit-settings.ts"
+import { CurrentLimits } from "./limits.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
+import { layerStreamLimit, StreamCount } from "./stream-limit.ts"
 import { StreamManager } from "./stream-manager.ts"
 import { version } from "./version.ts"
 
@@ -37,10 +42,28 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     Server | StreamManager,
     DaemonFailed | DataDirectoryInUse | StorageFailed | ServerNotStarted | Config.ConfigError
   > => {
+    const files = fileLimit()
+    const shares = files === undefined ? undefined : fileShares(files)
     const storage = settings.storage === "memory"
       ? Storage.layerMemory
-      : layerFileSystem({ directory: filesOf(settings.dataDirectory).streams, durability: settings.durability })
-    const manager = StreamManager.layer.pipe(Layer.provide(factory), Layer.provide(storage))
+      : layerMayFail({
+        directory: filesOf(settings.dataDirectory).streams,
+        durability: settings.durability,
+        // A log must never find the last descriptor gone.
+        ...(shares === undefined ? {} : { openFilesMax: shares.logs })
+      })
+    const limits = Layer.sync(
+      CurrentLimits,
+      () => limitsInForce({ ...settings.limits, bodyBytesMax: settings.bodyBytesMax }, shares?.connections ?? Infinity)
+    )
+    // Known to the routes before there are any.
+    const open = { connections: () => 0 }
+    const manager = StreamManager.layer.pipe(
+      Layer.provide(factory),
+      Layer.provideMerge(layerStreamLimit),
+      Layer.provide(storage),
+      Layer.provideMerge(limits)
+    )
     const subscriptions = Subscriptions.layer.pipe(
       Layer.provideMerge(Layer.mergeAll(
         Keys.layer(filesOf(settings.dataDirectory).keys),
@@ -52,10 +75,11 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     )
     const others = [protocolRoutes, subscriptionRoutes]
     const routes = HttpRoutes.layer<Effect.Services<typeof others[number]>>(others).pipe(
-      Layer.provide(layerInfo(settings)),
+      Layer.provide(layerInfo(settings, open)),
       Layer.provide(subscriptions)
     )
     return Layer.effect(Server, listen(settings)).pipe(
+      Layer.tap((context) => Effect.sync(() => open.connections = Context.get(context, Server).connections)),
       Layer.provide(routes),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
@@ -89,10 +113,12 @@ const lockPause = "25 millis"
 
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 
-const layerInfo = (settings: ServerSettings) =>
+const layerInfo = (settings: ServerSettings, open: { readonly connections: () => number }) =>
   Layer.effect(
     ServerInfo,
     Effect.gen(function*() {
+      const limits = yield* CurrentLimits
+      const { current } = yield* StreamCount
       return ServerInfo.of({
         health: {
           status: "ok",
@@ -105,10 +131,13 @@ const layerInfo = (settings: ServerSettings) =>
           bodyBytesMax: settings.bodyBytesMax,
           corsOrigins: settings.corsOrigins,
           longPollMillis: settings.longPollMillis,
+          limits,
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,
         longPollMillis: settings.longPollMillis,
+        followers: new Followers(limits.followersMax),
+        usage: () => ({ connections: open.connections(), streams: current() }),
         guard: { loopback: isLoopback(settings.host), origins: settings.corsOrigins }
       })
     })
@@ -118,6 +147,7 @@ const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNo
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
     const { corsOrigins, host, port } = settings
+    const limits = yield* CurrentLimits
     if (!isLoopback(host)) {
       yield* Effect.logWarning(
         `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
@@ -128,7 +158,14 @@ const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNo
         "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
       )
     }
-    const on = (port: number) => serve({ host, port, handler: handle })
+    const asked = settings.limits?.connectionsMax ?? 0
+    if (asked > limits.connectionsMax) {
+      yield* Effect.logWarning(
+        `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
+          "Raise its limit (ulimit -n), or lower --max-connections"
+      )
+    }
+    const on = (port: number) => serve({ host, port, handler: handle, limits })
     if (port !== undefined) return yield* on(port)
     return yield* on(defaults.port).pipe(
       Effect.catchIf(

@@ -3,6 +3,8 @@
  */
 import { Data } from "effect"
 import * as Path from "node:path"
+import type { Limits } from "./limits.ts"
+import { defaultLimits } from "./limits.ts"
 
 export interface ServerSettings {
   readonly host: string
@@ -14,6 +16,8 @@ export interface ServerSettings {
   readonly durability: "fsync" | "os"
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
+  /** How much it takes on besides; what is left out has its default. */
+  readonly limits?: Partial<Omit<Limits, "bodyBytesMax">>
   /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
   readonly corsOrigins: ReadonlyArray<string>
   /** How long a long-poll waits for news, in milliseconds. */
@@ -26,7 +30,7 @@ export const defaults = {
   dataDirectory: ".iterate",
   storage: "fs",
   durability: "fsync",
-  bodyBytesMax: 1024 * 1024,
+  bodyBytesMax: defaultLimits.bodyBytesMax,
   corsOrigins: [] as ReadonlyArray<string>,
   // Below the minute after which proxies give up on a silent answer.
   longPollMillis: 30_000

@@ -6,7 +6,7 @@
  * Promises 1, 2, 3 and 10 of docs/promises.md rest here.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
-import type { StorageFailed, StorageFull } from "./errors.ts"
+import type { StorageFailed, StorageFull, TooManyStreams } from "./errors.ts"
 import { LogDamaged, StreamNotFound } from "./errors.ts"
 import { emptyBlock, sliceBlock } from "./event-block.ts"
 import type { EventBlock, StreamName } from "./types.ts"
@@ -104,7 +104,7 @@ export class Storage extends Context.Service<Storage, {
   create(
     description: StreamDescription,
     first: Commit
-  ): Effect.Effect<Log, StorageFailed | StorageFull, Scope.Scope>
+  ): Effect.Effect<Log, StorageFailed | StorageFull | TooManyStreams, Scope.Scope>
 
   /** The name of every stream that is not hidden, sorted by UTF-16 code units. Opens no log. */
   readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>

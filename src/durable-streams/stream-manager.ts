@@ -71,6 +71,9 @@ export class StreamManager extends Context.Service<StreamManager, {
   /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
   delete(name: StreamName): Effect.Effect<void, Absent | StorageFailed | LogDamaged>
 
+  /** How many streams are awake. */
+  awakeCount(): number
+
   /** Tells the listener what happens to every stream, until the scope closes. */
   watch(listener: Partial<StreamSignals>): Effect.Effect<void, never, Scope.Scope>
 }>()("durable-streams/stream-manager/StreamManager") {
@@ -99,7 +102,7 @@ export class StreamManager extends Context.Service<StreamManager, {
           () => Effect.sync(() => listeners.delete(listener))
         ))
 
-      const { enter, get, use } = yield* makeAwakeStreams(
+      const { count, enter, get, use } = yield* makeAwakeStreams(
         (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive
       )
@@ -182,6 +185,7 @@ export class StreamManager extends Context.Service<StreamManager, {
             return limit === undefined ? rest : rest.slice(0, limit)
           }),
         delete: (name) => use(name, (stream) => stream.delete),
+        awakeCount: count,
         watch
       })
     })

@@ -35,6 +35,17 @@ export const lastOf = (
 
 export const accept = ({ epoch, id, seq }: ProducerNumber): StateChange => [producerKey(id), `[${epoch},${seq}]`]
 
+/** How many producers a state knows, with those that the changes add. */
+export const countProducers = (
+  state: ReadonlyMap<string, string>,
+  changes: ReadonlyMap<string, string | undefined>
+): number => {
+  let count = 0
+  for (const key of state.keys()) if (key.startsWith(producerPrefix)) count++
+  for (const key of changes.keys()) if (key.startsWith(producerPrefix) && !state.has(key)) count++
+  return count
+}
+
 /** The `Stream-Seq` of the newest append that had one. */
 export const lastSeq = (state: StateView): string | undefined => {
   const text = state.get(seqKey)
@@ -55,7 +66,8 @@ export const keepNoMore = (forkId: string): StateChange => [forkPrefix + forkId,
 
 const closedKey = "closed"
 const seqKey = "seq"
-const producerKey = (id: string) => `producer:${id}`
+const producerPrefix = "producer:"
+const producerKey = (id: string) => producerPrefix + id
 const forkPrefix = "fork:"
 
 const closing = ({ epoch, id, seq }: ProducerNumber) => JSON.stringify({ producer: id, epoch, seq })

@@ -20,13 +20,14 @@ import type {
   Reservation,
   StreamInfo
 } from "./durable-stream.ts"
-import type { LogDamaged, StorageFull } from "./errors.ts"
+import type { LogDamaged, StorageFull, TooManyStreams } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
 import { emptyBlock, layOut, sliceBlock, toFrame } from "./event-block.ts"
 import { eventsFrom } from "./event-stream.ts"
 import { Lifetime } from "./expiry.ts"
 import { findForkPoint, isForked } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
+import { CurrentLimits } from "./limits.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
 import { Sleepers } from "./sleepers.ts"
@@ -47,6 +48,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const signals = yield* StreamSignals
   const services = yield* Effect.context<never>()
   const clock = yield* Clock.Clock
+  const { producersMax } = yield* CurrentLimits
 
   let log: Log | undefined
   let logScope: Scope.Closeable | undefined
@@ -114,29 +116,27 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     }
     const now = isoTime(clock.currentTimeMillisUnsafe())
     const contentType = log?.description.contentType
-    const batch = toBatch({ name, contentType, tail, state: log?.state ?? noState }, taken, now)
+    const batch = toBatch({ name, contentType, tail, state: log?.state ?? noState, producersMax }, taken, now)
     if (batch.accepted.length === 0) return Effect.sync(() => settle(batch))
     const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
     const isNew = log === undefined
-    return Effect.matchCauseEffect(
-      log === undefined ? begin(description, batch.events, batch.state) : log.commit(batch),
-      {
-        onSuccess: () => {
-          if (!isNew) grown(description, batch.events)
-          for (const [entry, first, isLast] of batch.accepted) {
-            entry.done(Exit.succeed(answerOf(entry, batch.events, first, isLast)))
-          }
-          settle(batch)
-          sleepers.wake()
-          return Effect.void
-        },
-        onFailure: (cause) => {
-          // What has no need to be written because of what is now not there has to be judged again.
-          writer.again(batch.settled.map(([entry]) => entry))
-          return Effect.map(explain(cause), (failure) => answerAll(batch.accepted.map(([entry]) => entry), failure))
+    const write: Writing = log === undefined ? begin(description, batch.events, batch.state) : log.commit(batch)
+    return Effect.matchCauseEffect(write, {
+      onSuccess: () => {
+        if (!isNew) grown(description, batch.events)
+        for (const [entry, first, isLast] of batch.accepted) {
+          entry.done(Exit.succeed(answerOf(entry, batch.events, first, isLast)))
         }
+        settle(batch)
+        sleepers.wake()
+        return Effect.void
+      },
+      onFailure: (cause) => {
+        // What has no need to be written because of what is now not there has to be judged again.
+        writer.again(batch.settled.map(([entry]) => entry))
+        return Effect.map(explain(cause), (failure) => answerAll(batch.accepted.map(([entry]) => entry), failure))
       }
-    )
+    })
   }
 
   const writer = yield* makeWriter(name, commit)
@@ -153,7 +153,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     description: StreamDescription,
     events: EventBlock,
     state: ReadonlyArray<StateChange>
-  ): Effect.Effect<void, StorageFailed | StorageFull> =>
+  ): Effect.Effect<void, StorageFailed | StorageFull | TooManyStreams> =>
     Effect.map(inLogScope(storage.create(description, { events, state })), () => {
       recent.add(events)
       signals.created(description)
@@ -161,7 +161,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     })
 
   /** A log that somebody removed from under us is gone: its followers are told, and the next append starts anew. */
-  const explain = (cause: Cause.Cause<StorageFailed | StorageFull | StreamNotFound>) =>
+  const explain = (cause: Cause.Cause<Effect.Error<Writing>>) =>
     Effect.exit(Effect.catchTag(Effect.failCause(cause), "StreamNotFound", () =>
       Effect.andThen(
         reset,
@@ -344,5 +344,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
   return stream
 })
+
+type Writing = Effect.Effect<void, StorageFailed | StorageFull | TooManyStreams | StreamNotFound>
 
 const noState: ReadonlyMap<string, string> = new Map()

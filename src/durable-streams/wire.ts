@@ -3,6 +3,7 @@
  * from `api.ts` so that a command need not load what describes an API.
  */
 import { Schema } from "effect"
+import { Limits, Usage } from "./limits.ts"
 import { Offset } from "./types.ts"
 
 /** What `/health` answers: how the command line knows that it found its own daemon. */
@@ -22,6 +23,9 @@ export const Health = Schema.Struct({
   corsOrigins: Schema.Array(Schema.String),
   /** How long a long-poll waits for news, in milliseconds. */
   longPollMillis: Schema.Int,
+  /** What the server takes on, and what is open of it. */
+  limits: Limits,
+  usage: Usage,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite
 })

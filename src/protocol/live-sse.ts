@@ -4,6 +4,7 @@
 import { Clock, Effect, Option, Random } from "effect"
 import type { Cursor, From, ReadError } from "../durable-streams/durable-stream.ts"
 import { emptyBlock } from "../durable-streams/event-block.ts"
+import type { Followers } from "../durable-streams/followers.ts"
 import { lastEventOffset } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { EventBlock } from "../durable-streams/types.ts"
@@ -15,6 +16,7 @@ import type { Place, Reading } from "./reading.ts"
 import { openReading, placeOf } from "./reading.ts"
 import type { Control } from "./sse-frames.ts"
 import { controlFrame, encodingOf, sharedFrames, textFrames } from "./sse-frames.ts"
+import { addressed } from "./stream-address.ts"
 import { endsWhole, wholePieces } from "./whole-text.ts"
 
 /** PROTOCOL 10.2: so that caches between us and many readers can join them. Spread, so that not all come back at once. */
@@ -24,10 +26,11 @@ const lifeSpreadMillis = 5_000
 /** How long the rest of a character is waited for: whoever cuts text into pieces sends the next one soon. */
 const restMillis = 1_000
 
-export const liveSse = (manager: StreamManager["Service"]) =>
+export const liveSse = (manager: StreamManager["Service"], followers: Followers) =>
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const resumed = request.header("last-event-id")
     const from = resumed === undefined ? offset : yield* lastEventOffset(resumed)
+    yield* followers.enter(yield* addressed(request))
     const reading = yield* openReading(manager, request, from)
     const headers: Record<string, string> = {
       "content-type": "text/event-stream",

@@ -23,7 +23,7 @@ import { addressed, offsetOf } from "./stream-address.ts"
 export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo> = Effect.gen(
   function*() {
     const manager = yield* StreamManager
-    const { bodyBytesMax, longPollMillis } = yield* ServerInfo
+    const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
     const head = Effect.fnUntraced(function*(request: RouteRequest) {
@@ -39,8 +39,8 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
 
     const modes = {
       caughtUp: catchUp(manager),
-      "long-poll": longPoll(manager, longPollMillis),
-      sse: liveSse(manager)
+      "long-poll": longPoll(manager, followers, longPollMillis),
+      sse: liveSse(manager, followers)
     }
 
     const read = Effect.fnUntraced(function*(request: RouteRequest) {

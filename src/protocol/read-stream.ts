@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
 import { StreamDeleted } from "../durable-streams/errors.ts"
+import type { Followers } from "../durable-streams/followers.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { toOffset } from "../durable-streams/types.ts"
@@ -16,7 +17,7 @@ import { bodyOf } from "./messages.ts"
 import { rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
 import { openReading } from "./reading.ts"
-import { offsetOf } from "./stream-address.ts"
+import { addressed, offsetOf } from "./stream-address.ts"
 
 /** What is there from the offset on. */
 export const catchUp = (manager: StreamManager["Service"]) =>
@@ -32,9 +33,10 @@ export const catchUp = (manager: StreamManager["Service"]) =>
   })
 
 /** What is there from the offset on or, where nothing is, what comes within the time. */
-export const longPoll = (manager: StreamManager["Service"], waitMillis: number) =>
+export const longPoll = (manager: StreamManager["Service"], followers: Followers, waitMillis: number) =>
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const limit = yield* countParameter(request.query, "limit")
+    yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
     const { start, stream } = opened
     const found = yield* Effect.timeoutOption(stream.next(start), waitMillis)

@@ -152,3 +152,6 @@ export const nodeDisk: Disk = {
         Effect.ignore(call("close", path, (done) => fs.close(fd, done)))
       ))
 }
+
+/** The same for who only looks: a directory that cannot be written to can be read all the same. */
+export const nodeDiskToRead: Disk = { ...nodeDisk, open: openWith("r") }

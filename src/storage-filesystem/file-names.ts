@@ -29,6 +29,14 @@ export const toFileName = (name: StreamName): string => {
   return `${encoded.slice(0, readablePart)}~${createHash("sha256").update(name).digest("hex")}${logSuffix}`
 }
 
+/** The copy of a log's file that is made before its torn end is cut. No name of a log ends so. */
+export const beforeRepairName = (file: string, number: number): string => {
+  const name = `${file}.before-repair-${number}`
+  if (name.length <= fileNameBytesMax) return name
+  const hash = createHash("sha256").update(file).digest("hex")
+  return `${file.slice(0, readablePart)}~${hash}${logSuffix}.before-repair-${number}`
+}
+
 /** The stream a file belongs to; "hashed" when only the file itself can tell; undefined when it is not a log. */
 export const fromFileName = (file: string): StreamName | "hashed" | undefined => {
   if (!file.endsWith(logSuffix)) return undefined

@@ -25,13 +25,17 @@ const probeBytes = 4 * 1024
 /** A range this small is read rather than searched. */
 const scanBytes = 32 * 1024
 
-/** Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length. */
+/**
+ * Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length. A line that is
+ * damaged can lead astray whoever looks for another: with `wary`, only lines are believed that the next one bears out.
+ */
 export const findCommit = Effect.fnUntraced(function*(
   file: DiskFile,
   offset: number,
   first: number,
   end: Bound,
-  known: ReadonlyMap<number, Place>
+  known: ReadonlyMap<number, Place>,
+  wary = false
 ) {
   let low: Bound = { offset: first, position: 0 }
   let high = end
@@ -44,7 +48,7 @@ export const findCommit = Effect.fnUntraced(function*(
     const range = high.position - low.position
     // A little before the guess, so that the line wanted is more often in the probe than just before it.
     const guess = low.position + Math.min(Math.max(Math.floor(range * share) - probeBytes / 2, 1), range - 1)
-    const line = yield* lineAfter(file, guess, high.position)
+    const line = yield* lineAfter(file, guess, high.position, wary)
     if (line === undefined) high = { offset: high.offset, position: guess }
     else if (line.offset < 0) return undefined
     else if (line.offset <= offset) low = line
@@ -55,7 +59,7 @@ export const findCommit = Effect.fnUntraced(function*(
 }) satisfies (...args: never) => Effect.Effect<Place | undefined, DiskFailure>
 
 /** The first event line that begins behind `position`; undefined when none does before `end`. */
-const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number) {
+const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number, wary: boolean) {
   let window = probeBytes
   let skip = 0
   while (position + skip < end) {
@@ -63,14 +67,24 @@ const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, 
     const bytes = Buffer.allocUnsafe(length)
     yield* file.read(bytes, length, position + skip)
     for (let at = bytes.indexOf(lineFeed) + 1; at > 0 && at + 32 <= length; at = bytes.indexOf(lineFeed, at) + 1) {
-      if (isEventLine(bytes, at)) return { offset: lineOffset(bytes, at), position: position + skip + at }
+      if (!isEventLine(bytes, at)) continue
+      const offset = lineOffset(bytes, at)
+      if (!wary || isBorneOut(bytes, at, offset)) return { offset, position: position + skip + at }
     }
-    // Keep the last bytes: a line may begin in them.
-    skip += Math.max(length - 32, 1)
+    if (wary && position + length === end) return undefined
+    // Keep the last bytes: a line may begin in them; all of them where two lines have to be seen.
+    skip += wary ? 0 : Math.max(length - 32, 1)
     window *= 2
   }
   return undefined
 })
+
+/** Whether the next event behind the line at `at` has the next offset. */
+const isBorneOut = (bytes: Buffer, at: number, offset: number): boolean => {
+  let next = bytes.indexOf(lineFeed, at) + 1
+  while (next > 0 && next + 32 <= bytes.length && !isEventLine(bytes, next)) next = bytes.indexOf(lineFeed, next) + 1
+  return offset >= 0 && next > 0 && next + 32 <= bytes.length && lineOffset(bytes, next) === offset + 1
+}
 
 /** The position of the line of `offset`, searched forwards from the line that begins at `position`. */
 const lineOf = Effect.fnUntraced(function*(file: DiskFile, offset: number, position: number, end: number) {

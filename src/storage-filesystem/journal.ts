@@ -7,12 +7,12 @@
  * next process, and what its logs' files have lost is put back before anybody reads them.
  */
 import { Clock, Effect, Semaphore } from "effect"
-import * as Path from "node:path"
 import { offsetDigits } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { isMissing, removeIfThere } from "./disk.ts"
-import type { JournalRecord } from "./journal-codec.ts"
-import { decodeArea, encodeAreaHeader, encodeRound } from "./journal-codec.ts"
+import { encodeAreaHeader, encodeRound } from "./journal-codec.ts"
+import type { Records } from "./journal-reader.ts"
+import { areaPaths, readJournal } from "./journal-reader.ts"
 import type { OpenFile } from "./open-files.ts"
 import { restoreLog } from "./restore-log.ts"
 import { CommitMemory } from "./spare-buffers.ts"
@@ -59,8 +59,6 @@ const aFewAtOnce = { concurrency: 4, discard: true } as const
 /** A disk that failed is given time before the journal is tried again. */
 const pauseMillis = 1_000
 
-type Records = ReadonlyMap<string, ReadonlyArray<JournalRecord>>
-
 interface Area {
   readonly path: string
   file: DiskFile | undefined
@@ -85,8 +83,8 @@ export const makeJournal = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const one = yield* Semaphore.make(1)
-  const areas = [0, 1].map((number): Area => ({
-    path: Path.join(directory, `journal.${number}`),
+  const areas = areaPaths(directory).map((path): Area => ({
+    path,
     file: undefined,
     used: 0,
     length: 0,
@@ -106,19 +104,14 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   /** Records of both areas by log, as the disk has them. */
   const load = Effect.gen(function*() {
-    const found = yield* Effect.forEach(areas, ({ path }) => readWhole(disk, path))
-    const decoded = found.map((bytes) => bytes === undefined ? undefined : decodeArea(bytes))
-      .filter((area) => area !== undefined)
-      .toSorted((one, other) => one.generation - other.generation)
-    generation = Math.max(generation, ...decoded.map((area) => area.generation))
-    return {
-      exists: found.some((bytes) => bytes !== undefined),
-      records: Map.groupBy(decoded.flatMap(({ records }) => records), ({ log }) => log)
-    }
+    const { exists, generation: newest, records } = yield* readJournal(disk, directory)
+    generation = Math.max(generation, newest)
+    return { exists, records }
   })
 
-  /** `records` are what an earlier process had here, of logs that were not opened since. */
-  const { exists, records: left } = yield* load
+  const { exists, records } = yield* load
+  /** What an earlier process had here, of logs that were not opened since. */
+  const left = new Map(records)
 
   const fail = () => {
     state = "failed"
@@ -302,15 +295,3 @@ export const makeJournal = Effect.fnUntraced(function*(
 const headerBytes = encodeAreaHeader(0).bytes.length + encodeRound([], 0).bytes.length
 /** What a record has besides its commit and its log's name: two numbers, of 16 digits at the most. */
 const recordBytesMax = `{"log":"","position":,"bytes":}\n`.length + 2 * offsetDigits
-
-const readWhole = (disk: Disk, path: string): Effect.Effect<Buffer | undefined, DiskFailure> =>
-  Effect.acquireUseRelease(
-    disk.open(path),
-    (file) =>
-      Effect.gen(function*() {
-        const bytes = Buffer.alloc(yield* file.size)
-        const got = yield* file.read(bytes, bytes.length, 0)
-        return bytes.subarray(0, got)
-      }),
-    (file) => file.close
-  ).pipe(Effect.catchIf(isMissing, () => Effect.undefined))

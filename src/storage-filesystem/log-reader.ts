@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { LogDamaged } from "../durable-streams/errors.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
-import type { DiskFailure } from "./disk.ts"
+import type { DiskFailure, DiskFile } from "./disk.ts"
 import type { Bound, Place } from "./find-commit.ts"
 import { findCommit } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
@@ -42,32 +42,47 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     if (places.size > placesMax) places.delete(places.keys().next().value!)
   }
 
+  /** The events from `from` on in the commits that begin at the place; undefined where those are not sound. */
+  const readAt = Effect.fnUntraced(
+    function*(disk: DiskFile, place: Place, from: number, bytesMax: number, end: Bound) {
+      for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
+        const wanted = Math.min(length, end.position - place.position)
+        const { bytes, release } = readBuffers.take(wanted)
+        if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return undefined
+        const commits = wholeCommits(bytes)
+        const isAll = wanted === end.position - place.position
+        if (commits === 0 && !isAll) continue
+        const sound = commits > 0 && fits(bytes, commits, place.crc) ? commits : firstMisfit(bytes, commits, place.crc)
+        if (sound === 0) return undefined
+        const block = toBlock(bytes, 0, sound, place.offset, from)
+        // Commits without an event, and the one behind them is longer than what was read.
+        if (block.count === 0 && sound === commits && !isAll) continue
+        if (block.count === 0) return undefined
+        const next = from + block.count
+        const position = place.position + sound
+        // Where the tail is, the log ends: between them is damage, and the next commit is behind it.
+        if (next < end.offset || position === end.position) {
+          remember(next, { offset: next, position, crc: writtenCrc(bytes, sound) })
+        }
+        return { ...block, release }
+      }
+    }
+  )
+
   return {
     read: (from, bytesMax) => {
       const known = places.get(from)
       const bound = end()
       return file.use((disk) =>
         Effect.gen(function*() {
-          const place = known ?? (yield* findCommit(disk, from, first, bound, places))
-          // Made only when it is told: an error takes down the stack, which costs more than the read.
-          const damage = Effect.suspend(() => Effect.fail(new LogDamaged({ stream: name, offset: toOffset(from) })))
-          if (place === undefined) return yield* damage
-          for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
-            const wanted = Math.min(length, bound.position - place.position)
-            const { bytes, release } = readBuffers.take(wanted)
-            if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return yield* damage
-            const commits = wholeCommits(bytes)
-            if (commits === 0 && wanted < bound.position - place.position) continue
-            const sound = commits > 0 && fits(bytes, commits, place.crc)
-              ? commits
-              : firstMisfit(bytes, commits, place.crc)
-            if (sound === 0) return yield* damage
-            const block = toBlock(bytes, 0, sound, place.offset, from)
-            const next = from + block.count
-            if (next <= from) return yield* damage
-            remember(next, { offset: next, position: place.position + sound, crc: writtenCrc(bytes, sound) })
-            return { ...block, release }
+          for (const wary of known === undefined ? [false, true] : [false]) {
+            const place = known ?? (yield* findCommit(disk, from, first, bound, places, wary))
+            const block = place === undefined
+              ? undefined
+              : yield* readAt(disk, place, from, bytesMax, bound)
+            if (block !== undefined) return block
           }
+          return yield* new LogDamaged({ stream: name, offset: toOffset(from) })
         })
       )
     }

@@ -9,7 +9,7 @@ import { offsetDigits, offsetStart, toOffset } from "../durable-streams/types.ts
 export const lineFeed = 0x0a
 
 /** A plain trailer with its line feed: `,"commit":{"crc":"xxxxxxxx"}}⏎`. */
-const plainTrailer = `,"commit":{"crc":"00000000"}}\n`.length
+export const plainTrailer = `,"commit":{"crc":"00000000"}}\n`.length
 export const crcDigits = 8
 /** From the first digit of the sum to the end of the line. */
 export const crcToEnd = `00000000"}}\n`.length
@@ -196,6 +196,13 @@ export const trailerState = (bytes: Uint8Array, start: number, end: number): Sta
   const changes = text.startsWith(`{"state":`, stateLead)
   return { text: changes ? text.slice(stateLead + `{"state":`.length, stateEnd) : undefined, back }
 }
+
+/**
+ * How far back the trailer of the line that ends at `end` says that the state begins; -1 when that is no number. Only for a
+ * trailer that is longer than the plain one, which says nothing of it.
+ */
+export const trailerBack = (bytes: Uint8Array, end: number): number =>
+  digits(bytes, end - sizeToEnd - `","size":"`.length - offsetDigits, offsetDigits)
 
 /** Whether the line at `start` is an event (else it is the header or a state line). */
 export const isEventLine = (bytes: Uint8Array, start: number): boolean =>

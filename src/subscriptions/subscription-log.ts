@@ -45,7 +45,7 @@ export const createLog = (
 ): Effect.Effect<SubscriptionLog, StorageFailed | StorageFull> => {
   const description = { name: logName(0, id), contentType: jsonType, createdAt, id: life }
   return Effect.map(
-    owned(scope, storage.create(description, { events: emptyBlock(0), state })),
+    owned(scope, created(storage, description, { events: emptyBlock(0), state })),
     (log) => makeLog(storage, scope, log)
   )
 }
@@ -56,6 +56,10 @@ export const openLog = (
   name: StreamName
 ): Effect.Effect<SubscriptionLog, StorageFailed | LogDamaged | StreamNotFound> =>
   Effect.map(owned(scope, storage.open(name)), (log) => makeLog(storage, scope, log))
+
+/** Streams of the server's own are not counted among those of which there may be too many. */
+const created = (storage: Storage["Service"], ...[description, first]: Parameters<Storage["Service"]["create"]>) =>
+  Effect.catchTag(storage.create(description, first), "TooManyStreams", Effect.die)
 
 /** An open log and what closes it. */
 interface Owned {
@@ -85,7 +89,7 @@ const makeLog = (storage: Storage["Service"], scope: Scope.Scope, first: Owned):
     const name = logName(next++, id)
     const made = yield* owned(
       scope,
-      storage.create({ ...description, name }, { events: emptyBlock(0), state: [...state] })
+      created(storage, { ...description, name }, { events: emptyBlock(0), state: [...state] })
     )
     const old = log.description.name
     yield* close

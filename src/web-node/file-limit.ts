@@ -1,5 +1,6 @@
 /**
- * How many files this process may have open, where the system says so.
+ * How many files this process may have open, where the system says so, and who gets how many of them: a connection that
+ * took the last one would keep the log from being opened that it asks for.
  */
 import { readFileSync } from "node:fs"
 
@@ -11,4 +12,21 @@ export const fileLimit = (): number | undefined => {
   } catch {
     return undefined
   }
+}
+
+/** Half of the usual limit (1,024); more only saves opening them again. */
+const logsMost = 512
+
+/** Node's own, the lock, the journal, logs that are being read while they are made, connections that are refused. */
+const othersMost = 192
+
+export interface FileShares {
+  readonly logs: number
+  readonly connections: number
+}
+
+export const fileShares = (limit: number): FileShares => {
+  // Where files are few, half of them are left to what is open for a moment: logs that wake, the journal, directories.
+  if (limit < 2 * logsMost) return { logs: Math.floor(limit / 4), connections: Math.floor(limit / 4) }
+  return { logs: logsMost, connections: limit - logsMost - othersMost }
 }

@@ -4,12 +4,14 @@
  */
 import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
-import { type AddressInfo, Server as NetServer, type Socket } from "node:net"
-import type { Duplex } from "node:stream"
+import { type AddressInfo, Server as NetServer } from "node:net"
+import type { Limits } from "../durable-streams/limits.ts"
+import { defaultLimits } from "../durable-streams/limits.ts"
 import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
-import { fileLimit } from "./file-limit.ts"
+import { Connections } from "./connections.ts"
 import { NodeIncoming } from "./node-incoming.ts"
+import { answeredEarly, refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
 
 export interface ServerOptions {
@@ -17,19 +19,20 @@ export interface ServerOptions {
   /** 0 takes a free port. */
   readonly port: number
   readonly handler: Handler
+  readonly limits?: ServerLimits
 }
+
+type ServerLimits = Pick<Limits, "connectionsMax" | "headersMillis" | "requestMillis" | "stallMillis">
 
 export interface RunningServer {
   readonly host: string
   readonly port: number
+  /** How many are open now. */
+  readonly connections: () => number
 }
 
-/** A slow header costs a socket; Node's own check would leave it open for 91 seconds. */
-const headersTimeout = 10_000
+/** How much longer than it may a request can take; with Node's own 30 seconds, a slow header stays for 91. */
 const connectionsCheckingInterval = 1_000
-
-/** A body of a few megabytes arrives in this time on any line worth the name. */
-const requestTimeout = 30_000
 
 /** Longer than the idle time of common proxies and client pools, so that the client is the one that closes. */
 const keepAliveTimeout = 75_000
@@ -46,20 +49,20 @@ const idleGraceMillis = 250
 /** Up to here copying a body costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
 
-/** Descriptors kept back for logs and everything that is not a connection. */
-const filesKept = 640
-
 /** Starts listening; stops with the scope. */
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
+  const { connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
   const services = yield* Effect.context<never>()
   const runFork = Effect.runForkWith(services)
-  const state: State = { open: new Set(), stopping: false }
+  const state: State = { open: new Set(), stallMillis, stopping: false }
   const busy = new Set<Fiber.Fiber<void, unknown>>()
   const direct = new Counted()
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
     const incoming = new NodeIncoming(request, response)
-    const answering = options.handler(incoming)
+    const refused = connections.refusal(request, response)
+    if (refused !== undefined) incoming.refusedBody = true
+    const answering = refused === undefined ? options.handler(incoming) : Effect.succeed(refused)
     if (isDirect(answering)) {
       let over = false
       direct.begin()
@@ -89,9 +92,9 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   }
 
   const server = Http.createServer({
-    headersTimeout,
+    headersTimeout: headersMillis,
     connectionsCheckingInterval,
-    requestTimeout,
+    requestTimeout: requestMillis,
     keepAliveTimeout,
     noDelay: true,
     // A missing `Host` is refused by the guard, as a problem.
@@ -103,10 +106,9 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   server.on("request", onRequest)
   server.on("checkContinue", onRequest)
   server.on("checkExpectation", refuseExpectation)
-  server.on("connect", (_request, socket) => refuseOnSocket(socket, 400, "Bad Request", "This server is no proxy."))
+  server.on("connect", refuseTunnel)
   server.on("clientError", refuseMalformed)
-  const limit = fileLimit()
-  if (limit !== undefined) server.maxConnections = Math.max(limit - filesKept, Math.floor(limit / 4))
+  const connections = new Connections(server, connectionsMax)
 
   yield* Effect.acquireRelease(
     listen(server, options),
@@ -140,7 +142,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   }).pipe(Effect.repeat(Schedule.spaced(keepAliveEvery)), Effect.forkScoped)
 
   const { address, port } = server.address() as AddressInfo
-  return { host: address, port } satisfies RunningServer
+  return { host: address, port, connections: () => connections.size } satisfies RunningServer
 }) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
 
 /** Whoever was answered a moment ago may be asking again: that is still served, as the connection's last request. */
@@ -170,13 +172,13 @@ const listen = (server: Http.Server, { host, port }: ServerOptions) =>
 const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) => {
   const { body, headers, status } = answer
   if (response.destroyed) return undefined
-  if (!response.req.complete && response.socket !== null) early.set(response.socket, response.req)
+  if (!response.req.complete && response.socket !== null) answeredEarly(response.socket, response.req)
   if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
   if (typeof body === "object" && "_tag" in body) {
     response.writeHead(status, headers)
     if (incoming.method === "HEAD") return void response.end()
     response.flushHeaders()
-    return stream(response, body, state.open)
+    return stream(response, body, state)
   }
   if (body === undefined) {
     response.writeHead(status, status === 204 || status === 304 ? headers : { ...headers, "content-length": "0" })
@@ -190,8 +192,11 @@ const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Ans
     return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
   }
   if (incoming.method === "HEAD") response.end()
-  else if (typeof body === "string" || body.length > joinedBytesMax) response.end(body)
-  // Node sends a string in one piece with the headers, but bytes as a second one.
+  else if (typeof body === "string" || body.length > joinedBytesMax) {
+    response.end(body)
+    // When it is gone, Node sets the time that it waits for the next request.
+    if (response.writableLength > 0) response.socket?.setTimeout(state.stallMillis)
+  } // Node sends a string in one piece with the headers, but bytes as a second one.
   else response.end(asBuffer(body).toString("latin1"), "latin1")
   return undefined
 }
@@ -220,6 +225,7 @@ class Counted {
 
 interface State {
   readonly open: Set<OpenStream>
+  readonly stallMillis: number
   stopping: boolean
 }
 
@@ -229,7 +235,11 @@ interface OpenStream {
 }
 
 /** Writes what `pull` gives until it ends, or the caller leaves. A following (what is kept alive) the server may end, too. */
-const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStream>): Effect.Effect<void, unknown> =>
+const stream = (
+  response: Http.ServerResponse,
+  body: Streamed,
+  { open, stallMillis }: State
+): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
     let ended = false
     const self: OpenStream = {
@@ -246,10 +256,10 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
     if (body.keepAlive !== undefined) open.add(self)
     const sending = Effect.gen(function*() {
       while (true) {
-        if (body.live !== undefined) yield* following(response, body.live)
+        if (body.live !== undefined) yield* following(response, body.live, stallMillis)
         const bytes = yield* body.pull
         if (bytes === undefined) return
-        yield* written(response, bytes)
+        yield* written(response, bytes, stallMillis)
       }
     })
     // Once for the answer and not for every piece of it. Pieces are written whole, so it never ends within one.
@@ -270,34 +280,50 @@ const stream = (response: Http.ServerResponse, body: Streamed, open: Set<OpenStr
  * Writes, and waits while the reader is slow: until the socket's buffer has room again, or, for bytes whose memory will be
  * used again, until the system has them. One step, so that no `drain` falls between the writing and the waiting.
  */
-const written = (response: Http.ServerResponse, bytes: Uint8Array) =>
+const written = (response: Http.ServerResponse, bytes: Uint8Array, stallMillis: number) =>
   Effect.callback<void>((resume) => {
-    const done = () => resume(Effect.void)
-    if (bytes.length >= reusedBytesMin) return void response.write(bytes, done)
-    if (response.write(bytes)) return done()
+    const done = () => {
+      response.socket?.setTimeout(0)
+      resume(Effect.void)
+    }
+    if (bytes.length >= reusedBytesMin) {
+      response.write(bytes, done)
+      return mustTake(response, stallMillis)
+    }
+    if (response.write(bytes)) return resume(Effect.void)
+    mustTake(response, stallMillis)
     response.once("drain", done)
     return Effect.sync(() => response.off("drain", done))
   })
 
+/** Node closes a connection of which the system has taken nothing for so long; it counts from the last that it took. */
+const mustTake = ({ socket }: Http.ServerResponse, stallMillis: number): void => void socket?.setTimeout(stallMillis)
+
 /** Writes what there is to take, as it comes and at the reader's pace, until something is to be pulled. */
-const following = (response: Http.ServerResponse, live: Live) =>
+const following = (response: Http.ServerResponse, live: Live, stallMillis: number) =>
   Effect.callback<void>((resume) => {
     const { socket } = response
     // Of another version of HTTP, or behind an answer to a request before: those know how to write for themselves.
     const to = socket !== null && response.chunkedEncoding ? socket : undefined
+    const drained = () => {
+      socket?.setTimeout(0)
+      go()
+    }
     const go = () => {
       while (true) {
         const bytes = live.take()
         if (bytes === "pull") return resume(Effect.void)
         if (bytes === undefined) return live.wait(go)
         const hasRoom = to === undefined ? response.write(bytes) : to.write(toChunk(bytes))
-        if (!hasRoom) return void (to ?? response).once("drain", go)
+        if (hasRoom) continue
+        mustTake(response, stallMillis)
+        return void (to ?? response).once("drain", drained)
       }
     }
     go()
     return Effect.sync(() => {
       live.leave(go)
-      ;(to ?? response).off("drain", go)
+      ;(to ?? response).off("drain", drained)
     })
   })
 
@@ -311,40 +337,6 @@ const toChunk = (bytes: Uint8Array): Buffer => {
 
 const lineEnd = Buffer.from("\r\n")
 let newest: { readonly bytes: Uint8Array | undefined; readonly chunk: Buffer } = { bytes: undefined, chunk: lineEnd }
-
-/** Answered before all of them was there: what a connection brings of them later is not answered a second time. */
-const early = new WeakMap<Duplex, Http.IncomingMessage>()
-
-/** What the parser refuses never reaches a handler. */
-const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
-  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
-  if (early.get(socket)?.complete === false) return void socket.end()
-  const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "Request Header Fields Too Large"] as const
-    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "Request Timeout"] as const
-    : [400, "Bad Request"] as const
-  refuseOnSocket(socket, status, title, "This is not a complete HTTP/1.1 request.")
-}
-
-/** Node knows one expectation, `100-continue`; RFC 9110 10.1.1 has an answer to all others. */
-const refuseExpectation = (_request: Http.IncomingMessage, response: Http.ServerResponse) => {
-  const title = "Expectation Failed"
-  response.writeHead(417, { connection: "close", "content-type": problemType })
-  response.end(problemOf(417, title, "Only 100-continue can be expected of this server."))
-}
-
-const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: string) => {
-  const body = problemOf(status, title, detail)
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: ${problemType}\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  )
-}
-
-const problemType = "application/problem+json"
-const problemOf = (status: number, title: string, detail: string) =>
-  JSON.stringify({ type: "about:blank", title, status, detail })
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -17,6 +17,7 @@ export class Follower {
   readonly #port: number
   #request: http.ClientRequest | undefined
   #stopped = false
+  #held = false
   #wake = () => {}
 
   constructor(client: string, port: number, stream: string) {
@@ -50,6 +51,16 @@ export class Follower {
     this.#request?.destroy()
   }
 
+  /** From now on nothing counts that it is shown, until it is released. */
+  hold(): void {
+    this.#held = true
+    this.drop()
+  }
+
+  release(): void {
+    this.#held = false
+  }
+
   stop(): void {
     this.#stopped = true
     this.#request?.destroy()
@@ -57,7 +68,7 @@ export class Follower {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      await this.#connection()
+      if (!this.#held) await this.#connection()
       await new Promise((resolve) => setTimeout(resolve, pauseMillis))
     }
   }
@@ -91,6 +102,7 @@ export class Follower {
   }
 
   #take(frame: string): void {
+    if (this.#held) return
     const lines = frame.split("\n")
     if (lines.some((line) => line.startsWith("event:"))) return
     const data = lines.find((line) => line.startsWith("data: "))

@@ -20,7 +20,7 @@ it("Promise 11: whatever is sent is answered, and nothing of a refusal is kept",
   assert.isAtLeast(new Set(hostileCases.map(({ title }) => title)).size, 400)
   const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-hostile-"))
   onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }))
-  const options = { minutes: undefined, connections: undefined, browser: false, spawn: undefined }
+  const options = { minutes: undefined, connections: undefined, browser: false, spawn: undefined, target: undefined }
   const context = { rounds: 1, seed: 1, random: new Random(1), directory, say: () => {}, options }
   const { counts, violations } = await runCorpus(context, answerMillis)
   assert.deepStrictEqual(violations, [])

@@ -3,7 +3,6 @@
  * doing. Half of the rounds run with every flush made three milliseconds longer, so that kills fall between the writing,
  * the flush and the answer.
  */
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { check } from "./checks.ts"
@@ -12,10 +11,12 @@ import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
 import { Ledger } from "./ledger.ts"
+import { isInstalled } from "./machine.ts"
 import type { Random } from "./random.ts"
-import type { Context, Outcome, Suite } from "./suite.ts"
+import type { Context, Suite } from "./suite.ts"
+import { Total } from "./total.ts"
 import { type StartOptions, UnderTest } from "./under-test.ts"
-import { appender, producer } from "./writers.ts"
+import { everyKind } from "./writers.ts"
 
 const streamsAtOnce = 8
 const followersAtOnce = 4
@@ -63,33 +64,6 @@ export const kill9: Suite = {
   }
 }
 
-class Total {
-  acked = 0
-  unknown = 0
-  followed = 0
-  readonly restarts: Array<number> = []
-  readonly violations: Array<string> = []
-
-  get outcome(): Outcome {
-    const count = (...checks: ReadonlyArray<string>) =>
-      this.violations.filter((violation) => checks.includes(violation.slice(0, violation.indexOf(" ")))).length
-    const restarts = this.restarts.toSorted((one, other) => one - other)
-    return {
-      counts: {
-        acked: this.acked,
-        unknown: this.unknown,
-        followed: this.followed,
-        lost: this.violations.filter((violation) => violation.endsWith("is not there")).length,
-        duplicates: this.violations.filter((violation) => violation.endsWith("are there twice")).length,
-        gaps: count("C3", "C12"),
-        torn: count("C8", "P8"),
-        restartMsP99: Math.round(restarts[Math.min(restarts.length - 1, Math.floor(restarts.length * 0.99))] ?? 0)
-      },
-      violations: this.violations
-    }
-  }
-}
-
 /** Some kills in a row, with clients that live through all of them; then everything is held against everything. */
 const together = async (
   { directory, options: { spawn } }: Context,
@@ -110,12 +84,7 @@ const together = async (
   const isOver = () => over
   const clients = streams.flatMap((stream, i) => {
     const at = { port: server.port, door: doorOf(i), ledger, isOver }
-    return [
-      producer(at, stream, "p0", random.fork()),
-      producer(at, stream, "p1", random.fork()),
-      appender(at, stream, "a", random.fork()),
-      appender(at, stream, "b", random.fork(), (random) => random.between(1, 50))
-    ]
+    return everyKind(at, stream, random)
   })
   const followers = spawn === undefined
     ? streams.slice(0, followersAtOnce).map((stream, i) => new Follower(`f${i}`, server.port, stream))
@@ -148,13 +117,4 @@ const together = async (
   ledger.close()
   await server.kill()
   if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${name}.ndjson`))
-}
-
-const isInstalled = (program: string): boolean => {
-  try {
-    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" })
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- SUITE [--rounds N] [--seed S] [--minutes M] [--connections N] [--spawn "…"] [--browser] [--json]`:
+ * `npm run chaos -- SUITE [--rounds N] [--seed S] [--minutes M] [--connections N] [--spawn "…"] [--target T] [--browser] [--json]`:
  * breaks things on purpose and looks at what becomes of the promises (docs/trust.md). What is planned comes from the seed,
  * which is printed first. The last line is JSON; the exit code is 0 where everything held, 1 where it did not, and 77 where
  * the suite could not be run here, which is no pass. What a failing run had is kept.
@@ -20,6 +20,7 @@ const { positionals, values } = parseArgs({
     minutes: { type: "string" },
     connections: { type: "string" },
     spawn: { type: "string" },
+    target: { type: "string" },
     browser: { type: "boolean", default: false },
     json: { type: "boolean", default: false }
   }
@@ -59,7 +60,8 @@ if (suite === undefined || positionals.length !== 1) {
       minutes: whole("minutes"),
       connections: whole("connections"),
       browser: values.browser,
-      spawn: values.spawn
+      spawn: values.spawn,
+      target: values.target
     }
   })
   const seconds = Math.round((performance.now() - from) / 1_000)

@@ -13,6 +13,10 @@ export interface Surroundings {
   readonly ledger: Ledger
   /** Read before every request. */
   readonly isOver: () => boolean
+  /** Bytes added to an event that is appended alone. */
+  readonly padding?: (random: Random) => number
+  /** Stands before the names of clients, where others have been at the same streams before. */
+  readonly prefix?: string
 }
 
 /** Before a server that is not there is asked again. */
@@ -20,13 +24,25 @@ const pauseMillis = 10
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMillis))
 
+/** Two that number what they send, one that does not, and one that sends many events at a time. */
+export const everyKind = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
+  producer(at, stream, `${at.prefix ?? ""}p0`, random.fork()),
+  producer(at, stream, `${at.prefix ?? ""}p1`, random.fork()),
+  ...withoutNumbers(at, stream, random)
+]
+
+export const withoutNumbers = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
+  appender(at, stream, `${at.prefix ?? ""}a`, random.fork()),
+  appender(at, stream, `${at.prefix ?? ""}b`, random.fork(), (random) => random.between(1, 50))
+]
+
 /** Numbers its appends and sends each until it is answered. */
-export const producer = async (at: Surroundings, stream: string, id: string, random: Random): Promise<void> => {
+const producer = async (at: Surroundings, stream: string, id: string, random: Random): Promise<void> => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (let seq = 0; !at.isOver(); seq++) {
     const appending: Appending = {
       keys: [`${stream}/${id}/${seq}`],
-      padding: paddingOf(random),
+      padding: paddingOf(at, random),
       producer: { id, epoch: 0, seq }
     }
     const invoke = now()
@@ -66,7 +82,7 @@ export const appender = async (
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (let turn = 0; !at.isOver(); turn++) {
     const keys = Array.from({ length: count(random) }, (_, i) => `${stream}/${client}/${turn}.${i}`)
-    const padding = keys.length === 1 ? paddingOf(random) : random.between(0, 300)
+    const padding = keys.length === 1 ? paddingOf(at, random) : random.between(0, 300)
     const invoke = now()
     const { offset, outcome, repeated, status } = await at.door.append(at.port, stream, { keys, padding }, agent)
     at.ledger.add({ op: "append", client, stream, keys, invoke, complete: now(), outcome, status, offset, repeated })
@@ -76,7 +92,8 @@ export const appender = async (
 }
 
 /** Most events are small, some are large, a few nearly as large as an event may be. */
-const paddingOf = (random: Random): number => {
+const paddingOf = ({ padding }: Surroundings, random: Random): number => {
+  if (padding !== undefined) return padding(random)
   const kind = random.next()
   return kind < 0.9
     ? random.between(0, 300)

@@ -8,6 +8,7 @@ import { InvalidRequest } from "../../src/durable-streams/errors.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
 import { memberRange } from "../../src/durable-streams/json-scan.ts"
 import { sliceEvent, toOffset } from "../../src/durable-streams/types.ts"
+import { tried } from "../properties.ts"
 import { shown } from "./storage-fixtures.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -76,7 +77,7 @@ describe("Promise 8: the body of an append", () => {
         assert.strictEqual(event!.text, data)
         assert.deepStrictEqual(event!.value, JSON.parse(data))
       }),
-    { arbitrary: { runs: 400 } }
+    tried(400)
   )
 
   it.effect.prop(

@@ -8,6 +8,7 @@ import { Storage } from "../../src/durable-streams/storage.ts"
 import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { tried } from "../properties.ts"
 import { failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { appending, historyOf, named, settled, textsOf } from "./storage-fixtures.ts"
 
@@ -114,7 +115,7 @@ const run = Effect.fnUntraced(function*(happens: ReadonlyArray<typeof Step.Type>
 })
 
 describe("Promise 4: a follower who comes and goes sees every event once, in order", () => {
-  const options = { arbitrary: { runs: 150, size: 40 } }
+  const options = tried(150, 40)
 
   it.effect.prop(
     "on memory",

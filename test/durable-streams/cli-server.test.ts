@@ -85,14 +85,17 @@ describe("flags of the server", () => {
   it("DURABLE_STREAMS_CORS_ORIGIN and DURABLE_STREAMS_LONG_POLL_TIMEOUT stand in for flags, also where nobody starts a server by name", async ({ room }) => {
     const env = {
       DURABLE_STREAMS_CORS_ORIGIN: "https://a.example, tauri://localhost,",
-      DURABLE_STREAMS_LONG_POLL_TIMEOUT: "2"
+      DURABLE_STREAMS_LONG_POLL_TIMEOUT: "2",
+      DURABLE_STREAMS_MAX_BODY: "100",
+      DURABLE_STREAMS_STALL_TIMEOUT: "1m"
     }
     await room.ds(["stream", "append", "-n", "a", "-m", "x"], { env })
     const corsOrigins = ["https://a.example", "tauri://localhost"]
-    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000 })
+    const limits = { bodyBytesMax: 100, stallMillis: 60_000 }
+    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000, bodyBytesMax: 100, limits })
     await room.ds(["server", "stop"])
     await room.ds(["server", "start"], { env })
-    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000 })
+    expect(await health(room.url)).toMatchObject({ corsOrigins, longPollMillis: 2000, limits })
     await room.ds(["server", "stop"])
     await room.ds(["server", "start", "--cors-origin", "", "--long-poll-timeout", "1m30s"], { env })
     expect(await health(room.url)).toMatchObject({ corsOrigins: [], longPollMillis: 90_000 })
@@ -110,13 +113,15 @@ describe("flags of the server", () => {
     ]
     const cases = [
       ...origins.map((origin) => ["--cors-origin", origin]),
-      ...["0", "2h", "soon", "-1", "1.5"].map((time) => ["--long-poll-timeout", time])
+      ...["0", "2h", "soon", "-1", "1.5"].map((time) => ["--long-poll-timeout", time]),
+      ["--stall-timeout", "soon"],
+      ["--max-streams", "0"]
     ]
     for (const [flag, value] of cases) {
       expect(await room.ds(["server", "start", `${flag}=${value}`])).toMatchObject({
         code: 2,
         stdout: "",
-        stderr: expect.stringMatching(/^The value ".*" of --\S+ will not do: it is no (?:origin|time)\b/)
+        stderr: expect.stringMatching(/^The value ".*" of --\S+ will not do: it is no (?:origin|time|whole number)\b/)
       })
     }
     const env = { DURABLE_STREAMS_CORS_ORIGIN: "a.example" }

@@ -50,6 +50,8 @@ describe("a follower outlives its server", () => {
       "memory",
       "--max-body",
       "5000",
+      "--max-streams",
+      "7",
       "--cors-origin",
       "https://a.example",
       "--cors-origin",
@@ -61,7 +63,13 @@ describe("a follower outlives its server", () => {
       return JSON.parse(stdout) as Record<string, unknown>
     }
     const { host, port } = await status()
-    const kept = { host, port, bodyBytesMax: 5000, longPollMillis: 500 }
+    const kept = {
+      host,
+      port,
+      bodyBytesMax: 5000,
+      longPollMillis: 500,
+      limits: expect.objectContaining({ streamsMax: 7, producersMax: 10_000 })
+    }
     await room.ds(["server", "restart"])
     expect(await status()).toMatchObject({ ...kept, storage: "memory", corsOrigins: ["https://a.example", "*"] })
     await room.ds(["server", "restart", "--storage", "fs", "--durability", "os", "--cors-origin", "https://b.example"])

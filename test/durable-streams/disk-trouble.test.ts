@@ -168,6 +168,19 @@ describe("a disk that cannot be written", () => {
   })
 })
 
+describe("few files", () => {
+  it("more streams than the process may have files open take turns, and every append is taken", async ({ room, skip }) => {
+    skip(!onPath("prlimit"), "there is no prlimit on this machine")
+    const server = await Server.of(room.spawn("prlimit", ["--nofile=96:96", process.execPath, builtMain, ...run]))
+    for (let i = 0; i < 120; i++) {
+      expect(await server.append(i, `stream-${i}`)).toEqual({ status: 201, detail: "" })
+    }
+    const again = await Promise.all(Array.from({ length: 20 }, (_, i) => server.append("again", `stream-${i}`)))
+    expect(again.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 201))
+    await server.stop()
+  })
+})
+
 describe("a disk that fails to flush", () => {
   it("Promise 2: what was not flushed is neither acknowledged nor shown, later appends work, and a restart finds what was acknowledged", async ({ room, skip }) => {
     const server = await Server.of(failing(room, skip, "fdatasync", "EIO", "2+3"))

@@ -287,7 +287,7 @@ for (const storage of ["memory", "fs"] as const) {
     it.effect("health says who this server is", () =>
       talk(async (port) => {
         const health = (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as Record<string, unknown>
-        const { dataDirectory, startedAt, uptimeSeconds, ...rest } = health
+        const { dataDirectory, limits, startedAt, uptimeSeconds, usage, ...rest } = health
         assert.deepStrictEqual(rest, {
           status: "ok",
           pid: process.pid,
@@ -299,6 +299,18 @@ for (const storage of ["memory", "fs"] as const) {
           corsOrigins: [],
           longPollMillis: 30_000
         })
+        const { connectionsMax, ...others } = limits as Record<string, number>
+        assert.isAtLeast(connectionsMax!, 1)
+        assert.deepStrictEqual(others, {
+          bodyBytesMax: 1024 * 1024,
+          headersMillis: 10_000,
+          requestMillis: 30_000,
+          stallMillis: 60_000,
+          followersMax: 10_000,
+          streamsMax: 100_000,
+          producersMax: 10_000
+        })
+        assert.hasAllKeys(usage, ["connections", "followers", "awakeStreams", "streams"])
         assert.match(String(dataDirectory), /^\/.*\/data$/)
         assert.match(String(startedAt), new RegExp(`^${time}$`))
         assert.isAtLeast(uptimeSeconds as number, 0)

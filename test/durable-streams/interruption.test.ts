@@ -9,6 +9,7 @@ import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
 import { withHooks } from "../../src/durable-streams/with-hooks.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { tried } from "../properties.ts"
 import { FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./storage-fixtures.ts"
@@ -164,7 +165,7 @@ describe("Promise 5: a caller who hangs up", () => {
           assert.deepStrictEqual([...told].toSorted(), stored.toSorted())
         }).pipe(Effect.scoped, Effect.provide(layer))
       }),
-    { arbitrary: { runs: 100, size: 30 } }
+    tried(100, 30)
   )
 
   it.effect("while a read is under way harms no other read", () =>

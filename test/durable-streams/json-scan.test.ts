@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { elementRanges, memberRange, valueEnd } from "../../src/durable-streams/json-scan.ts"
+import { tried } from "../properties.ts"
 
 const isJson = (text: string): boolean => {
   try {
@@ -51,7 +52,7 @@ describe("Promise 8: the scanner of JSON", () => {
         if (text.isWellFormed()) assert.strictEqual(isOne(Buffer.from(text)), isJson(text), JSON.stringify(text))
       }
     },
-    { arbitrary: { runs: 2_000 } }
+    tried(2_000)
   )
 
   it.each([

@@ -196,6 +196,22 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
+    it.effect("a read goes on behind commits without an event, into one that is longer than what is asked for", () =>
+      Effect.gen(function*() {
+        // Some of these end just before what a small read takes does.
+        for (let length = 16_000; length < 16_384; length += 64) {
+          const name = freshName()
+          const data = [`"${"x".repeat(length)}"`, ...Array.from({ length: 3 }, () => `"${"y".repeat(10_000)}"`)]
+          yield* write(name, [
+            commitOf(name, 0, data.slice(0, 1)),
+            commitOf(name, 1, [], `{"producer":1}`),
+            commitOf(name, 1, data.slice(1))
+          ])
+          const log = yield* open(name)
+          assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), data.map((text, i) => shown(name, i, text)))
+        }
+      }))
+
     it.effect("a read answers with about as many bytes as are asked for, not with the whole log", () =>
       Effect.gen(function*() {
         const name = freshName()

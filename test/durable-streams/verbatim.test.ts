@@ -5,6 +5,7 @@ import { assert, layer } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { tried } from "../properties.ts"
 import { Follower } from "../web/follower.ts"
 import { exchange, request } from "../web/wire.ts"
 import { eventTexts, freshName, layerServer, offsetOf, post, talk, urlOf } from "./served.ts"
@@ -106,7 +107,7 @@ for (const storage of ["memory", "fs"] as const) {
           const sent = jsonText(bytes)
           await assertKept(port, freshName(), [{ body: `{"data":${sent}}`, data: sent.replace(/[\r\n]/g, " ") }])
         }),
-      { arbitrary: { runs: 100 } }
+      tried(100)
     )
 
     it.effect("Promise 8: names that differ by a byte are different streams, and come back as they were sent", () =>

@@ -131,25 +131,25 @@ describe("the house complains about", () => {
       "browser code that imports what is not",
       "durable-streams/client.ts",
       `import { hooks } from "./hooks.ts"`,
-      "imports src/durable-streams/hooks.ts: types, errors, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
+      "imports src/durable-streams/hooks.ts: types, errors, limits, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
     ],
     [
       "browser code that imports a room",
       "durable-streams/api.ts",
       `import { problem } from "../web/problem.ts"`,
-      "imports src/web/problem.ts: types, errors, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
+      "imports src/web/problem.ts: types, errors, limits, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
     ],
     [
       "a backend known below the process",
       "durable-streams/stream-factory.ts",
       `import { layer } from "../storage-filesystem/storage-filesystem.ts"`,
-      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index import src/storage-filesystem."
+      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index, verify-data import src/storage-filesystem."
     ],
     [
       "routes that know their adapter",
       "durable-streams/http-routes.ts",
       `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: only server, daemon, program, index import src/web-node."
+      "imports src/web-node/serve.ts: only server, daemon, program, index, doctor-machine import src/web-node."
     ],
     [
       "a backend that reaches into the onion",

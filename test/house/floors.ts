@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "event-data", "version", "durations"],
+  ["types", "errors", "limits", "event-data", "version", "durations"],
   ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
   [
     "stream",
@@ -27,7 +27,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ],
   ["with-hooks"],
   ["stream-factory"],
-  ["stream-manager", "awake-streams", "expiry-watch"],
+  ["stream-manager", "awake-streams", "expiry-watch", "stream-limit", "followers"],
   [
     "http-routes",
     "request-parameters",
@@ -42,7 +42,22 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "client-answers",
     "follow"
   ],
-  ["server", "run-server", "daemon", "lock", "settings", "data-directory", "logging"],
+  [
+    "server",
+    "run-server",
+    "daemon",
+    "lock",
+    "settings",
+    "limit-settings",
+    "data-directory",
+    "logging",
+    "verify-data",
+    "checks",
+    "doctor",
+    "doctor-machine",
+    "doctor-server",
+    "doctor-proxy"
+  ],
   ["cli"], // and everything in cli/
   ["main", "program", "index"]
 ]
@@ -51,14 +66,27 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
 const floorsWithNode: ReadonlyArray<number> = [7, 9]
 
 /** These run in a browser, too: they import nothing but `effect` and one another. */
-const browserSafe: ReadonlyArray<string> = ["types", "errors", "wire", "api", "client", "client-answers", "follow"]
+const browserSafe: ReadonlyArray<string> = [
+  "types",
+  "errors",
+  "limits",
+  "wire",
+  "api",
+  "client",
+  "client-answers",
+  "follow"
+]
 
 /** The files of the onion in which it meets the rooms beside it. */
 const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "index"]
 
 /** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ["storage-filesystem", { node: true, imports: ["types", "errors", "storage", "event-block"], guests: meetingPlaces }],
+  ["storage-filesystem", {
+    node: true,
+    imports: ["types", "errors", "storage", "event-block"],
+    guests: [...meetingPlaces, "verify-data"]
+  }],
   ["web", {
     node: false,
     imports: ["types", "errors"],
@@ -76,6 +104,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "with-hooks",
       "stream-manager",
       "http-routes",
+      "followers",
       "request-parameters",
       "reading-start",
       "append-body",
@@ -97,7 +126,11 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
     ],
     guests: meetingPlaces
   }],
-  ["web-node", { node: true, imports: ["types", "errors", "src/web"], guests: meetingPlaces }]
+  ["web-node", {
+    node: true,
+    imports: ["types", "errors", "limits", "src/web"],
+    guests: [...meetingPlaces, "doctor-machine"]
+  }]
 ])
 
 /** What a reader can still hold. A longer file wants to be two. */

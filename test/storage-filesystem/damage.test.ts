@@ -148,6 +148,25 @@ describe("Promise 10: commits", () => {
 })
 
 describe("Promise 10: a damaged log", () => {
+  it.effect("answers with what is before the damage, though the search for it meets damaged lines", () =>
+    Effect.gen(function*() {
+      // Long enough to be searched and not read through.
+      const commits = Array.from({ length: 400 }, (_, i) => commitOf(name, i, [`"${"x".repeat(200)}"`]))
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      for (let hurt = 150; hurt < 350; hurt += 2) {
+        const changed = Buffer.from(bytes)
+        // Another number, or none.
+        const digit = ends[hurt - 1]! + `{"offset":"0000000000000`.length
+        changed.write(hurt % 4 === 0 ? "0" : "?", digit)
+        const storage = yield* storageOn(FaultDisk.holding({ ...files, [path]: changed }))
+        for (const from of [0, hurt - 100, hurt - 1]) {
+          const log = yield* storage.open(named(name))
+          const block = yield* log.read(from, 1)
+          assert.strictEqual(textsOf(block)[0], textsOf(commits[from]!)[0], `${from}, with ${hurt} hurt`)
+        }
+      }
+    }).pipe(Effect.scoped))
+
   it.effect("goes on at its tail, and what is appended is read back", () =>
     Effect.gen(function*() {
       const commits = sixCommits("not")
@@ -162,6 +181,21 @@ describe("Promise 10: a damaged log", () => {
       const reopened = yield* storage.open(named(name))
       const added = yield* readUpTo(reopened, tail + 1, tail)
       assert.deepStrictEqual(added, textsOf(commitOf(name, tail, [`"after the damage"`]).events))
+    }).pipe(Effect.scoped))
+
+  it.effect("goes on behind commits that are there twice, also for whoever has read up to them", () =>
+    Effect.gen(function*() {
+      const commits = sixCommits("not")
+      const { bytes, ends, files } = yield* twoLogs(commits)
+      const twice = Buffer.concat([bytes, bytes.subarray(ends[3])])
+      const storage = yield* storageOn(FaultDisk.holding({ ...files, [path]: twice }))
+      const log = yield* storage.open(named(name))
+      assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), textsOfAll(commits))
+      // The one that is there first, and not the other: from there a reader goes on.
+      yield* log.read(log.tail - 1, 1)
+      const more = commitOf(name, log.tail, [`"behind them"`])
+      yield* log.commit(more)
+      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
     }).pipe(Effect.scoped))
 
   it.effect("whose torn end is cut keeps everything before that end", () =>

@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { StorageFailed, StorageFull, StreamNotFound } from "../../src/durable-streams/errors.ts"
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { type Call, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
@@ -204,6 +205,20 @@ describe("A log that was taken away by hand", () => {
         assert.instanceOf(yield* Effect.flip(log.commit(commitOf(name, 1, ["2"]))), StreamNotFound)
       }).pipe(Effect.scoped)
   )
+})
+
+describe("A log that was taken away by hand while the clock was set back", () => {
+  it.effect("is noticed by the next commit", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const storage = yield* storageOn(disk)
+      yield* TestClock.setTime(3_600_000)
+      const log = yield* storage.create(described(name), commitOf(name, 0, ["1"]))
+      yield* log.commit(commitOf(name, 1, ["2"]))
+      yield* TestClock.setTime(0)
+      yield* disk.remove(path)
+      assert.instanceOf(yield* Effect.flip(log.commit(commitOf(name, 2, ["3"]))), StreamNotFound)
+    }).pipe(Effect.scoped))
 })
 
 describe("Open files", () => {

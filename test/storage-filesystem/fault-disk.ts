@@ -84,14 +84,16 @@ export class FaultDisk implements Disk {
     return Object.fromEntries([...this.#seen].map(([path, { seen }]) => [path, Buffer.from(seen)]))
   }
 
-  /** What the next process finds if the power goes now. */
-  crash(mode: CrashMode, choose: Choose): FaultDisk {
+  /** What the next process finds if the power goes now. The directory and each file may have a mode of its own. */
+  crash(mode: CrashMode | "each its own", choose: Choose): FaultDisk {
+    const modeOf = () => mode === "each its own" ? crashModes[choose(crashModes.length)]! : mode
     const entries = new Map(this.#durable)
+    const entriesMode = modeOf()
     for (const change of this.#pending) {
-      if (mode === "everything" || (mode !== "nothing" && choose(2) === 1)) applyEntry(entries, change)
+      if (entriesMode === "everything" || (entriesMode !== "nothing" && choose(2) === 1)) applyEntry(entries, change)
     }
     const files: Record<string, Buffer> = {}
-    for (const [path, inode] of entries) files[path] = survived(inode, mode, choose)
+    for (const [path, inode] of entries) files[path] = survived(inode, modeOf(), choose)
     return FaultDisk.holding(files)
   }
 

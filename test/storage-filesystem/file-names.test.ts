@@ -7,6 +7,7 @@ import { Schema } from "effect"
 import { nameFault } from "../../src/durable-streams/types.ts"
 import { fromFileName, toFileName } from "../../src/storage-filesystem/file-names.ts"
 import { named } from "../durable-streams/storage-fixtures.ts"
+import { tried } from "../properties.ts"
 
 /** Pieces that make names which file systems take for one another, or for something else. */
 const pieces = [
@@ -57,7 +58,7 @@ const pieces = [
 const Name = Schema.Array(Schema.Literals(pieces))
 const nameOf = (parts: ReadonlyArray<string>) => named(parts.join("") || "empty")
 const good = (parts: ReadonlyArray<string>) => nameFault(parts.join("") || "empty") === undefined
-const options = { arbitrary: { runs: 500, size: 30 } }
+const options = tried(500, 30)
 
 describe("The file of a stream", () => {
   it.prop(

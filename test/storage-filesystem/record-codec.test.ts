@@ -21,6 +21,7 @@ import {
   writtenCrc
 } from "../../src/storage-filesystem/record-codec.ts"
 import { blockOfLines, commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { tried } from "../properties.ts"
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 
@@ -173,7 +174,7 @@ describe("A commit", () => {
       const block = toBlock(Buffer.from(file.subarray(headerEnd)), 0, file.length - headerEnd, 0)
       assert.deepStrictEqual(textsOf(block), sent.flatMap(({ data }) => data).map((text, i) => shown(name, i, text)))
     },
-    { arbitrary: { runs: 300 } }
+    tried(300)
   )
 
   it("is told from its neighbours where a short one and a state line are as long as the one before", () => {

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { Commit } from "../../src/durable-streams/storage.ts"
 import { commitOf, described, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { tried } from "../properties.ts"
 import { choosing, type CrashMode, crashModes, FaultDisk } from "./fault-disk.ts"
 import {
   appendingOne,
@@ -120,7 +121,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
           }
         }
       }),
-    { arbitrary: { runs: 20 } }
+    tried(20)
   )
 
   it.effect.prop(
@@ -137,7 +138,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
           for (const second of seconds) yield* wholeCommits(second, commits, first.acknowledged)
         }
       }),
-    { arbitrary: { runs: 10 } }
+    tried(10)
   )
 
   it.effect.prop(
@@ -158,7 +159,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
           assert.deepStrictEqual((yield* recovering(disk))?.texts, textsOf(commit.events))
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 20 } }
+    tried(20)
   )
 
   it.effect.prop(
@@ -180,6 +181,6 @@ describe("Promises 2 and 3: power that goes at any call", () => {
         }
         for (const mode of crashModes) assert.isUndefined(yield* recovering(disk.crash(mode, choose)))
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 20 } }
+    tried(20)
   )
 })

@@ -19,6 +19,7 @@ import {
   type News,
   onlyNews
 } from "../../src/subscriptions/wake-cycle.ts"
+import { tried } from "../properties.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 
 const paths = ["events/a", "events/b", "other"]
@@ -236,7 +237,7 @@ describe("whatever happens", () => {
         const world = new World(config)
         for (const op of history) world.run(op)
       },
-      { arbitrary: { runs: 1_500, size: 60 } }
+      tried(1_500, 60)
     )
 
     it(`to a ${config.type} subscription: a stream went, its successor came and went, and news of none could be taken in`, () => {

@@ -32,7 +32,7 @@ interface Connection {
 }
 
 /** Undefined when it is not set, or set to nothing. */
-const remote = Effect.gen(function*() {
+export const remote = Effect.gen(function*() {
   const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""), Effect.orDie)
   if (url === "") return undefined
   if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url.replace(/(?<!\/)\/+$/, "")

@@ -9,7 +9,7 @@ export class WrongUsage extends Error {
   readonly _tag = "WrongUsage"
 }
 
-/** The command failed, and the log has it already. */
+/** The command failed, and has said so already: in its report, or in the log. */
 export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
 const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
@@ -31,6 +31,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
     case "WrongUsage":
       return { code: codes.usage, message }
     case "NotRunning":
+    case "NoDataDirectory":
       return { code: codes.notFound, message }
     case "ServerUnreachable":
       return { code: codes.unreachable, message }

@@ -5,9 +5,11 @@ import { Config, Effect, Option, Schema } from "effect"
 import { CliError, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { durationMillis } from "../durations.ts"
+import type { Limits } from "../limits.ts"
 import type { ServerSettings } from "../settings.ts"
 import { defaults, resolveDirectory, toOrigin } from "../settings.ts"
 import { WrongUsage } from "./exit.ts"
+import { givenLimits, limitFlags, limitsOfEnvironment } from "./limit-flags.ts"
 
 export const dataDirectoryFlag = Flag.String("data-dir").pipe(
   Flag.withDescription("Where the server keeps its files (DURABLE_STREAMS_DATA_DIR)"),
@@ -70,12 +72,7 @@ export const settingsFlags = {
     ),
     Flag.optional
   ),
-  bodyBytesMax: Flag.Int("max-body").pipe(
-    Flag.withDescription(`Largest request body, in bytes; left out: ${defaults.bodyBytesMax}`),
-    Flag.withMetavar("bytes"),
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 * 1024 * 1024 }))),
-    Flag.optional
-  ),
+  limits: limitFlags,
   corsOrigins: Flag.String("cors-origin").pipe(
     Flag.withDescription(
       `Let web pages of this origin use the server, or of all (*); may be repeated (${corsVariable}, with commas); ` +
@@ -101,39 +98,54 @@ export const settingsFlags = {
 }
 
 /** What was asked for; the rest is left to `base`. */
-export type Input = { readonly [Key in Exclude<keyof ServerSettings, "dataDirectory">]: Option.Option<Given<Key>> } & {
-  readonly dataDirectory: string
-}
+export type Input =
+  & {
+    readonly [Key in Exclude<keyof ServerSettings, "dataDirectory" | "limits" | "bodyBytesMax">]: Option.Option<
+      Given<Key>
+    >
+  }
+  & { readonly dataDirectory: string; readonly limits: { readonly [Key in keyof Limits]: Option.Option<number> } }
 type Given<Key extends keyof ServerSettings> = Exclude<ServerSettings[Key], undefined>
 type Base = Omit<ServerSettings, "dataDirectory">
 
-export const toSettings = (input: Input, base: Base = { ...defaults, port: undefined }): ServerSettings => ({
-  host: Option.getOrElse(input.host, () => base.host),
-  port: Option.getOrElse(input.port, () => base.port),
-  dataDirectory: input.dataDirectory,
-  storage: Option.getOrElse(input.storage, () => base.storage),
-  durability: Option.getOrElse(input.durability, () => base.durability),
-  bodyBytesMax: Option.getOrElse(input.bodyBytesMax, () => base.bodyBytesMax),
-  corsOrigins: Option.getOrElse(input.corsOrigins, () => base.corsOrigins),
-  longPollMillis: Option.getOrElse(input.longPollMillis, () => base.longPollMillis)
-})
+export const toSettings = (input: Input, base: Base = { ...defaults, port: undefined }): ServerSettings => {
+  const { bodyBytesMax = base.bodyBytesMax, ...limits } = givenLimits(input.limits)
+  return {
+    host: Option.getOrElse(input.host, () => base.host),
+    port: Option.getOrElse(input.port, () => base.port),
+    dataDirectory: input.dataDirectory,
+    storage: Option.getOrElse(input.storage, () => base.storage),
+    durability: Option.getOrElse(input.durability, () => base.durability),
+    bodyBytesMax,
+    limits: { ...base.limits, ...limits },
+    corsOrigins: Option.getOrElse(input.corsOrigins, () => base.corsOrigins),
+    longPollMillis: Option.getOrElse(input.longPollMillis, () => base.longPollMillis)
+  }
+}
 
 /** What a running server was started with. */
-export const settingsOf = ({ health, port }: Found): Base => ({
-  host: health.host,
-  port,
-  storage: health.storage === "memory" ? "memory" : "fs",
-  durability: health.durability === "os" ? "os" : "fsync",
-  bodyBytesMax: health.bodyBytesMax,
-  corsOrigins: health.corsOrigins,
-  longPollMillis: health.longPollMillis
-})
+export const settingsOf = ({ health, port }: Found): Base => {
+  const { bodyBytesMax, ...limits } = health.limits
+  return {
+    host: health.host,
+    port,
+    storage: health.storage === "memory" ? "memory" : "fs",
+    durability: health.durability === "os" ? "os" : "fsync",
+    bodyBytesMax,
+    limits,
+    corsOrigins: health.corsOrigins,
+    longPollMillis: health.longPollMillis
+  }
+}
 
 /** A server that nobody asked for by name: on loopback, and otherwise as the environment says. */
 export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) {
   const base = { ...defaults, port: undefined, dataDirectory }
+  const { bodyBytesMax = base.bodyBytesMax, ...limits } = yield* limitsOfEnvironment
   return {
     ...base,
+    bodyBytesMax,
+    limits,
     corsOrigins: yield* fromEnvironment(corsVariable, toOrigins, base.corsOrigins),
     longPollMillis: yield* fromEnvironment(longPollVariable, toLongPollMillis, base.longPollMillis)
   } satisfies ServerSettings

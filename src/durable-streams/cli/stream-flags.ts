@@ -1,5 +1,5 @@
 /**
- * Flags that several stream commands have.
+ * Flags that several commands have.
  */
 import { Option, Schema } from "effect"
 import { Flag } from "effect/cli"
@@ -22,6 +22,13 @@ export const output = Flag.Literals("output", formats).pipe(
   Flag.withAlias("o"),
   Flag.withDescription("json: the event; raw: its data alone; pretty: for eyes"),
   Flag.withDefault("json")
+)
+
+/** Of commands that report on something. */
+export const reportOutput = Flag.Literals("output", ["text", "json"]).pipe(
+  Flag.withAlias("o"),
+  Flag.withDescription("text: a line for each finding; json: the same as JSON, one object a line"),
+  Flag.withDefault("text")
 )
 
 export const count = (flag: string, description: string) =>

@@ -1,0 +1,47 @@
+/**
+ * `doctor`: what a server needs, and whether it is there.
+ */
+import { Config, Effect, Option } from "effect"
+import { Command } from "effect/cli"
+import type { Checked } from "../doctor.ts"
+import { defaults } from "../settings.ts"
+import { remote } from "./connection.ts"
+import { Logged } from "./exit.ts"
+import { dataDirectoryFlag } from "./settings-flags.ts"
+import { program, reportOutput } from "./stream-flags.ts"
+import { print } from "./terminal.ts"
+
+export const doctorCommand = Command.make(
+  "doctor",
+  { output: reportOutput, dataDirectory: dataDirectoryFlag },
+  ({ dataDirectory, output }) =>
+    Effect.gen(function*() {
+      // Only this command needs what looks at everything; the others start faster without it.
+      const { examine } = yield* Effect.promise(() => import("../checks.ts"))
+      const port = yield* Config.option(Config.Port("DURABLE_STREAMS_PORT"))
+      const healthy = yield* examine({
+        dataDirectory,
+        host: yield* Config.withDefault(Config.String("DURABLE_STREAMS_HOST"), defaults.host),
+        port: Option.getOrElse(port, () => defaults.port),
+        portAsked: Option.isSome(port),
+        url: yield* remote,
+        onChecked: (checked) => print(`${output === "json" ? json(checked) : text(checked)}\n`)
+      })
+      if (!healthy) return yield* new Logged({ code: 1 })
+    })
+).pipe(
+  Command.withDescription("Look at all that a server needs, and say what to do where something is not right"),
+  Command.withExamples([
+    { command: `${program} doctor`, description: "A line for each check; exit code 1 where one fails" },
+    {
+      command: `DURABLE_STREAMS_URL=https://streams.example ${program} doctor`,
+      description: "Also whether a proxy holds events back"
+    }
+  ])
+)
+
+const json = ({ advice, check, says, status }: Checked) =>
+  JSON.stringify({ check, status, says, advice: advice ?? null })
+
+const text = ({ advice, check, says, status }: Checked) =>
+  `${status.padEnd(4)}  ${check}: ${says}${advice === undefined ? "" : ` ${advice}`}`

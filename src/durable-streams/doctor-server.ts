@@ -1,0 +1,113 @@
+/**
+ * What `doctor` finds out about the server: who holds the lock, whether the daemon answers, and whose the port is.
+ */
+import { Effect } from "effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import { makeClient } from "./client.ts"
+import type { Found } from "./daemon.ts"
+import { readDigits } from "./data-directory.ts"
+import type { DoctorOptions, Finding } from "./doctor.ts"
+import type { filesOf } from "./settings.ts"
+import { version } from "./version.ts"
+
+type Files = ReturnType<typeof filesOf>
+type LockState = "free" | "held" | "unknown"
+
+export const checkLock = (files: Files, state: LockState, found: Found | undefined): Effect.Effect<Finding> =>
+  Effect.sync(() => {
+    if (state === "free") return { status: "ok", says: "Nobody holds it." }
+    if (state === "unknown") {
+      return {
+        status: "fail",
+        says: `${files.lock} cannot be locked: it is no lock, or this user may not write to it.`,
+        advice:
+          "Give the data directory back to this user; when no server runs, a file that is no lock can be taken away."
+      }
+    }
+    const holder = holderOf(files.lock) ?? found?.health.pid ?? readDigits(files.pid)
+    const who = holder === undefined ? "A process that does not say its name" : `pid ${holder}`
+    return { status: "ok", says: `${who} holds it${found === undefined ? "" : ", the server"}.` }
+  })
+
+export const checkDaemon = (files: Files, lock: LockState, found: Found | undefined): Effect.Effect<Finding> =>
+  Effect.sync(() => {
+    if (found !== undefined) {
+      const { health, url } = found
+      const says = `It answers at ${url} (pid ${health.pid}), version ${health.version}.`
+      return health.version === version ? { status: "ok", says } : {
+        status: "warn",
+        says,
+        advice: `This is version ${version}. Let it take over: durable-streams server restart`
+      }
+    }
+    const pid = readDigits(files.pid)
+    if (lock === "held") {
+      const named = holderOf(files.lock) ?? pid
+      return {
+        status: "fail",
+        says: "A server holds the lock and does not answer.",
+        advice: `If it has not just been started, see ${files.log}${
+          named === undefined ? "" : `, and end it: kill ${named}`
+        }`
+      }
+    }
+    if (pid !== undefined || fs.existsSync(files.pid)) {
+      return {
+        status: "warn",
+        says: `None is running; ${files.pid} was left behind${pid === undefined ? "" : ` by pid ${pid}`}.`,
+        advice: "The server ended without a word; nothing has to be done, the next start replaces it."
+      }
+    }
+    return { status: "ok", says: "None is running; the first stream command starts one." }
+  })
+
+export const checkPort = (
+  { host, port, portAsked }: DoctorOptions,
+  found: Found | undefined
+): Effect.Effect<Finding, never, HttpClient> =>
+  Effect.gen(function*() {
+    if (found !== undefined) return { status: "ok", says: `Port ${found.port} is the server's.` }
+    const code = yield* listening(host, port)
+    if (code === undefined) return { status: "ok", says: `Port ${port} is free.` }
+    if (code !== "EADDRINUSE") {
+      const says = `Port ${port} of ${host} cannot be listened on (${code}).`
+      return { status: "fail", says, advice: "Choose another with --port or --host." }
+    }
+    const other = yield* makeClient(`http://127.0.0.1:${port}`).health.pipe(
+      Effect.timeout("2 seconds"),
+      Effect.map((health) => `a durable-streams server (pid ${health.pid}) with its data in ${health.dataDirectory}`),
+      Effect.orElseSucceed(() => "a stranger")
+    )
+    const says = `Port ${port} is taken by ${other}.`
+    return portAsked
+      ? { status: "fail", says, advice: "A server cannot be started there: choose another port, or end that one." }
+      : { status: "warn", says, advice: "A server that is started here takes a free port, and the commands find it." }
+  })
+
+/** Why a server could not listen there; undefined where it could. */
+const listening = (host: string, port: number): Effect.Effect<string | undefined> =>
+  Effect.callback((resume) => {
+    const server = net.createServer()
+    server.once("error", (error: NodeJS.ErrnoException) => resume(Effect.succeed(error.code ?? error.message)))
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resume(Effect.undefined)))
+  })
+
+/** The process that the kernel knows to hold a lock on the file; undefined where the system does not tell. */
+const holderOf = (path: string): number | undefined => {
+  try {
+    const { dev, ino } = fs.statSync(path, { bigint: true })
+    const [major, minor] = [(dev >> 8n) & 0xfffn, (dev & 0xffn) | ((dev >> 12n) & 0xfff00n)]
+    const key = `${hex(major)}:${hex(minor)}:${ino}`
+    const line = fs.readFileSync("/proc/locks", "utf8").split("\n").map((line) => line.split(/\s+/))
+      .find((fields) => fields.includes(key) && fields.includes("WRITE") && !fields.includes("->"))
+    const pid = Number(line?.[line.indexOf(key) - 1])
+    // 0 and below: a process that this one cannot see.
+    return pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const hex = (value: bigint): string => value.toString(16).padStart(2, "0")

@@ -1,0 +1,64 @@
+/**
+ * Looks at everything that a server needs, one thing after the other, and says of each whether it is right and what to do
+ * where it is not. Changes nothing: no server is started, no directory made.
+ */
+import { Effect } from "effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import { find } from "./daemon.ts"
+import { checkDirectory, checkFileLimit, checkFileSystem, checkVersions } from "./doctor-machine.ts"
+import { checkProxy } from "./doctor-proxy.ts"
+import { checkDaemon, checkLock, checkPort } from "./doctor-server.ts"
+import { lockState } from "./lock.ts"
+import { filesOf } from "./settings.ts"
+import { checkLogs } from "./verify-data.ts"
+
+/** What a check found. */
+export interface Finding {
+  /** `warn`: it works, and could surprise somebody. `fail`: it does not work, or not for long. */
+  readonly status: "ok" | "warn" | "fail"
+  readonly says: string
+  /** What to do; undefined where nothing is to be done. */
+  readonly advice?: string
+}
+
+export interface Checked extends Finding {
+  readonly check: string
+}
+
+export interface DoctorOptions {
+  /** Absolute path. */
+  readonly dataDirectory: string
+  /** Where a server started here would listen; `portAsked`: somebody said so. */
+  readonly host: string
+  readonly port: number
+  readonly portAsked: boolean
+  /** The server that is used instead of a local one; undefined where none is named. */
+  readonly url: string | undefined
+  readonly onChecked: (checked: Checked) => Effect.Effect<void>
+}
+
+/** Answers whether no check failed. */
+export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
+  const { dataDirectory, onChecked, url } = options
+  const files = filesOf(dataDirectory)
+  const found = yield* find(dataDirectory)
+  const lock = yield* lockState(files.lock)
+  const checks: ReadonlyArray<readonly [name: string, check: Effect.Effect<Finding, never, HttpClient>]> = [
+    ["data directory", checkDirectory(dataDirectory)],
+    ["file system", checkFileSystem(dataDirectory)],
+    ["logs", checkLogs(dataDirectory)],
+    ["lock", checkLock(files, lock, found)],
+    ["daemon", checkDaemon(files, lock, found)],
+    ["port", checkPort(options, found)],
+    ["versions", checkVersions],
+    ["open files", checkFileLimit],
+    ["proxy", checkProxy(url)]
+  ]
+  let healthy = true
+  for (const [check, look] of checks) {
+    const finding = yield* look
+    healthy &&= finding.status !== "fail"
+    yield* onChecked({ check, ...finding })
+  }
+  return healthy
+})

@@ -1,0 +1,58 @@
+/**
+ * How much a server takes on, so that nobody can make it fail for the others (docs/decisions/0010-limits.md). Each number
+ * can be set, and `/health` shows it. Browser-safe: imports nothing but `effect`.
+ */
+import { Context, Schema } from "effect"
+
+export const Limits = Schema.Struct({
+  /** The largest request body, in bytes. */
+  bodyBytesMax: Schema.Int,
+  /** How long the headers of a request may take to arrive, in milliseconds. */
+  headersMillis: Schema.Int,
+  /** How long a whole request may take to arrive, in milliseconds. */
+  requestMillis: Schema.Int,
+  /** How long whoever is sent an answer may take nothing of it, in milliseconds. */
+  stallMillis: Schema.Int,
+  /** Connections at once. */
+  connectionsMax: Schema.Int,
+  /** Followers of one stream at once, long-polls that wait included. */
+  followersMax: Schema.Int,
+  /** Streams, awake or not. */
+  streamsMax: Schema.Int,
+  /** Producers that one stream knows. */
+  producersMax: Schema.Int
+})
+export type Limits = typeof Limits.Type
+
+export const defaultLimits: Limits = {
+  // Far more than an event needs, and little enough that a thousand bodies at once fit into memory.
+  bodyBytesMax: 1024 * 1024,
+  // Headers are a packet or two: ten seconds are a lost packet, sent again three times.
+  headersMillis: 10_000,
+  // A body of a megabyte arrives in this time on any line worth the name.
+  requestMillis: 30_000,
+  // Proxies and phones give a silent connection up after as long; whoever comes back goes on where it was.
+  stallMillis: 60_000,
+  // What a server of its own size would keep, where the system allows so many (`file-limit.ts`): 30 KB each.
+  connectionsMax: 16_384,
+  // An event to all of them is about 30 ms in which nobody else is served.
+  followersMax: 10_000,
+  // A file each in one directory, all of them listed at the start and by `GET /streams`.
+  streamsMax: 100_000,
+  // A hundred bytes each, read again whenever the stream wakes.
+  producersMax: 10_000
+}
+
+/** The limits in force; those of a server are given to everything below it. */
+export const CurrentLimits = Context.Reference<Limits>("durable-streams/limits", {
+  defaultValue: () => defaultLimits
+})
+
+/** What is open now of what has limits. */
+export const Usage = Schema.Struct({
+  connections: Schema.Int,
+  followers: Schema.Int,
+  /** Streams that are in memory and have their file open, or will have. */
+  awakeStreams: Schema.Int,
+  streams: Schema.Int
+})

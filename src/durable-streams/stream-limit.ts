@@ -1,0 +1,45 @@
+/**
+ * A storage that takes no more than so many streams. Those that are there are used as before; a stream that is deleted
+ * makes room for another. What is kept only for forks and what is the server's own is not counted, as it is not listed.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { StorageFailed } from "./errors.ts"
+import { TooManyStreams } from "./errors.ts"
+import { CurrentLimits } from "./limits.ts"
+import { Storage } from "./storage.ts"
+import type { StreamName } from "./types.ts"
+import { isReserved } from "./types.ts"
+
+/** How many streams there are. */
+export class StreamCount extends Context.Service<StreamCount, { readonly current: () => number }>()(
+  "durable-streams/stream-limit/StreamCount"
+) {}
+
+export const layerStreamLimit: Layer.Layer<Storage | StreamCount, StorageFailed, Storage> = Layer.effectContext(
+  Effect.gen(function*() {
+    const storage = yield* Storage
+    const { streamsMax } = yield* CurrentLimits
+    // Names and not a number: what was taken away by somebody else is found missing, perhaps more than once.
+    const names = new Set((yield* storage.list).filter((name) => !isReserved(name)))
+    const gone = (name: StreamName) => Effect.sync(() => void names.delete(name))
+
+    const limited = Storage.of({
+      ...storage,
+      open: (name) => Effect.tapErrorTag(storage.open(name), "StreamNotFound", () => gone(name)),
+      create: (description, first) =>
+        Effect.suspend(() => {
+          const { name } = description
+          if (names.has(name) || isReserved(name)) return storage.create(description, first)
+          if (names.size >= streamsMax) return Effect.fail(new TooManyStreams({ limit: streamsMax }))
+          // At once: another one may be on its way.
+          names.add(name)
+          return Effect.onError(storage.create(description, first), () => gone(name))
+        }),
+      hide: (name) => Effect.ensuring(storage.hide(name), gone(name)),
+      delete: (name) => Effect.ensuring(storage.delete(name), gone(name))
+    })
+    return Context.make(Storage, limited).pipe(
+      Context.add(StreamCount, StreamCount.of({ current: () => names.size }))
+    )
+  })
+)

@@ -1,0 +1,46 @@
+/**
+ * Connections, counted, and no more than the limit says. A few beyond it are still taken, to be told so in an answer to
+ * what they ask; only `/health` is answered there, for whoever wants to know what the matter is.
+ */
+import type * as Http from "node:http"
+import type { Socket } from "node:net"
+import { Overloaded } from "../durable-streams/errors.ts"
+import type { Answer } from "../web/exchange.ts"
+import { problem } from "../web/problem.ts"
+
+/** Beyond these, connections are closed as they come. Those who say nothing leave with the timeout of their headers. */
+const beyondMax = 64
+
+export class Connections {
+  readonly #max: number
+  readonly #beyond = new WeakSet<Socket>()
+  #size = 0
+
+  constructor(server: Http.Server, max: number) {
+    this.#max = max
+    server.maxConnections = max + beyondMax
+    server.on("connection", (socket: Socket) => {
+      if (this.#size >= max) return void this.#beyond.add(socket)
+      this.#size++
+      socket.on("close", () => this.#size--)
+    })
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** What a request is told whose connection is one too many; undefined for all others. */
+  refusal({ socket, url }: Http.IncomingMessage, response: Http.ServerResponse): Answer | undefined {
+    if (!this.#beyond.has(socket)) return undefined
+    response.setHeader("connection", "close")
+    if (url === "/health") return undefined
+    return problem(
+      new Overloaded({
+        message: `This server has ${this.#max} connections open, as many as it takes. ` +
+          "Try again later, or start it with a larger --max-connections.",
+        limit: this.#max
+      })
+    )
+  }
+}

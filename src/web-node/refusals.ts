@@ -1,0 +1,46 @@
+/**
+ * What is answered to requests that reach no handler, in the form of all refusals.
+ */
+import type * as Http from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+
+/** Answered before all of them was there: what a connection brings of them later is not answered a second time. */
+const early = new WeakMap<Duplex, Http.IncomingMessage>()
+
+export const answeredEarly = (socket: Duplex, request: Http.IncomingMessage): void => void early.set(socket, request)
+
+/** What the parser refuses. */
+export const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
+  if (early.get(socket)?.complete === false) return void socket.end()
+  const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
+    ? [431, "Request Header Fields Too Large"] as const
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? [408, "Request Timeout"] as const
+    : [400, "Bad Request"] as const
+  refuseOnSocket(socket, status, title, "This is not a complete HTTP/1.1 request.")
+}
+
+/** Node knows one expectation, `100-continue`; RFC 9110 10.1.1 has an answer to all others. */
+export const refuseExpectation = (_request: Http.IncomingMessage, response: Http.ServerResponse) => {
+  const title = "Expectation Failed"
+  response.writeHead(417, { connection: "close", "content-type": problemType })
+  response.end(problemOf(417, title, "Only 100-continue can be expected of this server."))
+}
+
+export const refuseTunnel = (_request: Http.IncomingMessage, socket: Duplex) =>
+  refuseOnSocket(socket, 400, "Bad Request", "This server is no proxy.")
+
+const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: string) => {
+  const body = problemOf(status, title, detail)
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: ${problemType}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}
+
+const problemType = "application/problem+json"
+
+const problemOf = (status: number, title: string, detail: string) =>
+  JSON.stringify({ type: "about:blank", title, status, detail })

@@ -1,0 +1,137 @@
+/**
+ * System calls that fail or take long, by strace(1).
+ */
+import { ask } from "./ask.ts"
+import type { Case } from "./io.ts"
+import { LoopDisk } from "./loop-disk.ts"
+import { isRoot, missing } from "./machine.ts"
+
+/** As many as there are threads that flush would share the count: with one, it is known which flush fails. */
+const oneThread = { UV_THREADPOOL_SIZE: "1" }
+
+const injecting = (
+  calls: string,
+  what: string
+) => [
+  "strace",
+  "-D",
+  "-f",
+  "--seccomp-bpf",
+  "-qq",
+  "-o",
+  "/dev/null",
+  "-e",
+  `trace=${calls}`,
+  "-e",
+  `inject=${calls}:${what}`
+]
+
+/** How many flushes of a process are made to fail, each in a process of its own, over all rounds. */
+const nthAtMost = 20
+const nthEachRound = 4
+
+/**
+ * The n-th flush fails, in every second process some of those after it, too: not every other one, or each mending would only be
+ * followed by the next failure. Where the machine has a disk whose power can be
+ * cut, it is: then nothing is left of what was acknowledged without a flush that went well.
+ */
+export const failedFlush: Case = async ({ random, round, trial }) => {
+  const lacking = missing("strace")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  const canCut = isRoot && missing("unshare", "nsenter", "mkfs.ext4", "perl") === undefined
+  const disk = canCut ? await LoopDisk.make(`${server.directory}.img`, server.directory) : undefined
+  if (typeof disk === "string") return `needs ${disk}`
+  const inside = disk?.space.wrapper ?? []
+  const streams = ["a", "b", "c", "d"]
+  try {
+    for (let i = 0; i < nthEachRound; i++) {
+      const nth = 1 + (round * nthEachRound + i) % nthAtMost
+      const when = i % 2 === 0 ? `${nth}` : `${nth}+${random.between(4, 7)}`
+      await server.start({ env: oneThread, wrapper: [...inside, ...injecting("fdatasync", `error=EIO:when=${when}`)] })
+      if (i === 0) { for (const stream of streams.slice(0, 2)) trial.follow(stream) }
+      const clients = trial.load(streams, random, 250)
+      await clients
+      const statuses: Array<number> = []
+      for (let turn = 0; turn < 12; turn++) statuses.push(await trial.append("a"))
+      trial.expect(statuses.every((status) => status === 201 || status === 500), `answered with ${statuses.join(", ")}`)
+      trial.expect(statuses.includes(201), `after a flush failed (${when}) nothing is appended any more`)
+      trial.expect((await ask(server.port, "/health"))?.status === 200, "a server whose flush failed is not well")
+      disk?.cut()
+      await server.kill()
+      disk?.unmount()
+      disk?.mount()
+    }
+    await server.start({ wrapper: inside })
+    await trial.finish((path) => disk === undefined ? path : disk.space.outside(path))
+  } finally {
+    await server.kill()
+    disk?.close()
+  }
+  return undefined
+}
+
+/** Every few reads fail: who asked is told, and nothing is skipped. */
+export const failedRead: Case = async ({ random, trial }) => {
+  const lacking = missing("strace")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  await server.start()
+  await trial.load(["a", "b"], random, 400)
+  const whole = await trial.count("a")
+  await server.kill()
+  const every = random.between(3, 6)
+  await server.start({ env: oneThread, wrapper: injecting("pread64", `error=EIO:when=${every}+${every}`) })
+  trial.follow("a")
+  let told = 0
+  for (let turn = 0; turn < 20; turn++) {
+    const stream = turn % 2 === 0 ? "a" : "b"
+    const answer = await ask(server.port, `/streams/${stream}/events?offset=-1`, {
+      headers: { accept: "application/x-ndjson" }
+    })
+    if (answer === undefined || answer.status === 500) {
+      told++
+      continue
+    }
+    const count = answer.text.split("\n").length - 1
+    const isWhole = answer.status === 200 && (stream === "b" || count === whole)
+    trial.expect(isWhole, `a read was answered with ${answer.status} and ${count} events of ${whole}`)
+  }
+  trial.expect(told > 0, "no read has failed")
+  await server.kill()
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** By which a flush is longer, and what must not be: reads that wait, and flushes that are not shared. */
+const slowMillis = 200
+const readMillisP90 = 50
+const appendsEachSecond = 50
+
+export const slowFlush: Case = async ({ trial }) => {
+  const lacking = missing("strace")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  await server.start({ wrapper: injecting("fdatasync", `delay_enter=${slowMillis * 1_000}`) })
+  await trial.append("a")
+  const from = performance.now()
+  const until = from + 3_000
+  const clients = Array.from({ length: 64 }, async () => {
+    while (performance.now() < until) await trial.append("a")
+  })
+  const looks: Array<number> = []
+  while (performance.now() < until) {
+    const asked = performance.now()
+    await ask(server.port, looks.length % 2 === 0 ? "/health" : "/streams/a/events?tail=1")
+    looks.push(performance.now() - asked)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await Promise.all(clients)
+  const p90 = looks.toSorted((one, other) => one - other)[Math.floor(looks.length * 0.9)]!
+  trial.expect(p90 <= readMillisP90, `while flushes are slow, one look in ten takes ${Math.round(p90)} ms`)
+  const rate = trial.acknowledged("a") / (performance.now() - from) * 1_000
+  trial.expect(rate >= appendsEachSecond, `${Math.round(rate)} appends a second, so that flushes are not shared`)
+  await trial.finish()
+  return undefined
+}

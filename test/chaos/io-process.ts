@@ -1,0 +1,178 @@
+/**
+ * What happens to a process: files run out, it may not use its directory, its clock jumps, it stands still, nobody takes
+ * its logs.
+ */
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as Path from "node:path"
+import { ask } from "./ask.ts"
+import { protocolDoor, protocolPath } from "./doors.ts"
+import type { Case } from "./io.ts"
+import { isRoot, missing } from "./machine.ts"
+import type { StartOptions } from "./under-test.ts"
+
+const filesMax = 128
+const connectionsAtOnce = 300
+const streamsAtOnce = 200
+
+/** More connections than files: some are refused, and when they are gone, everything works. */
+export const fewFiles: Case = async ({ trial }) => {
+  const lacking = missing("prlimit")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  await server.start({ wrapper: ["prlimit", `--nofile=${filesMax}:${filesMax}`] })
+  const streams = Array.from({ length: streamsAtOnce }, (_, i) => `s-${i}`)
+  for (const stream of streams) {
+    const status = await trial.append(stream)
+    trial.expect(status === 201, `with files left, an append was answered with ${status}`)
+  }
+  const sockets = Array.from({ length: connectionsAtOnce }, () => net.connect(server.port, "127.0.0.1"))
+  for (const socket of sockets) socket.on("error", () => {})
+  await sleep(300)
+  const statuses = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream)))
+  const strange = statuses.filter((status) => ![0, 201, 500, 503].includes(status))
+  trial.expect(strange.length === 0, `without files left, appends were answered with ${strange.join(", ")}`)
+  trial.expect(server.isRunning, "the server is not there any more")
+  for (const socket of sockets) socket.destroy()
+  const from = performance.now()
+  for (const stream of streams.slice(0, 100)) {
+    while (await trial.append(stream) !== 201 && performance.now() < from + 10_000) await sleep(20)
+  }
+  const took = Math.round(performance.now() - from)
+  trial.expect(took <= 5_000, `it took ${took} ms until a hundred streams took appends again`)
+  // Everything is read at once in the end, over more connections than there are files.
+  await server.kill()
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** Another user's directory, a file, a link to nowhere: one sentence, code 1, and nothing is left behind. */
+export const wrongUser: Case = async ({ trial }) => {
+  const lacking = missing("setpriv")
+  if (!isRoot || lacking !== undefined) return lacking ?? "needs another user, whom only root can be"
+  const { server } = trial
+  const above = Path.dirname(server.directory)
+  for (const [kind, make] of Object.entries(unusable)) {
+    fs.rmSync(server.directory, { recursive: true, force: true })
+    make(server.directory)
+    const before = fs.readdirSync(above)
+    const from = performance.now()
+    server.launch({ wrapper: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] })
+    const code = await server.ended()
+    const took = Math.round(performance.now() - from)
+    const said = server.log.trimEnd().split("\n").at(-1) ?? ""
+    trial.expect(code === 1, `${kind}: it ended with ${code}`)
+    trial.expect(/^Could not [^\n]+[.?]$/.test(said), `${kind}: it said ${said}`)
+    trial.expect(took < 10_000, `${kind}: it took ${took} ms`)
+    const left = fs.readdirSync(above).filter((name) => !before.includes(name) && name !== "server.log")
+    trial.expect(left.length === 0, `${kind}: it left ${left.join(", ")}`)
+  }
+  await trial.end()
+  return undefined
+}
+
+const unusable: Readonly<Record<string, (path: string) => void>> = {
+  "another user's": (path) => fs.mkdirSync(path, { mode: 0o755 }),
+  "a file": (path) => fs.writeFileSync(path, ""),
+  "a link to nowhere": (path) => fs.symlinkSync("/nowhere/at/all", path),
+  "nothing": () => {}
+}
+
+const jumps = ["-1h", "+1h", "-1d", "+10y", "@1970-01-02 00:00:00", "+0"]
+
+/** How long a long-poll is to wait, and how late it may be on a busy machine: the jumps are an hour and more. */
+const pollMillis = 1_000
+const pollLateMillis = 5_000
+
+/** The wall clock jumps; the one that intervals are measured by does not. */
+export const clockJumps: Case = async ({ trial }) => {
+  const library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+    .map((directory) => Path.join(directory, "faketime/libfaketime.so.1")).find((path) => fs.existsSync(path))
+  if (library === undefined) return "needs libfaketime"
+  const { server } = trial
+  const file = `${server.directory}.clock`
+  fs.writeFileSync(file, "+0")
+  const start: StartOptions = {
+    flags: [`--long-poll-timeout=${pollMillis}ms`],
+    env: {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_NO_CACHE: "1"
+    }
+  }
+  await server.start(start)
+  await protocolDoor.create(server.port, "quiet")
+  await trial.append("a")
+  trial.follow("a")
+  const years = new Set<string>()
+  for (const jump of jumps) {
+    const from = performance.now()
+    const poll = ask(server.port, `${protocolPath("quiet")}?live=long-poll&offset=now`)
+    await sleep(100)
+    fs.writeFileSync(file, jump)
+    for (let turn = 0; turn < 20; turn++) {
+      const asked = performance.now()
+      const status = await trial.append(turn % 2 === 0 ? "a" : `b${turn}`)
+      const took = Math.round(performance.now() - asked)
+      trial.expect(status === 201, `after a jump to ${jump} an append was answered with ${status}`)
+      trial.expect(took < 1_000, `after a jump to ${jump} an append took ${took} ms`)
+    }
+    const status = (await poll)?.status
+    const late = Math.round(performance.now() - from - pollMillis)
+    trial.expect(status === 204, `a long-poll across a jump to ${jump} was answered with ${status}`)
+    trial.expect(late > -100 && late < pollLateMillis, `a long-poll across a jump to ${jump} was ${late} ms late`)
+    const last = await ask(server.port, "/streams/a/events?tail=1")
+    years.add(/"createdAt":"(\d{4})/.exec(last?.text ?? "")?.[1] ?? "")
+  }
+  trial.expect(years.size >= 3, `the clock has not jumped: ${[...years].join(", ")}`)
+  await server.kill()
+  // Whatever the time was when it was written, it is read.
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** Longer than a keep-alive, a lease and a request's time; the other rounds only look whether it hurts at all. */
+const standstillMillis = [40_000, 2_000, 2_000, 2_000, 2_000]
+
+export const standstill: Case = async ({ random, round, trial }) => {
+  const { server } = trial
+  await server.start()
+  await trial.append("a")
+  trial.follow("a")
+  const millis = standstillMillis[round % standstillMillis.length]!
+  const clients = trial.load(["a", "b", "c"], random, 800)
+  await sleep(300)
+  server.signal("SIGSTOP")
+  await sleep(millis)
+  server.signal("SIGCONT")
+  await clients
+  const from = performance.now()
+  trial.expect(await trial.append("a") === 201, "behind a standstill it takes no appends")
+  const took = Math.round(performance.now() - from)
+  trial.expect(took < 2_000, `behind a standstill an append took ${took} ms`)
+  await trial.finish()
+  return undefined
+}
+
+/** Nobody takes what is said: closed, a full disk, a pipe whose reader has left. The server has to warn of a torn commit. */
+export const deafLogs: Case = async ({ trial }) => {
+  const lacking = missing("bash")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  for (const where of [">&- 2>&-", ">/dev/full 2>&1", "> >(true) 2>&1"]) {
+    await server.start({ wrapper: ["bash", "-c", `exec "$@" ${where}`, "bash"] })
+    trial.expect(await trial.append("a") === 201, `with ${where} it takes no appends`)
+    server.signal("SIGTERM")
+    const code = await server.ended()
+    trial.expect(code === 0, `with ${where} it ended with ${code}`)
+    fs.appendFileSync(Path.join(server.directory, "streams/a.json"), `{"offset":"torn`)
+  }
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))

@@ -1,0 +1,75 @@
+/**
+ * Disks that are full, broken, read-only, slow or gone, files that cannot be opened, clocks that jump, a process that
+ * stands still, and logs that nobody takes (G6, G7): the server says so, keeps what it acknowledged, and goes on when the
+ * trouble is over. What a machine cannot be made to do is said, and counted as left out.
+ */
+import { failedFlush, failedRead, slowFlush } from "./io-calls.ts"
+import { emptied, fullDisk, fullFromTheStart, readOnly, shortWrite } from "./io-disk.ts"
+import { clockJumps, deafLogs, fewFiles, standstill, wrongUser } from "./io-process.ts"
+import type { Random } from "./random.ts"
+import type { Suite } from "./suite.ts"
+import { Trial } from "./trial.ts"
+
+/** What one case is given. */
+interface Trouble {
+  readonly trial: Trial
+  readonly random: Random
+  readonly round: number
+}
+
+/** A case; where it answers something, that is why it could not be tried. */
+export type Case = (trouble: Trouble) => Promise<string | undefined>
+
+const cases: Readonly<Record<string, Case>> = {
+  "full-disk": fullDisk,
+  "full-from-the-start": fullFromTheStart,
+  "short-write": shortWrite,
+  "failed-flush": failedFlush,
+  "failed-read": failedRead,
+  "few-files": fewFiles,
+  "wrong-user": wrongUser,
+  "read-only": readOnly,
+  "emptied": emptied,
+  "slow-flush": slowFlush,
+  "clock-jumps": clockJumps,
+  "standstill": standstill,
+  "deaf-logs": deafLogs
+}
+
+/** Of one case: the others are to be seen, too. */
+const violationsShown = 5
+
+export const io: Suite = {
+  name: "io",
+  about: "full, broken, read-only and slow disks, no files left, clocks that jump, standstills",
+  rounds: 5,
+  run: async ({ directory, random, rounds, say }) => {
+    const counts = { cases: 0, left: 0, acked: 0, refused: 0, unknown: 0 }
+    const violations: Array<string> = []
+    const reasons = new Set<string>()
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, run] of Object.entries(cases)) {
+        const trial = await Trial.make(directory, `${name}-${round}`)
+        let reason: string | undefined
+        try {
+          reason = await run({ trial, random: random.fork(), round })
+        } catch (error) {
+          trial.expect(false, String(error))
+          await trial.end()
+        }
+        if (reason === undefined) counts.cases++
+        else {
+          counts.left++
+          reasons.add(`${name}: ${reason}`)
+          await trial.end()
+        }
+        counts.acked += trial.ledger.count("ok")
+        counts.refused += trial.ledger.count("refused")
+        counts.unknown += trial.ledger.count("unknown")
+        violations.push(...trial.violations.slice(0, violationsShown))
+        say(`${name}: ${reason ?? `${trial.ledger.count("ok")} acknowledged, ${trial.violations.length} violations`}`)
+      }
+    }
+    return counts.cases === 0 ? { skipped: [...reasons].join("; ") } : { counts, violations }
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Mistakes that were made somewhere, or could be, each as a change of our own code: what a test that is worth its time
+ * has to find. `killedBy` are the tests that do.
+ */
+export interface Mutant {
+  readonly name: string
+  readonly changes: ReadonlyArray<Change>
+  readonly killedBy: ReadonlyArray<string>
+  /** Of those, only tests whose title has this. */
+  readonly titled?: string
+}
+
+/** `from` stands in the file once. */
+interface Change {
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+const change = (file: string, from: string, to: string): ReadonlyArray<Change> => [{ file: `src/${file}`, from, to }]
+
+const disk = "test/chaos/disk.test.ts"
+const damage = "test/chaos/damage.test.ts"
+const recovery = "test/storage-filesystem/recovery.test.ts"
+const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
+const journal = "test/storage-filesystem/journal.test.ts"
+const producers = "test/durable-streams/producers.test.ts"
+
+export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "what comes live is not held against what was caught up",
+    changes: change(
+      "durable-streams/recent-events.ts",
+      "sliceBlock(this.#blocks[index]!, next)",
+      "this.#blocks[index]!"
+    ),
+    killedBy: ["test/chaos/model.test.ts"]
+  },
+  {
+    name: "a condition is not looked at",
+    changes: change(
+      "durable-streams/judge-append.ts",
+      "if (ifMatch !== undefined && ifMatch !== tail)",
+      "if (ifMatch === -1)"
+    ),
+    killedBy: ["test/durable-streams/stream.test.ts"]
+  },
+  {
+    name: "a torn tail is not cut",
+    changes: change(
+      "storage-filesystem/storage-filesystem.ts",
+      "if (recovered.torn > 0) yield*",
+      "if (recovered.torn < 0) yield*"
+    ),
+    killedBy: [recovery]
+  },
+  {
+    name: "the state is not in the commit",
+    changes: change(
+      "storage-filesystem/log-file.ts",
+      "encodeCommit(events, entry, crc, memory.allocate)",
+      "encodeCommit(events, entry && { ...entry, text: undefined }, crc, memory.allocate)"
+    ),
+    killedBy: [disk]
+  },
+  {
+    name: "an append does not see the closing in front of it",
+    changes: change(
+      "durable-streams/append-batch.ts",
+      "changes.has(key) ? changes.get(key) : state.get(key)",
+      "state.get(key)"
+    ),
+    killedBy: [producers, "test/durable-streams/stream.test.ts"]
+  },
+  {
+    name: "a deletion does not wait for its turn",
+    changes: change(
+      "durable-streams/stream.ts",
+      "delete: writer.inOrder(",
+      "delete: ((task: Effect.Effect<void>) => task)("
+    ),
+    killedBy: ["test/chaos/model.test.ts", "test/durable-streams/stream.test.ts"]
+  },
+  {
+    name: "it is answered before the flush",
+    changes: change("storage-filesystem/log-file.ts", "return flusher === undefined ?", "return flusher !== null ?"),
+    killedBy: [disk, recovery]
+  },
+  {
+    name: "a flush counts for what came after it began",
+    changes: change(
+      "storage-filesystem/flusher.ts",
+      "for (const { done } of taken) done(exit) }",
+      "for (const { done } of [...taken, ...waiting.splice(0)]) done(exit) }"
+    ),
+    killedBy: [journal]
+  },
+  {
+    name: "the directory is not flushed",
+    changes: change(
+      "storage-filesystem/log-directory.ts",
+      "durable ? disk.flushDirectory(directory) : Effect.void",
+      "Effect.void"
+    ),
+    killedBy: [disk, recovery]
+  },
+  {
+    name: "what lies behind a damaged commit is cut",
+    changes: change(
+      "storage-filesystem/recovery.ts",
+      "if (sum >= 0 && sum !== written) misfit ??= { from, end, sum: -1 }",
+      "if (sum >= 0 && sum !== written) break"
+    ),
+    killedBy: [damage, "test/storage-filesystem/damage.test.ts"]
+  },
+  {
+    name: "the sum is not checked where it is read",
+    changes: change(
+      "storage-filesystem/log-reader.ts",
+      "commits > 0 && fits(bytes, commits, place.crc)",
+      "commits > 0"
+    ),
+    killedBy: [damage]
+  },
+  {
+    name: "the sum leaves out the last byte",
+    changes: [
+      {
+        file: "src/storage-filesystem/record-codec.ts",
+        from: "crc32(bytes.subarray(from, to), crc)",
+        to: "crc32(bytes.subarray(from, to - 1), crc)"
+      },
+      {
+        file: "src/storage-filesystem/record-codec.ts",
+        from: "crc32(bytes.subarray(0, at), first",
+        to: "crc32(bytes.subarray(0, at - 1), first"
+      }
+    ],
+    killedBy: ["test/storage-filesystem/damage.test.ts", "test/storage-filesystem/record-codec.test.ts"]
+  },
+  {
+    name: "readers see what is written and not flushed",
+    changes: change("durable-streams/stream.ts", "sliceBlock(block, next, at - next)", "block"),
+    killedBy: ["test/durable-streams/group-commit.test.ts"]
+  },
+  {
+    name: "a follower registers a turn after it has caught up",
+    changes: change(
+      "durable-streams/stream.ts",
+      "Effect.andThen(sleepers.wait(() => isNews(cursor), use)",
+      "Effect.andThen(Effect.andThen(Effect.yieldNow, sleepers.wait(() => false, use))"
+    ),
+    killedBy: ["test/durable-streams/catch-up-live.test.ts"]
+  },
+  {
+    name: "a socket that is full is written to",
+    changes: change(
+      "web-node/node-server.ts",
+      "if (!hasRoom) return void (to ?? response).once(\"drain\", go)",
+      "void hasRoom"
+    ),
+    killedBy: ["test/durable-streams/stalled-follower.test.ts"]
+  },
+  {
+    name: "the lock is not taken",
+    changes: change("durable-streams/lock.ts", "; BEGIN EXCLUSIVE", ""),
+    killedBy: ["test/durable-streams/daemon.test.ts"],
+    titled: "a second server refuses"
+  },
+  {
+    name: "a clock that is set back is taken for one that stands still",
+    changes: change("storage-filesystem/log-file.ts", " && now >= seenAt", ""),
+    killedBy: [diskFailures]
+  },
+  {
+    name: "producers are the properties of an object",
+    changes: [
+      { file: "src/durable-streams/stream-state.ts", from: "`producer:${id}`", to: "id" },
+      {
+        file: "src/durable-streams/append-batch.ts",
+        from: "changes.has(key) ? changes.get(key) : state.get(key)",
+        to: "(Object.fromEntries([...changes]) as Record<string, string>)[key] ?? state.get(key)"
+      }
+    ],
+    killedBy: [producers]
+  },
+  {
+    name: "the journal is not put back",
+    changes: change(
+      "storage-filesystem/journal.ts",
+      "Effect.andThen(restoreLog(file, records), file.flush)",
+      "Effect.void"
+    ),
+    killedBy: [journal]
+  },
+  {
+    name: "a flush that failed is tried again on the same descriptor",
+    changes: change(
+      "storage-filesystem/log-file.ts",
+      "() => Effect.ignore(mend))",
+      "() => Effect.sync(() => void (trusted = true)))"
+    ),
+    killedBy: [diskFailures]
+  },
+  {
+    name: "what of a write that failed is there is not cut off",
+    changes: change(
+      "storage-filesystem/log-file.ts",
+      "Effect.ignore(Effect.map(disk.truncate(size), () => {",
+      "Effect.ignore(Effect.map(Effect.void, () => {"
+    ),
+    killedBy: [diskFailures]
+  },
+  {
+    name: "commits without an event end a read",
+    changes: change(
+      "storage-filesystem/log-reader.ts",
+      "if (block.count === 0 && sound === commits && !isAll) continue",
+      ""
+    ),
+    killedBy: ["test/durable-streams/storage.test.ts"],
+    titled: "goes on behind commits"
+  },
+  {
+    name: "one damaged line leads every search astray",
+    changes: change("storage-filesystem/log-reader.ts", "known === undefined ? [false, true] : [false]", "[false]"),
+    killedBy: ["test/storage-filesystem/damage.test.ts"]
+  }
+]

@@ -1,0 +1,102 @@
+/**
+ * Whether our tests find mistakes (G9): each mutant is made in a copy of this tree, alone, and the tests it is for must
+ * fail there. They pass in the copy as it is, and fail for what they assert, not because nothing runs.
+ */
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { root } from "../built.ts"
+import { type Mutant, mutants as all } from "./mutant-list.ts"
+import type { Suite } from "./suite.ts"
+
+/** Ten times what the slowest of them takes on a machine with nothing else to do. */
+const millisMax = 240_000
+
+export const mutants: Suite = {
+  name: "mutants",
+  about: "our own code with a mistake in it, one at a time: the tests find each",
+  rounds: all.length,
+  run: async ({ directory, rounds, say }) => {
+    const copy = copyOfTree(directory)
+    const chosen = all.slice(0, rounds)
+    const violations: Array<string> = []
+    let killed = 0
+    for (const [files, titled] of runsOf(chosen)) {
+      const { failed, passed } = runTests(copy, files, titled)
+      if (failed !== 0 || passed === 0) {
+        violations.push(`without any mutant ${files.join()}: ${failed} fail, ${passed} pass`)
+      }
+    }
+    if (violations.length > 0) return { counts: { mutants: chosen.length, killed }, violations }
+    for (const mutant of chosen) {
+      const verdict = judge(copy, mutant)
+      if (verdict === "killed") killed++
+      else violations.push(`${mutant.name}: ${verdict}`)
+      say(`${mutant.name}: ${verdict}`)
+    }
+    return { counts: { mutants: chosen.length, killed }, violations }
+  }
+}
+
+/** The tests that all of them need, those with a title to look for by themselves. */
+const runsOf = (mutants: ReadonlyArray<Mutant>) => {
+  const files = new Set(mutants.filter(({ titled }) => titled === undefined).flatMap(({ killedBy }) => killedBy))
+  const titled = mutants.filter(({ titled }) => titled !== undefined)
+  return [[[...files], undefined] as const, ...titled.map(({ killedBy, titled }) => [killedBy, titled] as const)]
+}
+
+const judge = (copy: string, { changes, killedBy, titled }: Mutant): string => {
+  const originals = new Map<string, string>()
+  try {
+    for (const { file, from, to } of changes) {
+      const path = Path.join(copy, file)
+      const text = fs.readFileSync(path, "utf8")
+      if (text.split(from).length !== 2) return `it does not apply: ${JSON.stringify(from)} is not once in ${file}`
+      if (!originals.has(path)) originals.set(path, text)
+      fs.writeFileSync(path, text.replace(from, () => to))
+    }
+    const { failed, passed } = runTests(copy, killedBy, titled)
+    if (failed > 0) return "killed"
+    return passed > 0 ? `it survives ${killedBy.join(", ")}` : `nothing ran of ${killedBy.join(", ")}`
+  } finally {
+    for (const [path, text] of originals) fs.writeFileSync(path, text)
+  }
+}
+
+/** The sources, with the packages of this tree, and a place of its own for what is built. */
+const copyOfTree = (directory: string): string => {
+  const copy = Path.join(directory, "tree")
+  for (const name of ["src", "test", "docs", "package.json", "tsconfig.json", "README.md"]) {
+    fs.cpSync(Path.join(root, name), Path.join(copy, name), { recursive: true })
+  }
+  fs.mkdirSync(Path.join(copy, "node_modules"))
+  for (const name of fs.readdirSync(Path.join(root, "node_modules"))) {
+    if (name.startsWith(".") && name !== ".bin") continue
+    fs.symlinkSync(Path.join(root, "node_modules", name), Path.join(copy, "node_modules", name))
+  }
+  return copy
+}
+
+const runTests = (copy: string, files: ReadonlyArray<string>, titled: string | undefined) => {
+  const report = Path.join(copy, "report.json")
+  fs.rmSync(report, { force: true })
+  spawnSync(
+    process.execPath,
+    [
+      Path.join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      ...files,
+      ...(titled === undefined ? [] : ["-t", titled]),
+      "--testTimeout=30000",
+      "--hookTimeout=30000",
+      "--maxWorkers=1",
+      "--bail=1",
+      "--reporter=json",
+      `--outputFile=${report}`
+    ],
+    { cwd: copy, stdio: "ignore", timeout: millisMax, killSignal: "SIGKILL" }
+  )
+  if (!fs.existsSync(report)) return { failed: 0, passed: 0 }
+  const told = JSON.parse(fs.readFileSync(report, "utf8")) as { numFailedTests: number; numPassedTests: number }
+  return { failed: told.numFailedTests, passed: told.numPassedTests }
+}

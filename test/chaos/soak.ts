@@ -1,0 +1,252 @@
+/**
+ * Everything at once for a long time (G16): 500 requests a second to a thousand streams that come and go, numbered appends,
+ * batches, catch-ups, one bad request in a hundred, and 200 followers who come and go. Nothing grows but the logs.
+ */
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as Path from "node:path"
+import { ask } from "./ask.ts"
+import { check } from "./checks.ts"
+import { nativeDoor } from "./doors.ts"
+import { readOurs } from "./finals.ts"
+import { Follower } from "./follower.ts"
+import { Ledger, now } from "./ledger.ts"
+import type { Random } from "./random.ts"
+import { theilSen } from "./slope.ts"
+import type { Context, Suite } from "./suite.ts"
+import { UnderTest } from "./under-test.ts"
+
+const streamsAtOnce = 1_000
+/** Streams that stay, and of which every operation is noted and checked in the end. */
+const streamsChecked = 20
+const followersAtOnce = 200
+const requestsPerSecond = 500
+const tickMillis = 20
+
+/** More than that at a time says that the server does not follow, and would only fill our own memory. */
+const underWayMax = 256
+
+const sampleMillis = 5_000
+
+/** For the heap to find its size, and for a thousand streams to have their newest events in memory; half of a short run. */
+const warmUpMillis = 10 * 60_000
+
+const growthMaxPerHour = { megabytes: 1, descriptors: 0 } as const
+
+const weights = { append: 80, batch: 7, producer: 5, read: 3, tail: 3, bad: 1, replace: 1 } as const
+
+export const soak: Suite = {
+  name: "soak",
+  about: "everything at once for --minutes (60): nothing grows but the logs",
+  rounds: 1,
+  run: async (context) => {
+    const server = await UnderTest.make(context.directory)
+    await server.start()
+    const load = new Load(context, server)
+    const millis = (context.options.minutes ?? 60) * 60_000
+    const samples = await load.run(millis)
+    const violations = [...await load.settle()]
+    const warmUp = Math.min(warmUpMillis, millis / 2) / 3_600_000
+    const steady = samples.filter(({ hours }) => hours >= warmUp)
+    const growth = (of: (sample: Sample) => number) =>
+      theilSen(steady.map((sample) => [sample.hours, of(sample)] as const))
+    const memory = growth(({ megabytes }) => megabytes)
+    const descriptors = growth(({ descriptors }) => descriptors)
+    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or with 5xx`)
+    // Above what is allowed beyond doubt: noise alone is no violation.
+    if (memory.low > growthMaxPerHour.megabytes) {
+      violations.push(`memory grows by ${memory.slope.toFixed(1)} MB an hour`)
+    }
+    if (descriptors.low > growthMaxPerHour.descriptors) {
+      violations.push(`descriptors grow by ${descriptors.slope.toFixed(1)} an hour`)
+    }
+    await server.kill()
+    return {
+      counts: {
+        requests: load.requests,
+        failed: load.failed,
+        followed: load.followed,
+        checked: load.checked,
+        megabytesPerHour: rounded(memory.slope),
+        megabytesPerHourLow: rounded(memory.low),
+        megabytesPerHourHigh: rounded(memory.high),
+        megabytesMost: Math.round(Math.max(...samples.map(({ megabytes }) => megabytes))),
+        descriptorsPerHour: rounded(descriptors.slope),
+        samples: samples.length
+      },
+      violations
+    }
+  }
+}
+
+const rounded = (value: number): number => Math.round(value * 10) / 10
+
+interface Sample {
+  readonly hours: number
+  readonly megabytes: number
+  readonly descriptors: number
+}
+
+class Load {
+  requests = 0
+  failed = 0
+  followed = 0
+  readonly #server: UnderTest
+  readonly #random: Random
+  readonly #say: (text: string) => void
+  readonly #ledger: Ledger
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
+  readonly #names: Array<string>
+  readonly #numbers = new Map<string, number>()
+  /** Streams with a numbered append under way: the next one waits for it, as a producer does. */
+  readonly #numbering = new Set<string>()
+  readonly #followers: Array<{ readonly follower: Follower; readonly until: number }> = []
+  #made = 0
+  #underWay = 0
+
+  constructor({ directory, random, say }: Context, server: UnderTest) {
+    this.#server = server
+    this.#random = random
+    this.#say = say
+    this.#ledger = new Ledger(Path.join(directory, "ledger.ndjson"))
+    this.#names = Array.from(
+      { length: streamsAtOnce },
+      (_, i) => i < streamsChecked ? `stays-${i}` : `soak-${this.#made++}`
+    )
+  }
+
+  get checked(): number {
+    return this.#ledger.operations.length
+  }
+
+  async run(millis: number): Promise<ReadonlyArray<Sample>> {
+    const samples: Array<Sample> = []
+    const from = now()
+    let due = 0
+    let sampled = from
+    while (now() - from < millis) {
+      due += requestsPerSecond * tickMillis / 1_000
+      for (; due >= 1; due--) if (this.#underWay < underWayMax) void this.#step()
+      this.#churn()
+      if (now() - sampled >= sampleMillis) {
+        sampled = now()
+        samples.push(this.#sample((sampled - from) / 3_600_000))
+        if (samples.length % 60 === 0) this.#say(JSON.stringify(samples.at(-1)))
+      }
+      await new Promise((resolve) => setTimeout(resolve, tickMillis))
+    }
+    return samples
+  }
+
+  /** Ends the load, and holds the streams that stay against what was noted of them. */
+  async settle(): Promise<ReadonlyArray<string>> {
+    while (this.#underWay > 0) await new Promise((resolve) => setTimeout(resolve, tickMillis))
+    for (const { follower } of this.#followers) this.#leave(follower)
+    this.#agent.destroy()
+    const streams = this.#names.slice(0, streamsChecked)
+    const { finals, violations } = await readOurs(nativeDoor, this.#server.port, streams, this.#server.directory)
+    const { operations } = this.#ledger
+    this.#ledger.close()
+    return [...violations, ...check({ operations, follows: [], finals }), ...this.#late]
+  }
+
+  readonly #late: Array<string> = []
+
+  #sample(hours: number): Sample {
+    const { pid } = this.#server
+    const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
+    return {
+      hours,
+      megabytes: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) / 1024,
+      descriptors: fs.readdirSync(`/proc/${pid}/fd`).length
+    }
+  }
+
+  /** Followers live for a second to a minute. */
+  #churn(): void {
+    const at = now()
+    for (let i = this.#followers.length - 1; i >= 0; i--) {
+      if (this.#followers[i]!.until > at) continue
+      this.#leave(this.#followers[i]!.follower)
+      this.#followers.splice(i, 1)
+    }
+    while (this.#followers.length < followersAtOnce) {
+      const stream = this.#random.pick(this.#names)
+      const follower = new Follower("follower", this.#server.port, stream)
+      this.#followers.push({ follower, until: at + this.#random.between(1_000, 60_000) })
+    }
+  }
+
+  #leave(follower: Follower): void {
+    follower.stop()
+    this.followed += follower.seen.length
+    const gap = follower.seen.findIndex(({ offset }, i) => offset !== i)
+    if (gap >= 0) this.#late.push(`C12 ${follower.stream}: offset ${follower.seen[gap]!.offset} when ${gap} was next`)
+  }
+
+  async #step(): Promise<void> {
+    this.#underWay++
+    this.requests++
+    const random = this.#random
+    const slot = random.between(0, streamsAtOnce - 1)
+    const stream = this.#names[slot]!
+    const kind = random.weighted(weights)
+    const { port } = this.#server
+    if (kind === "bad") {
+      const answer = await ask(port, `/streams/${random.pick(["%ff", "a?offset=x", "%00", "x".repeat(600)])}`, {
+        method: random.pick(["POST", "GET", "PATCH"]),
+        body: random.pick(["", "{", "[1,2", "\u0000"]),
+        agent: this.#agent
+      })
+      if (answer === undefined || answer.status >= 500) this.failed++
+    } else if (kind === "replace") await this.#replace(slot)
+    else if (kind === "read") await nativeDoor.read(port, stream, 0)
+    else if (kind === "tail") {
+      await ask(port, `/v1/stream/${encodeURIComponent(stream)}`, { method: "HEAD", agent: this.#agent })
+    } else await this.#append(stream, slot < streamsChecked, kind, random)
+    this.#underWay--
+  }
+
+  async #append(stream: string, noted: boolean, kind: "append" | "batch" | "producer", random: Random): Promise<void> {
+    const numbered = kind === "producer" && !this.#numbering.has(stream)
+    const seq = this.#numbers.get(stream) ?? 0
+    const keys = Array.from({ length: kind === "batch" ? random.between(2, 20) : 1 }, (_, i) => `${this.requests}.${i}`)
+    const producer = numbered ? { id: "soak", epoch: 0, seq } : undefined
+    if (numbered) this.#numbering.add(stream)
+    const invoke = now()
+    const { offset, outcome, repeated, status } = await nativeDoor.append(
+      this.#server.port,
+      stream,
+      { keys, producer, padding: random.between(0, 200) },
+      this.#agent
+    )
+    if (numbered) {
+      this.#numbering.delete(stream)
+      if (outcome === "ok") this.#numbers.set(stream, seq + 1)
+    }
+    if (outcome === "unknown") this.failed++
+    if (!noted) return
+    this.#ledger.add({
+      op: "append",
+      client: "soak",
+      stream,
+      keys,
+      producer,
+      invoke,
+      complete: now(),
+      outcome,
+      status,
+      offset,
+      repeated
+    })
+  }
+
+  /** A stream goes, and another one takes its place. */
+  async #replace(slot: number): Promise<void> {
+    if (slot < streamsChecked) return
+    const old = this.#names[slot]!
+    this.#names[slot] = `soak-${this.#made++}`
+    this.#numbers.delete(old)
+    await nativeDoor.delete(this.#server.port, old)
+  }
+}

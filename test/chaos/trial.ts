@@ -1,0 +1,122 @@
+/**
+ * One server in trouble: what is appended to it goes into a ledger, and in the end everything is held against everything.
+ */
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { check } from "./checks.ts"
+import { nativeDoor, protocolDoor } from "./doors.ts"
+import { readOurs } from "./finals.ts"
+import { Follower } from "./follower.ts"
+import { Ledger, now } from "./ledger.ts"
+import type { Random } from "./random.ts"
+import { UnderTest } from "./under-test.ts"
+import type { Surroundings } from "./writers.ts"
+import { everyKind } from "./writers.ts"
+
+/** A follower that is connected has all there is by then. */
+const livenessMillis = 2_000
+
+export class Trial {
+  readonly server: UnderTest
+  readonly ledger: Ledger
+  readonly violations: Array<string> = []
+  readonly #name: string
+  readonly #followers: Array<Follower> = []
+  readonly #streams = new Set<string>()
+  #next = 0
+  #loads = 0
+
+  private constructor(name: string, server: UnderTest, ledger: Ledger) {
+    this.#name = name
+    this.server = server
+    this.ledger = ledger
+  }
+
+  static async make(directory: string, name: string): Promise<Trial> {
+    const own = Path.join(directory, name)
+    const server = await UnderTest.make(own)
+    return new Trial(name, server, new Ledger(Path.join(own, "ledger.ndjson")))
+  }
+
+  expect(isSo: boolean, otherwise: string): void {
+    if (!isSo) this.violations.push(`${this.#name}: ${otherwise}`)
+  }
+
+  /** One event; the status of the answer, 0 where there was none. */
+  async append(stream: string, padding = 0): Promise<number> {
+    this.#streams.add(stream)
+    const keys = [`${stream}/${this.#next++}`]
+    const invoke = now()
+    const { offset, outcome, status } = await nativeDoor.append(this.server.port, stream, { keys, padding })
+    this.ledger.add({ op: "append", client: "t", stream, keys, invoke, complete: now(), outcome, status, offset })
+    return status
+  }
+
+  /** Clients of every kind on some streams, for so long. */
+  async load(streams: ReadonlyArray<string>, random: Random, millis: number): Promise<void> {
+    const until = now() + millis
+    const prefix = `${this.#loads++}.`
+    const at = (i: number): Surroundings => ({
+      port: this.server.port,
+      door: i % 2 === 0 ? nativeDoor : protocolDoor,
+      ledger: this.ledger,
+      isOver: () => now() > until,
+      prefix,
+      padding: (random) => random.between(0, random.chance(0.97) ? 300 : 100_000)
+    })
+    for (const stream of streams) {
+      this.#streams.add(stream)
+      await protocolDoor.create(this.server.port, stream)
+    }
+    await Promise.all(streams.flatMap((stream, i) => everyKind(at(i), stream, random.fork())))
+  }
+
+  /** How many events there are to read; undefined where that is no answer. */
+  async count(stream: string): Promise<number | undefined> {
+    const contents = await nativeDoor.read(this.server.port, stream, 0)
+    return contents?.status === 200 ? contents.events.length : undefined
+  }
+
+  /** It is not looked at in the end: it was deleted, or never made. */
+  forget(stream: string): void {
+    this.#streams.delete(stream)
+  }
+
+  acknowledged(stream: string): number {
+    return this.ledger.operations
+      .filter((operation) => operation.op === "append" && operation.stream === stream && operation.outcome === "ok")
+      .length
+  }
+
+  follow(stream: string): void {
+    this.#followers.push(new Follower(`f${this.#followers.length}`, this.server.port, stream))
+  }
+
+  /** With a server that runs and has no trouble any more: everything is read, and it is killed. */
+  async finish(outside: (path: string) => string = (path) => path): Promise<void> {
+    const { server } = this
+    const { finals, violations } = await readOurs(
+      nativeDoor,
+      server.port,
+      [...this.#streams],
+      outside(server.directory)
+    )
+    for (const follower of this.#followers) {
+      const count = finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
+      const isThere = await follower.hasSeen(count, livenessMillis)
+      this.expect(isThere, `C13 a follower has seen ${follower.seen.length} of ${count}`)
+    }
+    const follows = this.#followers.map(({ follow }) => follow)
+    for (const violation of [...violations, ...check({ operations: this.ledger.operations, follows, finals })]) {
+      this.expect(false, violation)
+    }
+    await this.end()
+  }
+
+  async end(): Promise<void> {
+    for (const follower of this.#followers) follower.stop()
+    await this.server.kill()
+    this.ledger.close()
+    if (this.violations.length === 0) fs.rmSync(Path.dirname(this.server.directory), { recursive: true, force: true })
+  }
+}

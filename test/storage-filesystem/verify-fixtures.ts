@@ -1,0 +1,51 @@
+/**
+ * Logs to be verified, and what was found in them.
+ */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Commit } from "../../src/durable-streams/storage.ts"
+import type { LogFault, VerifyOptions } from "../../src/storage-filesystem/verify-logs.ts"
+import { verifyLogs } from "../../src/storage-filesystem/verify-logs.ts"
+import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "./fault-disk.ts"
+import { directory, name, path, storageOn, writing } from "./log-fixtures.ts"
+
+export const other = "orders/2025"
+export const fileName = path.slice(directory.length + 1)
+
+/** A disk with the log of these commits, another log beside it, and where the commits end. */
+export const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
+  const disk = new FaultDisk()
+  const ends: Array<number> = []
+  yield* writing(disk, commits, () => ends.push(disk.files[path]!.length))
+  const storage = yield* storageOn(disk)
+  yield* storage.create(described(other), commitOf(other, 0, [`"whole"`, `"sound"`]))
+  return { files: disk.files, bytes: disk.files[path]!, ends }
+}, Effect.scoped)
+
+export const verifying = Effect.fnUntraced(function*(disk: FaultDisk, options: Partial<VerifyOptions> = {}) {
+  const faults: Array<LogFault> = []
+  const { opened } = disk
+  const verified = yield* verifyLogs({
+    disk,
+    directory,
+    inUse: Effect.succeed(false),
+    repair: false,
+    onFault: (fault) => Effect.sync(() => void faults.push(fault)),
+    ...options
+  })
+  assert.strictEqual(disk.opened, opened, "a descriptor was left open")
+  return { faults, verified }
+})
+
+/** The one fault of a disk on which the log is hurt; nothing is changed by looking. */
+export const faultIn = Effect.fnUntraced(function*(files: Readonly<Record<string, Uint8Array>>, where: string) {
+  const disk = FaultDisk.holding(files)
+  const { faults, verified } = yield* verifying(disk)
+  assert.strictEqual(faults.length, 1, where)
+  assert.strictEqual(verified.faults, 1, where)
+  assert.deepStrictEqual(disk.files, files, `${where}: the files were changed`)
+  assert.strictEqual(faults[0]!.stream, name, where)
+  assert.strictEqual(faults[0]!.file, fileName, where)
+  return faults[0]!
+})
