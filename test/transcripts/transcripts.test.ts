@@ -44,4 +44,7 @@ const normal = (text: string, room: Room): string =>
     .replaceAll(/(?<=pid )\d+|(?<="pid":)\d+/g, "4711")
     .replaceAll(/(?<=127\.0\.0\.1:)\d{4,5}|(?<="port":)\d+|(?<=port )\d{4,5}/g, "3000")
     .replaceAll(/(?<=up )\d+(?=s)|(?<="uptimeSeconds":)\d+/g, "0")
+    // As many as the machine has files for; and who happens to be there.
+    .replaceAll(/(?<="connectionsMax":)\d+/g, "16384")
+    .replaceAll(/(?<="(?:connections|awakeStreams)":)\d+/g, "1")
     .replaceAll(/[ \t]+(?=\n)/g, "")
