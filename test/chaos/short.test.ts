@@ -24,7 +24,7 @@ describe("in short", () => {
     [kill9, 12],
     [histories, 6],
     [daemon, 2],
-    [weaknesses, 3]
+    [weaknesses, 1]
   ]
   for (const [suite, rounds] of short) {
     it(`${suite.name}: ${suite.about}`, { timeout }, async () => {
