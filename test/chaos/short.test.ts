@@ -21,9 +21,9 @@ const timeout = 120_000
 
 describe("in short", () => {
   const short: ReadonlyArray<readonly [Suite, rounds: number]> = [
-    [kill9, 12],
-    [histories, 6],
-    [daemon, 2],
+    [kill9, 6],
+    [histories, 4],
+    [daemon, 1],
     [weaknesses, 1]
   ]
   for (const [suite, rounds] of short) {

@@ -15,8 +15,8 @@ const commandsToCrash = 200
 
 describe.for(
   [
-    { storage: "memory", numRuns: 200, crashes: false },
-    { storage: "fs", numRuns: 80, crashes: true }
+    { storage: "memory", numRuns: 120, crashes: false },
+    { storage: "fs", numRuns: 50, crashes: true }
   ] as const
 )("a server on $storage", ({ crashes, numRuns, storage }) => {
   let target: Target
