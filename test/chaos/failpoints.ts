@@ -4,7 +4,7 @@
  * by luck. Those of a recovery are met twice in a row.
  */
 import * as Path from "node:path"
-import { check } from "./checks.ts"
+import { setTimeout as sleep } from "node:timers/promises"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
@@ -58,8 +58,6 @@ const loadMillis = [100, 300] as const
 
 /** Whoever has not come by its failpoint by then will not. */
 const hitMillis = 4_000
-
-const livenessMillis = 2_000
 
 export const failpoints: Suite = {
   name: "failpoints",
@@ -138,20 +136,7 @@ const at = async (
   over = true
   await Promise.all(clients)
   const found = await readOurs(nativeDoor, server.port, streams, server.directory)
-  for (const follower of followers) {
-    const count = found.finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
-    if (!(await follower.hasSeen(count, livenessMillis))) {
-      total.violations.push(`C13 ${follower.stream}: a follower has seen ${follower.seen.length} of ${count}`)
-    }
-    follower.stop()
-    total.followed += follower.seen.length
-  }
-  const follows = followers.map(({ follow }) => follow)
-  const { operations } = ledger
-  total.violations.push(...found.violations, ...check({ operations, follows, finals: found.finals }))
-  total.acked += ledger.count("ok")
-  total.unknown += ledger.count("unknown")
-  ledger.close()
+  await total.judge(found, followers, ledger)
   await server.kill()
 }
 
@@ -179,5 +164,3 @@ const comingAndGoing = async (
 
 /** Small enough that many commits are made in a little while, and some go to the journal no more. */
 const padding = (random: Random): number => random.between(0, random.chance(0.97) ? 300 : 100_000)
-
-const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))

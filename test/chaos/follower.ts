@@ -3,10 +3,27 @@
  */
 import * as http from "node:http"
 import { digits, toSeen } from "./doors.ts"
-import type { Follow } from "./ledger.ts"
+import type { Final, Follow } from "./ledger.ts"
 
 /** A server that is being started again is asked about as often as a good client does at first. */
 const pauseMillis = 20
+
+/** Waits until all of them have everything, and ends them; C13 where one has not in time, which is for each of them. */
+export const settled = async (
+  followers: ReadonlyArray<Follower>,
+  finals: ReadonlyArray<Final>,
+  millis: number
+): Promise<ReadonlyArray<string>> => {
+  const late: Array<string> = []
+  for (const follower of followers) {
+    const count = finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
+    if (!(await follower.hasSeen(count, millis))) {
+      late.push(`C13 ${follower.stream}: ${follower.client} has seen ${follower.seen.length} of ${count}`)
+    }
+    follower.stop()
+  }
+  return late
+}
 
 export class Follower {
   readonly seen: Array<{ readonly offset: number; readonly key: string }> = []

@@ -10,7 +10,7 @@ import { check } from "./checks.ts"
 import type { Appending } from "./doors.ts"
 import { nativeDoor, protocolPath } from "./doors.ts"
 import { readOurs } from "./finals.ts"
-import { Follower } from "./follower.ts"
+import { Follower, settled } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
 import type { Random } from "./random.ts"
 import type { Context, Suite } from "./suite.ts"
@@ -77,14 +77,7 @@ class OneHistory {
     await Promise.all(clients)
     await trouble
     const { finals, violations } = await readOurs(nativeDoor, server.port, this.#streams, server.directory)
-    const late: Array<string> = []
-    const count = finals.find(({ stream }) => stream === this.#streams[0])?.events.length ?? 0
-    for (const follower of followers) {
-      if (!(await follower.hasSeen(count, livenessMillis))) {
-        late.push(`C13 ${follower.stream}: ${follower.client} has seen ${follower.seen.length} of ${count}`)
-      }
-      follower.stop()
-    }
+    const late = await settled(followers, finals, livenessMillis)
     const { operations } = this.#ledger
     this.#ledger.close()
     return [...violations, ...late, ...check({ operations, follows: followers.map(({ follow }) => follow), finals })]

@@ -5,6 +5,7 @@
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { ask } from "./ask.ts"
 import { protocolDoor, protocolPath } from "./doors.ts"
 import type { Case } from "./io.ts"
@@ -174,5 +175,3 @@ export const deafLogs: Case = async ({ trial }) => {
   await trial.finish()
   return undefined
 }
-
-const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))

@@ -5,7 +5,6 @@
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { check } from "./checks.ts"
 import type { Door } from "./doors.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
@@ -39,9 +38,6 @@ const slowFlush = [
   "-e",
   "inject=fdatasync:delay_exit=3000"
 ]
-
-/** A follower that is connected has all there is by then. */
-const livenessMillis = 2_000
 
 export const kill9: Suite = {
   name: "kill9",
@@ -99,22 +95,7 @@ const together = async (
   const found = spawn === undefined
     ? await readOurs(nativeDoor, server.port, streams, server.directory)
     : await readFinals(protocolDoor, server.port, streams)
-  for (const follower of followers) {
-    const count = found.finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
-    if (!(await follower.hasSeen(count, livenessMillis))) {
-      total.violations.push(`C13 ${follower.stream}: a follower has seen ${follower.seen.length} of ${count}`)
-    }
-    follower.stop()
-    total.followed += follower.seen.length
-  }
-  const { operations } = ledger
-  total.violations.push(
-    ...found.violations,
-    ...check({ operations, follows: followers.map(({ follow }) => follow), finals: found.finals })
-  )
-  total.acked += ledger.count("ok")
-  total.unknown += ledger.count("unknown")
-  ledger.close()
+  await total.judge(found, followers, ledger)
   await server.kill()
   if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${name}.ndjson`))
 }

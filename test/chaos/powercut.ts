@@ -5,7 +5,7 @@
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { check } from "./checks.ts"
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Door } from "./doors.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
@@ -36,8 +36,6 @@ const newMillis = 200
 /** How often the power fails again while the server starts, and after how long. */
 const againShare = 0.2
 const againMillis = [20, 200] as const
-
-const livenessMillis = 2_000
 
 export const powercut: Suite = {
   name: "powercut",
@@ -162,26 +160,11 @@ const together = async (
   const found = isOurs
     ? await readOurs(nativeDoor, server.port, streams, disk.space.outside(server.directory))
     : await readFinals(nativeDoor, server.port, streams)
-  for (const follower of followers) {
-    const count = found.finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
-    if (!(await follower.hasSeen(count, livenessMillis))) {
-      total.violations.push(`C13 ${follower.stream}: a follower has seen ${follower.seen.length} of ${count}`)
-    }
-    follower.stop()
-    total.followed += follower.seen.length
-  }
   for (const { exists, stream } of found.finals) {
     if (!exists && acknowledged.has(stream)) total.violations.push(`C1 ${stream} was made and is not there`)
   }
-  const follows = followers.map(({ follow }) => follow)
-  total.violations.push(
-    ...found.violations,
-    ...check({ operations: ledger.operations, follows, finals: found.finals })
-  )
   made.streams += streams.length
-  total.acked += ledger.count("ok")
-  total.unknown += ledger.count("unknown")
-  ledger.close()
+  await total.judge(found, followers, ledger)
   await server.kill()
   if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${from}.ndjson`))
 }
@@ -230,5 +213,3 @@ const doubtful = (door: Door, isFrozen: () => boolean): Door => {
 
 /** Most events are small, so that there are many. */
 const padding = (random: Random): number => random.between(0, random.chance(0.995) ? 300 : 100_000)
-
-const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))

@@ -11,6 +11,7 @@ import { nativeDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
+import { residentBytes } from "./memory.ts"
 import type { Random } from "./random.ts"
 import { theilSen } from "./slope.ts"
 import type { Context, Suite } from "./suite.ts"
@@ -154,10 +155,9 @@ class Load {
 
   #sample(hours: number): Sample {
     const { pid } = this.#server
-    const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
     return {
       hours,
-      megabytes: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) / 1024,
+      megabytes: residentBytes(pid) / 2 ** 20,
       descriptors: fs.readdirSync(`/proc/${pid}/fd`).length
     }
   }

@@ -1,7 +1,14 @@
 /**
  * What all rounds of a crash suite have come to.
  */
+import { check } from "./checks.ts"
+import type { Found } from "./finals.ts"
+import { type Follower, settled } from "./follower.ts"
+import type { Ledger } from "./ledger.ts"
 import type { Outcome } from "./suite.ts"
+
+/** A follower that is connected has all there is by then. */
+const livenessMillis = 2_000
 
 export class Total {
   acked = 0
@@ -9,6 +16,18 @@ export class Total {
   followed = 0
   readonly restarts: Array<number> = []
   readonly violations: Array<string> = []
+
+  /** Holds what was done and seen against what there is in the end, and adds it; ends the followers and the ledger. */
+  async judge(found: Found, followers: ReadonlyArray<Follower>, ledger: Ledger): Promise<void> {
+    const late = await settled(followers, found.finals, livenessMillis)
+    const follows = followers.map(({ follow }) => follow)
+    const { operations } = ledger
+    this.violations.push(...late, ...found.violations, ...check({ operations, follows, finals: found.finals }))
+    for (const { seen } of followers) this.followed += seen.length
+    this.acked += ledger.count("ok")
+    this.unknown += ledger.count("unknown")
+    ledger.close()
+  }
 
   get outcome(): Outcome {
     const count = (...checks: ReadonlyArray<string>) =>

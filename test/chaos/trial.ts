@@ -6,7 +6,7 @@ import * as Path from "node:path"
 import { check } from "./checks.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
-import { Follower } from "./follower.ts"
+import { Follower, settled } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
 import type { Random } from "./random.ts"
 import { UnderTest } from "./under-test.ts"
@@ -101,13 +101,11 @@ export class Trial {
       [...this.#streams],
       outside(server.directory)
     )
-    for (const follower of this.#followers) {
-      const count = finals.find(({ stream }) => stream === follower.stream)?.events.length ?? 0
-      const isThere = await follower.hasSeen(count, livenessMillis)
-      this.expect(isThere, `C13 a follower has seen ${follower.seen.length} of ${count}`)
-    }
+    const late = await settled(this.#followers, finals, livenessMillis)
     const follows = this.#followers.map(({ follow }) => follow)
-    for (const violation of [...violations, ...check({ operations: this.ledger.operations, follows, finals })]) {
+    for (
+      const violation of [...late, ...violations, ...check({ operations: this.ledger.operations, follows, finals })]
+    ) {
       this.expect(false, violation)
     }
     await this.end()

@@ -9,6 +9,7 @@ import * as Path from "node:path"
 import { ask } from "./ask.ts"
 import { protocolDoor, protocolPath } from "./doors.ts"
 import { kill9 } from "./kill9.ts"
+import { residentBytes } from "./memory.ts"
 import type { Context, Suite } from "./suite.ts"
 import { UnderTest } from "./under-test.ts"
 
@@ -182,11 +183,11 @@ const probes: Readonly<Record<string, Probe>> = {
   D10: async (server) => {
     const { port } = server
     await create(port, "stalled")
-    const before = residentMegabytes(server.pid)
+    const before = residentBytes(server.pid)
     const sockets = await Promise.all(Array.from({ length: 50 }, () => stalledFollower(port, "stalled")))
     const body = `{"key":"${"x".repeat(64 * 1024)}"}`
     for (let i = 0; i < 200; i++) await append(port, "stalled", body)
-    const grown = residentMegabytes(server.pid) - before
+    const grown = (residentBytes(server.pid) - before) / 2 ** 20
     for (const socket of sockets) socket.destroy()
     return grown <= 128 ? undefined : `50 stalled followers and 12.5 MB of events take ${Math.round(grown)} MB`
   },
@@ -249,6 +250,3 @@ const stalledFollower = (port: number, name: string): Promise<net.Socket> =>
     socket.once("error", reject)
     socket.on("error", () => {})
   })
-
-const residentMegabytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024

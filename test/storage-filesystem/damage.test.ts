@@ -7,21 +7,9 @@ import { Effect } from "effect"
 import { LogDamaged } from "../../src/durable-streams/errors.ts"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
-import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { commitOf, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
-import { name, path, pathOf, sixCommits, storageOn, textsOfAll, writing } from "./log-fixtures.ts"
-
-const other = "orders/2025"
-
-/** A disk with the log of these commits, another log beside it, and where the commits end. */
-const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
-  const disk = new FaultDisk()
-  const ends: Array<number> = []
-  yield* writing(disk, commits, () => ends.push(disk.files[path]!.length))
-  const storage = yield* storageOn(disk)
-  yield* storage.create(described(other), commitOf(other, 0, [`"whole"`, `"sound"`]))
-  return { files: disk.files, bytes: disk.files[path]!, ends }
-}, Effect.scoped)
+import { name, other, path, pathOf, sixCommits, storageOn, textsOfAll, twoLogs } from "./log-fixtures.ts"
 
 /** Reads on until an error; the events before it, and the offset that it names. */
 const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0) {

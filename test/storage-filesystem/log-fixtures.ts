@@ -8,6 +8,7 @@ import type { Disk } from "../../src/storage-filesystem/disk.ts"
 import { toFileName } from "../../src/storage-filesystem/file-names.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "./fault-disk.ts"
 
 export const directory = "/streams"
 export const name = "orders/2024"
@@ -82,4 +83,16 @@ export const appendingOne = Effect.fnUntraced(function*(disk: Disk, data: string
   const commit = commitOf(name, log.tail, [data])
   yield* log.commit(commit)
   return textsOf(commit.events)
+}, Effect.scoped)
+
+export const other = "orders/2025"
+
+/** A disk with the log of these commits, another log beside it, and where the commits end. */
+export const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
+  const disk = new FaultDisk()
+  const ends: Array<number> = []
+  yield* writing(disk, commits, () => ends.push(disk.files[path]!.length))
+  const storage = yield* storageOn(disk)
+  yield* storage.create(described(other), commitOf(other, 0, [`"whole"`, `"sound"`]))
+  return { files: disk.files, bytes: disk.files[path]!, ends }
 }, Effect.scoped)

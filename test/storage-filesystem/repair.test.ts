@@ -5,8 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
-import { directory, name, path, pathOf, sixCommits, storageOn } from "./log-fixtures.ts"
-import { fileName, other, twoLogs, verifying } from "./verify-fixtures.ts"
+import { directory, name, other, path, pathOf, sixCommits, storageOn, twoLogs } from "./log-fixtures.ts"
+import { fileName, verifying } from "./verify-fixtures.ts"
 
 describe("verify --repair", () => {
   it.effect("cuts a torn end after a copy was made, which no start takes for a log", () =>

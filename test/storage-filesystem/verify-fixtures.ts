@@ -3,25 +3,12 @@
  */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Commit } from "../../src/durable-streams/storage.ts"
 import type { LogFault, VerifyOptions } from "../../src/storage-filesystem/verify-logs.ts"
 import { verifyLogs } from "../../src/storage-filesystem/verify-logs.ts"
-import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
-import { directory, name, path, storageOn, writing } from "./log-fixtures.ts"
+import { directory, name, path } from "./log-fixtures.ts"
 
-export const other = "orders/2025"
 export const fileName = path.slice(directory.length + 1)
-
-/** A disk with the log of these commits, another log beside it, and where the commits end. */
-export const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
-  const disk = new FaultDisk()
-  const ends: Array<number> = []
-  yield* writing(disk, commits, () => ends.push(disk.files[path]!.length))
-  const storage = yield* storageOn(disk)
-  yield* storage.create(described(other), commitOf(other, 0, [`"whole"`, `"sound"`]))
-  return { files: disk.files, bytes: disk.files[path]!, ends }
-}, Effect.scoped)
 
 export const verifying = Effect.fnUntraced(function*(disk: FaultDisk, options: Partial<VerifyOptions> = {}) {
   const faults: Array<LogFault> = []

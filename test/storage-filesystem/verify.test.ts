@@ -13,15 +13,17 @@ import { choosing, crashModes, FaultDisk } from "./fault-disk.ts"
 import {
   directory,
   name,
+  other,
   path,
   pathOf,
   recovering,
   sixCommits,
   storageOn,
   textsOfAll,
+  twoLogs,
   writing
 } from "./log-fixtures.ts"
-import { faultIn, other, twoLogs, verifying } from "./verify-fixtures.ts"
+import { faultIn, verifying } from "./verify-fixtures.ts"
 /** That what is hurt first is reported: the commit with this number (-1: the header), which begins at `starts[hurt]`. */
 const checkDamage = Effect.fnUntraced(function*(
   files: Readonly<Record<string, Uint8Array>>,
