@@ -12,12 +12,12 @@ const lookEvery = "5 seconds"
 
 /** `expire` deletes a stream that is due, and answers when it will be (milliseconds since 1970). */
 export const watchExpiry = Effect.fnUntraced(function*(
-  expiring: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>,
+  expiring: ReadonlyArray<StreamName>,
   watch: (listener: Partial<StreamSignals>) => Effect.Effect<void, never, Scope.Scope>,
   expire: (name: StreamName) => Effect.Effect<number | undefined, StorageFailed | LogDamaged>
 ) {
   /** When each of them is worth a look. */
-  const due = new Map<StreamName, number>()
+  const due = new Map(expiring.map((name): [StreamName, number] => [name, 0]))
   yield* watch({
     created: ({ expiresAt, name, ttlSeconds }) => {
       if (expiresAt !== undefined || ttlSeconds !== undefined) due.set(name, 0)
@@ -41,11 +41,5 @@ export const watchExpiry = Effect.fnUntraced(function*(
     }
   })
 
-  yield* Effect.gen(function*() {
-    for (const name of yield* expiring) due.set(name, 0)
-  }).pipe(
-    Effect.catch((error) => Effect.logWarning(error.message)),
-    Effect.andThen(Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look))),
-    Effect.forkScoped
-  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look)))
 })

@@ -52,6 +52,14 @@ export interface Commit {
   readonly state: ReadonlyArray<StateChange>
 }
 
+/** Names of streams, in no order. */
+export interface StreamsAtStart {
+  /** Those that are not hidden. */
+  readonly listed: ReadonlyArray<StreamName>
+  /** Those that were made to expire. */
+  readonly expiring: ReadonlyArray<StreamName>
+}
+
 /** One open log. Its owner calls `commit` for one commit at a time; reads may run beside it. */
 export interface Log {
   readonly description: StreamDescription
@@ -109,8 +117,8 @@ export class Storage extends Context.Service<Storage, {
   /** The name of every stream that is not hidden, sorted by UTF-16 code units. Opens no log. */
   readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
 
-  /** The name of every stream that was made to expire. Opens no log. */
-  readonly expiring: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
+  /** What was there when the storage was opened: one look at the medium, for everything that a start wants to know. */
+  readonly atStart: Effect.Effect<StreamsAtStart>
 
   /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew to go on with it. */
   hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed>
@@ -143,7 +151,12 @@ export class Storage extends Context.Service<Storage, {
           return log.reopened()
         }),
       list: names((log) => !log.hidden),
-      expiring: names(({ description }) => description.ttlSeconds !== undefined || description.expiresAt !== undefined),
+      atStart: Effect.all({
+        listed: names((log) => !log.hidden),
+        expiring: names(({ description }) =>
+          description.ttlSeconds !== undefined || description.expiresAt !== undefined
+        )
+      }),
       hide: (name) => found(name, (log) => void (log.hidden = true)),
       delete: (name) => found(name, () => void logs.delete(name))
     })

@@ -3,7 +3,6 @@
  * makes room for another. What is kept only for forks and what is the server's own is not counted, as it is not listed.
  */
 import { Context, Effect, Layer } from "effect"
-import type { StorageFailed } from "./errors.ts"
 import { TooManyStreams } from "./errors.ts"
 import { CurrentLimits } from "./limits.ts"
 import { Storage } from "./storage.ts"
@@ -15,12 +14,12 @@ export class StreamCount extends Context.Service<StreamCount, { readonly current
   "durable-streams/stream-limit/StreamCount"
 ) {}
 
-export const layerStreamLimit: Layer.Layer<Storage | StreamCount, StorageFailed, Storage> = Layer.effectContext(
+export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage> = Layer.effectContext(
   Effect.gen(function*() {
     const storage = yield* Storage
     const { streamsMax } = yield* CurrentLimits
     // Names and not a number: what was taken away by somebody else is found missing, perhaps more than once.
-    const names = new Set((yield* storage.list).filter((name) => !isReserved(name)))
+    const names = new Set((yield* storage.atStart).listed.filter((name) => !isReserved(name)))
     const gone = (name: StreamName) => Effect.sync(() => void names.delete(name))
 
     const limited = Storage.of({

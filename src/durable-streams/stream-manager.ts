@@ -124,7 +124,7 @@ export class StreamManager extends Context.Service<StreamManager, {
           )
         }
       })
-      yield* watchExpiry(storage.expiring, watch, (name) => use(name, (stream) => stream.expire))
+      yield* watchExpiry((yield* storage.atStart).expiring, watch, (name) => use(name, (stream) => stream.expire))
 
       const create = Effect.fnUntraced(
         function*(name: StreamName, request: CreateRequest) {

@@ -51,19 +51,18 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     )
   }
 
-  /** The names of the logs beside which there is such a file, sorted. */
-  const namesWith = (suffix: string) =>
-    Effect.gen(function*() {
-      const names: Array<StreamName> = []
-      for (const entry of yield* disk.list(directory)) {
-        if (!entry.endsWith(suffix)) continue
-        const file = entry.slice(0, entry.length - suffix.length)
-        const found = fromFileName(file)
-        const name = found === "hashed" ? yield* nameInside(file) : found
-        if (name !== undefined) names.push(name)
-      }
-      return names.toSorted()
-    })
+  /** The names of the logs beside which there is such a file. */
+  const namesWith = Effect.fnUntraced(function*(suffix: string, entries: Iterable<string>) {
+    const names: Array<StreamName> = []
+    for (const entry of entries) {
+      if (!entry.endsWith(suffix)) continue
+      const file = entry.slice(0, entry.length - suffix.length)
+      const found = fromFileName(file)
+      const name = found === "hashed" ? yield* nameInside(file) : found
+      if (name !== undefined) names.push(name)
+    }
+    return names
+  })
 
   return {
     open,
@@ -71,17 +70,22 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     pathOf,
     flush,
 
-    /** Makes the directory, and removes what was never finished. */
+    /** Makes the directory, removes what was never finished, and says what is there. */
     prepare: Effect.gen(function*() {
       yield* disk.makeDirectory(directory)
-      const there = new Set(yield* disk.list(directory))
-      const left = [...there].filter((file) => isLeft(file, there))
+      const entries = yield* disk.list(directory)
+      const there = new Set(entries)
+      const left = entries.filter((file) => isLeft(file, there))
       yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
+      for (const file of left) there.delete(file)
+      return { listed: yield* namesWith("", there), expiring: yield* namesWith(expiringSuffix, there) }
     }),
 
-    list: namesWith(""),
-
-    expiring: namesWith(expiringSuffix),
+    /** The names of the logs that are not hidden, sorted. */
+    list: Effect.map(
+      Effect.flatMap(disk.list(directory), (entries) => namesWith("", entries)),
+      (names) => names.toSorted()
+    ),
 
     /** What a log was made with, from its first line; undefined when that says nothing. */
     describe: (name: StreamName): Effect.Effect<Header | undefined, DiskFailure> =>

@@ -54,7 +54,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const files = makeOpenFiles(disk, openFilesMax)
   const logs = makeLogDirectory(disk, directory, durability === "fsync")
 
-  yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
+  const atStart = yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
   const journal = yield* Effect.mapError(
     makeJournal(disk, Path.dirname(directory), logs.find, options.journalBytesMax),
     failed("read the journal", undefined)
@@ -198,7 +198,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
           Effect.fail(toStorageError("make the stream", description.name, failure))
       )),
     list: Effect.mapError(logs.list, failed("list the streams", undefined)),
-    expiring: Effect.mapError(logs.expiring, failed("list the streams", undefined)),
+    atStart: Effect.succeed(atStart),
     hide: (name) =>
       Effect.uninterruptible(
         Effect.andThen(journal.settle(toFileName(name)), ofLog(name, "delete", logs.hide(name)))

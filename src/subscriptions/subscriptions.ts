@@ -228,7 +228,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
 
       // Whatever was left behind by a log that moved on has a smaller number.
       const newest = new Map<string, { readonly number: number; readonly name: StreamName }>()
-      for (const name of yield* storage.list) {
+      for (const name of (yield* storage.atStart).listed) {
         if (!name.startsWith(logPrefix)) continue
         const parsed = parseLogName(name)
         if (parsed === undefined) continue

@@ -122,6 +122,29 @@ describe("Promise 7: two thousand sleeping streams", () => {
       assert.deepStrictEqual(disk.calls, { list: 1 })
     }).pipe(Effect.scoped))
 
+  it.effect("cost everything that a start wants to know of them that one listing", () =>
+    Effect.gen(function*() {
+      const names = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? `stream/${i}` : `${i}`.padStart(400, "x"))
+      const expiring = names.filter((_, i) => i % 5 === 0)
+      const first = new FaultDisk()
+      const building = yield* storageOn(first)
+      for (const name of names) {
+        const ttl = expiring.includes(name) ? { ttlSeconds: 60 } : {}
+        yield* Effect.scoped(building.create({ ...described(name), ...ttl }, commitOf(name, 0, ["1"])))
+      }
+      const disk = new CountingDisk(first)
+      const { atStart } = yield* storageOn(disk)
+      const there = yield* atStart
+      assert.deepStrictEqual([there.listed.toSorted(), there.expiring.toSorted()], [
+        names.map(named).toSorted(),
+        expiring.map(named).toSorted()
+      ])
+      assert.strictEqual(disk.calls["list"], 1)
+      assert.strictEqual(disk.calls["open"], 20 + 2)
+      yield* Effect.forEach([1, 2], () => atStart)
+      assert.strictEqual(disk.calls["list"], 1)
+    }).pipe(Effect.scoped))
+
   it.effect("with names too long for a file name are opened to be listed, but once only", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
