@@ -73,12 +73,18 @@ export const toFrame = (name: StreamName, createdAt: string): Frame => {
 /** A busy server makes many events of one stream a millisecond. */
 let newest = { name: "" as StreamName, createdAt: "", frame: { between: Buffer.alloc(0), back: 0 } }
 
+/**
+ * From here on a block has memory of its own. Smaller ones lie between others in memory that Node shares out, which costs
+ * less; nobody may keep them for long, or all that lies beside them is kept.
+ */
+const ownBytesMin = 8 * 1024
+
 /** Lays event data out as the block that begins at `first`, each event followed by a line feed. */
 export const layOut = (first: number, data: ReadonlyArray<EventData>, { back, between }: Frame): EventBlock => {
   const count = data.length
   let size = count * between.length
   for (const event of data) size += event.byteLength
-  const bytes = Buffer.allocUnsafe(size)
+  const bytes = size < ownBytesMin ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
   const starts = new Array<number>(count)
   const ends = new Array<number>(count)
   const front = between.length - back
@@ -114,7 +120,7 @@ export const joinBlocks = (blocks: ReadonlyArray<EventBlock>, bytesMax: number):
     taken++
   }
   if (taken === 1) return blocks[0]!
-  const bytes = Buffer.allocUnsafe(size)
+  const bytes = Buffer.allocUnsafeSlow(size)
   const starts = new Array<number>(count)
   const ends = new Array<number>(count)
   let at = 0

@@ -9,7 +9,17 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
   ["types", "errors", "limits", "event-data", "version", "durations"],
-  ["hooks", "storage", "stream-signals", "wire", "api", "durable-stream", "event-block", "recent-events"],
+  [
+    "hooks",
+    "storage",
+    "stream-signals",
+    "wire",
+    "api",
+    "durable-stream",
+    "event-block",
+    "growing-block",
+    "recent-events"
+  ],
   [
     "stream",
     "stream-writer",
