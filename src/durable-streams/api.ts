@@ -21,6 +21,7 @@ const Problem = (status: number, description: string) =>
 const invalid = Problem(400, "The request is not valid")
 const refused = Problem(403, "Not allowed: another origin, or a host that is not this one")
 const unknown = Problem(404, "No such stream")
+const unavailable = Problem(503, "The disk cannot be used now")
 const failed = Problem(500, "The storage failed, or the log is damaged")
 
 const start = {
@@ -83,7 +84,7 @@ const streams = HttpApiGroup.make("streams").add(
       Problem(422, "Refused by the hook that `hookId` names"),
       Problem(429, "The stream knows as many producers as it may"),
       failed,
-      Problem(503, "Too much is waiting for the disk"),
+      Problem(503, "Too much is waiting for the disk, or it cannot be used now"),
       Problem(507, "The disk is full, or there are as many streams as there may be")
     ]
   }).annotate(OpenApi.Summary, "Appends; the first append makes the stream"),
@@ -94,18 +95,23 @@ const streams = HttpApiGroup.make("streams").add(
       "last-event-id": Schema.optionalKey(Schema.String).annotate({ description: "Resume after this offset" })
     },
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
-    error: [invalid, refused, failed, Problem(503, "The stream has as many followers as it may have")]
+    error: [
+      invalid,
+      refused,
+      failed,
+      Problem(503, "The stream has as many followers as it may have, or the disk cannot be used now")
+    ]
   }).annotate(OpenApi.Summary, "Follows the stream (Server-Sent Events), from now on unless told otherwise"),
   HttpApiEndpoint.get("events", "/streams/:name/events", {
     params: name,
     query: { ...start, limit: Schema.optionalKey(Schema.FiniteFromString) },
     success: Schema.Struct({ events: Schema.Array(StreamEvent) }),
-    error: [invalid, refused, unknown, failed]
+    error: [invalid, refused, unknown, failed, unavailable]
   }).annotate(OpenApi.Summary, "Reads what is there, and ends"),
   HttpApiEndpoint.delete("delete", "/streams/:name", {
     params: name,
     success: HttpApiSchema.NoContent,
-    error: [invalid, refused, unknown, failed]
+    error: [invalid, refused, unknown, failed, unavailable]
   }).annotate(OpenApi.Summary, "Deletes the stream; its followers are told and ended")
 )
 

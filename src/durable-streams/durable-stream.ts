@@ -12,7 +12,7 @@ import type {
   ProducerGap,
   SequenceRegression,
   SourceGone,
-  StorageFailed,
+  StorageError,
   StorageFull,
   StreamClosed,
   StreamDeleted,
@@ -137,7 +137,7 @@ export type AppendError =
   | ProducerFenced
   | ProducerGap
   | InvalidRequest
-  | StorageFailed
+  | StorageError
   | StorageFull
   | TooManyProducers
   | TooManyStreams
@@ -146,12 +146,12 @@ export type CreateError =
   | StreamExists
   | StreamGone
   | ContentTypeMismatch
-  | StorageFailed
+  | StorageError
   | StorageFull
   | TooManyStreams
   | Overloaded
-export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageFailed | StorageFull | LogDamaged
-export type ReadError = StreamDeleted | StorageFailed | LogDamaged
+export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageError | StorageFull | LogDamaged
+export type ReadError = StreamDeleted | StorageError | LogDamaged
 
 export interface LiveStream {
   /**
@@ -211,11 +211,11 @@ export interface DurableStream {
   ) => Effect.Effect<Reservation, ForkError>
 
   /** Ends a reservation. A deleted stream that was kept for this fork alone is now gone for good. */
-  readonly release: (forkId: string) => Effect.Effect<void, StorageFailed | StorageFull>
+  readonly release: (forkId: string) => Effect.Effect<void, StorageError | StorageFull>
 
   /** Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. */
-  readonly delete: Effect.Effect<void, Absent | StorageFailed>
+  readonly delete: Effect.Effect<void, Absent | StorageError>
 
   /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
-  readonly expire: Effect.Effect<number | undefined, StorageFailed>
+  readonly expire: Effect.Effect<number | undefined, StorageError>
 }

@@ -34,6 +34,7 @@ export const refusals = {
   InternalError: { status: 500, title: "The server failed" },
   LogDamaged: { status: 500, title: "The log is damaged" },
   Overloaded: { status: 503, title: "Too busy" },
+  StorageUnavailable: { status: 503, title: "The storage cannot be used now" },
   StorageFull: { status: 507, title: "The disk is full" },
   TooManyStreams: { status: 507, title: "Too many streams" }
 } as const
@@ -241,6 +242,19 @@ export class StorageFailed extends Schema.TaggedError<StorageFailed>()(
   { message: Schema.String },
   status("StorageFailed")
 ) {}
+
+/**
+ * The medium is whole and cannot be used: it is read-only, no file can be opened, the directory is not there. Nothing of the
+ * append was kept; appends work again when that is over.
+ */
+export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()(
+  "StorageUnavailable",
+  { message: Schema.String },
+  status("StorageUnavailable")
+) {}
+
+/** What a storage says of its medium. */
+export type StorageError = StorageFailed | StorageUnavailable
 
 /** No space left. Nothing of the append was kept; appends work again when there is space. */
 export class StorageFull extends Schema.TaggedError<StorageFull>()(

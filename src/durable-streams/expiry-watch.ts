@@ -3,7 +3,7 @@
  * this is for the list of streams, and for the room they take.
  */
 import { Clock, Effect, type Scope } from "effect"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { LogDamaged, StorageError } from "./errors.ts"
 import type { StreamSignals } from "./stream-signals.ts"
 import type { StreamName } from "./types.ts"
 
@@ -14,7 +14,7 @@ const lookEvery = "5 seconds"
 export const watchExpiry = Effect.fnUntraced(function*(
   expiring: ReadonlyArray<StreamName>,
   watch: (listener: Partial<StreamSignals>) => Effect.Effect<void, never, Scope.Scope>,
-  expire: (name: StreamName) => Effect.Effect<number | undefined, StorageFailed | LogDamaged>
+  expire: (name: StreamName) => Effect.Effect<number | undefined, StorageError | LogDamaged>
 ) {
   /** When each of them is worth a look. */
   const due = new Map(expiring.map((name): [StreamName, number] => [name, 0]))

@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import type { ForkPoint } from "./durable-stream.ts"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { LogDamaged, StorageError } from "./errors.ts"
 import { InvalidRequest } from "./errors.ts"
 import { dataSlice } from "./event-block.ts"
 import { bytesOf, EventData } from "./event-data.ts"
@@ -14,7 +14,7 @@ import { forksOf } from "./stream-state.ts"
 import type { EventBlock } from "./types.ts"
 import { isJson, toOffset } from "./types.ts"
 
-type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>
+type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageError | LogDamaged>
 
 export const findForkPoint = Effect.fnUntraced(
   function*(source: StreamDescription, tail: number, readAt: ReadAt, offset: number, subOffset: number) {

@@ -3,11 +3,11 @@
  * so where the clock was set back the answer is one of the right ones (docs/protocol.md 4).
  */
 import { DateTime, Effect } from "effect"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { LogDamaged, StorageError } from "./errors.ts"
 import type { EventBlock } from "./types.ts"
 import { createdAtTail } from "./types.ts"
 
-type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>
+type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageError | LogDamaged>
 
 /** The offset of that event among those before `tail`; `tail` when there is none. `time` in milliseconds since 1970. */
 export const searchSince = Effect.fnUntraced(function*(read: ReadAt, tail: number, time: number) {

@@ -18,7 +18,7 @@ import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
-import type { StorageFailed } from "./errors.ts"
+import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { limitsInForce } from "./limit-settings.ts"
@@ -40,7 +40,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory
   ): Layer.Layer<
     Server | StreamManager,
-    DaemonFailed | DataDirectoryInUse | StorageFailed | ServerNotStarted | Config.ConfigError
+    DaemonFailed | DataDirectoryInUse | StorageError | ServerNotStarted | Config.ConfigError
   > => {
     const files = fileLimit()
     const shares = files === undefined ? undefined : fileShares(files)

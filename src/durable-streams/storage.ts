@@ -6,9 +6,10 @@
  * Promises 1, 2, 3 and 10 of docs/promises.md rest here.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
-import type { StorageFailed, StorageFull, TooManyStreams } from "./errors.ts"
+import type { StorageError, StorageFull, TooManyStreams } from "./errors.ts"
 import { LogDamaged, StreamNotFound } from "./errors.ts"
 import { emptyBlock, sliceBlock } from "./event-block.ts"
+import { GrowingBlock, sizeOf } from "./growing-block.ts"
 import type { EventBlock, StreamName } from "./types.ts"
 import { toOffset } from "./types.ts"
 
@@ -76,7 +77,7 @@ export interface Log {
    * Appends the commit. Success: it is durable. Failure: it is absent, and the log is as it was before, or is
    * brought back to that before the next commit is accepted. `StreamNotFound`: somebody took the log away.
    */
-  readonly commit: (commit: Commit) => Effect.Effect<void, StorageFailed | StorageFull | StreamNotFound>
+  readonly commit: (commit: Commit) => Effect.Effect<void, StorageError | StorageFull | StreamNotFound>
 
   /**
    * Events from offset `from` on: at least one, and then as many whole ones as fit into about `bytesMax`. The caller
@@ -84,7 +85,7 @@ export interface Log {
    * cuts it at that tail. What a fork inherits is read through its sources; all events of one block have the same
    * `eventStreamId`. Fails with `LogDamaged` when the event at `from` cannot be served.
    */
-  readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, StorageFailed | LogDamaged>
+  readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, StorageError | LogDamaged>
 
   /** Notes when the stream was last used; kept as well as may be, but never waited for by the medium. */
   readonly touch: (at: number) => Effect.Effect<void>
@@ -103,28 +104,28 @@ export class Storage extends Context.Service<Storage, {
   readonly kind: string
 
   /** Opens an existing log, hidden or not, in a time that does not depend on its length. Closes with the scope. */
-  open(name: StreamName): Effect.Effect<Log, StreamNotFound | StorageFailed | LogDamaged, Scope.Scope>
+  open(name: StreamName): Effect.Effect<Log, StreamNotFound | StorageError | LogDamaged, Scope.Scope>
 
   /** What a log, hidden or not, was made with. Leaves the log alone: another may be writing to it. */
-  describe(name: StreamName): Effect.Effect<StreamDescription, StreamNotFound | StorageFailed | LogDamaged>
+  describe(name: StreamName): Effect.Effect<StreamDescription, StreamNotFound | StorageError | LogDamaged>
 
   /** Makes a log with its first commit, both or neither. The caller knows that no log of that name exists. */
   create(
     description: StreamDescription,
     first: Commit
-  ): Effect.Effect<Log, StorageFailed | StorageFull | TooManyStreams, Scope.Scope>
+  ): Effect.Effect<Log, StorageError | StorageFull | TooManyStreams, Scope.Scope>
 
   /** The name of every stream that is not hidden, sorted by UTF-16 code units. Opens no log. */
-  readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
+  readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
   /** What was there when the storage was opened: one look at the medium, for everything that a start wants to know. */
   readonly atStart: Effect.Effect<StreamsAtStart>
 
   /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew to go on with it. */
-  hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed>
+  hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageError>
 
   /** Forgets the log, hidden or not, for good. The caller has closed it or holds its only writer. */
-  delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageFailed>
+  delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageError>
 }>()("durable-streams/storage") {
   /** Keeps logs while the process lives. */
   static readonly layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
@@ -166,20 +167,11 @@ export class Storage extends Context.Service<Storage, {
 /** Bytes of one slab: large enough that a catch-up is few reads, small enough that a quiet stream wastes little. */
 const slabBytes = 64 * 1024
 
-/** A growing block: events are copied in until it is full. */
-interface Slab {
-  readonly first: number
-  readonly bytes: Uint8Array
-  readonly starts: Array<number>
-  readonly ends: Array<number>
-  used: number
-}
-
 /** Events of this many bytes are kept as they come: copying them would only cost. */
 const blockBytesMin = slabBytes / 2
 
 class MemoryLog {
-  readonly #blocks: Array<Slab | EventBlock> = []
+  readonly #blocks: Array<GrowingBlock | EventBlock> = []
   readonly #state = new Map<string, string>()
   readonly #source: MemoryLog | undefined
   readonly #base: number
@@ -200,22 +192,16 @@ class MemoryLog {
   }
 
   #keep(events: EventBlock): void {
-    const { bytes, count, ends, starts } = events
-    const from = starts[0]!
-    const length = ends[count - 1]! - from
-    if (length >= blockBytesMin) {
-      this.#blocks.push(events)
-    } else {
-      const slab = this.#room(length)
-      const shift = slab.used - from
-      slab.bytes.set(bytes.subarray(from, from + length), slab.used)
-      for (let i = 0; i < count; i++) {
-        slab.starts.push(starts[i]! + shift)
-        slab.ends.push(ends[i]! + shift)
-      }
-      slab.used += length
+    const size = sizeOf(events)
+    const last = this.#blocks.at(-1)
+    if (size >= blockBytesMin) this.#blocks.push(events)
+    else if (!(last instanceof GrowingBlock) || last.add(events) === undefined) {
+      // A stream's first slab is small: most streams stay small.
+      const slab = new GrowingBlock(this.#tail, Math.max(size, last === undefined ? slabBytes / 16 : slabBytes))
+      slab.add(events)
+      this.#blocks.push(slab)
     }
-    this.#tail += count
+    this.#tail += events.count
   }
 
   reopened(): Log {
@@ -250,20 +236,6 @@ class MemoryLog {
     }
     const block = this.#blocks[low]
     if (block === undefined || from >= this.#tail) return emptyBlock(from)
-    if ("count" in block) return sliceBlock(block, from)
-    const skip = from - block.first
-    // Copies of the positions: a slab goes on growing, a block never does.
-    const starts = block.starts.slice(skip)
-    return { first: from, count: starts.length, bytes: block.bytes, starts, ends: block.ends.slice(skip) }
-  }
-
-  #room(length: number): Slab {
-    const last = this.#blocks.at(-1)
-    if (last !== undefined && "used" in last && last.used + length <= last.bytes.length) return last
-    // A stream's first slab is small: most streams stay small.
-    const size = Math.max(length, last === undefined ? slabBytes / 16 : slabBytes)
-    const slab = { first: this.#tail, bytes: new Uint8Array(size), starts: [], ends: [], used: 0 }
-    this.#blocks.push(slab)
-    return slab
+    return block instanceof GrowingBlock ? block.from(from) : sliceBlock(block, from)
   }
 }

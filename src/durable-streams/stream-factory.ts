@@ -3,7 +3,7 @@
  * layer of its own instead.
  */
 import { Context, Effect, Layer, Predicate, type Scope } from "effect"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { LogDamaged, StorageError } from "./errors.ts"
 import type { AfterAppendHook, BeforeAppendHook, Hooks } from "./hooks.ts"
 import { HookError } from "./hooks.ts"
 import { Storage } from "./storage.ts"
@@ -14,7 +14,7 @@ import { withHooks } from "./with-hooks.ts"
 
 export class StreamFactory extends Context.Service<StreamFactory, {
   /** Wakes the stream of that name, whether or not it exists yet. It sleeps again when the scope closes. */
-  make(name: StreamName): Effect.Effect<HookedStream, StorageFailed | LogDamaged, Scope.Scope>
+  make(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged, Scope.Scope>
 }>()("durable-streams/stream-factory/StreamFactory") {
   /** Streams with these hooks. */
   static readonly layerWith = (hooks: Hooks): Layer.Layer<StreamFactory, never, Storage> =>

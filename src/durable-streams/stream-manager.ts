@@ -14,7 +14,7 @@ import type {
   CreateRequest,
   ForkError
 } from "./durable-stream.ts"
-import type { LogDamaged, StorageFailed } from "./errors.ts"
+import type { LogDamaged, StorageError } from "./errors.ts"
 import { ContentTypeMismatch, StreamExists } from "./errors.ts"
 import { emptyBlock } from "./event-block.ts"
 import { watchExpiry } from "./expiry-watch.ts"
@@ -38,13 +38,13 @@ export interface ListOptions {
 
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
-  get(name: StreamName): Effect.Effect<HookedStream, StorageFailed | LogDamaged, Scope.Scope>
+  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged, Scope.Scope>
 
   /** Runs with the stream, awake until that has ended. */
   use<A, E>(
     name: StreamName,
     run: (stream: HookedStream) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | StorageFailed | LogDamaged>
+  ): Effect.Effect<A, E | StorageError | LogDamaged>
 
   /** Appends; unless it must exist, the first append makes the stream. */
   append(
@@ -66,10 +66,10 @@ export class StreamManager extends Context.Service<StreamManager, {
   ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
 
   /** Names in ascending order of UTF-16 code units; those that are reserved are not among them. */
-  list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageFailed>
+  list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
   /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
-  delete(name: StreamName): Effect.Effect<void, Absent | StorageFailed | LogDamaged>
+  delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged>
 
   /** How many streams are awake. */
   awakeCount(): number

@@ -20,7 +20,7 @@ import type {
   Reservation,
   StreamInfo
 } from "./durable-stream.ts"
-import type { LogDamaged, StorageFull, TooManyStreams } from "./errors.ts"
+import type { LogDamaged, StorageError, StorageFull, TooManyStreams } from "./errors.ts"
 import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
 import { emptyBlock, layOut, sliceBlock, toFrame } from "./event-block.ts"
 import { eventsFrom } from "./event-stream.ts"
@@ -153,7 +153,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     description: StreamDescription,
     events: EventBlock,
     state: ReadonlyArray<StateChange>
-  ): Effect.Effect<void, StorageFailed | StorageFull | TooManyStreams> =>
+  ): Effect.Effect<void, StorageError | StorageFull | TooManyStreams> =>
     Effect.map(inLogScope(storage.create(description, { events, state })), () => {
       recent.add(events)
       signals.created(description)
@@ -256,7 +256,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   })
 
   /** Durable events from memory when they are new, else from the log. */
-  const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageFailed | LogDamaged> => {
+  const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageError | LogDamaged> => {
     if (next >= tail || log === undefined) return Effect.succeed(emptyBlock(next))
     const known = recent.from(next, bytesMax)
     if (known !== undefined) return Effect.succeed(known)
@@ -345,6 +345,6 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   return stream
 })
 
-type Writing = Effect.Effect<void, StorageFailed | StorageFull | TooManyStreams | StreamNotFound>
+type Writing = Effect.Effect<void, StorageError | StorageFull | TooManyStreams | StreamNotFound>
 
 const noState: ReadonlyMap<string, string> = new Map()

@@ -1,34 +1,46 @@
 /**
  * What a failed system call means to somebody who appends or reads: a sentence with the next step in it.
  */
-import { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import type { StorageError } from "../durable-streams/errors.ts"
+import { StorageFailed, StorageFull, StorageUnavailable } from "../durable-streams/errors.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import type { DiskFailure } from "./disk.ts"
 
 export const toStorageError = (
   doing: string,
   name: StreamName | undefined,
-  { call, code, path }: DiskFailure
-): StorageFailed | StorageFull => {
-  const what = name === undefined ? doing : `${doing} ${JSON.stringify(name)}`
-  const where = `${call} of ${path} failed with ${code}`
+  failure: DiskFailure
+): StorageError | StorageFull => {
+  const { call, code, path } = failure
   if (full.has(code)) {
+    const where = `${call} of ${path} failed with ${code}`
     return new StorageFull({
-      message: `Could not ${what}: no space is left (${where}). Nothing was stored; free some space and try again.`
+      message: `Could not ${what(doing, name)}: no space is left (${where}). ` +
+        "Nothing was stored; free some space and try again."
     })
   }
-  return new StorageFailed({ message: `Could not ${what}: ${reasons[code] ?? "the disk failed"} (${where}).` })
+  return toReadError(doing, name, failure)
 }
 
 /** The same where nothing was to be stored: there a full disk is a failure like any other. */
-export const toReadError = (doing: string, name: StreamName | undefined, failure: DiskFailure): StorageFailed => {
-  const error = toStorageError(doing, name, failure)
-  return error._tag === "StorageFailed" ? error : new StorageFailed({ message: error.message })
+export const toReadError = (
+  doing: string,
+  name: StreamName | undefined,
+  { call, code, path }: DiskFailure
+): StorageError => {
+  const reason = reasons[code]
+  const message = `Could not ${what(doing, name)}: ${reason ?? "the disk failed"} ` +
+    `(${call} of ${path} failed with ${code}).`
+  return reason === undefined ? new StorageFailed({ message }) : new StorageUnavailable({ message })
 }
+
+const what = (doing: string, name: StreamName | undefined) =>
+  name === undefined ? doing : `${doing} ${JSON.stringify(name)}`
 
 /** No space, no quota, or over the process's file size limit. */
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"])
 
+/** What somebody can end, with nothing lost. */
 const reasons: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
   EACCES: "this user may not use the file",

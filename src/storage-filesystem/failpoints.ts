@@ -5,6 +5,7 @@
  */
 import { Config, Effect, Layer } from "effect"
 import * as Path from "node:path"
+import type { StorageError } from "../durable-streams/errors.ts"
 import { StorageFailed } from "../durable-streams/errors.ts"
 import type { Log } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
@@ -41,7 +42,7 @@ const points = [
 type Point = typeof points[number]
 
 /** The storage on files, with the failpoint that the environment names: `mid-write`, or `mid-write:7` for the seventh time. */
-export const layerMayFail = (options: FileSystemOptions): Layer.Layer<Storage, StorageFailed> =>
+export const layerMayFail = (options: FileSystemOptions): Layer.Layer<Storage, StorageError> =>
   Layer.unwrap(Effect.gen(function*() {
     const text = yield* Config.String("FAILPOINT").pipe(
       Config.withDefault(""),

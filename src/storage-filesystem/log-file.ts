@@ -7,7 +7,7 @@
  */
 import { type Clock, Effect } from "effect"
 import { StorageFailed, StreamNotFound } from "../durable-streams/errors.ts"
-import type { StorageFull } from "../durable-streams/errors.ts"
+import type { StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { Commit, Log, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import { applyState } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
@@ -92,12 +92,12 @@ export const makeLog = (options: LogOptions): Log => {
 
   const commit: Log["commit"] = (made) =>
     Effect.catchTag(
-      Effect.suspend((): Effect.Effect<void, DiskFailure | StorageFailed | StreamNotFound> => {
+      Effect.suspend((): Effect.Effect<void, DiskFailure | StorageError | StreamNotFound> => {
         if (options.state === undefined) return Effect.fail(damagedState(name))
         return trusted ? write(made) : Effect.flatMap(mend, () => write(made))
       }),
       "DiskFailure",
-      (failure): Effect.Effect<never, StorageFailed | StorageFull | StreamNotFound> =>
+      (failure): Effect.Effect<never, StorageError | StorageFull | StreamNotFound> =>
         Effect.fail(
           failure.call === "open" && failure.code === "ENOENT"
             ? new StreamNotFound({ stream: name })

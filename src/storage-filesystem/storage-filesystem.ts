@@ -3,7 +3,7 @@
  */
 import { Clock, Effect, Layer, type Scope } from "effect"
 import * as Path from "node:path"
-import type { StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import type { StorageError, StorageFull } from "../durable-streams/errors.ts"
 import { LogDamaged, StreamNotFound } from "../durable-streams/errors.ts"
 import type { ForkOrigin, Log, StreamDescription } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
@@ -45,7 +45,7 @@ export interface FileSystemOptions {
 /** Leaves half of the usual hard limit (1,024) to sockets. */
 const openFilesMaxDefault = 512
 
-export const layerFileSystem = (options: FileSystemOptions): Layer.Layer<Storage, StorageFailed> =>
+export const layerFileSystem = (options: FileSystemOptions): Layer.Layer<Storage, StorageError> =>
   Layer.effect(Storage, make(options))
 
 const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
@@ -183,7 +183,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
 
   return Storage.of({
     kind: "fs",
-    open: (name): Effect.Effect<Log, StreamNotFound | StorageFailed | LogDamaged, Scope.Scope> =>
+    open: (name): Effect.Effect<Log, StreamNotFound | StorageError | LogDamaged, Scope.Scope> =>
       Effect.catchTag(open(name), "DiskFailure", (failure) => Effect.fail(failed("open", name)(failure))),
     describe: (name) =>
       Effect.flatMap(ofLog(name, "open", logs.describe(name)), (header) =>
@@ -194,7 +194,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       Effect.uninterruptible(Effect.catchTag(
         create(description, first),
         "DiskFailure",
-        (failure): Effect.Effect<Log, StorageFailed | StorageFull> =>
+        (failure): Effect.Effect<Log, StorageError | StorageFull> =>
           Effect.fail(toStorageError("make the stream", description.name, failure))
       )),
     list: Effect.mapError(logs.list, failed("list the streams", undefined)),

@@ -4,7 +4,7 @@
  * them in.
  */
 import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
-import type { LogDamaged, StorageFailed, StorageFull } from "../durable-streams/errors.ts"
+import type { LogDamaged, StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import type { Moment } from "./draft.ts"
 import { compileGlob } from "./glob.ts"
@@ -37,7 +37,7 @@ export interface Surroundings {
   readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
 }
 
-export type TransitionFailed = SubscriptionRefused | StorageFailed | StorageFull | LogDamaged
+export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull | LogDamaged
 
 /** A subscription from its making to its deletion. */
 export interface Life {
@@ -50,8 +50,8 @@ export interface Life {
 
 /** Why a subscription cannot be used, and what takes it away all the same. */
 interface Damage {
-  readonly error: StorageFailed | LogDamaged
-  readonly remove: Effect.Effect<void, StorageFailed>
+  readonly error: StorageError | LogDamaged
+  readonly remove: Effect.Effect<void, StorageError>
 }
 
 export class Runner {

@@ -4,7 +4,7 @@
  * first commit is one step, so after a crash the log with the highest number is whole, and others are left-overs.
  */
 import { Effect, Exit, Scope } from "effect"
-import type { LogDamaged, StorageFailed, StorageFull, StreamNotFound } from "../durable-streams/errors.ts"
+import type { LogDamaged, StorageError, StorageFull, StreamNotFound } from "../durable-streams/errors.ts"
 import { emptyBlock } from "../durable-streams/event-block.ts"
 import type { Log, StateChange, Storage, StreamDescription } from "../durable-streams/storage.ts"
 import { applyState } from "../durable-streams/storage.ts"
@@ -17,13 +17,13 @@ export const logPrefix = "__ds/subscriptions/"
 /** What is written to a log before the state moves on, unless the state itself is larger than an eighth of it. */
 const logBytesMax = 1024 * 1024
 
-type CommitFailed = StorageFailed | StorageFull | StreamNotFound
+type CommitFailed = StorageError | StorageFull | StreamNotFound
 
 export interface SubscriptionLog {
   readonly description: StreamDescription
   readonly state: ReadonlyMap<string, string>
   readonly commit: (changes: ReadonlyArray<StateChange>) => Effect.Effect<void, CommitFailed>
-  readonly delete: Effect.Effect<void, StorageFailed>
+  readonly delete: Effect.Effect<void, StorageError>
 }
 
 /** A name's number and the subscription's id; undefined for a name of another kind. */
@@ -42,7 +42,7 @@ export const createLog = (
   scope: Scope.Scope,
   { createdAt, id, life }: { readonly id: string; readonly life: string; readonly createdAt: string },
   state: ReadonlyArray<StateChange>
-): Effect.Effect<SubscriptionLog, StorageFailed | StorageFull> => {
+): Effect.Effect<SubscriptionLog, StorageError | StorageFull> => {
   const description = { name: logName(0, id), contentType: jsonType, createdAt, id: life }
   return Effect.map(
     owned(scope, created(storage, description, { events: emptyBlock(0), state })),
@@ -54,7 +54,7 @@ export const openLog = (
   storage: Storage["Service"],
   scope: Scope.Scope,
   name: StreamName
-): Effect.Effect<SubscriptionLog, StorageFailed | LogDamaged | StreamNotFound> =>
+): Effect.Effect<SubscriptionLog, StorageError | LogDamaged | StreamNotFound> =>
   Effect.map(owned(scope, storage.open(name)), (log) => makeLog(storage, scope, log))
 
 /** Streams of the server's own are not counted among those of which there may be too many. */

@@ -3,6 +3,7 @@
  */
 import { Context, DateTime, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import { randomUUID } from "node:crypto"
+import type { StorageError } from "../durable-streams/errors.ts"
 import { StorageFailed } from "../durable-streams/errors.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
@@ -52,7 +53,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
 }>()("durable-streams/subscriptions/subscriptions") {
   static readonly layer: Layer.Layer<
     Subscriptions,
-    StorageFailed,
+    StorageError,
     Storage | StreamManager | Keys | WebhookSender
   > = Layer.effect(
     Subscriptions,

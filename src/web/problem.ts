@@ -31,14 +31,15 @@ export const problemText = (refusal: Refusal): string => {
 }
 
 export const problem = (refusal: Refusal): Answer => {
+  const { status } = refusals[refusal._tag]
   const headers: Record<string, string> = { "content-type": "application/problem+json" }
-  if (refusal._tag === "Overloaded") headers["retry-after"] = "1"
+  if (status === 503) headers["retry-after"] = "1"
   if (refusal._tag === "StreamClosed") headers["stream-closed"] = "true"
   for (const [field, header] of told[refusal._tag] ?? []) {
     const value: unknown = field in refusal ? refusal[field as keyof Refusal] : undefined
     headers[header] = Array.isArray(value) ? value.join(", ") : `${value as string | number}`
   }
-  return { status: refusals[refusal._tag].status, headers, body: problemText(refusal) }
+  return { status, headers, body: problemText(refusal) }
 }
 
 /** Fields that clients of HTTP and of the protocol look for in headers (PROTOCOL.md 5.2). */

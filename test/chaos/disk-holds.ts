@@ -90,7 +90,10 @@ const recovered = Effect.fnUntraced(
     return after
   },
   Effect.scoped,
-  Effect.catchTag("StorageFailed", ({ message }) => Effect.die(message))
+  Effect.catchTags({
+    StorageFailed: ({ message }) => Effect.die(message),
+    StorageUnavailable: ({ message }) => Effect.die(message)
+  })
 )
 
 /** The commits that are in the log, or what is wrong with it. */

@@ -168,7 +168,7 @@ export class StreamWorld {
 
   #isFailure({ exit }: Sent): boolean {
     const tag = tagOf(exit)
-    return tag === "StorageFailed" || tag === "StorageFull"
+    return tag === "StorageFailed" || tag === "StorageFull" || tag === "StorageUnavailable"
   }
 
   /** Does it to the model; where it was answered, the answer has to be the model's. */

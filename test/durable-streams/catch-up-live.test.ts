@@ -176,7 +176,7 @@ describe("A stream that falls asleep", () => {
         yield* settled
         disk.before = (call, path) => call === "open" ? Effect.fail(failing(call, path, "EMFILE")) : Effect.void
         const error = yield* Effect.flip(manager.append(name, appending(1)))
-        assert.strictEqual(error._tag, "StorageFailed")
+        assert.strictEqual(error._tag, "StorageUnavailable")
         disk.before = () => Effect.void
         assert.strictEqual((yield* manager.append(name, appending(1))).events.first, 1)
       }).pipe(Effect.provide(layerOn(storage)))

@@ -114,7 +114,7 @@ describe("a full disk", () => {
 })
 
 describe("a disk that cannot be written", () => {
-  it("a read-only file system while running: 500 with a sentence, reads go on, and appends work again by themselves", async ({ room, skip }) => {
+  it("a read-only file system while running: 503 with a sentence, reads go on, and appends work again by themselves", async ({ room, skip }) => {
     const server = await Server.of(failing(room, skip, "pwrite64", "EROFS", "3..6"))
     const statuses: Array<number> = []
     for (let i = 0; i < 12; i++) {
@@ -127,7 +127,7 @@ describe("a disk that cannot be written", () => {
       }
       expect(await server.events()).toEqual(server.acknowledged)
     }
-    expect(statuses.filter((status) => status === 500).length).toBeGreaterThan(0)
+    expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(0)
     expect(statuses.slice(-4)).toEqual([201, 201, 201, 201])
     await server.stop()
     expect(await (await Server.of(room.start(run))).events()).toEqual(server.acknowledged)
@@ -141,7 +141,7 @@ describe("a disk that cannot be written", () => {
     expect((await server.append("first")).status).toBe(201)
     fs.chmodSync(streams, 0o500)
     const refused = await server.append("x", "new")
-    expect(refused.status).toBe(500)
+    expect(refused.status).toBe(503)
     expect(refused.detail).toMatch(/^Could not .* "new": this user may not use the file \(.* failed with EACCES\)\.$/)
     expect((await server.append("second")).status).toBe(201)
     fs.chmodSync(streams, 0o700)
