@@ -10,12 +10,10 @@ import { LoopDisk } from "./loop-disk.ts"
 import { isRoot, missing } from "./machine.ts"
 import { MountSpace } from "./mount-space.ts"
 import type { Trial } from "./trial.ts"
+import { recoveryMillis } from "./trial.ts"
 
 /** Of a file system in memory that is to be full soon; both areas of the journal fit in at first. */
 const megabytes = 8
-
-/** Within this time of having space again, appends work. */
-const recoveryMillis = 1_000
 
 const longEnough = 16 * 1024
 

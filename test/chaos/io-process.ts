@@ -10,6 +10,7 @@ import { ask } from "./ask.ts"
 import { protocolDoor, protocolPath } from "./doors.ts"
 import type { Case } from "./io.ts"
 import { isRoot, missing } from "./machine.ts"
+import { recoveryMillis } from "./trial.ts"
 import type { StartOptions } from "./under-test.ts"
 
 const filesMax = 128
@@ -40,7 +41,7 @@ export const fewFiles: Case = async ({ trial }) => {
     while (await trial.append(stream) !== 201 && performance.now() < from + 10_000) await sleep(20)
   }
   const took = Math.round(performance.now() - from)
-  trial.expect(took <= 5_000, `it took ${took} ms until a hundred streams took appends again`)
+  trial.expect(took <= recoveryMillis, `it took ${took} ms until a hundred streams took appends again`)
   // Everything is read at once in the end, over more connections than there are files.
   await server.kill()
   await server.start()

@@ -43,12 +43,15 @@ export const io: Suite = {
   name: "io",
   about: "full, broken, read-only and slow disks, no files left, clocks that jump, standstills",
   rounds: 5,
-  run: async ({ directory, random, rounds, say }) => {
+  run: async ({ directory, options, random, rounds, say }) => {
+    const { target } = options
+    const chosen = Object.entries(cases).filter(([name]) => target === undefined || name === target)
+    if (chosen.length === 0) return { skipped: `there is no case named ${target}` }
     const counts = { cases: 0, left: 0, acked: 0, refused: 0, unknown: 0 }
     const violations: Array<string> = []
     const reasons = new Set<string>()
     for (let round = 0; round < rounds; round++) {
-      for (const [name, run] of Object.entries(cases)) {
+      for (const [name, run] of chosen) {
         const trial = await Trial.make(directory, `${name}-${round}`)
         let reason: string | undefined
         try {

@@ -21,7 +21,7 @@ interface Options {
   readonly browser: boolean
   /** `--spawn`: another server to look at, through the protocol; `{port}` and `{dir}` stand for what it is to use. */
   readonly spawn: string | undefined
-  /** `--target`: a yardstick to look at in place of our server, where the suite knows some. */
+  /** `--target`: a yardstick to look at in place of our server, or the one case to be tried, where the suite knows some. */
   readonly target: string | undefined
 }
 

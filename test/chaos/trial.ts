@@ -16,6 +16,9 @@ import { everyKind } from "./writers.ts"
 /** A follower that is connected has all there is by then. */
 const livenessMillis = 2_000
 
+/** So long after a trouble is over, everything works again. */
+export const recoveryMillis = 1_000
+
 export class Trial {
   readonly server: UnderTest
   readonly ledger: Ledger
