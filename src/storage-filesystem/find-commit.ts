@@ -19,6 +19,17 @@ export interface Bound {
   readonly position: number
 }
 
+/** A commit, and where in it the line of an offset begins. */
+export interface Found extends Place {
+  readonly line: number
+}
+
+/**
+ * How a search goes. Damage can lead it astray: a line that says another offset than it had, for which it is wary and believes
+ * only lines that the next one bears out; lines that stand in the file twice, of which it takes the lowest.
+ */
+export type Search = "direct" | "wary" | "lowest"
+
 /** One probe: large enough for a few ordinary events. */
 const probeBytes = 4 * 1024
 
@@ -26,8 +37,8 @@ const probeBytes = 4 * 1024
 const scanBytes = 32 * 1024
 
 /**
- * Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length. A line that is
- * damaged can lead astray whoever looks for another: with `wary`, only lines are believed that the next one bears out.
+ * Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length; a line at `after` or
+ * before it is not taken.
  */
 export const findCommit = Effect.fnUntraced(function*(
   file: DiskFile,
@@ -35,7 +46,8 @@ export const findCommit = Effect.fnUntraced(function*(
   first: number,
   end: Bound,
   known: ReadonlyMap<number, Place>,
-  wary = false
+  search: Search = "direct",
+  after = -1
 ) {
   let low: Bound = { offset: first, position: 0 }
   let high = end
@@ -48,15 +60,15 @@ export const findCommit = Effect.fnUntraced(function*(
     const range = high.position - low.position
     // A little before the guess, so that the line wanted is more often in the probe than just before it.
     const guess = low.position + Math.min(Math.max(Math.floor(range * share) - probeBytes / 2, 1), range - 1)
-    const line = yield* lineAfter(file, guess, high.position, wary)
+    const line = yield* lineAfter(file, guess, high.position, search === "wary")
     if (line === undefined) high = { offset: high.offset, position: guess }
     else if (line.offset < 0) return undefined
-    else if (line.offset <= offset) low = line
+    else if (line.offset < offset || (line.offset === offset && search !== "lowest")) low = line
     else high = { offset: line.offset, position: guess }
   }
-  const line = yield* lineOf(file, offset, low.position, end.position)
+  const line = yield* lineOf(file, offset, low.position, end.position, after)
   return line === undefined ? undefined : yield* commitAround(file, offset, line)
-}) satisfies (...args: never) => Effect.Effect<Place | undefined, DiskFailure>
+}) satisfies (...args: never) => Effect.Effect<Found | undefined, DiskFailure>
 
 /** The first event line that begins behind `position`; undefined when none does before `end`. */
 const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number, wary: boolean) {
@@ -86,8 +98,14 @@ const isBorneOut = (bytes: Buffer, at: number, offset: number): boolean => {
   return offset >= 0 && next > 0 && next + 32 <= bytes.length && lineOffset(bytes, next) === offset + 1
 }
 
-/** The position of the line of `offset`, searched forwards from the line that begins at `position`. */
-const lineOf = Effect.fnUntraced(function*(file: DiskFile, offset: number, position: number, end: number) {
+/** The position of the line of `offset` behind `after`, searched forwards from the line that begins at `position`. */
+const lineOf = Effect.fnUntraced(function*(
+  file: DiskFile,
+  offset: number,
+  position: number,
+  end: number,
+  after: number
+) {
   let window = scanBytes
   let at = position
   while (at < end) {
@@ -97,7 +115,7 @@ const lineOf = Effect.fnUntraced(function*(file: DiskFile, offset: number, posit
     let start = 0
     while (start + 32 <= length) {
       const found = isEventLine(bytes, start) ? lineOffset(bytes, start) : -1
-      if (found === offset) return at + start
+      if (found === offset && at + start > after) return at + start
       const next = bytes.indexOf(lineFeed, start) + 1
       if (next === 0) break
       start = next
@@ -124,7 +142,8 @@ const commitAround = Effect.fnUntraced(function*(file: DiskFile, offset: number,
       if (start === 0 && length < position) break
       if (trailerLength(bytes, start, lineEnd) > 0) {
         const crc = writtenCrc(bytes, lineEnd)
-        return crc < 0 ? undefined : { offset: offset - events, position: position - length + lineEnd, crc }
+        const at = position - length + lineEnd
+        return crc < 0 ? undefined : { offset: offset - events, position: at, crc, line: position }
       }
       events++
       lineEnd = start

@@ -6,7 +6,7 @@ import { LogDamaged } from "../durable-streams/errors.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import type { DiskFailure, DiskFile } from "./disk.ts"
-import type { Bound, Place } from "./find-commit.ts"
+import type { Bound, Place, Search } from "./find-commit.ts"
 import { findCommit } from "./find-commit.ts"
 import type { OpenFile } from "./open-files.ts"
 import {
@@ -24,6 +24,11 @@ import { readBuffers } from "./spare-buffers.ts"
 /** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
 const placesMax = 64
 
+const searches: ReadonlyArray<Search> = ["direct", "wary", "lowest"]
+
+/** Lines of one offset that are tried in a search: the one that is damaged, and another that was appended after that. */
+const triesMax = 4
+
 /** The least one read takes from the disk: a system call costs as much as these bytes. */
 const readBytesMin = 16 * 1024
 
@@ -32,9 +37,24 @@ export interface LogReader {
   readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, DiskFailure | LogDamaged>
 }
 
-/** `first` is the log's first offset, `end` its tail and length now. */
+/**
+ * `first` is the log's first offset, `end` its tail and length now. Who reads is told of damage each time, the server's log once
+ * for each place.
+ */
 export const makeLogReader = (file: OpenFile, name: StreamName, first: number, end: () => Bound): LogReader => {
   const places = new Map<number, Place>()
+  const logged = new Set<number>()
+
+  const tell = (offset: number) =>
+    Effect.suspend(() => {
+      if (logged.has(offset) || logged.size === placesMax) return Effect.void
+      logged.add(offset)
+      return Effect.annotateLogs(Effect.logError("A log is damaged; it is left as it is"), {
+        stream: name,
+        path: file.path,
+        offset: toOffset(offset)
+      })
+    })
 
   const remember = (offset: number, place: Place) => {
     places.delete(offset)
@@ -69,19 +89,32 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     }
   )
 
+  /** The first line that is found is the right one, unless the log is damaged. */
+  const searched = Effect.fnUntraced(function*(disk: DiskFile, from: number, bytesMax: number, end: Bound) {
+    for (const search of searches) {
+      let after = -1
+      for (let tries = 0; tries < triesMax; tries++) {
+        const found = yield* findCommit(disk, from, first, end, places, search, after)
+        if (found === undefined) break
+        const block = yield* readAt(disk, found, from, bytesMax, end)
+        if (block !== undefined) return block
+        after = found.line
+      }
+    }
+    return undefined
+  })
+
   return {
     read: (from, bytesMax) => {
       const known = places.get(from)
       const bound = end()
       return file.use((disk) =>
         Effect.gen(function*() {
-          for (const wary of known === undefined ? [false, true] : [false]) {
-            const place = known ?? (yield* findCommit(disk, from, first, bound, places, wary))
-            const block = place === undefined
-              ? undefined
-              : yield* readAt(disk, place, from, bytesMax, bound)
-            if (block !== undefined) return block
-          }
+          const block = known === undefined
+            ? yield* searched(disk, from, bytesMax, bound)
+            : yield* readAt(disk, known, from, bytesMax, bound)
+          if (block !== undefined) return block
+          yield* tell(from)
           return yield* new LogDamaged({ stream: name, offset: toOffset(from) })
         })
       )

@@ -72,7 +72,8 @@ const scan = (bytes: Buffer, position: number, first: number): Recovered | undef
       if (sum >= 0 && sum !== written) misfit ??= { from, end, sum: -1 }
       const line = sum >= 0 && sum === written ? start : misfit && lineBehind(bytes, misfit, start, digits, written)
       if (line !== undefined) {
-        if (isEventLine(bytes, line)) tail = lineOffset(bytes, line) + 1
+        // Commits that somebody moved behind newer ones do not make those offsets free again.
+        if (isEventLine(bytes, line)) tail = Math.max(tail, lineOffset(bytes, line) + 1)
         // The events before a state line are damaged: how many there are is all that is known of them.
         else if (misfit !== undefined && tail >= 0) tail += Math.max(events, 1)
         const damaged = misfit !== undefined || good?.damaged === true

@@ -77,7 +77,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     const recovered = yield* recover(file, first)
     if (recovered === "empty") return yield* new StreamNotFound({ stream: name })
     if (recovered === "damaged" || header?.sound !== true || header.description.name !== name) {
-      yield* logDamage("A log is damaged from its start; it is left as it is", name, path)
+      yield* logDamage("A log is damaged from its start; it is left as it is", name, path, first)
       return yield* new LogDamaged({ stream: name, offset: toOffset(first) })
     }
     if (recovered.damaged) yield* logDamage("A log is damaged before its tail; it is left as it is", name, path)
@@ -207,8 +207,12 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   })
 })
 
-const logDamage = (message: string, stream: StreamName, path: string) =>
-  Effect.annotateLogs(Effect.logError(message), { stream, path })
+const logDamage = (message: string, stream: StreamName, path: string, offset?: number) =>
+  Effect.annotateLogs(Effect.logError(message), {
+    stream,
+    path,
+    ...(offset === undefined ? {} : { offset: toOffset(offset) })
+  })
 
 const failed = (doing: string, name: StreamName | undefined) => (failure: DiskFailure) =>
   toReadError(doing, name, failure)

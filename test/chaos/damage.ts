@@ -28,8 +28,8 @@ export const damage: Suite = {
       await oneDamage(finished, random.fork(), round, total)
       if (round % 1_000 === 999) say(`${round + 1} damages, ${total.told} told, ${total.cut} at the tail`)
     }
-    const { cut, logged, told, unchanged, violations } = total
-    return { counts: { damages: rounds, told, atTheTail: cut, unchanged, logged }, violations }
+    const { cut, told, unchanged, violations } = total
+    return { counts: { damages: rounds, told, atTheTail: cut, unchanged }, violations }
   }
 }
 
@@ -40,8 +40,6 @@ export class Total {
   cut = 0
   /** What was swapped, or became zero, was the same. */
   unchanged = 0
-  /** Told in the server's log as well, when the stream was opened. */
-  logged = 0
   readonly violations: Array<string> = []
 }
 
@@ -130,8 +128,14 @@ export const oneDamage = async (
   const other = random.pick(logs.filter((each) => each !== log))
   const disk = FaultDisk.holding({ [path]: bytes, [pathOf(other.name)]: files[pathOf(other.name)]! })
   const place = placeOf(original, bytes, log.ends)
-  const found = await inProcess(look(disk, log, place, random, total), (line) => lines.push(line))
-  if (lines.some(({ fields }) => fields["stream"] === log.name && fields["path"] === path)) total.logged++
+  const { found, told } = await inProcess(look(disk, log, place, random), (line) => lines.push(line))
+  if (told === undefined) total.cut++
+  else {
+    total.told++
+    const says = ({ fields }: Logged) =>
+      fields["stream"] === log.name && fields["path"] === path && fields["offset"] === toOffset(told)
+    if (!lines.some(says)) found.push(`the server's log does not say that the file is damaged at ${told}`)
+  }
   found.push(...await inProcess(reads(disk, other)))
   const left = disk.files
   if (left[pathOf(other.name)]?.equals(files[pathOf(other.name)]!) !== true) {
@@ -172,10 +176,11 @@ const look = Effect.fnUntraced(
     disk: FaultDisk,
     { name, state, tails, texts }: Finished,
     { before, behind }: Place,
-    random: Random,
-    total: Total
+    random: Random
   ) {
     const found: Array<string> = []
+    /** The offset from which on it is damaged, where somebody is told so. */
+    let told: number | undefined
     const isBeforeTail = behind >= commitsThatTell
     const sound = texts.slice(0, tails[Math.max(before, 0)])
     const storage = yield* Effect.orDie(storageOn(disk))
@@ -184,13 +189,12 @@ const look = Effect.fnUntraced(
       // What of the first commit is whole can be too little to know the stream by.
       if (before > 0) found.push(`${before} whole commits are not served: ${String(opening.cause)}`)
       if (!isToldAt(opening, 0)) found.push(`it is not told: ${String(opening.cause)}`)
-      total.told++
+      told = 0
     } else {
       const log = opening.value
       const served = yield* readUntilTold(log)
       const isTold = served.exit !== undefined
-      if (isTold) total.told++
-      else total.cut++
+      if (isTold) told = sound.length
       if (served.exit !== undefined && !isToldAt(served.exit, sound.length)) {
         found.push(`it is told otherwise: ${String(served.exit)}`)
       }
@@ -203,7 +207,7 @@ const look = Effect.fnUntraced(
       found.push(...yield* goesOn(log, state, isBeforeTail))
     }
     if ((yield* storage.list).length !== 2) found.push("a stream is not listed any more")
-    return found
+    return { found, told }
   },
   Effect.scoped,
   Effect.orDie

@@ -7,9 +7,10 @@ import { Effect } from "effect"
 import { LogDamaged } from "../../src/durable-streams/errors.ts"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
+import { inProcess, type Logged } from "../chaos/in-process.ts"
 import { commitOf, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
-import { name, other, path, pathOf, sixCommits, storageOn, textsOfAll, twoLogs } from "./log-fixtures.ts"
+import { name, other, path, pathOf, sixCommits, storageOn, textsOfAll, twoLogs, writing } from "./log-fixtures.ts"
 
 /** Reads on until an error; the events before it, and the offset that it names. */
 const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0) {
@@ -62,6 +63,18 @@ const checkDamage = Effect.fnUntraced(
   },
   Effect.scoped
 )
+
+/** A log of commits of one event each, which are a line each, to be put in another order. */
+const linesOf = Effect.fnUntraced(function*(count: number, bytes: number) {
+  const disk = new FaultDisk()
+  const commits = Array.from({ length: count }, (_, i) => commitOf(name, i, [`"${`${i}`.padEnd(bytes, "x")}"`]))
+  yield* writing(disk, commits)
+  const [header, ...lines] = disk.files[path]!.toString().split(/(?<=\n)/)
+  return {
+    texts: textsOfAll(commits),
+    arranged: (order: ReadonlyArray<number>) => Buffer.from([header, ...order.map((i) => lines[i])].join(""))
+  }
+})
 
 const commitAt = (ends: ReadonlyArray<number>, headerEnd: number, at: number): number =>
   at < headerEnd ? -1 : ends.findIndex((end) => at < end)
@@ -185,6 +198,51 @@ describe("Promise 10: a damaged log", () => {
       yield* log.commit(more)
       assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
     }).pipe(Effect.scoped))
+
+  it.effect("gives no offset again because old commits were moved behind new ones", () =>
+    Effect.gen(function*() {
+      const { arranged, texts } = yield* linesOf(12, 20)
+      const storage = yield* storageOn(FaultDisk.holding({ [path]: arranged([0, 1, 2, 10, 5, 6, 7, 8, 9, 3, 4]) }))
+      const log = yield* storage.open(named(name))
+      assert.strictEqual(log.tail, 10)
+      assert.deepStrictEqual(yield* readUntilDamage(log, log.tail), { texts: texts.slice(0, 3), named: toOffset(3) })
+      const more = commitOf(name, log.tail, [`"behind them"`])
+      yield* log.commit(more)
+      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+    }).pipe(Effect.scoped))
+
+  it.effect("serves what was appended at the offset of a damaged line", () =>
+    Effect.gen(function*() {
+      const { arranged } = yield* linesOf(10, 20)
+      const bytes = arranged([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 4, 5])
+      bytes[bytes.indexOf(`"offset":"${toOffset(9)}"`) + 70]! ^= 1
+      const storage = yield* storageOn(FaultDisk.holding({ [path]: bytes }))
+      const log = yield* storage.open(named(name))
+      assert.strictEqual(log.tail, 9)
+      const more = commitOf(name, log.tail, [`"behind it"`])
+      yield* log.commit(more)
+      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+    }).pipe(Effect.scoped))
+
+  it.effect("whose first commit is there twice serves the first one, and tells from where on it is damaged, in its log too", () =>
+    Effect.gen(function*() {
+      const { arranged, texts } = yield* linesOf(20, 4_000)
+      const bytes = arranged([0, ...texts.keys()])
+      const lines: Array<Logged> = []
+      const found = yield* Effect.promise(() =>
+        inProcess(
+          Effect.gen(function*() {
+            const storage = yield* storageOn(FaultDisk.holding({ [path]: bytes }))
+            const log = yield* storage.open(named(name))
+            yield* readUntilDamage(log, log.tail)
+            return yield* readUntilDamage(log, log.tail)
+          }),
+          (line) => lines.push(line)
+        )
+      )
+      assert.deepStrictEqual(found, { texts: texts.slice(0, 1), named: toOffset(1) })
+      assert.deepStrictEqual(lines.map(({ fields }) => fields), [{ stream: name, path, offset: toOffset(1) }])
+    }))
 
   it.effect("whose torn end is cut keeps everything before that end", () =>
     Effect.gen(function*() {
