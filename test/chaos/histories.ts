@@ -1,7 +1,7 @@
 /**
  * Five clients do 200 things each to three streams, one history a seed, and everything they were answered and shown is held
  * against the order that the log has in the end (G8). In half of the seeds the server is killed on the way, in a quarter it
- * stands still for a while, as a laptop does whose lid is closed.
+ * stands still for a while, as a laptop does whose lid is closed, and in a quarter everything goes over a slow link.
  */
 import * as http from "node:http"
 import * as Path from "node:path"
@@ -13,6 +13,7 @@ import { readOurs } from "./finals.ts"
 import { Follower, settled } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
 import type { Random } from "./random.ts"
+import { SlowLink } from "./slow-link.ts"
 import type { Context, Suite } from "./suite.ts"
 import { UnderTest } from "./under-test.ts"
 
@@ -26,7 +27,7 @@ const livenessMillis = 5_000
 
 export const histories: Suite = {
   name: "histories",
-  about: "concurrent clients, with kills and standstills: every answer fits the one order",
+  about: "concurrent clients, with kills, standstills and slow links: every answer fits the one order",
   rounds: 200,
   run: async (context) => {
     const server = await UnderTest.make(context.directory)
@@ -52,6 +53,9 @@ class OneHistory {
   readonly #streams: readonly [string, string, string]
   readonly #kills: boolean
   readonly #stops: boolean
+  readonly #isSlow: boolean
+  /** Where the clients find the server. */
+  #port: number
   /** The greatest tail anybody was shown, by stream: where reads begin. */
   readonly #tails = new Map<string, number>()
   #steps = 0
@@ -63,6 +67,9 @@ class OneHistory {
     this.#streams = [`h${round}/stays`, `h${round}/comes and goes`, `h${round}/is closed`]
     this.#kills = round % 2 === 1
     this.#stops = round % 4 === 2
+    // Half of them with a kill.
+    this.#isSlow = round % 8 === 3 || round % 8 === 4
+    this.#port = server.port
   }
 
   get operations(): number {
@@ -71,13 +78,16 @@ class OneHistory {
 
   async run(): Promise<ReadonlyArray<string>> {
     const server = this.#server
+    const link = this.#isSlow ? await SlowLink.make(server.port, this.#random.fork()) : undefined
+    this.#port = link?.port ?? server.port
     const trouble = this.#trouble(this.#random.fork())
-    const followers = [0, 1].map((i) => new Follower(`follower ${i}`, server.port, this.#streams[0]))
+    const followers = [0, 1].map((i) => new Follower(`follower ${i}`, this.#port, this.#streams[0]))
     const clients = Array.from({ length: clientsAtOnce }, (_, i) => this.#client(`c${i}`, this.#random.fork()))
     await Promise.all(clients)
     await trouble
     const { finals, violations } = await readOurs(nativeDoor, server.port, this.#streams, server.directory)
     const late = await settled(followers, finals, livenessMillis)
+    link?.close()
     const { operations } = this.#ledger
     this.#ledger.close()
     return [...violations, ...late, ...check({ operations, follows: followers.map(({ follow }) => follow), finals })]
@@ -127,11 +137,11 @@ class OneHistory {
 
   async #append(client: string, stream: string, appending: Appending, agent: http.Agent) {
     const invoke = now()
-    let answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
+    let answer = await nativeDoor.append(this.#port, stream, appending, agent)
     // Only what is numbered may be sent again.
     while ((answer.outcome === "unknown" || answer.status === 0) && appending.producer !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, 10))
-      answer = await nativeDoor.append(this.#server.port, stream, appending, agent)
+      answer = await nativeDoor.append(this.#port, stream, appending, agent)
     }
     const { offset, outcome, repeated, status } = answer
     const { ifMatch, keys, producer } = appending
@@ -157,14 +167,14 @@ class OneHistory {
     const invoke = now()
     const known = stream === this.#streams[1] ? 0 : this.#tails.get(stream) ?? 0
     if (onlyTail) {
-      const head = await ask(this.#server.port, protocolPath(stream), { method: "HEAD" })
+      const head = await ask(this.#port, protocolPath(stream), { method: "HEAD" })
       const tail = Number(/\d+/.exec(String(head?.headers["stream-next-offset"]))?.[0])
       if (head?.status !== 200 || !Number.isSafeInteger(tail)) return
       const common = { client, stream, invoke, complete: now(), status: 200, outcome: "ok" } as const
       return this.#ledger.add({ op: "read", ...common, from: tail, keys: [] })
     }
     const from = random.between(0, known)
-    const contents = await nativeDoor.read(this.#server.port, stream, from)
+    const contents = await nativeDoor.read(this.#port, stream, from)
     const complete = now()
     if (contents?.status !== 200) return
     const keys = contents.events.map(({ key }) => key)
@@ -178,8 +188,8 @@ class OneHistory {
     if (!isDelete && (stream !== this.#streams[2] || step < stepsEach / 2)) return
     const invoke = now()
     const { outcome, status } = isDelete
-      ? await nativeDoor.delete(this.#server.port, stream)
-      : await nativeDoor.close(this.#server.port, stream)
+      ? await nativeDoor.delete(this.#port, stream)
+      : await nativeDoor.close(this.#port, stream)
     this.#ledger.add({ op: isDelete ? "delete" : "close", client, stream, invoke, complete: now(), outcome, status })
   }
 
