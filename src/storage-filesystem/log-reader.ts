@@ -89,7 +89,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     }
   )
 
-  /** The first line that is found is the right one, unless the log is damaged. */
+  /** The first line that is found is the right one, unless the log is damaged: that is logged, also where another one is. */
   const searched = Effect.fnUntraced(function*(disk: DiskFile, from: number, bytesMax: number, end: Bound) {
     for (const search of searches) {
       let after = -1
@@ -98,6 +98,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
         if (found === undefined) break
         const block = yield* readAt(disk, found, from, bytesMax, end)
         if (block !== undefined) return block
+        yield* tell(from)
         after = found.line
       }
     }

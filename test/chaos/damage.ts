@@ -128,14 +128,15 @@ export const oneDamage = async (
   const other = random.pick(logs.filter((each) => each !== log))
   const disk = FaultDisk.holding({ [path]: bytes, [pathOf(other.name)]: files[pathOf(other.name)]! })
   const place = placeOf(original, bytes, log.ends)
-  const { found, told } = await inProcess(look(disk, log, place, random), (line) => lines.push(line))
-  if (told === undefined) total.cut++
-  else {
-    total.told++
-    const says = ({ fields }: Logged) =>
-      fields["stream"] === log.name && fields["path"] === path && fields["offset"] === toOffset(told)
-    if (!lines.some(says)) found.push(`the server's log does not say that the file is damaged at ${told}`)
-  }
+  const { found, isWhole, told } = await inProcess(look(disk, log, place, random), (line) => lines.push(line))
+  const says = ({ fields }: Logged) =>
+    fields["stream"] === log.name && fields["path"] === path &&
+    (told === undefined || fields["offset"] === toOffset(told))
+  const isLogged = lines.some(says)
+  if (told !== undefined || (isWhole && isLogged)) total.told++
+  else if (place.behind >= commitsThatTell) found.push(`damage behind ${place.before} commits is not told`)
+  else total.cut++
+  if (told !== undefined && !isLogged) found.push(`the server's log does not say that the file is damaged at ${told}`)
   found.push(...await inProcess(reads(disk, other)))
   const left = disk.files
   if (left[pathOf(other.name)]?.equals(files[pathOf(other.name)]!) !== true) {
@@ -181,6 +182,8 @@ const look = Effect.fnUntraced(
     const found: Array<string> = []
     /** The offset from which on it is damaged, where somebody is told so. */
     let told: number | undefined
+    /** Whether all that ever was there is served, since what was damaged was there once more. */
+    let isWhole = false
     const isBeforeTail = behind >= commitsThatTell
     const sound = texts.slice(0, tails[Math.max(before, 0)])
     const storage = yield* Effect.orDie(storageOn(disk))
@@ -198,8 +201,8 @@ const look = Effect.fnUntraced(
       if (served.exit !== undefined && !isToldAt(served.exit, sound.length)) {
         found.push(`it is told otherwise: ${String(served.exit)}`)
       }
-      if (!isTold && isBeforeTail) found.push(`damage behind ${before} commits, with ${behind} behind it, is not told`)
-      if (!isDeepStrictEqual(served.texts, sound)) {
+      isWhole = isDeepStrictEqual(served.texts, texts)
+      if (!isWhole && !isDeepStrictEqual(served.texts, sound)) {
         found.push(`${served.texts.length} events are served, ${sound.length} were before the damage`)
       }
       if (isBeforeTail && log.tail !== texts.length) found.push(`the tail is ${log.tail} and was ${texts.length}`)
@@ -207,7 +210,7 @@ const look = Effect.fnUntraced(
       found.push(...yield* goesOn(log, state, isBeforeTail))
     }
     if ((yield* storage.list).length !== 2) found.push("a stream is not listed any more")
-    return { found, told }
+    return { found, isWhole, told }
   },
   Effect.scoped,
   Effect.orDie
