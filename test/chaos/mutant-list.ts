@@ -21,6 +21,7 @@ const change = (file: string, from: string, to: string): ReadonlyArray<Change> =
 
 const disk = "test/chaos/disk.test.ts"
 const damage = "test/chaos/damage.test.ts"
+const damaged = "test/storage-filesystem/damage.test.ts"
 const recovery = "test/storage-filesystem/recovery.test.ts"
 const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
 const journal = "test/storage-filesystem/journal.test.ts"
@@ -31,8 +32,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "what comes live is not held against what was caught up",
     changes: change(
       "durable-streams/recent-events.ts",
-      "sliceBlock(this.#blocks[index]!, next)",
-      "this.#blocks[index]!"
+      "return this.#piece.from(next)",
+      "return this.#piece.from(0)"
     ),
     killedBy: ["test/chaos/model.test.ts"]
   },
@@ -223,7 +224,30 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "one damaged line leads every search astray",
-    changes: change("storage-filesystem/log-reader.ts", "known === undefined ? [false, true] : [false]", "[false]"),
-    killedBy: ["test/storage-filesystem/damage.test.ts"]
+    changes: change("storage-filesystem/log-reader.ts", `["direct", "wary", "lowest"]`, `["direct"]`),
+    killedBy: [damaged]
+  },
+  {
+    name: "a damaged line hides what was appended at its offset",
+    changes: change("storage-filesystem/log-reader.ts", "const triesMax = 4", "const triesMax = 1"),
+    killedBy: [damaged]
+  },
+  {
+    name: "old commits behind new ones make their offsets free again",
+    changes: change(
+      "storage-filesystem/recovery.ts",
+      "tail = Math.max(tail, lineOffset(bytes, line) + 1)",
+      "tail = lineOffset(bytes, line) + 1"
+    ),
+    killedBy: [damaged]
+  },
+  {
+    name: "a hook is asked when the events are stored",
+    changes: change(
+      "durable-streams/with-hooks.ts",
+      "      yield* ask(request.data)\n      return yield* told(stream.append(request))",
+      "      return yield* Effect.tap(told(stream.append(request)), () => ask(request.data))"
+    ),
+    killedBy: ["test/chaos/model.test.ts"]
   }
 ]

@@ -36,6 +36,7 @@ export class ExpectedStreams {
     const { slot } = ask
     const there = this.#streams.get(slot)
     if (ask.kind === "delete") return this.#streams.delete(slot) ? "ok" : "StreamNotFound"
+    if (ask.vetoed) return "HookError"
     const { close, ifMatch, producer } = this.#requests.get(data)!
     const number = producer === undefined ? undefined : JSON.stringify(producer)
     if (there?.stream.closed === true) {

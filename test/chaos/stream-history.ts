@@ -10,6 +10,8 @@ export interface Append {
   /** Characters of each event. */
   readonly sizes: ReadonlyArray<number>
   readonly close: boolean
+  /** A hook refuses its last event, and so all of it. */
+  readonly vetoed: boolean
   /** Epoch and number as steps from what the producer has. */
   readonly producer: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
   /** How far from the tail the append is to be; undefined: it does not ask. */
@@ -45,6 +47,7 @@ const append: fc.Arbitrary<Append> = fc.record({
     maxLength: 4
   }),
   close: fc.nat(30).map((n) => n === 0),
+  vetoed: fc.nat(12).map((n) => n === 0),
   producer: sometimes(fc.record({
     id: fc.constantFrom("a", "__proto__"),
     epoch: fc.constantFrom(0, 0, 0, 0, 1, -1),

@@ -1,14 +1,17 @@
 /**
  * One history, done to streams and to the model of them at once (`test/protocol/model.ts`): every answer, every follower
- * and everything that is there after a crash is held against the model.
+ * and everything that is there after a crash is held against the model. Hooks stand around the streams (C15): what one of
+ * them refuses is nowhere, and what one of them was shown is there, whatever crashes behind it.
  */
 import type { Fiber } from "effect"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import type { Appended, DurableStream } from "../../src/durable-streams/durable-stream.ts"
+import type { Appended } from "../../src/durable-streams/durable-stream.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
+import type { HookedStream } from "../../src/durable-streams/with-hooks.ts"
+import { withHooks } from "../../src/durable-streams/with-hooks.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
@@ -17,6 +20,7 @@ import { Random } from "./random.ts"
 import { ExpectedStreams } from "./stream-expected.ts"
 import type { Append, Ask, Step, StreamHistory } from "./stream-history.ts"
 import { slots } from "./stream-history.ts"
+import { NotedHooks, veto } from "./stream-hooks.ts"
 
 /** Turns within which whatever can happen has happened. */
 const turnsMax = 2_000
@@ -40,7 +44,8 @@ export class StreamWorld {
   #disk: FaultDisk | undefined
   readonly #history: StreamHistory
   readonly #expected = new ExpectedStreams()
-  #streams: ReadonlyArray<DurableStream> = []
+  #streams: ReadonlyArray<HookedStream> = []
+  readonly #hooks = new NotedHooks()
   #scope: Scope.Closeable | undefined
   #followers: ReadonlyArray<Follower> = []
   #keys = 0
@@ -112,8 +117,11 @@ export class StreamWorld {
       const random = new Random(seed)
       const sent = asks.map((ask) => this.#sentOf(ask))
       const answered = new Map<Sent, Sent["exit"]>()
+      const slotsAll = Array.from({ length: slots }, (_, slot) => slot)
+      let shown: ReadonlyArray<ReadonlyArray<string>> = []
       let crashed: FaultDisk | undefined
       const crash = () => {
+        shown = slotsAll.map((slot) => this.#hooks.shownOf(slot))
         crashed = this.#disk!.crash("each its own", (below) => random.between(0, below - 1))
         for (const each of sent) if (each.exit !== undefined) answered.set(each, each.exit)
       }
@@ -123,11 +131,14 @@ export class StreamWorld {
       this.#meet = () => Effect.void
       if (crashed === undefined) crash()
       yield* this.#crash(crashed)
-      for (let slot = 0; slot < slots; slot++) {
-        const mine = sent.filter(({ ask }) => ask.slot === slot)
+      for (const slot of slotsAll) {
+        // A veto is answered before its turn comes.
+        for (const each of sent) if (isVetoed(each) && each.ask.slot === slot) this.#hold(each, answered.get(each))
+        const mine = sent.filter((each) => each.ask.slot === slot && !isVetoed(each))
         const last = mine.findLastIndex((each) => answered.has(each))
         for (const each of mine.slice(0, last + 1)) this.#hold(each, answered.get(each))
         const found = yield* this.#found(slot)
+        this.#hooks.hold(slot, shown[slot]!, found?.units ?? [], mine.some(({ ask }) => ask.kind === "delete"))
         // What was not answered is there in its order, up to anywhere.
         const left = mine.slice(last + 1)
         while (left.length > 0 && !this.#matches(slot, found)) this.#hold(left.shift()!, undefined)
@@ -138,9 +149,10 @@ export class StreamWorld {
 
   #sentOf(ask: Ask): Sent {
     const sizes = ask.kind === "append" ? ask.sizes : []
+    const vetoed = (i: number) => ask.kind === "append" && ask.vetoed && i === sizes.length - 1 ? veto : {}
     return {
       ask,
-      data: sizes.map((size) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size) })),
+      data: sizes.map((size, i) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size), ...vetoed(i) })),
       exit: undefined
     }
   }
@@ -173,6 +185,7 @@ export class StreamWorld {
 
   /** Does it to the model; where it was answered, the answer has to be the model's. */
   #hold(sent: Sent, exit: Sent["exit"]): void {
+    if (sent.ask.kind === "delete") this.#hooks.delete(this.#expected.unitsOf(sent.ask.slot))
     const told = this.#expected.apply(sent.ask, sent.data)
     if (exit === undefined) return
     const { _tag } = exit
@@ -282,10 +295,12 @@ export class StreamWorld {
       }
       const storage = yield* Scope.provide(Layer.build(this.#layer), scope)
       const names = Array.from({ length: slots }, (_, slot) => named(nameOf(slot)))
-      this.#streams = yield* Effect.forEach(names, (name) => Scope.provide(makeDurableStream(name), scope)).pipe(
+      this.#hooks.restart()
+      const streams = yield* Effect.forEach(names, (name) => Scope.provide(makeDurableStream(name), scope)).pipe(
         Effect.provide(storage),
         Effect.orDie
       )
+      this.#streams = streams.map((stream, slot) => withHooks(stream, this.#hooks.hooks(slot)))
     })
   }
 
@@ -307,6 +322,8 @@ export class StreamWorld {
   }
 }
 
+const isVetoed = ({ ask }: Sent): boolean => ask.kind === "append" && ask.vetoed
+
 const nameOf = (slot: number): string => `stream/${slot}`
 
 const plain = (slot: number): Append => ({
@@ -314,6 +331,7 @@ const plain = (slot: number): Append => ({
   slot,
   sizes: [10],
   close: false,
+  vetoed: false,
   producer: undefined,
   ifMatch: undefined
 })
