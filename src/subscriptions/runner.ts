@@ -33,6 +33,7 @@ export interface Surroundings {
   readonly interest: Interest<Runner>
   /** Starts a fiber that ends with the server at the latest. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly moment: Effect.Effect<Moment>
   /** Tells somebody; the answer is what that makes of the wake. */
   readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
 }
@@ -137,7 +138,7 @@ export class Runner {
       const { life } = this
       return life === undefined
         ? Effect.fail(noSubscription)
-        : Effect.flatMap(makeMoment, (moment) => this.#advance(life, moment, act, prepare, more))
+        : Effect.flatMap(this.#around.moment, (moment) => this.#advance(life, moment, act, prepare, more))
     })
   }
 
@@ -244,12 +245,20 @@ const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subsc
 /** After a commit that failed: long enough not to hammer a full disk. */
 const commitPauseMillis = 1_000
 
-export const makeMoment: Effect.Effect<Moment> = Effect.gen(function*() {
-  return {
-    now: yield* Clock.currentTimeMillis,
-    wakeId: `w_${digits(yield* Random.next)}${digits(yield* Random.next)}`,
-    chance: yield* Random.next
-  }
+/**
+ * Moments by the clock as it was set at the start, and from then on by one that nobody sets: a lease is as long as it was
+ * said to be, whatever becomes of the time of day.
+ */
+export const makeMoments: Effect.Effect<Effect.Effect<Moment>> = Effect.map(Clock.Clock, (clock) => {
+  const steady = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+  const origin = clock.currentTimeMillisUnsafe() - steady()
+  return Effect.gen(function*() {
+    return {
+      now: Math.round(origin + steady()),
+      wakeId: `w_${digits(yield* Random.next)}${digits(yield* Random.next)}`,
+      chance: yield* Random.next
+    }
+  })
 })
 
 /** Twelve digits of chance. */

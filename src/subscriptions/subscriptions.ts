@@ -18,7 +18,7 @@ import { goneNews, grownNews, madeNews, makeLook } from "./look.ts"
 import { refused } from "./refused.ts"
 import { linkByGlob, linkExplicitly } from "./requests.ts"
 import type { Life, Surroundings, TransitionFailed } from "./runner.ts"
-import { makeMoment, Runner } from "./runner.ts"
+import { makeMoments, Runner } from "./runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./state-codec.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
 import type { Config, Subscription } from "./subscription.ts"
@@ -67,9 +67,11 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       const fork = yield* FiberSet.makeRuntime<never>()
       const interest = new Interest<Runner>()
       const runners = new Map<string, Runner>()
+      const moment = yield* makeMoments
       const around: Surroundings = {
         interest,
         fork,
+        moment,
         deliver: makeDeliver(manager, keys, yield* WebhookSender)
       }
 
@@ -105,7 +107,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         const meant = yield* look.all(matching)
         const createdAt = DateTime.formatIso(yield* DateTime.now)
         const life = randomUUID()
-        const draft = new Draft(newSubscription(id, life, createdAt, config), yield* makeMoment)
+        const draft = new Draft(newSubscription(id, life, createdAt, config), yield* moment)
         linkExplicitly(named, runner.matches)(draft)
         linkByGlob(meant)(draft)
         const state = [...configEntries(config, hash, base), ...toStateChanges(draft, new Map())]

@@ -12,6 +12,7 @@ import type { Case } from "./io.ts"
 import { isRoot, missing } from "./machine.ts"
 import { recoveryMillis } from "./trial.ts"
 import type { StartOptions } from "./under-test.ts"
+import { Workers } from "./workers.ts"
 
 const filesMax = 128
 const connectionsAtOnce = 300
@@ -81,6 +82,9 @@ const unusable: Readonly<Record<string, (path: string) => void>> = {
   "nothing": () => {}
 }
 
+/** Long enough for all that is asked while a lease runs. */
+const leaseMillis = 3_000
+
 const jumps = ["-1h", "+1h", "-1d", "+10y", "@1970-01-02 00:00:00", "+0"]
 
 /** How long a long-poll is to wait, and how late it may be on a busy machine: the jumps are an hour and more. */
@@ -109,8 +113,12 @@ export const clockJumps: Case = async ({ trial }) => {
   await trial.append("a")
   trial.follow("a")
   const years = new Set<string>()
+  const workers = new Workers(server.port, leaseMillis)
+  await workers.subscribe("a")
   for (const jump of jumps) {
+    await trial.append("a")
     const from = performance.now()
+    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} no work is to be had`)
     const poll = ask(server.port, `${protocolPath("quiet")}?live=long-poll&offset=now`)
     await sleep(100)
     fs.writeFileSync(file, jump)
@@ -125,6 +133,16 @@ export const clockJumps: Case = async ({ trial }) => {
     const late = Math.round(performance.now() - from - pollMillis)
     trial.expect(status === 204, `a long-poll across a jump to ${jump} was answered with ${status}`)
     trial.expect(late > -100 && late < pollLateMillis, `a long-poll across a jump to ${jump} was ${late} ms late`)
+    trial.expect(
+      await workers.claim("other") === 409 || performance.now() - from > leaseMillis,
+      `a jump to ${jump} has ended a lease`
+    )
+    const over = from + leaseMillis + pollLateMillis
+    while (await workers.claim("other") !== 200 && performance.now() < over) await sleep(50)
+    const ended = Math.round(performance.now() - from)
+    trial.expect(ended >= leaseMillis, `across a jump to ${jump} a lease of ${leaseMillis} ms ended after ${ended}`)
+    trial.expect(performance.now() < over, `across a jump to ${jump} a lease does not end`)
+    await workers.release()
     const last = await ask(server.port, "/streams/a/events?tail=1")
     years.add(/"createdAt":"(\d{4})/.exec(last?.text ?? "")?.[1] ?? "")
   }

@@ -242,6 +242,15 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: [damaged]
   },
   {
+    name: "leases go by the time of day",
+    changes: change(
+      "subscriptions/runner.ts",
+      "now: Math.round(origin + steady())",
+      "now: clock.currentTimeMillisUnsafe()"
+    ),
+    killedBy: ["test/subscriptions/subscriptions.test.ts"]
+  },
+  {
     name: "a hook is asked when the events are stored",
     changes: change(
       "durable-streams/with-hooks.ts",

@@ -336,6 +336,25 @@ describe("a pull-wake subscription", () => {
         assert.deepStrictEqual(generations, [1, 2], "the worker did not come back")
       })
     ))
+
+  it.effect("ends a lease when it said, though the time of day is set back meanwhile", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(7_200_000)
+      yield* staged(() =>
+        Effect.gen(function*() {
+          const { act } = yield* Subscriptions
+          yield* append("wake", 0)
+          yield* put("s", pullConfig({ pattern: "events/*", leaseMillis: 10_000 }))
+          yield* append("events/a", 1)
+          yield* act("s", claim("me"))
+          yield* TestClock.setTime(3_600_000)
+          yield* TestClock.adjust(9_999)
+          assert.strictEqual(yield* codeOf(act("s", claim("you"))), "ALREADY_CLAIMED")
+          yield* TestClock.adjust(1)
+          assert.strictEqual((yield* act("s", claim("you"))).generation, 2)
+        })
+      )
+    }))
 })
 
 const codeOf = <A, E, R>(failing: Effect.Effect<A, E, R>) =>
