@@ -2,7 +2,9 @@
  * What happens to a process: files run out, it may not use its directory, its clock jumps, it stands still, nobody takes
  * its logs.
  */
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as http from "node:http"
 import * as net from "node:net"
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -173,6 +175,54 @@ export const standstill: Case = async ({ random, round, trial }) => {
   trial.expect(await trial.append("a") === 201, "behind a standstill it takes no appends")
   const took = Math.round(performance.now() - from)
   trial.expect(took < 2_000, `behind a standstill an append took ${took} ms`)
+  await trial.finish()
+  return undefined
+}
+
+/** So many refusals are more lines than a pipe and the server's own memory for them take. */
+const refusals = 8_000
+const refusalsAtOnce = 32
+
+/** A little more than the log may grow to. */
+const fileBytesMax = 50_000
+
+/** A pipe whose reader does not read, and a server that has a lot to say: nothing waits for it, and it is not kept. */
+export const fullPipe: Case = async ({ trial }) => {
+  const lacking = missing("bash", "prlimit", "mkfifo")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  const pipe = `${server.directory}.pipe`
+  execFileSync("mkfifo", [pipe])
+  // Open for reading, too, as the reader's end is; nobody reads.
+  const wrapper = ["prlimit", `--fsize=${fileBytesMax}:unlimited`, "bash", "-c", `exec "$@" 2<>'${pipe}'`, "bash"]
+  await server.start({ wrapper })
+  while (await trial.append("a", 1_000) === 201);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: refusalsAtOnce })
+  let left = refusals
+  const client = async () => {
+    while (left-- > 0) {
+      const body = `{"data":"${"x".repeat(2_000)}"}`
+      const headers = { "content-type": "application/json" }
+      const answer = await ask(server.port, "/streams/a", { method: "POST", headers, body, agent })
+      trial.expect(answer?.status === 507, `beyond the limit it is answered with ${answer?.status}`)
+    }
+  }
+  await Promise.all(Array.from({ length: refusalsAtOnce }, client))
+  agent.destroy()
+  trial.expect(await trial.append("b") === 201, "while nobody takes its log it takes no appends")
+  const reader = fs.createReadStream(pipe, { encoding: "utf8" })
+  let said = ""
+  reader.on("data", (text) => said += text)
+  const until = performance.now() + 5_000
+  while (!/were dropped.* count=\d+\n/.test(said) && performance.now() < until) {
+    await trial.append("a", 2_000)
+    await sleep(20)
+  }
+  trial.expect(/were dropped/.test(said), `${refusals} lines were kept for whoever takes them: ${said.length} bytes`)
+  server.signal("SIGTERM")
+  const code = await server.ended()
+  trial.expect(code === 0, `while nobody takes its log it ended with ${code}`)
+  await server.start()
   await trial.finish()
   return undefined
 }

@@ -5,7 +5,7 @@
  */
 import { failedFlush, failedRead, slowFlush } from "./io-calls.ts"
 import { emptied, fullDisk, fullFromTheStart, readOnly, shortWrite } from "./io-disk.ts"
-import { clockJumps, deafLogs, fewFiles, standstill, wrongUser } from "./io-process.ts"
+import { clockJumps, deafLogs, fewFiles, fullPipe, standstill, wrongUser } from "./io-process.ts"
 import type { Random } from "./random.ts"
 import type { Suite } from "./suite.ts"
 import { Trial } from "./trial.ts"
@@ -33,7 +33,8 @@ const cases: Readonly<Record<string, Case>> = {
   "slow-flush": slowFlush,
   "clock-jumps": clockJumps,
   "standstill": standstill,
-  "deaf-logs": deafLogs
+  "deaf-logs": deafLogs,
+  "full-pipe": fullPipe
 }
 
 /** Of one case: the others are to be seen, too. */

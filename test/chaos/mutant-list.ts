@@ -157,8 +157,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a socket that is full is written to",
     changes: change(
       "web-node/node-server.ts",
-      "if (!hasRoom) return void (to ?? response).once(\"drain\", go)",
-      "void hasRoom"
+      "if (hasRoom) continue\n",
+      "void hasRoom\n        continue\n"
     ),
     killedBy: ["test/durable-streams/stalled-follower.test.ts"]
   },
@@ -176,7 +176,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "producers are the properties of an object",
     changes: [
-      { file: "src/durable-streams/stream-state.ts", from: "`producer:${id}`", to: "id" },
+      { file: "src/durable-streams/stream-state.ts", from: "producerPrefix + id", to: "id" },
       {
         file: "src/durable-streams/append-batch.ts",
         from: "changes.has(key) ? changes.get(key) : state.get(key)",

@@ -16,9 +16,10 @@ export const mutants: Suite = {
   name: "mutants",
   about: "our own code with a mistake in it, one at a time: the tests find each",
   rounds: all.length,
-  run: async ({ directory, rounds, say }) => {
+  run: async ({ directory, options, rounds, say }) => {
     const copy = copyOfTree(directory)
-    const chosen = all.slice(0, rounds)
+    const { target } = options
+    const chosen = all.slice(0, rounds).filter(({ name }) => target === undefined || name.includes(target))
     const violations: Array<string> = []
     let killed = 0
     for (const [files, titled] of runsOf(chosen)) {

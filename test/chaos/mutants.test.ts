@@ -1,0 +1,18 @@
+/**
+ * A mutant that no longer applies finds nothing: what each of them changes is there, once. What kills them is
+ * `npm run chaos -- mutants`.
+ */
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { describe, expect, it } from "vitest"
+import { root } from "../built.ts"
+import { mutants } from "./mutant-list.ts"
+
+describe("every mutant", () => {
+  it.each(mutants.map((mutant) => [mutant.name, mutant] as const))("applies: %s", (_, { changes, killedBy }) => {
+    for (const { file, from } of changes) {
+      expect(fs.readFileSync(Path.join(root, file), "utf8").split(from)).toHaveLength(2)
+    }
+    for (const file of killedBy) expect(fs.existsSync(Path.join(root, file))).toBe(true)
+  })
+})
