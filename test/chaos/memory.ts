@@ -2,6 +2,8 @@
  * The memory of a process as the kernel counts it (proc(5)).
  */
 import * as fs from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+import { pathToFileURL } from "node:url"
 
 /** Bytes that it has resident now. */
 export const residentBytes = (pid: number): number => field(pid, "VmRSS")
@@ -10,6 +12,28 @@ export const residentBytes = (pid: number): number => field(pid, "VmRSS")
 export const peakBytes = (pid: number): number => field(pid, "VmHWM")
 
 export const forgetPeak = (pid: number): void => fs.writeFileSync(`/proc/${pid}/clear_refs`, "5")
+
+/** What a process has when its garbage is collected, in bytes; and timers that wait. */
+export interface Kept {
+  readonly resident: number
+  /** Of that, what its own objects take. */
+  readonly used: number
+  readonly timers: number
+}
+
+/** With this in its environment a server tells what it keeps, in that file. */
+export const tells = (path: string): Readonly<Record<string, string>> => ({
+  CHAOS_TELLS: path,
+  NODE_OPTIONS: `--import ${pathToFileURL(import.meta.dirname)}/tells.ts`
+})
+
+/** Has it collect its garbage, and asks what is left. */
+export const keptBy = async (pid: number, path: string): Promise<Kept> => {
+  fs.rmSync(path, { force: true })
+  process.kill(pid, "SIGUSR2")
+  while (!fs.existsSync(path)) await sleep(10)
+  return JSON.parse(fs.readFileSync(path, "utf8"))
+}
 
 const field = (pid: number, name: string): number => {
   const kilobytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]

@@ -1,6 +1,7 @@
 /**
  * Everything at once for a long time (G16): 500 requests a second to a thousand streams that come and go, numbered appends,
- * batches, catch-ups, one bad request in a hundred, and 200 followers who come and go. Nothing grows but the logs.
+ * batches, catch-ups, one bad request in a hundred, and 200 followers who come and go. Nothing grows but the logs. Memory is
+ * looked at when garbage is collected: how much of it a collector lets lie is its own affair, and grows for hours.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -11,7 +12,8 @@ import { nativeDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
 import { Ledger, now } from "./ledger.ts"
-import { residentBytes } from "./memory.ts"
+import type { Kept } from "./memory.ts"
+import { keptBy, residentBytes, tells } from "./memory.ts"
 import type { Random } from "./random.ts"
 import { theilSen } from "./slope.ts"
 import type { Context, Suite } from "./suite.ts"
@@ -29,10 +31,14 @@ const underWayMax = 256
 
 const sampleMillis = 5_000
 
+/** Garbage is collected so often to see what is left, in a short run more often: some tenths of a second each. */
+const collectMillis = 30_000
+const collectedAtLeast = 40
+
 /** For the heap to find its size, and for a thousand streams to have their newest events in memory; half of a short run. */
 const warmUpMillis = 10 * 60_000
 
-const growthMaxPerHour = { megabytes: 1, descriptors: 0 } as const
+const growthMaxPerHour = { megabytes: 1, descriptors: 0, timers: 0 } as const
 
 const weights = { append: 80, batch: 7, producer: 5, read: 3, tail: 3, bad: 1, replace: 1 } as const
 
@@ -42,24 +48,27 @@ export const soak: Suite = {
   rounds: 1,
   run: async (context) => {
     const server = await UnderTest.make(context.directory)
-    await server.start()
-    const load = new Load(context, server)
+    const told = Path.join(context.directory, "tells.json")
+    await server.start({ env: tells(told) })
+    const load = new Load(context, server, told)
     const millis = (context.options.minutes ?? 60) * 60_000
-    const samples = await load.run(millis)
+    const { kept, samples } = await load.run(millis)
     const violations = [...await load.settle()]
     const warmUp = Math.min(warmUpMillis, millis / 2) / 3_600_000
-    const steady = samples.filter(({ hours }) => hours >= warmUp)
-    const growth = (of: (sample: Sample) => number) =>
-      theilSen(steady.map((sample) => [sample.hours, of(sample)] as const))
-    const memory = growth(({ megabytes }) => megabytes)
-    const descriptors = growth(({ descriptors }) => descriptors)
-    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or with 5xx`)
-    // Above what is allowed beyond doubt: noise alone is no violation.
-    if (memory.low > growthMaxPerHour.megabytes) {
-      violations.push(`memory grows by ${memory.slope.toFixed(1)} MB an hour`)
+    const growth = <A extends { readonly hours: number }>(samples: ReadonlyArray<A>, of: (sample: A) => number) =>
+      theilSen(samples.filter(({ hours }) => hours >= warmUp).map((sample) => [sample.hours, of(sample)] as const))
+    const slopes = {
+      megabytes: growth(kept, ({ resident }) => resident / 2 ** 20),
+      descriptors: growth(samples, ({ descriptors }) => descriptors),
+      timers: growth(kept, ({ timers }) => timers)
     }
-    if (descriptors.low > growthMaxPerHour.descriptors) {
-      violations.push(`descriptors grow by ${descriptors.slope.toFixed(1)} an hour`)
+    const used = growth(kept, ({ used }) => used / 2 ** 20)
+    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or with 5xx`)
+    for (const [what, { low, slope }] of Object.entries(slopes)) {
+      // Above what is allowed beyond doubt: noise alone is no violation.
+      if (low > growthMaxPerHour[what as keyof typeof slopes]) {
+        violations.push(`${what} grow by ${slope.toFixed(1)} an hour`)
+      }
     }
     await server.kill()
     return {
@@ -68,12 +77,15 @@ export const soak: Suite = {
         failed: load.failed,
         followed: load.followed,
         checked: load.checked,
-        megabytesPerHour: rounded(memory.slope),
-        megabytesPerHourLow: rounded(memory.low),
-        megabytesPerHourHigh: rounded(memory.high),
+        megabytesPerHour: rounded(slopes.megabytes.slope),
+        megabytesPerHourLow: rounded(slopes.megabytes.low),
+        megabytesPerHourHigh: rounded(slopes.megabytes.high),
+        usedMegabytesPerHour: rounded(used.slope),
+        megabytesKept: Math.round(kept.at(-1)!.resident / 2 ** 20),
         megabytesMost: Math.round(Math.max(...samples.map(({ megabytes }) => megabytes))),
-        descriptorsPerHour: rounded(descriptors.slope),
-        samples: samples.length
+        descriptorsPerHour: rounded(slopes.descriptors.slope),
+        timersPerHour: rounded(slopes.timers.slope),
+        samples: kept.length
       },
       violations
     }
@@ -88,11 +100,16 @@ interface Sample {
   readonly descriptors: number
 }
 
+interface KeptAt extends Kept {
+  readonly hours: number
+}
+
 class Load {
   requests = 0
   failed = 0
   followed = 0
   readonly #server: UnderTest
+  readonly #told: string
   readonly #random: Random
   readonly #say: (text: string) => void
   readonly #ledger: Ledger
@@ -105,8 +122,9 @@ class Load {
   #made = 0
   #underWay = 0
 
-  constructor({ directory, random, say }: Context, server: UnderTest) {
+  constructor({ directory, random, say }: Context, server: UnderTest, told: string) {
     this.#server = server
+    this.#told = told
     this.#random = random
     this.#say = say
     this.#ledger = new Ledger(Path.join(directory, "ledger.ndjson"))
@@ -120,23 +138,36 @@ class Load {
     return this.#ledger.operations.length
   }
 
-  async run(millis: number): Promise<ReadonlyArray<Sample>> {
+  async run(
+    millis: number
+  ): Promise<{ readonly samples: ReadonlyArray<Sample>; readonly kept: ReadonlyArray<KeptAt> }> {
     const samples: Array<Sample> = []
+    const kept: Array<KeptAt> = []
     const from = now()
     let due = 0
+    let counted = from
     let sampled = from
+    let collected = from
     while (now() - from < millis) {
-      due += requestsPerSecond * tickMillis / 1_000
+      due += requestsPerSecond * (now() - counted) / 1_000
+      counted = now()
       for (; due >= 1; due--) if (this.#underWay < underWayMax) void this.#step()
       this.#churn()
       if (now() - sampled >= sampleMillis) {
         sampled = now()
         samples.push(this.#sample((sampled - from) / 3_600_000))
-        if (samples.length % 60 === 0) this.#say(JSON.stringify(samples.at(-1)))
+      }
+      if (now() - collected >= Math.min(collectMillis, millis / collectedAtLeast)) {
+        collected = now()
+        const hours = (collected - from) / 3_600_000
+        void keptBy(this.#server.pid, this.#told).then((left) => {
+          kept.push({ hours, ...left })
+          if (kept.length % 10 === 0) this.#say(JSON.stringify({ ...samples.at(-1), ...kept.at(-1) }))
+        })
       }
       await new Promise((resolve) => setTimeout(resolve, tickMillis))
     }
-    return samples
+    return { samples, kept }
   }
 
   /** Ends the load, and holds the streams that stay against what was noted of them. */
