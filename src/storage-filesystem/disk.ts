@@ -135,8 +135,22 @@ const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
 const openWith = (flags: string) => (path: string) =>
   Effect.map(call<number>("open", path, (done) => fs.open(path, flags, 0o600, done)), (fd) => toFile(fd, path))
 
+/** On a file system that turned read-only what is there can still be read; every write says why it fails. */
+const openToReadAtLeast = (path: string) =>
+  Effect.catchIf(
+    openWith("r+")(path),
+    ({ code }) => code === "EROFS",
+    ({ cause, code }) =>
+      Effect.map(openWith("r")(path), (file): DiskFile => ({
+        ...file,
+        write: () => Effect.fail(new DiskFailure({ code, call: "write", path, cause })),
+        truncate: () => Effect.fail(new DiskFailure({ code, call: "ftruncate", path, cause })),
+        flush: Effect.fail(new DiskFailure({ code, call: "fdatasync", path, cause }))
+      }))
+  )
+
 export const nodeDisk: Disk = {
-  open: openWith("r+"),
+  open: openToReadAtLeast,
   create: openWith("w+"),
   rename: (from, to) => call("rename", from, (done) => fs.rename(from, to, done)),
   remove: (path) => call("unlink", path, (done) => fs.unlink(path, done)),

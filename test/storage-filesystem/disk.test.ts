@@ -4,6 +4,7 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { DiskFailure, nodeDisk } from "../../src/storage-filesystem/disk.ts"
@@ -52,6 +53,40 @@ describe("A file on the real disk", () => {
         assert.strictEqual(got, 1_000_000)
       })
     ))
+
+  it("can be read where the file system turned read-only, and says why it cannot be written", (context) => {
+    context.skip(process.getuid?.() !== 0, "only root can mount")
+    const mounting = "mount -t tmpfs tmpfs /mnt && echo there > /mnt/file && mount -o remount,ro /mnt && exec \"$@\""
+    const script = `
+      import { Effect } from "effect"
+      import { nodeDisk } from ${JSON.stringify(Path.resolve("src/storage-filesystem/disk.ts"))}
+      const tried = (effect) => Effect.match(effect, { onFailure: ({ call, code }) => call + " " + code, onSuccess: String })
+      Effect.runPromise(Effect.gen(function*() {
+        const file = yield* nodeDisk.open("/mnt/file")
+        const bytes = Buffer.alloc(5)
+        yield* file.read(bytes, 5, 0)
+        return [String(bytes), yield* tried(file.write(bytes, 0)), yield* tried(file.truncate(0)), yield* tried(file.flush)]
+      })).then((said) => console.log(said.join()))`
+    const { status, stderr, stdout } = spawnSync(
+      "unshare",
+      [
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        mounting,
+        "sh",
+        process.execPath,
+        "--input-type=module",
+        "-e",
+        script
+      ],
+      { encoding: "utf8" }
+    )
+    context.skip(status !== 0 && /mount|unshare/.test(stderr), `a tmpfs may not be mounted here: ${stderr}`)
+    assert.strictEqual(stdout.trim(), "there,write EROFS,ftruncate EROFS,fdatasync EROFS", stderr)
+  })
 
   it.live("belongs to its user alone, in a directory that does too", () =>
     withDirectory((directory) =>
