@@ -9,7 +9,7 @@ import type { EventData } from "./event-data.ts"
 import type { Before, Situation } from "./judge-append.ts"
 import { changesOf, judge } from "./judge-append.ts"
 import type { StateChange } from "./storage.ts"
-import { countProducers, isClosed } from "./stream-state.ts"
+import { isClosed, knowsProducers } from "./stream-state.ts"
 import type { EventBlock } from "./types.ts"
 import { jsonType } from "./types.ts"
 
@@ -43,7 +43,7 @@ export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, n
     tail,
     state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) },
     producersMax,
-    producers: () => countProducers(state, changes)
+    isFull: () => knowsProducers(state, changes, producersMax)
   }
   for (const entry of entries) {
     const { request } = entry

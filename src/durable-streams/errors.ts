@@ -225,7 +225,7 @@ export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
   status("TooManyStreams")
 ) {
   override get message() {
-    return `There are ${this.limit} streams, as many as this server keeps; they go on. ` +
+    return `This server keeps as many streams as it may (${this.limit}); they go on. ` +
       "Delete one, or start the server with a larger --max-streams."
   }
 }

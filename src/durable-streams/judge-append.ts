@@ -29,13 +29,13 @@ export interface Situation {
   readonly contentType: string | undefined
   readonly tail: number
   readonly state: StateView
-  /** How many producers the stream knows: counted, so asked only of one that it does not know. */
-  readonly producers: () => number
+  /** Whether the stream knows as many producers as it may: counted, so asked only for one that it does not know. */
+  readonly isFull: () => boolean
   readonly producersMax: number
 }
 
 /** The stream before any of them. */
-export interface Before extends Omit<Situation, "state" | "producers"> {
+export interface Before extends Omit<Situation, "state" | "isFull"> {
   readonly state: ReadonlyMap<string, string>
 }
 
@@ -77,7 +77,7 @@ export const changesOf = ({ close: closes, producer, seq }: AppendRequest): Read
 const none: ReadonlyArray<StateChange> = []
 
 /** Kafka's rule: numbers follow one another within an epoch, and a newer epoch begins at 0 and fences the older ones. */
-const judgeProducer = (producer: ProducerNumber, { name, producers, producersMax, state, tail }: Situation) => {
+const judgeProducer = (producer: ProducerNumber, { isFull, name, producersMax, state, tail }: Situation) => {
   const { epoch, id, seq } = producer
   const last = lastOf(state, id)
   if (last !== undefined && epoch < last.epoch) {
@@ -90,7 +90,7 @@ const judgeProducer = (producer: ProducerNumber, { name, producers, producersMax
   if (seq < expected) return made(tail, false, { epoch, seq: expected - 1 })
   if (seq > expected) return Exit.fail(new ProducerGap({ stream: name, producer: id, expected, received: seq }))
   // Nobody is forgotten for a new one: what it sends again would be there twice.
-  if (last === undefined && producers() >= producersMax) {
+  if (last === undefined && isFull()) {
     return Exit.fail(new TooManyProducers({ stream: name, limit: producersMax }))
   }
   return undefined

@@ -35,15 +35,18 @@ export const lastOf = (
 
 export const accept = ({ epoch, id, seq }: ProducerNumber): StateChange => [producerKey(id), `[${epoch},${seq}]`]
 
-/** How many producers a state knows, with those that the changes add. */
-export const countProducers = (
+/** Whether a state, with what the changes add, knows so many producers. */
+export const knowsProducers = (
   state: ReadonlyMap<string, string>,
-  changes: ReadonlyMap<string, string | undefined>
-): number => {
+  changes: ReadonlyMap<string, string | undefined>,
+  many: number
+): boolean => {
+  // Not counted before there can be so many, or each new one would cost as much as there are.
+  if (state.size + changes.size < many) return false
   let count = 0
   for (const key of state.keys()) if (key.startsWith(producerPrefix)) count++
   for (const key of changes.keys()) if (key.startsWith(producerPrefix) && !state.has(key)) count++
-  return count
+  return count >= many
 }
 
 /** The `Stream-Seq` of the newest append that had one. */
