@@ -9,6 +9,7 @@ import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { builtMain, root } from "../built.ts"
+import { residentBytes } from "../memory.ts"
 import type { Writing } from "./bare-files.ts"
 
 export const sourceMain = Path.join(root, "src/durable-streams/main.ts")
@@ -183,9 +184,6 @@ const cpuMicros = (pid: number): number => {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
-
-const residentBytes = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))![1]) * 1024
 
 export interface Servers {
   readonly add: <A extends ServerProcess>(server: Promise<A>) => Promise<A>

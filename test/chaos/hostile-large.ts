@@ -3,11 +3,11 @@
  * server grows by twice its limit for a body that it refuses at most, answers, and somebody who means well goes on.
  */
 import { gzipSync } from "node:zlib"
+import { forgetPeak, peakBytes, residentBytes } from "../memory.ts"
 import type { Reply } from "../web/wire.ts"
 import { request, Wire } from "../web/wire.ts"
 import { difference, footprint } from "./footprint.ts"
 import { Healthy, healthyStream } from "./healthy.ts"
-import { forgetPeak, peakBytes, residentBytes } from "./memory.ts"
 import type { Outcome } from "./suite.ts"
 import { UnderTest } from "./under-test.ts"
 

@@ -11,6 +11,7 @@ import { hostileCases } from "./hostile-cases.ts"
 import { sendLarge } from "./hostile-large.ts"
 import { runCorpus } from "./hostile.ts"
 import { Random } from "./random.ts"
+import { briefly } from "./suite.ts"
 
 /** Tells a server that hangs from a machine that is busy. */
 const answerMillis = 10_000
@@ -20,8 +21,7 @@ it("Promise 11: whatever is sent is answered, and nothing of a refusal is kept",
   assert.isAtLeast(new Set(hostileCases.map(({ title }) => title)).size, 400)
   const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-hostile-"))
   onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }))
-  const options = { minutes: undefined, connections: undefined, browser: false, spawn: undefined, target: undefined }
-  const context = { rounds: 1, seed: 1, random: new Random(1), directory, say: () => {}, options }
+  const context = { rounds: 1, seed: 1, random: new Random(1), directory, say: () => {}, options: briefly() }
   const { counts, violations } = await runCorpus(context, answerMillis)
   assert.deepStrictEqual(violations, [])
   assert.strictEqual(counts["answers"], hostileCases.length)

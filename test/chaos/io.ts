@@ -37,6 +37,9 @@ const cases: Readonly<Record<string, Case>> = {
   "full-pipe": fullPipe
 }
 
+/** They take long, or a busy machine makes them look wrong. */
+const byTheClock = new Set(["few-files", "slow-flush", "clock-jumps"])
+
 /** Of one case: the others are to be seen, too. */
 const violationsShown = 5
 
@@ -45,8 +48,10 @@ export const io: Suite = {
   about: "full, broken, read-only and slow disks, no files left, clocks that jump, standstills",
   rounds: 5,
   run: async ({ directory, options, random, rounds, say }) => {
-    const { target } = options
-    const chosen = Object.entries(cases).filter(([name]) => target === undefined || name === target)
+    const { brief, target } = options
+    const chosen = Object.entries(cases).filter(([name]) =>
+      target === undefined ? !brief || !byTheClock.has(name) : name === target
+    )
     if (chosen.length === 0) return { skipped: `there is no case named ${target}` }
     const counts = { cases: 0, left: 0, acked: 0, refused: 0, unknown: 0 }
     const violations: Array<string> = []

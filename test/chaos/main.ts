@@ -61,7 +61,8 @@ if (suite === undefined || positionals.length !== 1) {
       connections: whole("connections"),
       browser: values.browser,
       spawn: values.spawn,
-      target: values.target
+      target: values.target,
+      brief: false
     }
   })
   const seconds = Math.round((performance.now() - from) / 1_000)

@@ -7,8 +7,8 @@ import * as net from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "./random.ts"
 
-/** Less than what a request's head takes, so that most are cut; a few answers of a kilobyte take some ten milliseconds. */
-const pieceBytes = 120
+/** Cuts many requests and most answers, and lets some kilobytes through in some ten milliseconds. */
+const pieceBytes = 600
 const pauseMillis = 2
 
 export class SlowLink {

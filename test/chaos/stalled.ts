@@ -58,7 +58,7 @@ class Found {
 }
 
 /** They stop, all is appended, and they read on. */
-const goingOn = async ({ say }: Context, directory: string, count: number, found: Found): Promise<void> => {
+const goingOn = async ({ options, say }: Context, directory: string, count: number, found: Found): Promise<void> => {
   const server = await startServer(directory)
   const { pid, port } = server
   try {
@@ -77,7 +77,8 @@ const goingOn = async ({ say }: Context, directory: string, count: number, found
     found.most("cpuPercent", Math.round(cpuBeside / cpuAlone * 100))
     found.add("stalled", (await usageOf(port))?.followers ?? 0)
     if (megabytes > megabytesMax) found.violations.push(`G10: they cost ${megabytes.toFixed(1)} MB`)
-    if (cpuBeside > cpuAlone * cpuFactorMax) {
+    // Of a few followers it says nothing.
+    if (!options.brief && cpuBeside > cpuAlone * cpuFactorMax) {
       found.violations.push(`G10: ${events} appends took ${cpuBeside} ms of processor, and ${cpuAlone} ms alone`)
     }
     for (let i = 0; i < readers.length; i += readingAtOnce) {

@@ -14,7 +14,7 @@ export interface Context {
   readonly options: Options
 }
 
-interface Options {
+export interface Options {
   readonly minutes: number | undefined
   /** How many clients of the kind that the suite is about. */
   readonly connections: number | undefined
@@ -23,7 +23,20 @@ interface Options {
   readonly spawn: string | undefined
   /** `--target`: a yardstick to look at in place of our server, or the one case to be tried, where the suite knows some. */
   readonly target: string | undefined
+  /** For `npm test`: little time, and nothing that a busy machine could make look wrong. */
+  readonly brief: boolean
 }
+
+/** Those of a short form. */
+export const briefly = (options: Partial<Options> = {}): Options => ({
+  minutes: undefined,
+  connections: undefined,
+  browser: false,
+  spawn: undefined,
+  target: undefined,
+  brief: true,
+  ...options
+})
 
 export interface Outcome {
   readonly counts: Readonly<Record<string, number>>

@@ -2,19 +2,15 @@
  * The server as a process of its own, as a person would run it: started, watched and killed by its pid.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
+import * as os from "node:os"
+import * as Path from "node:path"
 import { createInterface } from "node:readline"
 import { build, builtMain } from "../built.ts"
+import { keptBy, tells } from "../memory.ts"
 
 build()
-
-/** Garbage is not memory that anybody holds: little of it is let stand, and none when a test asks, with SIGUSR2. */
-const tidy = [
-  "--expose-gc",
-  "--max-semi-space-size=2",
-  "--import",
-  "data:text/javascript,process.on('SIGUSR2', () => gc())"
-]
 
 export interface Ended {
   readonly code: number | null
@@ -27,17 +23,20 @@ export interface ServerProcess {
   readonly pid: number
   readonly port: number
   readonly ended: Promise<Ended>
+  /** Where it tells what it keeps (test/memory.ts). */
+  readonly told: string
 }
 
 const run = (directory: string, options: ReadonlyArray<string>) => {
   const port = options.some((option) => option.startsWith("--port=")) ? [] : ["--port=0"]
+  const told = Path.join(os.tmpdir(), `durable-streams-tells-${randomUUID()}.json`)
   const child = spawn(
     process.execPath,
-    [...tidy, builtMain, "server", "run", ...port, `--data-dir=${directory}`, ...options],
+    [builtMain, "server", "run", ...port, `--data-dir=${directory}`, ...options],
     {
       stdio: ["ignore", "ignore", "pipe"],
       // Large blocks go back to the system when they are freed (mallopt(3)), so that what is resident is in use.
-      env: { ...process.env, MALLOC_MMAP_THRESHOLD_: "32768" }
+      env: { ...process.env, ...tells(told), MALLOC_MMAP_THRESHOLD_: "32768" }
     }
   )
   const lines: Array<string> = []
@@ -52,15 +51,15 @@ const run = (directory: string, options: ReadonlyArray<string>) => {
       if (port !== undefined) resolve(Number(port))
     })
   })
-  return { child, ended, listening }
+  return { child, ended, listening, told }
 }
 
 /** Starts one, on a free port unless the options name one, and waits until it listens. */
 export const startServer = async (directory: string, ...options: ReadonlyArray<string>): Promise<ServerProcess> => {
-  const { child, ended, listening } = run(directory, options)
+  const { child, ended, listening, told } = run(directory, options)
   const port = await Promise.race([listening, ended])
   if (typeof port !== "number") throw new Error(`The server ended with ${port.code}: ${port.stderr}`)
-  return { child, pid: child.pid!, port, ended }
+  return { child, pid: child.pid!, port, ended, told }
 }
 
 /** Runs one that is expected not to start. */
@@ -68,19 +67,12 @@ export const startedInVain = (directory: string, ...options: ReadonlyArray<strin
   run(directory, options).ended
 
 /** Ends it whatever it does; returns when it is gone. */
-export const kill = async ({ child, ended }: ServerProcess): Promise<void> => {
+export const kill = async ({ child, ended, told }: ServerProcess): Promise<void> => {
   child.kill("SIGKILL")
   await ended
+  fs.rmSync(told, { force: true })
 }
 
-/** The least memory that is really there (proc_pid_status(5)), in megabytes, in a few looks after collections. */
-export const residentMegabytes = async ({ child, pid, port }: ServerProcess): Promise<number> => {
-  const looks: Array<number> = []
-  for (let look = 0; look < 10; look++) {
-    child.kill("SIGUSR2")
-    // An answer means that the event loop has turned, and the signal with it.
-    for (let turn = 0; turn < 5; turn++) await (await fetch(`http://127.0.0.1:${port}/health`)).text()
-    looks.push(Number(/^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024)
-  }
-  return Math.min(...looks)
-}
+/** The memory that it keeps, in megabytes: what is resident when garbage is collected. */
+export const residentMegabytes = async ({ pid, told }: ServerProcess): Promise<number> =>
+  (await keptBy(pid, told)).resident / 2 ** 20
