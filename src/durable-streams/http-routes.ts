@@ -206,7 +206,10 @@ const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => 
         cursor = { life: cursor.life, next: block.first + block.count }
         return toSse(block)
       },
-      wait: stream.live.wait,
+      wait: (wake) => {
+        memory.forget()
+        stream.live.wait(wake)
+      },
       leave: stream.live.leave
     },
     pull: Effect.suspend(() => {

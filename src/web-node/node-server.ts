@@ -254,18 +254,24 @@ const stream = (
     }
     // Only a following may be ended early: any other answer would look whole, and is finished or cut.
     if (body.keepAlive !== undefined) open.add(self)
+    // Not in the loop below, which would keep the last bytes for as long as it follows.
+    const sendsOn = Effect.flatMap(body.pull, (bytes) =>
+      bytes === undefined ? Effect.succeed(false) : Effect.as(written(response, bytes, stallMillis), true))
     const sending = Effect.gen(function*() {
-      while (true) {
-        if (body.live !== undefined) yield* following(response, body.live, stallMillis)
-        const bytes = yield* body.pull
-        if (bytes === undefined) return
-        yield* written(response, bytes, stallMillis)
-      }
+      do {
+        if (body.live !== undefined) {
+          yield* following(response, body.live, stallMillis)
+        }
+      } while (yield* sendsOn)
     })
     // Once for the answer and not for every piece of it. Pieces are written whole, so it never ends within one.
     const sent = body.endsAfterMillis === undefined
       ? sending
-      : Effect.timeoutOrElse(sending, { duration: body.endsAfterMillis, orElse: () => Effect.void })
+      : Effect.timeoutOrElse(sending, {
+        duration: body.endsAfterMillis,
+        orElse: () =>
+          Effect.void
+      })
     return sent.pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
         open.delete(self)

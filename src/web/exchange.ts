@@ -106,12 +106,18 @@ export class PieceMemory {
 
   /** `write` fills the front of a target of `size` bytes or more; the answer is what it has filled, good for one pull. */
   fill(size: number, write: (target: Buffer) => Uint8Array): Uint8Array {
+    if (size < reusedBytesMin) return write(Buffer.allocUnsafe(size))
     if (this.#memory === undefined || this.#memory.length < size) {
       this.#memory = Buffer.allocUnsafeSlow(size + reusedBytesMin)
     }
     const bytes = write(this.#memory)
     // Small pieces are not waited for, and a `slice` of a buffer would be no copy.
     return bytes.length < reusedBytesMin ? Buffer.from(bytes) : bytes
+  }
+
+  /** Nothing more is to be written soon: whoever only waits keeps no memory. */
+  forget(): void {
+    this.#memory = undefined
   }
 }
 

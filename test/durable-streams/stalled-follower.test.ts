@@ -24,6 +24,34 @@ const memoryAfterLoad = async (server: ServerProcess): Promise<number> => {
   return residentMegabytes(server)
 }
 
+/** Followers that have read four megabytes and wait for more, and what they may cost each: as if they had come later. */
+const waiting = 100
+const kilobytesMax = 60
+
+it.live(
+  "Promise 6: followers who have caught up cost no more than those who had nothing to catch up with",
+  () =>
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      yield* withServer(path.join(directory, "data"), async (server) => {
+        for (let i = 0; i < 64; i++) await append(server.port, "s", payload)
+        const open = async () => {
+          const follower = await Follower.open(server.port, "/streams/s?offset=-1")
+          for (let i = 0; i < 64; i++) assert.strictEqual((await follower.event()).id, offsetOf(i))
+          return follower
+        }
+        const first = await open()
+        const before = await residentMegabytes(server)
+        const followers: Array<Follower> = []
+        while (followers.length < waiting) followers.push(await open())
+        const each = (await residentMegabytes(server) - before) * 1024 / waiting
+        assert.isBelow(each, kilobytesMax, `${each.toFixed(1)} KB each`)
+        for (const follower of [first, ...followers]) follower.close()
+      })
+    })),
+  60_000
+)
+
 const withServer = <A>(directory: string, use: (server: ServerProcess) => Promise<A>) =>
   Effect.acquireUseRelease(
     Effect.promise(() => startServer(directory, "--durability=os")),
