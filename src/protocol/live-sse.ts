@@ -42,12 +42,15 @@ export const liveSse = (manager: StreamManager["Service"], followers: Followers)
     const cursor = yield* nextCursor(request.query.get("cursor") ?? undefined)
     const body: Streamed = {
       _tag: "Streamed",
-      keepAlive: Buffer.from(": ping\n\n"),
+      keepAlive,
       endsAfterMillis: yield* Random.nextIntBetween(lifeMillis, lifeMillis + lifeSpreadMillis),
       ...following(reading, cursor, yield* Clock.Clock)
     }
     return { status: 200, headers, body }
   })
+
+/** One for all: a follower's own would keep alive the memory around it, which Node shares out. */
+const keepAlive = Buffer.from(": ping\n\n")
 
 /** The frames, one batch after the other. Whatever ends them, whoever reconnects is told of it. */
 const following = (
