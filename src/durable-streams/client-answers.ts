@@ -25,6 +25,9 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{
 
 export type ClientError = ServerUnreachable | ServerRefused
 
+/** Who answered is the server of another data directory: nothing was done, and one's own is to be looked for again. */
+export const isOther = (error: unknown): boolean => error instanceof ServerRefused && error.status === 421
+
 export const isAccepted = (response: HttpClientResponse.HttpClientResponse): boolean => response.status < 400
 
 /** The answer as the problem that it tells. */

@@ -10,7 +10,8 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { ClientError } from "./client-answers.ts"
 import { isAccepted, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
 import { StreamGone } from "./errors.ts"
-import { Health, protocolPath, StreamList, streamPath } from "./wire.ts"
+import type { Address } from "./wire.ts"
+import { directoryHeader, Health, protocolPath, StreamList, streamPath, toDirectoryHeader } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -56,11 +57,13 @@ export interface StreamFacts {
   readonly expiresAt?: string
 }
 
-export const makeClient = (url: string) => {
+export const makeClient = (address: string | Address) => {
+  const { dataDirectory, url } = typeof address === "string" ? { url: address, dataDirectory: undefined } : address
   const base = url.replace(/(?<!\/)\/+$/, "")
+  const meant = dataDirectory === undefined ? {} : { [directoryHeader]: toDirectoryHeader(dataDirectory) }
 
   const request = (request: HttpClientRequest.HttpClientRequest) =>
-    HttpClient.execute(request).pipe(
+    HttpClient.execute(HttpClientRequest.setHeaders(request, meant)).pipe(
       Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
       Effect.filterOrElse(isAccepted, refused)
     )

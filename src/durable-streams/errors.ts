@@ -28,6 +28,7 @@ export const refusals = {
   TailMismatch: { status: 412, title: "The stream has moved on" },
   PayloadTooLarge: { status: 413, title: "Too large" },
   UnsupportedMediaType: { status: 415, title: "Unsupported media type" },
+  OtherServer: { status: 421, title: "Another server" },
   HookError: { status: 422, title: "Refused by a hook" },
   TooManyProducers: { status: 429, title: "Too many producers" },
   StorageFailed: { status: 500, title: "The storage failed" },
@@ -274,6 +275,13 @@ export class LogDamaged extends Schema.TaggedError<LogDamaged>()(
 ) {
   override get message() {
     return `The log of ${quoted(this.stream)} is damaged at offset ${this.offset}; what is before it can be read.`
+  }
+}
+
+/** The request was for the server of another data directory, whose port this one has now (RFC 9110 15.5.20). */
+export class OtherServer extends Schema.TaggedError<OtherServer>()("OtherServer", {}, status("OtherServer")) {
+  override get message() {
+    return "This server has another data directory than the one it was asked for. Look for that one's server again."
   }
 }
 

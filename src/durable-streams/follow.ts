@@ -6,11 +6,12 @@ import * as Sse from "effect/encoding/Sse"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { ClientError } from "./client-answers.ts"
-import { isAccepted, problemOf, queryOf, refused, ServerUnreachable } from "./client-answers.ts"
+import { isAccepted, isOther, problemOf, queryOf, refused, ServerUnreachable } from "./client-answers.ts"
 import type { Start } from "./client.ts"
 import type { Offset } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
-import { streamPath } from "./wire.ts"
+import type { Address } from "./wire.ts"
+import { directoryHeader, streamPath, toDirectoryHeader } from "./wire.ts"
 
 /** One event as the server wrote it. */
 export interface EventText {
@@ -23,7 +24,7 @@ export interface EventText {
 export interface FollowOptions {
   readonly start: Start
   /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
-  readonly locate: Effect.Effect<string, ServerUnreachable, HttpClient.HttpClient>
+  readonly locate: Effect.Effect<string | Address, ServerUnreachable, HttpClient.HttpClient>
   /** Called once for each time the connection is lost. */
   readonly onLost?: Effect.Effect<void>
   /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
@@ -44,14 +45,23 @@ export const follow = (
   let failures = 0
 
   const connection = Effect.gen(function*() {
-    const base = yield* locate
+    const address = yield* locate
+    const { dataDirectory, url: base } = typeof address === "string"
+      ? { url: address, dataDirectory: undefined }
+      : address
     const query = queryOf(next === undefined ? start : { offset: next })
     const url = `${base}${streamPath(name)}${query}`
     const response = yield* HttpClient.execute(
-      HttpClientRequest.get(url).pipe(HttpClientRequest.setHeader("accept", "text/event-stream"))
+      HttpClientRequest.get(url).pipe(
+        HttpClientRequest.setHeader("accept", "text/event-stream"),
+        dataDirectory === undefined
+          ? (get) => get
+          : HttpClientRequest.setHeader(directoryHeader, toDirectoryHeader(dataDirectory))
+      )
     ).pipe(
       Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-      Effect.filterOrElse(isAccepted, refused)
+      Effect.filterOrElse(isAccepted, refused),
+      Effect.catchIf(isOther, (cause) => Effect.fail(new ServerUnreachable({ url: base, cause })))
     )
     next ??= response.headers["stream-next-offset"]
     if (next !== undefined) yield* onConnected(next, lost)

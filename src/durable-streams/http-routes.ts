@@ -14,7 +14,7 @@ import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
 import { appendEvents } from "./append-events.ts"
 import type { Cursor } from "./durable-stream.ts"
-import { InternalError, refusals } from "./errors.ts"
+import { InternalError, OtherServer, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import type { Followers } from "./followers.ts"
 import type { EventJoints } from "./framing.ts"
@@ -24,7 +24,7 @@ import { countParameter, lastEventId, offsetParameter, streamName, textParameter
 import { StreamManager } from "./stream-manager.ts"
 import { toOffset } from "./types.ts"
 import type { Health } from "./wire.ts"
-import { keepAliveComment } from "./wire.ts"
+import { directoryHeader, keepAliveComment, toDirectoryHeader } from "./wire.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */
@@ -57,9 +57,11 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
         const requestId = () => `${health.pid}-${++requests}`
 
         const runFork = Effect.runForkWith(yield* Effect.context<never>())
+        const directory = toDirectoryHeader(health.dataDirectory)
+        const isForAnother = (request: Incoming) => (request.header(directoryHeader) ?? directory) !== directory
 
         const answer: Handler = (request) => {
-          const refused = refusal(request, guard)
+          const refused = refusal(request, guard) ?? (isForAnother(request) ? new OtherServer() : undefined)
           if (refused !== undefined) {
             return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
           }

@@ -6,6 +6,21 @@ import { Schema } from "effect"
 import { Limits, Usage } from "./limits.ts"
 import { Offset } from "./types.ts"
 
+/**
+ * A server, and, where it has to be that one, its data directory as `/health` says it: a port can be another's by the time
+ * that it is asked.
+ */
+export interface Address {
+  readonly url: string
+  readonly dataDirectory?: string | undefined
+}
+
+/** The data directory whose server is meant: any other answers 421 (docs/protocol.md 7). */
+export const directoryHeader = "durable-streams-directory"
+
+/** A path as that header's value. */
+export const toDirectoryHeader = (dataDirectory: string): string => encodeURIComponent(dataDirectory)
+
 /** What `/health` answers: how the command line knows that it found its own daemon. */
 export const Health = Schema.Struct({
   status: Schema.Literal("ok"),

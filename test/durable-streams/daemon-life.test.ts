@@ -149,12 +149,51 @@ describe("a command outlives the server it found", () => {
       const { pid, url } = room
       process.kill(pid, "SIGKILL")
       // What is sent while a server dies may be lost or done, and nobody could know: this is about what comes later.
-      await until(() => fetch(url).then(() => false, () => true), () => "the server's end")
+      await gone(pid, url)
     }
     command.endInput()
     expect((await command.ended).code).toBe(0)
     expect(offsetsOf(command.lines)).toEqual([0, 1, 2])
     expect(dataOf(linesOf((await room.ds(["stream", "get", "-n", "a"])).stdout))).toEqual([0, 1, 2])
+  })
+})
+
+/** Nobody is there who answers for that process; another one may have its port by then. */
+const gone = (pid: number, url: string) =>
+  until(
+    () =>
+      fetch(`${url}/health`).then(async (answer) => (await answer.json() as { pid: number }).pid !== pid, () => true),
+    () => "the server's end"
+  )
+
+describe("a server that has the port of one that was killed", () => {
+  it("is not taken for it: what a command or a follower goes on with is for its own data directory", async ({ room }) => {
+    const command = room.start(["stream", "append", "-n", "a", "-i", "json"], { input: "open" })
+    command.write("0\n")
+    await command.line(1)
+    const follower = room.start(["stream", "subscribe", "-n", "a", "--offset", "-1"])
+    await follower.line(1)
+    const { pid, url } = room
+    process.kill(pid, "SIGKILL")
+    await gone(pid, url)
+    const other = room.start(["server", "run", "--port", new URL(url).port, "--data-dir", "other"])
+    await other.told("Listening")
+    command.write("1\n")
+    command.endInput()
+    expect((await command.ended).code).toBe(0)
+    expect(offsetsOf(command.lines)).toEqual([0, 1])
+    await follower.line(2)
+    expect(dataOf(follower.lines)).toEqual([0, 1])
+    follower.kill("SIGINT")
+    await follower.ended
+    expect(await (await fetch(`${url}/streams`)).json()).toEqual({ streams: [] })
+    for (const [directory, status] of [[Path.join(room.directory, "other"), 404], [room.dataDirectory, 421]] as const) {
+      const headers = { "durable-streams-directory": encodeURIComponent(fs.realpathSync(directory)) }
+      const answer = await fetch(`${url}/streams/a/events`, { headers })
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([status, "application/problem+json"])
+    }
+    other.kill("SIGTERM")
+    await other.ended
   })
 })
 

@@ -4,9 +4,12 @@
  */
 import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
-import { ServerUnreachable } from "../client-answers.ts"
+import type { HttpClient } from "effect/http/HttpClient"
+import { isOther, ServerUnreachable } from "../client-answers.ts"
 import { makeClient } from "../client.ts"
+import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
+import type { Address } from "../wire.ts"
 import { WrongUsage } from "./exit.ts"
 import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"
 import { tell } from "./terminal.ts"
@@ -43,15 +46,16 @@ export const remote = Effect.gen(function*() {
 
 /**
  * A way to ask the server, which is started if need be and allowed. One that left between being found and being asked is
- * found or started again: a connection that was refused carried nothing, so nothing is done twice.
+ * found or started again: a connection that was refused carried nothing, so nothing is done twice; nor has another server
+ * done anything that has its port by then.
  */
 export const connect = Effect.fnUntraced(function*(connection: Connection) {
   let client = yield* reach(connection)
   return <A, E, R>(request: (client: Client) => Effect.Effect<A, E, R>) =>
     Effect.suspend(() => request(client)).pipe(
-      Effect.catchIf(wasRefused, () =>
+      Effect.catchIf(isNotThere, () =>
         Effect.flatMap(reach(connection), (again) => request(client = again)).pipe(
-          Effect.retry({ times: 3, while: wasRefused })
+          Effect.retry({ times: 3, while: isNotThere })
         ))
     )
 })
@@ -66,26 +70,32 @@ const wasRefused = (error: unknown): boolean => {
   return false
 }
 
+const isNotThere = (error: unknown): boolean => wasRefused(error) || isOther(error)
+
 const reach = Effect.fnUntraced(function*(connection: Connection) {
   const url = yield* remote
   if (url !== undefined) return makeClient(url)
   if (!connection.start) {
     const found = yield* find(connection.dataDirectory)
-    return found === undefined ? yield* new NotRunning(connection) : makeClient(found.url)
+    return found === undefined ? yield* new NotRunning(connection) : makeClient(addressOf(found))
   }
   const server = yield* findOrStart(yield* localSettings(connection.dataDirectory))
   if (server.started) {
     yield* tell(`Started a server at ${server.url} (pid ${server.health.pid}), data in ${connection.dataDirectory}`)
   }
-  return makeClient(server.url)
+  return makeClient(addressOf(server))
 })
 
 /** Where the server is now; never starts one. */
-export const locate = Effect.fnUntraced(function*({ dataDirectory }: Pick<Connection, "dataDirectory">) {
+export const locate = Effect.fnUntraced(function*(
+  { dataDirectory }: Pick<Connection, "dataDirectory">
+): Effect.fn.Return<string | Address, ServerUnreachable, HttpClient> {
   const url = yield* Effect.orDie(remote)
   if (url !== undefined) return url
   const found = yield* find(dataDirectory)
   return found === undefined
     ? yield* new ServerUnreachable({ url: `the address in ${dataDirectory}`, cause: "not running" })
-    : found.url
+    : addressOf(found)
 })
+
+const addressOf = ({ health: { dataDirectory }, url }: Found): Address => ({ url, dataDirectory })
