@@ -21,9 +21,13 @@ export interface Kept {
   readonly timers: number
 }
 
-/** With this in its environment a server tells what it keeps, in that file. */
+/**
+ * With this in its environment a server tells what it keeps, in that file. Blocks of a page and more go back to the system as
+ * soon as they are freed (mallopt(3)), so that what is resident is in use.
+ */
 export const tells = (path: string): Readonly<Record<string, string>> => ({
   CHAOS_TELLS: path,
+  MALLOC_MMAP_THRESHOLD_: "4096",
   NODE_OPTIONS: `--import ${pathToFileURL(import.meta.dirname)}/tells.ts`
 })
 

@@ -33,11 +33,7 @@ const run = (directory: string, options: ReadonlyArray<string>) => {
   const child = spawn(
     process.execPath,
     [builtMain, "server", "run", ...port, `--data-dir=${directory}`, ...options],
-    {
-      stdio: ["ignore", "ignore", "pipe"],
-      // Large blocks go back to the system when they are freed (mallopt(3)), so that what is resident is in use.
-      env: { ...process.env, ...tells(told), MALLOC_MMAP_THRESHOLD_: "32768" }
-    }
+    { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...tells(told) } }
   )
   const lines: Array<string> = []
   const log = createInterface({ input: child.stderr! })
