@@ -11,7 +11,7 @@ import type { ClientError } from "./client-answers.ts"
 import { isAccepted, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
 import { StreamGone } from "./errors.ts"
 import type { Address } from "./wire.ts"
-import { directoryHeader, Health, protocolPath, StreamList, streamPath, toDirectoryHeader } from "./wire.ts"
+import { Health, protocolPath, StreamList, streamPath, toTarget } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -58,9 +58,7 @@ export interface StreamFacts {
 }
 
 export const makeClient = (address: string | Address) => {
-  const { dataDirectory, url } = typeof address === "string" ? { url: address, dataDirectory: undefined } : address
-  const base = url.replace(/(?<!\/)\/+$/, "")
-  const meant = dataDirectory === undefined ? {} : { [directoryHeader]: toDirectoryHeader(dataDirectory) }
+  const { base, meant } = toTarget(address)
 
   const request = (request: HttpClientRequest.HttpClientRequest) =>
     HttpClient.execute(HttpClientRequest.setHeaders(request, meant)).pipe(

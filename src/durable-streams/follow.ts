@@ -11,7 +11,7 @@ import type { Start } from "./client.ts"
 import type { Offset } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
 import type { Address } from "./wire.ts"
-import { directoryHeader, streamPath, toDirectoryHeader } from "./wire.ts"
+import { streamPath, toTarget } from "./wire.ts"
 
 /** One event as the server wrote it. */
 export interface EventText {
@@ -45,18 +45,12 @@ export const follow = (
   let failures = 0
 
   const connection = Effect.gen(function*() {
-    const address = yield* locate
-    const { dataDirectory, url: base } = typeof address === "string"
-      ? { url: address, dataDirectory: undefined }
-      : address
+    const { base, meant } = toTarget(yield* locate)
     const query = queryOf(next === undefined ? start : { offset: next })
     const url = `${base}${streamPath(name)}${query}`
     const response = yield* HttpClient.execute(
       HttpClientRequest.get(url).pipe(
-        HttpClientRequest.setHeader("accept", "text/event-stream"),
-        dataDirectory === undefined
-          ? (get) => get
-          : HttpClientRequest.setHeader(directoryHeader, toDirectoryHeader(dataDirectory))
+        HttpClientRequest.setHeaders({ accept: "text/event-stream", ...meant })
       )
     ).pipe(
       Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),

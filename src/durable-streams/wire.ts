@@ -18,6 +18,15 @@ export interface Address {
 /** The data directory whose server is meant: any other answers 421 (docs/protocol.md 7). */
 export const directoryHeader = "durable-streams-directory"
 
+/** Where to ask, without a slash at its end, and the headers that say who is meant. */
+export const toTarget = (address: string | Address) => {
+  const { dataDirectory, url } = typeof address === "string" ? { url: address, dataDirectory: undefined } : address
+  return {
+    base: url.replace(/(?<!\/)\/+$/, ""),
+    meant: dataDirectory === undefined ? {} : { [directoryHeader]: toDirectoryHeader(dataDirectory) }
+  }
+}
+
 /** A path as that header's value. */
 export const toDirectoryHeader = (dataDirectory: string): string => encodeURIComponent(dataDirectory)
 

@@ -11,7 +11,7 @@ import * as Path from "node:path"
 import { ask } from "./ask.ts"
 import { nativeDoor, protocolDoor, protocolPath } from "./doors.ts"
 import { Follower } from "./follower.ts"
-import { missing } from "./machine.ts"
+import { missing, strace } from "./machine.ts"
 import type { Context, Suite } from "./suite.ts"
 import { orderOf } from "./trace-order.ts"
 import { UnderTest } from "./under-test.ts"
@@ -62,8 +62,8 @@ class Proof {
 const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: Proof, round: number): Promise<void> => {
   const server = await UnderTest.make(Path.join(directory, `slow-${durability}-${round}`))
   const inject = `inject=fdatasync,fsync:delay_enter=${delayMillis * 1_000}`
-  const strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", inject]
-  await server.start({ flags: [`--durability=${durability}`], wrapper: strace })
+  const slowly = strace("/dev/null", "-e", "trace=fdatasync,fsync", "-e", inject)
+  await server.start({ flags: [`--durability=${durability}`], wrapper: slowly })
   const { port } = server
   const waits = (what: string, millis: number) => {
     proof.changes++
@@ -142,19 +142,7 @@ const traced = async (
   const file = Path.join(directory, `trace-${durability}-${round}.txt`)
   await server.start({
     flags: [`--durability=${durability}`],
-    wrapper: [
-      "strace",
-      "-D",
-      "-f",
-      "--seccomp-bpf",
-      "-qq",
-      "-o",
-      file,
-      "-s",
-      "10000000",
-      "-e",
-      "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg"
-    ]
+    wrapper: strace(file, "-s", "10000000", "-e", "trace=pwrite64,pwritev,fdatasync,fsync,write,writev,sendto,sendmsg")
   })
   const agent = new http.Agent({ keepAlive: true, maxSockets: connectionsAtOnce })
   let answered = 0

@@ -4,27 +4,13 @@
 import { ask } from "./ask.ts"
 import type { Case } from "./io.ts"
 import { LoopDisk } from "./loop-disk.ts"
-import { isRoot, missing } from "./machine.ts"
+import { isRoot, missing, strace } from "./machine.ts"
 
 /** As many as there are threads that flush would share the count: with one, it is known which flush fails. */
 const oneThread = { UV_THREADPOOL_SIZE: "1" }
 
-const injecting = (
-  calls: string,
-  what: string
-) => [
-  "strace",
-  "-D",
-  "-f",
-  "--seccomp-bpf",
-  "-qq",
-  "-o",
-  "/dev/null",
-  "-e",
-  `trace=${calls}`,
-  "-e",
-  `inject=${calls}:${what}`
-]
+const injecting = (calls: string, what: string) =>
+  strace("/dev/null", "-e", `trace=${calls}`, "-e", `inject=${calls}:${what}`)
 
 /** How many flushes of a process are made to fail, each in a process of its own, over all rounds. */
 const nthAtMost = 20

@@ -10,7 +10,7 @@ import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
 import { Ledger } from "./ledger.ts"
-import { isInstalled } from "./machine.ts"
+import { isInstalled, strace } from "./machine.ts"
 import type { Random } from "./random.ts"
 import type { Context, Suite } from "./suite.ts"
 import { Total } from "./total.ts"
@@ -26,18 +26,7 @@ const killsTogether = 10
 /** After the load has begun; a round of the load has hundreds of commits in this time. */
 const killAfter = [50, 400] as const
 
-const slowFlush = [
-  "strace",
-  "-D",
-  "-f",
-  "-qq",
-  "-o",
-  "/dev/null",
-  "-e",
-  "trace=fdatasync",
-  "-e",
-  "inject=fdatasync:delay_exit=3000"
-]
+const slowFlush = strace("/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=3000")
 
 export const kill9: Suite = {
   name: "kill9",

@@ -14,3 +14,15 @@ export const missing = (...programs: ReadonlyArray<string>): string | undefined 
 }
 
 export const isRoot = process.getuid?.() === 0
+
+/** strace(1) in front of a program, all its threads included, as a process beside it; what it sees goes to `out`. */
+export const strace = (out: string, ...options: ReadonlyArray<string>): ReadonlyArray<string> => [
+  "strace",
+  "-D",
+  "-f",
+  "--seccomp-bpf",
+  "-qq",
+  "-o",
+  out,
+  ...options
+]

@@ -64,6 +64,13 @@ const checkDamage = Effect.fnUntraced(
   Effect.scoped
 )
 
+/** What is appended now is read back. */
+const goesOn = Effect.fnUntraced(function*(log: Log) {
+  const more = commitOf(name, log.tail, [`"behind it"`])
+  yield* log.commit(more)
+  assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+})
+
 /** A log of commits of one event each, which are a line each, to be put in another order. */
 const linesOf = Effect.fnUntraced(function*(count: number, bytes: number) {
   const disk = new FaultDisk()
@@ -194,9 +201,7 @@ describe("Promise 10: a damaged log", () => {
       assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), textsOfAll(commits))
       // The one that is there first, and not the other: from there a reader goes on.
       yield* log.read(log.tail - 1, 1)
-      const more = commitOf(name, log.tail, [`"behind them"`])
-      yield* log.commit(more)
-      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+      yield* goesOn(log)
     }).pipe(Effect.scoped))
 
   it.effect("gives no offset again because old commits were moved behind new ones", () =>
@@ -206,9 +211,7 @@ describe("Promise 10: a damaged log", () => {
       const log = yield* storage.open(named(name))
       assert.strictEqual(log.tail, 10)
       assert.deepStrictEqual(yield* readUntilDamage(log, log.tail), { texts: texts.slice(0, 3), named: toOffset(3) })
-      const more = commitOf(name, log.tail, [`"behind them"`])
-      yield* log.commit(more)
-      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+      yield* goesOn(log)
     }).pipe(Effect.scoped))
 
   it.effect("serves what was appended at the offset of a damaged line", () =>
@@ -219,9 +222,7 @@ describe("Promise 10: a damaged log", () => {
       const storage = yield* storageOn(FaultDisk.holding({ [path]: bytes }))
       const log = yield* storage.open(named(name))
       assert.strictEqual(log.tail, 9)
-      const more = commitOf(name, log.tail, [`"behind it"`])
-      yield* log.commit(more)
-      assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
+      yield* goesOn(log)
     }).pipe(Effect.scoped))
 
   it.effect("whose first commit is there twice serves the first one, and tells from where on it is damaged, in its log too", () =>
