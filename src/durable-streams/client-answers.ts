@@ -4,12 +4,15 @@
 import { Data, Effect, Option, Schema } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 
-/** Nobody answers at this address. */
+/** Nobody answers at this address, or not to the end. */
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly cause: unknown
 }> {
   override get message() {
+    if (isCausedBy(this.cause, "ECONNRESET", "EPIPE")) {
+      return `The server at ${this.url} broke off before it had answered. What was asked of it may have been done, or not.`
+    }
     return `No server answers at ${this.url}. Start one there, or check the address (DURABLE_STREAMS_URL).`
   }
 }
@@ -22,6 +25,14 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{
   /** The whole problem, where it was one. */
   readonly problem: Readonly<Record<string, unknown>>
 }> {}
+
+/** Whether the system's error behind this one has one of these codes (errno(3)). */
+export const isCausedBy = (error: unknown, ...codes: ReadonlyArray<string>): boolean => {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause && codes.includes(String(cause.code))) return true
+  }
+  return false
+}
 
 export type ClientError = ServerUnreachable | ServerRefused
 

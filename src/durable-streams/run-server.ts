@@ -7,6 +7,9 @@ import { Server } from "./server.ts"
 import type { ServerSettings } from "./settings.ts"
 import { DaemonFailed, filesOf } from "./settings.ts"
 
+/** How long a command that found us a moment ago has to come: it asks within milliseconds, with room for a busy machine. */
+const foundGrace = "100 millis"
+
 /** Runs a server in this process until the scope closes, and says in the data directory where it is. */
 export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
   const context = yield* Layer.build(Server.layer(settings))
@@ -32,7 +35,7 @@ export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
         fs.rmSync(files.pid, { force: true })
         fs.rmSync(files.port, { force: true })
         fs.rmSync(files.host, { force: true })
-      })
+      }).pipe(Effect.andThen(Effect.sleep(foundGrace)))
   )
   return server
 })

@@ -15,11 +15,13 @@ export class Connections {
   readonly #max: number
   readonly #beyond = new WeakSet<Socket>()
   #size = 0
+  #taken = 0
 
   constructor(server: Http.Server, max: number) {
     this.#max = max
     server.maxConnections = max + beyondMax
     server.on("connection", (socket: Socket) => {
+      this.#taken++
       if (this.#size >= max) return void this.#beyond.add(socket)
       this.#size++
       socket.on("close", () => this.#size--)
@@ -28,6 +30,11 @@ export class Connections {
 
   get size(): number {
     return this.#size
+  }
+
+  /** How many there have been. */
+  get taken(): number {
+    return this.#taken
   }
 
   /** What a request is told whose connection is one too many; undefined for all others. */

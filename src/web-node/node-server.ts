@@ -13,6 +13,7 @@ import { Connections } from "./connections.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { answeredEarly, refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
+import { allArrived, closeIdleAfterGrace } from "./stopping.ts"
 
 export interface ServerOptions {
   readonly host: string
@@ -42,9 +43,6 @@ const keepAliveEvery = "15 seconds"
 
 /** How long answers under way may take once the server is told to stop; DESIGN allows two seconds in all. */
 const stopTimeout = "1500 millis"
-
-/** From an answer to the next request of a local client, with room for a busy machine; no stop takes longer for it alone. */
-const idleGraceMillis = 250
 
 /** Up to here copying a body costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
@@ -115,10 +113,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     () =>
       Effect.gen(function*() {
         state.stopping = true
-        // Connections that have arrived are accepted first: what the system holds for us it would reset. The first turn
-        // ends this round of the event loop, the second one the next.
-        yield* Effect.yieldNow
-        yield* Effect.yieldNow
+        yield* allArrived(connections)
         // Node's own `close` would also cut connections on which a request is just arriving.
         const closed = Effect.callback<void>((resume) => {
           NetServer.prototype.close.call(server, () => resume(Effect.void))
@@ -144,18 +139,6 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { address, port } = server.address() as AddressInfo
   return { host: address, port, connections: () => connections.size } satisfies RunningServer
 }) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
-
-/** Whoever was answered a moment ago may be asking again: that is still served, as the connection's last request. */
-const closeIdleAfterGrace = (server: Http.Server) =>
-  Effect.callback<void>((resume) => {
-    // A matter of sockets and not of the program's time: a test that holds the clock must not hold connections.
-    // @effect-diagnostics-next-line globalTimersInEffect:off
-    const timer = setTimeout(() => {
-      server.closeIdleConnections()
-      resume(Effect.void)
-    }, idleGraceMillis)
-    return Effect.sync(() => clearTimeout(timer))
-  })
 
 const listen = (server: Http.Server, { host, port }: ServerOptions) =>
   Effect.callback<void, ServerNotStarted>((resume) => {

@@ -3,6 +3,7 @@
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
+import * as net from "node:net"
 import type { AddressInfo } from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
@@ -164,6 +165,22 @@ describe("where the server is", () => {
       })
     }
     expect(fs.readdirSync(room.directory)).toEqual([])
+  })
+
+  it("a server that breaks off before it has answered is code 6 too, and nobody is told that it was not there", async ({ room }) => {
+    const server = net.createServer((socket) =>
+      void socket.on("error", () => {}).once("data", () => socket.resetAndDestroy())
+    )
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"], { env: { DURABLE_STREAMS_URL: url } }))
+      .toMatchObject({
+        code: 6,
+        stdout: "",
+        stderr:
+          `The server at ${url} broke off before it had answered. What was asked of it may have been done, or not.\n`
+      })
+    server.close()
   })
 
   it("a refusal's status becomes the exit code, and its sentence is told", async ({ room }) => {

@@ -5,7 +5,7 @@
 import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
 import type { HttpClient } from "effect/http/HttpClient"
-import { isOther, ServerUnreachable } from "../client-answers.ts"
+import { isCausedBy, isOther, ServerUnreachable } from "../client-answers.ts"
 import { makeClient } from "../client.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
@@ -62,15 +62,8 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
 
 type Client = ReturnType<typeof makeClient>
 
-/** Nobody listened at the address. */
-const wasRefused = (error: unknown): boolean => {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ECONNREFUSED") return true
-  }
-  return false
-}
-
-const isNotThere = (error: unknown): boolean => wasRefused(error) || isOther(error)
+/** Nobody listened at the address, or somebody else. */
+const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOther(error)
 
 const reach = Effect.fnUntraced(function*(connection: Connection) {
   const url = yield* remote
