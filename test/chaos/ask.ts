@@ -17,7 +17,7 @@ export interface Asking {
 }
 
 /** Far longer than anything here takes: who waits so long is not answered. */
-const patienceMillis = 20_000
+export const patienceMillis = 20_000
 
 /** The whole answer; undefined where there is none, or none that is whole. Status 0: nobody listened, nothing was sent. */
 export const ask = (port: number, path: string, { agent, body, headers, method = "GET" }: Asking = {}) =>

@@ -35,7 +35,7 @@ const right: ReadonlyArray<Operation> = [
   append(["a"], [0, 10], { offset: 0 }),
   append(["b", "c"], [5, 12], { offset: 1, ...producer(0) }),
   append(["lost?"], [11, 15], { outcome: "unknown" }),
-  append(["no"], [11, 15], { outcome: "refused" }),
+  append(["no"], [11, 15], { outcome: "refused", status: 412, ifMatch: 7 }),
   read(0, ["a", "b", "c"], [13, 20]),
   append(["d"], [21, 30], { offset: 3, ifMatch: 3 }),
   append(["e"], [31, 40], { offset: 4, ...producer(1) }),
@@ -104,6 +104,14 @@ describe("a history", () => {
     ["what was closed is open", history(right, "a b c d e", { closed: false }), "C10"],
     ["something was appended to what was closed", history([...right, append(["z"], [70, 71])], "a b c d e z"), "C10"],
     ["a producer's number is missing", history(but(6, producer(2)), "a b c d e"), "C11"],
+    ["an append was refused without a reason", history(but(3, { ifMatch: undefined }), "a b c d e"), "C16"],
+    ["an append failed", history(but(2, { status: 500 }), "a b c d e"), "C16"],
+    ["an append was not answered", history(but(2, { status: 0, complete: 20_011 }), "a b c d e"), "C16"],
+    [
+      "a stream that was there was not found",
+      history([append(["a"], [0, 1]), append(["b"], [2, 3], { outcome: "refused", status: 404 })], "a"),
+      "C16"
+    ],
     ["a follower missed one", history(right, "a b c d e", { seen: "abde" }), "C7"],
     ["a follower saw one twice", history(right, "a b c d e", { seen: "abbcde" }), "C7"],
     [
@@ -124,6 +132,11 @@ describe("a history", () => {
       for (const number of numbers) assert.include(all, number)
     })
   }
+
+  it("that was in trouble may have been refused anything", () => {
+    const { finals, follows, operations } = history(but(3, { ifMatch: undefined, status: 503 }), "a b c d e")
+    assert.deepStrictEqual(check({ operations, follows, finals, troubled: true }), [])
+  })
 
   it("is told when a follower's offsets leave one out", () => {
     const seen = [{ offset: 0, key: "a" }, { offset: 2, key: "c" }]

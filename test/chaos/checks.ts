@@ -1,8 +1,9 @@
 /**
- * What must hold of every history (docs/trust.md has the list, C1 to C14). Each append has keys of its own and the log
+ * What must hold of every history (docs/trust.md has the list, C1 to C16). Each append has keys of its own and the log
  * shows the one order there is, so a history is right exactly when that order fits what everybody was answered and shown,
  * and when: sorting and sweeping, O(n log n), no search.
  */
+import { patienceMillis } from "./ask.ts"
 import type { Append, Final, Follow, History, Operation, Read } from "./ledger.ts"
 
 /** What does not hold, a sentence each, by the check's number. */
@@ -20,6 +21,7 @@ export const check = (history: History): ReadonlyArray<string> =>
     conditions(stream, complain)
     closings(stream, complain)
     producers(stream, complain)
+    if (history.troubled !== true) answered(stream, complain)
     // What was read of a life that is over can be held against nothing.
     if (stream.deletes.length === 0) {
       reads(stream, complain)
@@ -200,6 +202,25 @@ const producers = (stream: Seen, complain: Complain) => {
     inOrder.forEach(({ keys, producer }, i) => {
       if (producer!.seq !== i) complain("C11", `${life}: ${keys[0]} has number ${producer!.seq} and is the ${i + 1}th`)
     })
+  }
+}
+
+/** C16: an append is refused only where there is a reason, and nobody waits for an answer in vain. */
+const answered = ({ appends, operations }: Seen, complain: Complain) => {
+  const ends = operations.filter((operation) =>
+    operation.op !== "read" && (operation.op !== "append" || operation.closes)
+  )
+  const made = Math.min(...appends.filter(({ outcome }) => outcome === "ok").map(({ complete }) => complete))
+  for (const { complete, ifMatch, invoke, keys, outcome, producer, status } of appends) {
+    // What is numbered is sent again, through all the time in which there is no server.
+    if (outcome === "unknown" && producer === undefined && complete - invoke >= patienceMillis) {
+      complain("C16", `${keys[0]} was not answered in ${Math.round(complete - invoke)} ms`)
+    }
+    if (status < 400) continue
+    const hasReason = ifMatch !== undefined || ends.some((end) => end.invoke < complete) ||
+      // Whoever was to make it may have been cut off.
+      (status === 404 && invoke < made)
+    if (status >= 500 || !hasReason) complain("C16", `${keys[0]} was answered with ${status}`)
   }
 }
 

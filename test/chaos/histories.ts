@@ -59,6 +59,9 @@ class OneHistory {
   /** The greatest tail anybody was shown, by stream: where reads begin. */
   readonly #tails = new Map<string, number>()
   #steps = 0
+  /** From when to when there was no server; by the clock of the ledger. */
+  #down: readonly [from: number, to: number] = [Infinity, Infinity]
+  readonly #unanswered: Array<{ readonly what: string; readonly invoke: number; readonly complete: number }> = []
 
   constructor({ directory }: Context, server: UnderTest, random: Random, round: number) {
     this.#server = server
@@ -90,7 +93,17 @@ class OneHistory {
     link?.close()
     const { operations } = this.#ledger
     this.#ledger.close()
-    return [...violations, ...late, ...check({ operations, follows: followers.map(({ follow }) => follow), finals })]
+    const found = check({ operations, follows: followers.map(({ follow }) => follow), finals })
+    return [...violations, ...late, ...found, ...this.#inVain()]
+  }
+
+  /** C16: whoever was not answered has asked while there was no server. What asked again and again is not looked at. */
+  #inVain(): ReadonlyArray<string> {
+    const [from, to] = this.#down
+    return this.#unanswered.filter(({ complete, invoke }) => complete < from || invoke > to)
+      .map(({ complete, invoke, what }) =>
+        `C16 ${what}: no answer, from ${invoke} to ${complete}, down from ${from} to ${to}`
+      )
   }
 
   /** One trouble somewhere in the middle: by steps, so that the plan has it and not the clock. */
@@ -99,8 +112,10 @@ class OneHistory {
     const at = random.between(clientsAtOnce * stepsEach * 0.2, clientsAtOnce * stepsEach * 0.8)
     while (this.#steps < at) await new Promise((resolve) => setTimeout(resolve, 1))
     if (this.#kills) {
+      const from = now()
       await this.#server.kill()
       await this.#server.start()
+      this.#down = [from, now()]
     } else {
       this.#server.signal("SIGSTOP")
       await new Promise((resolve) => setTimeout(resolve, random.between(100, 500)))
@@ -145,6 +160,7 @@ class OneHistory {
     }
     const { offset, outcome, repeated, status } = answer
     const { ifMatch, keys, producer } = appending
+    if (outcome === "unknown" || status === 0) this.#noAnswer(`append of ${keys[0]}`, invoke)
     this.#ledger.add({
       op: "append",
       client,
@@ -169,6 +185,7 @@ class OneHistory {
     if (onlyTail) {
       const head = await ask(this.#port, protocolPath(stream), { method: "HEAD" })
       const tail = Number(/\d+/.exec(String(head?.headers["stream-next-offset"]))?.[0])
+      if (head === undefined || head.status === 0 || head.status >= 500) this.#noAnswer(`HEAD of ${stream}`, invoke)
       if (head?.status !== 200 || !Number.isSafeInteger(tail)) return
       const common = { client, stream, invoke, complete: now(), status: 200, outcome: "ok" } as const
       return this.#ledger.add({ op: "read", ...common, from: tail, keys: [] })
@@ -176,6 +193,7 @@ class OneHistory {
     const from = random.between(0, known)
     const contents = await nativeDoor.read(this.#port, stream, from)
     const complete = now()
+    if (contents === undefined) this.#noAnswer(`read of ${stream}`, invoke)
     if (contents?.status !== 200) return
     const keys = contents.events.map(({ key }) => key)
     this.#ledger.add({ op: "read", client, stream, invoke, complete, outcome: "ok", status: 200, from, keys })
@@ -190,7 +208,12 @@ class OneHistory {
     const { outcome, status } = isDelete
       ? await nativeDoor.delete(this.#port, stream)
       : await nativeDoor.close(this.#port, stream)
+    if (outcome === "unknown" || status === 0) this.#noAnswer(`${isDelete ? "delete" : "close"} of ${stream}`, invoke)
     this.#ledger.add({ op: isDelete ? "delete" : "close", client, stream, invoke, complete: now(), outcome, status })
+  }
+
+  #noAnswer(what: string, invoke: number): void {
+    this.#unanswered.push({ what, invoke, complete: now() })
   }
 
   #shown(stream: string, tail: number): void {

@@ -1,10 +1,11 @@
 /**
  * `kill -9` under load, again and again (G1, G2): what was acknowledged is there, once, in order, whatever the server was
- * doing. Half of the rounds run with every flush made three milliseconds longer, so that kills fall between the writing,
- * the flush and the answer.
+ * doing. Beside them some read, and streams are closed and deleted. Half of the rounds run with every flush made three
+ * milliseconds longer, so that kills fall between the writing, the flush and the answer.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Door } from "./doors.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
@@ -15,7 +16,7 @@ import type { Random } from "./random.ts"
 import type { Context, Suite } from "./suite.ts"
 import { Total } from "./total.ts"
 import { type StartOptions, UnderTest } from "./under-test.ts"
-import { everyKind } from "./writers.ts"
+import { brief, everyKind, reader } from "./writers.ts"
 
 const streamsAtOnce = 8
 const followersAtOnce = 4
@@ -71,11 +72,21 @@ const together = async (
     const at = { port: server.port, door: doorOf(i), ledger, isOver }
     return everyKind(at, stream, random)
   })
+  const ours = { port: server.port, door: nativeDoor, ledger, isOver }
+  if (spawn === undefined) {
+    clients.push(reader(ours, streams[0]!, random.fork()), reader(ours, streams[1]!, random.fork()))
+  }
   const followers = spawn === undefined
     ? streams.slice(0, followersAtOnce).map((stream, i) => new Follower(`f${i}`, server.port, stream))
     : []
   for (let round = 0; round < kills; round++) {
-    await new Promise((resolve) => setTimeout(resolve, random.between(...killAfter)))
+    const after = random.between(...killAfter)
+    for (const end of spawn === undefined ? ["close", "delete"] as const : []) {
+      const stream = `kills-${name}-${end}-${round}`
+      streams.push(stream)
+      clients.push(brief(ours, stream, random.between(0, after), random.fork(), end))
+    }
+    await sleep(after)
     await server.kill()
     total.restarts.push(await server.start(start))
   }

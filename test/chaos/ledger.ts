@@ -67,6 +67,8 @@ export interface History {
   readonly operations: ReadonlyArray<Operation>
   readonly follows: ReadonlyArray<Follow>
   readonly finals: ReadonlyArray<Final>
+  /** The server was in a trouble in which it may refuse appends. */
+  readonly troubled?: boolean
 }
 
 /** One clock for all clients, which are in one process. */

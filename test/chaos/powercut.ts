@@ -10,7 +10,7 @@ import type { Door } from "./doors.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readFinals, readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
-import { Ledger, now } from "./ledger.ts"
+import { Ledger } from "./ledger.ts"
 import { LoopDisk } from "./loop-disk.ts"
 import { isRoot, missing } from "./machine.ts"
 import type { Random } from "./random.ts"
@@ -18,7 +18,7 @@ import type { Context, Suite } from "./suite.ts"
 import { Total } from "./total.ts"
 import { UnderTest } from "./under-test.ts"
 import type { Surroundings } from "./writers.ts"
-import { appender, everyKind, withoutNumbers } from "./writers.ts"
+import { brief, everyKind, withoutNumbers } from "./writers.ts"
 
 /** These live through all the cuts of a disk; as many are made anew before each cut. */
 const streamsAtOnce = 8
@@ -135,8 +135,8 @@ const together = async (
         { ...at(i), isOver: () => frozen },
         stream,
         load - random.between(0, newMillis),
-        isOurs,
         random.fork(),
+        isOurs ? random.weighted({ none: 6, close: 1, delete: 1 }) : "none",
         acknowledged
       )
     )
@@ -169,36 +169,10 @@ const together = async (
   if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${from}.ndjson`))
 }
 
-/**
- * Makes a stream shortly before the cut, and appends to it until then; some are closed or deleted after the first few.
- * What is acknowledged to be there for good is noted in `acknowledged`.
- */
-const brief = async (
-  at: Surroundings,
-  stream: string,
-  after: number,
-  isOurs: boolean,
-  random: Random,
-  acknowledged: Set<string>
-): Promise<void> => {
-  const end = isOurs ? random.weighted({ none: 6, close: 1, delete: 1 }) : "none"
-  const turns = end === "none" ? Infinity : random.between(1, 3)
-  await sleep(after)
-  if (at.isOver()) return
-  const isMade = await at.door.create(at.port, stream) === "ok" && at.door.name === "protocol"
-  if (isMade && end !== "delete") acknowledged.add(stream)
-  let turn = 0
-  await appender({ ...at, isOver: () => at.isOver() || turn++ >= turns }, stream, "a", random)
-  if (at.isOver() || end === "none") return
-  const invoke = now()
-  const { outcome, status } = await at.door[end](at.port, stream)
-  at.ledger.add({ op: end, client: "a", stream, invoke, complete: now(), outcome, status })
-}
-
 /** What is answered when nothing counts any more is unknown. */
 const doubtful = (door: Door, isFrozen: () => boolean): Door => {
   const doubt = <A extends { readonly outcome: string; readonly status: number }>(answer: A): A =>
-    isFrozen() && answer.status !== 0 ? { ...answer, outcome: "unknown" } : answer
+    isFrozen() ? { ...answer, outcome: "unknown", status: 0 } : answer
   return {
     ...door,
     create: async (...args) => {

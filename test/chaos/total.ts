@@ -30,6 +30,7 @@ export class Total {
   }
 
   get outcome(): Outcome {
+    if (this.acked === 0) this.violations.push("C16 nothing was acknowledged")
     const count = (...checks: ReadonlyArray<string>) =>
       this.violations.filter((violation) => checks.includes(violation.slice(0, violation.indexOf(" ")))).length
     const restarts = this.restarts.toSorted((one, other) => one - other)

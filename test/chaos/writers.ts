@@ -2,6 +2,7 @@
  * Clients that write until they are told to stop, whatever becomes of the server, and note what they were answered.
  */
 import * as http from "node:http"
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Appending, Door } from "./doors.ts"
 import type { Ledger } from "./ledger.ts"
 import { now } from "./ledger.ts"
@@ -22,7 +23,9 @@ export interface Surroundings {
 /** Before a server that is not there is asked again. */
 const pauseMillis = 10
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMillis))
+/** A reader takes little of the time that others need. */
+const readEveryMillis = 20
+const readAgainMost = 50
 
 /** Two that number what they send, one that does not, and one that sends many events at a time. */
 export const everyKind = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
@@ -48,7 +51,7 @@ const producer = async (at: Surroundings, stream: string, id: string, random: Ra
     const invoke = now()
     let answer = await at.door.append(at.port, stream, appending, agent)
     while ((answer.outcome === "unknown" || answer.status === 0) && !at.isOver()) {
-      await pause()
+      await sleep(pauseMillis)
       answer = await at.door.append(at.port, stream, appending, agent)
     }
     const { offset, outcome, repeated, status } = answer
@@ -86,9 +89,49 @@ export const appender = async (
     const invoke = now()
     const { offset, outcome, repeated, status } = await at.door.append(at.port, stream, { keys, padding }, agent)
     at.ledger.add({ op: "append", client, stream, keys, invoke, complete: now(), outcome, status, offset, repeated })
-    if (outcome === "unknown" || status === 0) await pause()
+    if (outcome === "unknown" || status === 0) await sleep(pauseMillis)
   }
   agent.destroy()
+}
+
+/**
+ * Makes a stream after so many milliseconds, and appends to it until it is over, or a few times and closes or deletes it.
+ * What is acknowledged to be there for good is noted in `acknowledged`.
+ */
+export const brief = async (
+  at: Surroundings,
+  stream: string,
+  after: number,
+  random: Random,
+  end: "none" | "close" | "delete",
+  acknowledged?: Set<string>
+): Promise<void> => {
+  const turns = end === "none" ? Infinity : random.between(1, 3)
+  await sleep(after)
+  if (at.isOver()) return
+  const isMade = await at.door.create(at.port, stream) === "ok" && at.door.name === "protocol"
+  if (isMade && end !== "delete") acknowledged?.add(stream)
+  let turn = 0
+  await appender({ ...at, isOver: () => at.isOver() || turn++ >= turns }, stream, "a", random)
+  if (at.isOver() || end === "none") return
+  const invoke = now()
+  const { outcome, status } = await at.door[end](at.port, stream)
+  at.ledger.add({ op: end, client: "a", stream, invoke, complete: now(), outcome, status })
+}
+
+/** Reads what is new of a stream, and a little of what it knows. */
+export const reader = async (at: Surroundings, stream: string, random: Random): Promise<void> => {
+  let known = 0
+  for (; !at.isOver(); await sleep(random.between(0, readEveryMillis))) {
+    const from = Math.max(0, known - random.between(0, readAgainMost))
+    const invoke = now()
+    const contents = await at.door.read(at.port, stream, from)
+    if (contents?.status !== 200) continue
+    const keys = contents.events.map(({ key }) => key)
+    const common = { client: "r", stream, invoke, complete: now(), outcome: "ok", status: 200 } as const
+    at.ledger.add({ op: "read", ...common, from, keys })
+    known = Math.max(known, from + keys.length)
+  }
 }
 
 /** Most events are small, some are large, a few nearly as large as an event may be. */
