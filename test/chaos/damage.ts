@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util"
 import { LogDamaged } from "../../src/durable-streams/errors.ts"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { toOffset } from "../../src/durable-streams/types.ts"
-import { trailerLength } from "../../src/storage-filesystem/record-codec.ts"
+import { crcToEnd, trailerLength } from "../../src/storage-filesystem/record-codec.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { pathOf, storageOn } from "../storage-filesystem/log-fixtures.ts"
@@ -134,7 +134,7 @@ export const oneDamage = async (
     (told === undefined || fields["offset"] === toOffset(told))
   const isLogged = lines.some(says)
   if (told !== undefined || (isWhole && isLogged)) total.told++
-  else if (place.behind >= commitsThatTell) found.push(`damage behind ${place.before} commits is not told`)
+  else if (place.tells) found.push(`damage behind ${place.before} commits is not told`)
   else total.cut++
   if (told !== undefined && !isLogged) found.push(`the server's log does not say that the file is damaged at ${told}`)
   found.push(...await inProcess(reads(disk, other)))
@@ -143,7 +143,7 @@ export const oneDamage = async (
     found.push(`the file of ${other.name} was changed`)
   }
   // Only what nothing valid lies behind may be cut; what was appended since lies behind all of it.
-  if (place.behind >= commitsThatTell && left[path]?.subarray(0, bytes.length).equals(bytes) !== true) {
+  if (place.tells && left[path]?.subarray(0, bytes.length).equals(bytes) !== true) {
     found.push("the damaged file was changed")
   }
   total.violations.push(...found.map((sentence) => `damage ${round}, ${kind} of ${log.name}: ${sentence}`))
@@ -152,8 +152,8 @@ export const oneDamage = async (
 interface Place {
   /** Commits before the damage; -1 where the header is hurt. */
   readonly before: number
-  /** Whole commits, one behind the other, at the end of the file. */
-  readonly behind: number
+  /** Whether what lies behind it tells of it. */
+  readonly tells: boolean
 }
 
 const placeOf = (original: Buffer, bytes: Buffer, ends: ReadonlyArray<number>): Place => {
@@ -165,18 +165,16 @@ const placeOf = (original: Buffer, bytes: Buffer, ends: ReadonlyArray<number>): 
   const last = original.length - sameBehind
   return {
     before: ends.filter((end) => end <= same).length - 1,
-    behind: ends.slice(0, -1).filter((end) => end >= last).length
+    // The sum of the commit before the last is what the last one goes on from.
+    tells: ends.length > 1 && ends.at(-2)! - crcToEnd >= last
   }
 }
-
-/** Of two commits behind the damage, the first one has the sum that the second one goes on from. */
-const commitsThatTell = 2
 
 const look = Effect.fnUntraced(
   function*(
     disk: FaultDisk,
     { name, state, tails, texts }: Finished,
-    { before, behind }: Place,
+    { before, tells: isBeforeTail }: Place,
     random: Random
   ) {
     const found: Array<string> = []
@@ -184,7 +182,6 @@ const look = Effect.fnUntraced(
     let told: number | undefined
     /** Whether all that ever was there is served, since what was damaged was there once more. */
     let isWhole = false
-    const isBeforeTail = behind >= commitsThatTell
     const sound = texts.slice(0, tails[Math.max(before, 0)])
     const storage = yield* Effect.orDie(storageOn(disk))
     const opening = yield* Effect.exit(storage.open(named(name)))

@@ -56,6 +56,9 @@ const streamsAtOnce = 6
 /** Before a server is asked to stop, and between two crashes. */
 const loadMillis = [100, 300] as const
 
+/** Where a kill beforehand has left nothing to recover, once or even twice, which is chance. */
+const furtherTries = 4
+
 /** Whoever has not come by its failpoint by then will not. */
 const hitMillis = 4_000
 
@@ -119,7 +122,7 @@ const at = async (
   await sleep(random.between(...loadMillis))
   await server.kill()
   let hits = 0
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds || (hits === 0 && round < rounds + furtherTries); round++) {
     if (before !== undefined) await dies(before, random.between(1, 20))
     for (let turn = 0; turn < (twice ? 2 : 1); turn++) {
       if (await dies(point, random.between(1, most))) hits++

@@ -8,6 +8,8 @@ export interface Mutant {
   readonly killedBy: ReadonlyArray<string>
   /** Of those, only tests whose title has this. */
   readonly titled?: string
+  /** The suites that find it as well, in short: by what a server does, whatever it is made of. */
+  readonly suites?: ReadonlyArray<string>
 }
 
 /** `from` stands in the file once. */
@@ -44,7 +46,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (ifMatch !== undefined && ifMatch !== tail)",
       "if (ifMatch === -1)"
     ),
-    killedBy: ["test/durable-streams/stream.test.ts"]
+    killedBy: ["test/durable-streams/stream.test.ts"],
+    suites: ["histories"]
   },
   {
     name: "a torn tail is not cut",
@@ -53,7 +56,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (recovered.torn > 0) yield*",
       "if (recovered.torn < 0) yield*"
     ),
-    killedBy: [recovery]
+    killedBy: [recovery],
+    suites: ["failpoints"]
   },
   {
     name: "the state is not in the commit",
@@ -62,7 +66,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "encodeCommit(events, entry, crc, memory.allocate)",
       "encodeCommit(events, entry && { ...entry, text: undefined }, crc, memory.allocate)"
     ),
-    killedBy: [disk]
+    killedBy: [disk],
+    suites: ["kill9"]
   },
   {
     name: "an append does not see the closing in front of it",
@@ -71,7 +76,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "changes.has(key) ? changes.get(key) : state.get(key)",
       "state.get(key)"
     ),
-    killedBy: [producers, "test/durable-streams/stream.test.ts"]
+    killedBy: [producers, "test/durable-streams/stream.test.ts"],
+    suites: ["histories"]
   },
   {
     name: "a deletion does not wait for its turn",
@@ -85,7 +91,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "it is answered before the flush",
     changes: change("storage-filesystem/log-file.ts", "return flusher === undefined ?", "return flusher !== null ?"),
-    killedBy: [disk, recovery]
+    killedBy: [disk, recovery],
+    suites: ["flush", "powercut"]
   },
   {
     name: "a flush counts for what came after it began",
@@ -94,7 +101,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "for (const { done } of taken) done(exit) }",
       "for (const { done } of [...taken, ...waiting.splice(0)]) done(exit) }"
     ),
-    killedBy: [journal]
+    killedBy: [journal],
+    suites: ["flush"]
   },
   {
     name: "the directory is not flushed",
@@ -142,7 +150,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "readers see what is written and not flushed",
     changes: change("durable-streams/stream.ts", "sliceBlock(block, next, at - next)", "block"),
-    killedBy: ["test/durable-streams/group-commit.test.ts"]
+    killedBy: ["test/durable-streams/group-commit.test.ts"],
+    suites: ["flush"]
   },
   {
     name: "a follower registers a turn after it has caught up",
@@ -160,13 +169,15 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (hasRoom) continue\n",
       "void hasRoom\n        continue\n"
     ),
-    killedBy: ["test/durable-streams/stalled-follower.test.ts"]
+    killedBy: ["test/durable-streams/stalled-follower.test.ts"],
+    suites: ["stalled"]
   },
   {
     name: "the lock is not taken",
     changes: change("durable-streams/lock.ts", "; BEGIN EXCLUSIVE", ""),
     killedBy: ["test/durable-streams/daemon.test.ts"],
-    titled: "a second server refuses"
+    titled: "a second server refuses",
+    suites: ["daemon"]
   },
   {
     name: "a clock that is set back is taken for one that stands still",
@@ -192,7 +203,8 @@ export const mutants: ReadonlyArray<Mutant> = [
       "Effect.andThen(restoreLog(file, records), file.flush)",
       "Effect.void"
     ),
-    killedBy: [journal]
+    killedBy: [journal],
+    suites: ["failpoints", "powercut"]
   },
   {
     name: "a flush that failed is tried again on the same descriptor",

@@ -9,6 +9,9 @@ import { root } from "../built.ts"
 import { type Mutant, mutants as all } from "./mutant-list.ts"
 import type { Suite } from "./suite.ts"
 
+/** Where each suite has a short form, by its name. */
+const short = "test/chaos/short.test.ts"
+
 /** Ten times what the slowest of them takes on a machine with nothing else to do. */
 const millisMax = 240_000
 
@@ -43,10 +46,15 @@ export const mutants: Suite = {
 const runsOf = (mutants: ReadonlyArray<Mutant>) => {
   const files = new Set(mutants.filter(({ titled }) => titled === undefined).flatMap(({ killedBy }) => killedBy))
   const titled = mutants.filter(({ titled }) => titled !== undefined)
-  return [[[...files], undefined] as const, ...titled.map(({ killedBy, titled }) => [killedBy, titled] as const)]
+  const suites = new Set(mutants.flatMap(({ suites = [] }) => suites))
+  return [
+    [[...files], undefined] as const,
+    ...titled.map(({ killedBy, titled }) => [killedBy, titled] as const),
+    ...[...suites].map((suite) => [[short], `${suite}:`] as const)
+  ]
 }
 
-const judge = (copy: string, { changes, killedBy, titled }: Mutant): string => {
+const judge = (copy: string, { changes, killedBy, suites = [], titled }: Mutant): string => {
   const originals = new Map<string, string>()
   try {
     for (const { file, from, to } of changes) {
@@ -56,9 +64,16 @@ const judge = (copy: string, { changes, killedBy, titled }: Mutant): string => {
       if (!originals.has(path)) originals.set(path, text)
       fs.writeFileSync(path, text.replace(from, () => to))
     }
-    const { failed, passed } = runTests(copy, killedBy, titled)
-    if (failed > 0) return "killed"
-    return passed > 0 ? `it survives ${killedBy.join(", ")}` : `nothing ran of ${killedBy.join(", ")}`
+    const runs: ReadonlyArray<readonly [files: ReadonlyArray<string>, titled: string | undefined]> = [
+      [killedBy, titled],
+      ...suites.map((suite) => [[short], `${suite}:`] as const)
+    ]
+    for (const [files, titled] of runs) {
+      const { failed, passed } = runTests(copy, files, titled)
+      const tests = `${files.join(", ")}${titled === undefined ? "" : ` "${titled}"`}`
+      if (failed === 0) return passed > 0 ? `it survives ${tests}` : `nothing ran of ${tests}`
+    }
+    return "killed"
   } finally {
     for (const [path, text] of originals) fs.writeFileSync(path, text)
   }

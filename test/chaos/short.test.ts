@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { assert, describe, it } from "vitest"
 import { build } from "../built.ts"
 import { daemon } from "./daemon.ts"
+import { failpoints } from "./failpoints.ts"
 import { flush } from "./flush.ts"
 import { histories } from "./histories.ts"
 import { idle } from "./idle.ts"
@@ -16,6 +17,7 @@ import { kill9 } from "./kill9.ts"
 import { powercut } from "./powercut.ts"
 import { Random } from "./random.ts"
 import { slowloris } from "./slowloris.ts"
+import { soak } from "./soak.ts"
 import { stalled } from "./stalled.ts"
 import type { Suite } from "./suite.ts"
 import { briefly } from "./suite.ts"
@@ -30,7 +32,9 @@ describe("in short", () => {
   const short: ReadonlyArray<readonly [Suite, rounds: number, connections?: number]> = [
     [kill9, 6],
     [histories, 4],
-    [daemon, 1],
+    [daemon, 4],
+    [failpoints, 1],
+    [soak, 1],
     [weaknesses, 1],
     [powercut, 1],
     [flush, 1],
