@@ -41,7 +41,9 @@ export interface Journal {
   readonly flushed: (log: JournaledLog) => void
   /** Flushes the log's file where only the journal vouches for it: before it is closed, or gets another name. */
   readonly settle: (key: string) => Effect.Effect<void>
-  /** Before a log is opened: puts back into its file what an earlier process had here. */
+  /** A flush of the log's file has failed: until it is rewritten, no other one counts. */
+  readonly distrust: (log: JournaledLog) => void
+  /** Before a log is opened: puts back into its file what an earlier process had here, or a flush that failed has lost. */
   readonly restore: (key: string, file: DiskFile) => Effect.Effect<void, DiskFailure>
   /** After a flush of a log's file has failed: writes to it again what only the journal vouches for. */
   readonly rewrite: (log: JournaledLog, file: DiskFile) => Effect.Effect<void, DiskFailure>
@@ -66,8 +68,8 @@ interface Area {
   /** How long the file is: what is written within it is flushed without the file system's own journal. */
   length: number
   crc: number
-  /** Logs of which something is only here. */
-  readonly unsettled: Map<string, JournaledLog>
+  /** Logs of which something is only here, in this turn. */
+  unsettled: Map<string, JournaledLog>
 }
 
 /**
@@ -96,6 +98,8 @@ export const makeJournal = Effect.fnUntraced(function*(
   /** `failed`: what the areas hold is not written to any more, and has to be made safe first. */
   let state: "none" | "busy" | "ready" | "failed" = "none"
   let failedAt = -Infinity
+  /** Whether a round is being written. */
+  let writing = false
   /** Logs of which a flush has failed: what it lost, no later one brings back, however well it goes. */
   const suspect = new Set<string>()
 
@@ -126,6 +130,8 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   const restore: Journal["restore"] = (key, file) =>
     one.withPermits(1)(Effect.suspend(() => {
+      const log = suspect.has(key) ? unsettledLog(key) : undefined
+      if (log !== undefined) return Effect.flatMap(load, ({ records }) => rewriteFrom(records, log, file))
       const records = left.get(key)
       if (records === undefined) return Effect.void
       return Effect.map(Effect.andThen(restoreLog(file, records), file.flush), () => void left.delete(key))
@@ -149,19 +155,33 @@ export const makeJournal = Effect.fnUntraced(function*(
       return log === undefined ? Effect.void : settling(log, () => forget(key))
     })
 
+  /**
+   * With a descriptor of its own: the kernel tells each of them once that something could not be written, and this flush
+   * must not be told what an append's flush of the same file has to know (fsync(2)).
+   */
   const settling = (log: JournaledLog, settled: () => void) =>
-    Effect.matchEffect(log.file.use((file) => suspect.has(log.key) ? rewrite(log, file) : file.flush), {
-      onSuccess: () => Effect.sync(settled),
-      // Taken away: nobody asks for it any more.
-      onFailure: (failure) => isMissing(failure) ? Effect.sync(settled) : giveUp(log, failure)
-    })
+    Effect.matchEffect(
+      found(
+        log.key,
+        (file) => Effect.map(suspect.has(log.key) ? rewrite(log, file) : file.flush, settled),
+        // Taken away: nobody asks for it any more.
+        settled
+      ),
+      { onSuccess: () => Effect.void, onFailure: (failure) => giveUp(log, failure) }
+    )
 
   const unsettledLog = (key: string) => areas[0].unsettled.get(key) ?? areas[1].unsettled.get(key)
 
-  const giveUp = ({ key }: JournaledLog, failure: DiskFailure) =>
+  /** What it has of a log is read from it from now on, so nothing is written to it any more. */
+  const distrust = ({ key }: JournaledLog) => {
+    if (unsettledLog(key) === undefined) return
+    suspect.add(key)
+    fail()
+  }
+
+  const giveUp = (log: JournaledLog, failure: DiskFailure) =>
     Effect.suspend(() => {
-      suspect.add(key)
-      fail()
+      distrust(log)
       return Effect.logError("A log that the journal vouches for could not be flushed; the journal is kept").pipe(
         Effect.annotateLogs({ path: failure.path, code: failure.code })
       )
@@ -221,7 +241,9 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   /** Flushes the logs of an area that is not written to any more: what they are given meanwhile is in the other one. */
   const settleArea = ({ unsettled }: Area) =>
-    Effect.forEach([...unsettled], ([key, log]) => settling(log, () => unsettled.delete(key)), aFewAtOnce)
+    Effect.forEach([...unsettled], ([key, log]) => settling(log, () => unsettled.delete(key)), aFewAtOnce).pipe(
+      Effect.catchCause(() => Effect.sync(fail))
+    )
 
   const start = (effect: Effect.Effect<void, DiskFailure>) => {
     state = "busy"
@@ -230,7 +252,7 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   const hasRoom: Journal["hasRoom"] = (commits) => {
     if (state === "none") start(prepare)
-    if (state === "failed" && clock.currentTimeMillisUnsafe() - failedAt >= pauseMillis) start(renew)
+    if (state === "failed" && !writing && clock.currentTimeMillisUnsafe() - failedAt >= pauseMillis) start(renew)
     if (state !== "ready") return false
     let bytes = headerBytes
     for (const { bytes: commit, log } of commits) bytes += commit.length + log.key.length + recordBytesMax
@@ -239,6 +261,8 @@ export const makeJournal = Effect.fnUntraced(function*(
     background(settleArea(active))
     active = other()
     active.used = 0
+    // The flushes of its last turn may be under way still: what they settle is of that turn.
+    active.unsettled = new Map()
     generation++
     return true
   }
@@ -259,6 +283,7 @@ export const makeJournal = Effect.fnUntraced(function*(
       const padded = length === area.length ? bytes : Buffer.concat([bytes], length - area.used)
       const file = area.file!
       const flushed = Effect.andThen(file.write(padded, area.used), file.flush)
+      writing = true
       return Effect.tapError(
         Effect.map(flushed, () => {
           memory.release()
@@ -267,8 +292,9 @@ export const makeJournal = Effect.fnUntraced(function*(
           area.crc = round.crc
           for (const { log } of commits) area.unsettled.set(log.key, log)
         }),
-        () => Effect.sync(fail)
-      )
+        // Whether its commits are kept is up to their own files now: they are not to come back from here.
+        () => Effect.andThen(Effect.sync(fail), Effect.ignore(file.truncate(area.used)))
+      ).pipe(Effect.ensuring(Effect.sync(() => writing = false)))
     })
 
   yield* Effect.addFinalizer(() =>
@@ -286,6 +312,7 @@ export const makeJournal = Effect.fnUntraced(function*(
     write,
     flushed: ({ key }) => suspect.has(key) ? undefined : forget(key),
     settle,
+    distrust,
     restore,
     rewrite
   } satisfies Journal as Journal

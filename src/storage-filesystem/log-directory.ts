@@ -78,6 +78,8 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       const left = entries.filter((file) => isLeft(file, there))
       yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
       for (const file of left) there.delete(file)
+      // A process that was killed may not have come to it, for a log that it had made or deleted.
+      yield* flush
       return { listed: yield* namesWith("", there), expiring: yield* namesWith(expiringSuffix, there) }
     }),
 

@@ -29,6 +29,8 @@ export interface LogOptions {
   readonly description: StreamDescription
   readonly hidden: boolean
   readonly recovered: Recovered
+  /** Whether the file has something behind it that is not to be trusted. */
+  readonly fenced: boolean
   /** Undefined: what says it is damaged. */
   readonly state: Map<string, string> | undefined
   /** Where it is undefined, commits are durable as soon as the kernel has them. */
@@ -50,7 +52,14 @@ const replayStates = 8
 /** How often it is looked whether the file is still there: a look costs as much as a small write. */
 const lookEveryMillis = 100
 
-export const makeLog = (options: LogOptions): Log => {
+/** Where a log's last acknowledged commit ends, where its file may have something else there. */
+export interface Fence {
+  readonly size: number
+  readonly crc: number
+}
+
+/** `fence` says where the file is not to be trusted behind, if it is not: whoever opens it anew has to know. */
+export const makeLog = (options: LogOptions): { readonly log: Log; readonly fence: () => Fence | undefined } => {
   const { clock, description, file, flusher, inherited, journal, recovered, touch } = options
   const { name } = description
   const journaled = { key: toFileName(name), file, size: () => size }
@@ -58,7 +67,7 @@ export const makeLog = (options: LogOptions): Log => {
   const state = options.state ?? new Map<string, string>()
   let { crc, size, stateFrom, tail } = recovered
   let stateBytes = 0
-  let trusted = true
+  let trusted = !options.fenced
   let seenAt = -Infinity
   const reader = makeLogReader(file, name, first, () => ({ offset: tail, position: size }))
 
@@ -141,11 +150,15 @@ export const makeLog = (options: LogOptions): Log => {
       written :
       Effect.flatMap(
         written,
-        () => Effect.tapError(flusher.flush(disk, { log: journaled, position: size, bytes }), () => Effect.ignore(mend))
+        () =>
+          Effect.tapError(
+            flusher.flush(disk, { log: journaled, position: size, bytes }),
+            () => Effect.andThen(Effect.sync(() => journal.distrust(journaled)), Effect.ignore(mend))
+          )
       )
   }
 
-  return {
+  const log: Log = {
     description,
     hidden: options.hidden,
     tail,
@@ -162,6 +175,7 @@ export const makeLog = (options: LogOptions): Log => {
           (failure) => Effect.fail(toReadError("read", name, failure))
         )
   }
+  return { log, fence: () => trusted ? undefined : { size, crc } }
 }
 
 const damagedState = (name: StreamName) =>

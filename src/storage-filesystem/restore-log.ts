@@ -20,10 +20,10 @@ export const restoreLog = Effect.fnUntraced(
       for (const { bytes, position } of run) end = Math.max(end, position + bytes.length)
       // A log whose file is shorter has lost more than a power cut takes, or is another one by now.
       if (start < 0 || start + crcToEnd > size) continue
-      const region = Buffer.alloc(Math.max(end, Math.min(size, end + gapBytesMax)) - start)
-      const got = yield* file.read(region, Math.min(region.length, size - start), start)
-      const there = Buffer.from(region.subarray(0, got))
-      const restored = restoreRegion(there, region.subarray(0, end - start), start, run)
+      const there = yield* readPast(file, size, start, run.at(-1)!.position, end)
+      const region = Buffer.alloc(end - start)
+      there.copy(region)
+      const restored = restoreRegion(there, region, start, run)
       if (restored > crcToEnd) yield* file.write(region.subarray(crcToEnd, restored), start + crcToEnd)
     }
   }
@@ -32,6 +32,21 @@ export const restoreLog = Effect.fnUntraced(
   records: ReadonlyArray<JournalRecord>,
   limit?: number
 ) => Effect.Effect<void, DiskFailure>
+
+/**
+ * The file from `start` to at least `end`, and on to where the commit ends that lies at `last`: whether it is whole decides
+ * which of two counts that were written there.
+ */
+const readPast = Effect.fnUntraced(
+  function*(file: DiskFile, size: number, start: number, last: number, end: number) {
+    for (let more = gapBytesMax;; more *= 4) {
+      const wanted = Math.min(size, end + more)
+      const bytes = Buffer.allocUnsafe(Math.max(0, wanted - start))
+      const there = bytes.subarray(0, yield* file.read(bytes, bytes.length, start))
+      if (wanted === size || endOfCommit(there, last - start) > 0) return there
+    }
+  }
+)
 
 const runsOf = (records: ReadonlyArray<JournalRecord>): ReadonlyArray<ReadonlyArray<JournalRecord>> => {
   const runs: Array<Array<JournalRecord>> = []
@@ -77,12 +92,17 @@ const brace = 0x7b
 /** Whether a whole commit stands at the front that goes on from the sum `before`. */
 const hasCommit = (bytes: Buffer, before: number): boolean => {
   // Zeros, most likely: searched for the end of a line behind every record, they would take for ever.
-  if (bytes[0] !== brace) return false
-  for (let start = 0; start < bytes.length;) {
+  const end = bytes[0] === brace ? endOfCommit(bytes, 0) : 0
+  return end > 0 && fits(bytes, end, before)
+}
+
+/** Where the first trailer from `from` on ends; 0 where there is none. */
+const endOfCommit = (bytes: Buffer, from: number): number => {
+  for (let start = from; start < bytes.length;) {
     const end = bytes.indexOf(lineFeed, start) + 1
-    if (end === 0) return false
-    if (trailerLength(bytes, start, end) > 0) return fits(bytes, end, before)
+    if (end === 0) return 0
+    if (trailerLength(bytes, start, end) > 0) return end
     start = end
   }
-  return false
+  return 0
 }

@@ -25,7 +25,7 @@ import { makeLogReader } from "./log-reader.ts"
 import { makeOpenFiles } from "./open-files.ts"
 import { encodeNewLog } from "./record-codec.ts"
 import type { Recovered } from "./recovery.ts"
-import { recover } from "./recovery.ts"
+import { makeRegaining } from "./regaining.ts"
 import { replayState } from "./state-replay.ts"
 
 type Durability = "fsync" | "os"
@@ -60,6 +60,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     failed("read the journal", undefined)
   )
   const flusher = durability === "fsync" ? yield* makeFlusher(journal) : undefined
+  const regaining = makeRegaining(journal, durability === "fsync")
 
   const open = Effect.fnUntraced(function*(name: StreamName) {
     const found = yield* Effect.catchIf(
@@ -71,10 +72,9 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   }, Effect.uninterruptible)
 
   const opened = Effect.fnUntraced(function*(name: StreamName, { file, hidden, path }: FoundFile) {
-    yield* journal.restore(toFileName(name), file)
     const header = yield* readHeader(file)
     const first = header?.description.forkedFrom?.offset ?? 0
-    const recovered = yield* recover(file, first)
+    const recovered = yield* regaining.regain(toFileName(name), file, first)
     if (recovered === "empty") return yield* new StreamNotFound({ stream: name })
     if (recovered === "damaged" || header?.sound !== true || header.description.name !== name) {
       yield* logDamage("A log is damaged from its start; it is left as it is", name, path, first)
@@ -106,12 +106,10 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     const { forkedFrom, name } = description
     const file = yield* files.file(path, opened)
     const inherited = makeInherited(name, forkedFrom, openSource)
-    yield* Effect.addFinalizer(() =>
-      journal.settle(toFileName(name)).pipe(Effect.andThen(file.release), Effect.andThen(inherited.close))
-    )
     const touch = (at: number) => logs.setUsedAt(name, at)
     const { read } = inherited
-    return makeLog({
+    const { fence, log } = makeLog({
+      fenced: regaining.isFenced(toFileName(name)),
       file,
       description,
       hidden,
@@ -124,15 +122,22 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       touch,
       inherited: read
     })
+    yield* Effect.addFinalizer(() =>
+      journal.settle(toFileName(name)).pipe(
+        Effect.andThen(Effect.sync(() => regaining.closed(toFileName(name), fence()))),
+        Effect.andThen(file.release),
+        Effect.andThen(inherited.close)
+      )
+    )
+    return log
   })
 
   const openSource = Effect.fnUntraced(function*(origin: ForkOrigin) {
     const { file: opened, path } = yield* logs.open(origin.stream)
     return yield* Effect.gen(function*() {
-      yield* journal.restore(toFileName(origin.stream), opened)
       const header = yield* readHeader(opened)
       const first = header?.description.forkedFrom?.offset ?? 0
-      const recovered = yield* recover(opened, first)
+      const recovered = yield* regaining.regain(toFileName(origin.stream), opened, first)
       if (header?.sound !== true || header.description.id !== origin.id || typeof recovered === "string") {
         yield* opened.close
         return undefined
@@ -160,6 +165,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       yield* disk.rename(path + newSuffix, path)
       yield* Effect.onError(logs.flush, () => Effect.ignore(disk.remove(path)))
     }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
+    regaining.made(toFileName(name))
     const recovered: Recovered = {
       commitAt: 0,
       size: encoded.bytes.length,
@@ -203,7 +209,10 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       Effect.uninterruptible(
         Effect.andThen(journal.settle(toFileName(name)), ofLog(name, "delete", logs.hide(name)))
       ),
-    delete: (name) => Effect.uninterruptible(ofLog(name, "delete", logs.remove(name)))
+    delete: (name) =>
+      Effect.uninterruptible(
+        Effect.tap(ofLog(name, "delete", logs.remove(name)), () => Effect.sync(() => regaining.gone(toFileName(name))))
+      )
   })
 })
 

@@ -1,7 +1,7 @@
 /**
  * The power fails under load (G3): what was acknowledged is there when the disk is mounted again, and so is every stream
  * that was made, though half of the streams are made within the last fifth of a second. Some cuts fall into the start after
- * another one. `--target writer` and `--target sqlite` put a yardstick in our server's place, which has to lose nothing.
+ * another one, and before some the server is killed, whose unflushed writes the next one finds. `--target writer` and `--target sqlite` put a yardstick in our server's place, which has to lose nothing.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -32,6 +32,10 @@ const loadMillis = [1_900, 2_500] as const
 
 /** How long before the cut the newest streams are made, at the most. */
 const newMillis = 200
+
+/** How often the server is killed before a cut, and how long the next one has then. */
+const killShare = 0.3
+const killMillis = [20, 200] as const
 
 /** How often the power fails again while the server starts, and after how long. */
 const againShare = 0.2
@@ -141,6 +145,12 @@ const together = async (
       )
     )
     await sleep(load)
+    // What it had written and not flushed is what the next one finds, shows, and builds on.
+    if (isOurs && random.chance(killShare)) {
+      await server.kill()
+      await restart()
+      await sleep(random.between(...killMillis))
+    }
     frozen = true
     for (const follower of followers) follower.hold()
     await cut()

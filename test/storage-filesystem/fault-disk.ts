@@ -178,14 +178,18 @@ export class FaultDisk implements Disk {
           change({ kind: "write", position, bytes: Buffer.from(bytes.subarray(0, fitting)) })
           if (fitting < bytes.length) throw code("ENOSPC")
         }),
-      flush: call("flush", () => {
-        if (this.flushesUntilFailure-- === 0) {
-          // The pages are marked clean: they can be read until the crash, and no later flush writes them.
-          inode.pending = inode.pending.filter((change) => change.kind === "truncate")
-          throw code("EIO")
-        }
-        inode.durable = inode.pending.reduce(applied, inode.durable)
-        inode.pending = []
+      // It counts for what was there when it began, whenever it returns.
+      flush: Effect.suspend(() => {
+        const begun = new Set(inode.pending)
+        return call("flush", () => {
+          if (this.flushesUntilFailure-- === 0) {
+            // The pages are marked clean: they can be read until the crash, and no later flush writes them.
+            inode.pending = inode.pending.filter((change) => change.kind === "truncate")
+            throw code("EIO")
+          }
+          inode.durable = inode.pending.filter((change) => begun.has(change)).reduce(applied, inode.durable)
+          inode.pending = inode.pending.filter((change) => !begun.has(change))
+        })
       }),
       truncate: (size) => call("truncate", () => change({ kind: "truncate", size })),
       size: call("size", () => inode.seen.length),

@@ -3,22 +3,16 @@
  * acknowledged is lost, whatever a power cut leaves of the logs, the journal and the directory.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Log, Storage } from "../../src/durable-streams/storage.ts"
 import type { JournalRecord } from "../../src/storage-filesystem/journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
 import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
 import { restoreLog } from "../../src/storage-filesystem/restore-log.ts"
 import { commitOf, described, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
 import { type Choose, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
+import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
 import { pathOf, storageOn } from "./log-fixtures.ts"
-
-const names = ["a", "b", "c", "d", "e", "f"]
-const areas = ["/journal.0", "/journal.1"]
-
-/** Time for what is done beside the appends. */
-const turns = Effect.repeat(Effect.yieldNow, Schedule.recurs(20))
 
 /** The files that are flushed from now on. */
 const flushedOn = (disk: FaultDisk) => {
@@ -26,48 +20,6 @@ const flushedOn = (disk: FaultDisk) => {
   disk.before = (call, path) => Effect.sync(() => void (call === "flush" && flushes.push(path.replace(/\.new$/, ""))))
   return flushes
 }
-
-/** Events of different lengths, which their log and offset determine. */
-const dataOf = (name: string, offset: number) => `"${name} ${offset} ${"x".repeat(offset * 37 % 90)}"`
-
-/** Logs that are written to side by side, and how many events of each are acknowledged and may be there. */
-class Writing {
-  readonly acknowledged = new Map<string, number>()
-  readonly begun = new Map<string, number>()
-  readonly logs = new Map<string, Log>()
-
-  static readonly on = Effect.fnUntraced(function*(storage: Storage["Service"], each = names) {
-    const writing = new Writing()
-    for (const name of each) {
-      writing.begun.set(name, 1)
-      writing.logs.set(name, yield* storage.create(described(name), commitOf(name, 0, [dataOf(name, 0)])))
-      writing.acknowledged.set(name, 1)
-    }
-    return writing
-  })
-
-  /** One commit of so many events on each of the logs, all at once; a refusal is no failure of the test. */
-  readonly commits = (each: ReadonlyArray<string>, events: number) =>
-    Effect.forEach(each, (name) =>
-      Effect.suspend(() => {
-        const first = this.acknowledged.get(name)!
-        this.begun.set(name, first + events)
-        const data = Array.from({ length: events }, (_, i) => dataOf(name, first + i))
-        return Effect.map(Effect.exit(this.logs.get(name)!.commit(commitOf(name, first, data))), (exit) => {
-          if (Exit.isSuccess(exit)) this.acknowledged.set(name, first + events)
-          return exit
-        })
-      }), { concurrency: "unbounded" })
-}
-
-/** Logs side by side in a storage whose journal is ready. */
-const journaling = Effect.fnUntraced(function*(storage: Storage["Service"]) {
-  const writing = yield* Writing.on(storage)
-  // The first time many come together it is made, and they are flushed one by one.
-  yield* writing.commits(names, 1)
-  yield* turns
-  return writing
-})
 
 /** Opens each log as the next process does, and holds it against what was acknowledged and begun before the power went. */
 const holds = Effect.fnUntraced(function*(
@@ -293,24 +245,28 @@ describe("The journal", () => {
       texts.slice(1).forEach((text, i) => assert.include(text, `"new ${i + 1}"`))
     }).pipe(Effect.scoped))
 
-  it.effect("brings no refused commit back where another one stands in its place", () =>
-    Effect.gen(function*() {
-      const disk = new FaultDisk()
-      const writing = yield* journaling(yield* storageOn(disk))
-      yield* writing.commits(names, 1)
-      const refusing = [areas[0]!, pathOf("a"), `${pathOf("a")}.new`]
-      disk.before = (call, path) =>
-        call === "flush" && refusing.includes(path) ? Effect.fail(failing(call, path, "EIO")) : Effect.void
-      const [exit] = yield* writing.commits(names, 1)
-      assert.isTrue(Exit.isFailure(exit!))
-      disk.before = () => Effect.void
-      const first = writing.acknowledged.get("a")!
-      yield* writing.logs.get("a")!.commit(commitOf("a", first, [`"another"`]))
-      // The refused one reached the journal on the medium all the same.
-      const log = yield* (yield* storageOn(disk.crash("everything", () => 0))).open(named("a"))
-      assert.strictEqual(log.tail, first + 1)
-      assert.include((yield* readUpTo(log, log.tail)).at(-1), `"another"`)
-    }).pipe(Effect.scoped))
+  // More of the other one than is read at first.
+  it.effect.each([10, 70_000])(
+    "brings no refused commit back where another one of %i bytes stands in its place",
+    (length) =>
+      Effect.gen(function*() {
+        const disk = new FaultDisk()
+        const writing = yield* journaling(yield* storageOn(disk))
+        yield* writing.commits(names, 1)
+        const refusing = [areas[0]!, pathOf("a"), `${pathOf("a")}.new`]
+        disk.before = (call, path) =>
+          call === "flush" && refusing.includes(path) ? Effect.fail(failing(call, path, "EIO")) : Effect.void
+        const [exit] = yield* writing.commits(names, 1)
+        assert.isTrue(Exit.isFailure(exit!))
+        disk.before = () => Effect.void
+        const first = writing.acknowledged.get("a")!
+        yield* writing.logs.get("a")!.commit(commitOf("a", first, [`"another${"x".repeat(length)}"`]))
+        // The refused one reached the journal on the medium all the same.
+        const log = yield* (yield* storageOn(disk.crash("everything", () => 0))).open(named("a"))
+        assert.strictEqual(log.tail, first + 1)
+        assert.include((yield* readUpTo(log, log.tail)).at(-1), `"another`)
+      }).pipe(Effect.scoped)
+  )
 
   it.effect("keeps what a hidden log has, also when its descriptor was given to others", () =>
     Effect.gen(function*() {

@@ -1,0 +1,92 @@
+/**
+ * What a log's file has when it is opened is brought to the medium before anybody is shown it (promise 2).
+ *
+ * Its last commit can have been written and never flushed: by a process that was killed before its flush had returned. It
+ * is in the kernel's memory then, fits like any other, and a power cut takes it. And behind a flush that failed the file
+ * may have what nobody was acknowledged.
+ */
+import { Effect } from "effect"
+import type { DiskFile } from "./disk.ts"
+import { DiskFailure } from "./disk.ts"
+import type { Journal } from "./journal.ts"
+import type { Fence } from "./log-file.ts"
+import { crcToEnd, writtenCrc } from "./record-codec.ts"
+import type { Recovered } from "./recovery.ts"
+import { recover } from "./recovery.ts"
+
+export interface Regaining {
+  /** Recovers the log in the file, as `recover` does, with all that it says on the medium. */
+  readonly regain: (
+    key: string,
+    file: DiskFile,
+    first: number
+  ) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
+  /** Whether there is still something in the file, behind what was recovered, that is not to be trusted. */
+  readonly isFenced: (key: string) => boolean
+  /** A log is made: what it begins with is on the medium. */
+  readonly made: (key: string) => void
+  /** A log is closed, and where its file is not to be trusted behind, if so. */
+  readonly closed: (key: string, fence: Fence | undefined) => void
+  readonly gone: (key: string) => void
+}
+
+export const makeRegaining = (journal: Journal, durable: boolean): Regaining => {
+  /** Logs of which this process has flushed the last commit: each is flushed before the next one begins. */
+  const vouched = new Set<string>()
+  const fences = new Map<string, Fence>()
+
+  const regain: Regaining["regain"] = Effect.fnUntraced(function*(key, file, first) {
+    yield* journal.restore(key, file)
+    const fence = fences.get(key)
+    const isCut = fence === undefined || (yield* cutBehind(key, file, fence))
+    // What could not be cut is not read.
+    const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
+    if (typeof recovered === "string" || !isCut) return recovered
+    if (durable && (fence !== undefined || !vouched.has(key))) yield* vouch(file, recovered)
+    fences.delete(key)
+    vouched.add(key)
+    return recovered
+  })
+
+  return {
+    regain,
+    isFenced: (key) => fences.has(key),
+    made: (key) => {
+      fences.delete(key)
+      vouched.add(key)
+    },
+    closed: (key, fence) => {
+      if (fence !== undefined) fences.set(key, fence)
+    },
+    gone: (key) => {
+      fences.delete(key)
+      vouched.delete(key)
+    }
+  }
+}
+
+/** Cuts what was never acknowledged, where what was still stands before it; false where the file takes no more writes. */
+const cutBehind = Effect.fnUntraced(function*(key: string, file: DiskFile, { crc, size }: Fence) {
+  const end = Buffer.alloc(crcToEnd)
+  const got = yield* file.read(end, crcToEnd, Math.max(0, size - crcToEnd))
+  if (got < crcToEnd || writtenCrc(end, crcToEnd) !== crc) {
+    return yield* new DiskFailure({ code: "EIO", call: "read back", path: key, cause: undefined })
+  }
+  return yield* withoutWrites(Effect.as(file.truncate(size), true), false)
+})
+
+/** Written again, since a flush that failed before has marked its pages clean: no later one writes them (fsync(2)). */
+const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
+  withoutWrites(
+    Effect.gen(function*() {
+      const bytes = Buffer.allocUnsafe(size - commitAt)
+      yield* file.read(bytes, bytes.length, commitAt)
+      yield* file.write(bytes, commitAt)
+      yield* file.flush
+    }),
+    undefined
+  )
+
+/** What is on a file system that takes no more writes can be read all the same. */
+const withoutWrites = <A>(doing: Effect.Effect<A, DiskFailure>, otherwise: A) =>
+  Effect.catchIf(doing, ({ code }) => code === "EROFS", () => Effect.succeed(otherwise))

@@ -1,0 +1,259 @@
+/**
+ * Promise 2 for what a process finds in its files: nothing that it shows, and nothing that it builds on, is lost with the
+ * next power cut, whatever became of the process before it, or of a flush.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
+import { commitOf, described, named, readUpTo, settled, shown } from "../durable-streams/storage-fixtures.ts"
+import { choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
+import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
+import { name, path, pathOf, recovering, storageOn } from "./log-fixtures.ts"
+
+/** Whatever the power cut leaves, as often as there is a choice in it. */
+const cuts = crashModes.flatMap((mode) => [1, 2, 3].map((seed) => [mode, seed] as const))
+
+describe("Promise 2: after a kill", () => {
+  it.effect("what was written and not flushed is on the medium before anybody is shown it", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const log = yield* (yield* storageOn(disk)).create(described(name), commitOf(name, 0, ["0"]))
+      const killed = yield* Deferred.make<void>()
+      disk.before = (call) => call === "flush" ? Deferred.await(killed) : Effect.void
+      const second = commitOf(name, 1, [`"${"y".repeat(3_000)}"`], `{"producer:p":[0,1]}`)
+      yield* Effect.forkChild(log.commit(second), { startImmediately: true })
+      yield* settled
+      // The process is killed here: the next one finds what the kernel has.
+      disk.before = () => Effect.void
+      const again = yield* (yield* storageOn(disk)).open(named(name))
+      const texts = yield* readUpTo(again, again.tail)
+      assert.strictEqual(texts.length, 2)
+      for (const [mode, seed] of cuts) {
+        assert.deepStrictEqual(yield* recovering(disk.crash(mode, choosing(seed))), {
+          texts,
+          tail: 2,
+          state: [["producer:p", "[0,1]"]]
+        })
+      }
+      // And while the next commit is on its way.
+      disk.before = (call) => call === "flush" ? Deferred.await(killed) : Effect.void
+      yield* Effect.forkChild(again.commit(commitOf(name, 2, [`"z"`])), { startImmediately: true })
+      yield* settled
+      for (const [mode, seed] of cuts) {
+        const found = yield* recovering(disk.crash(mode, choosing(seed)))
+        assert.deepStrictEqual(found?.texts.slice(0, 2), texts)
+      }
+      yield* Deferred.succeed(killed, undefined)
+    }).pipe(Effect.scoped))
+
+  it.effect("a log that was made is on the medium before it is appended to", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const storage = yield* storageOn(disk)
+      const killed = yield* Deferred.make<void>()
+      disk.before = (call) => call === "flushDirectory" ? Deferred.await(killed) : Effect.void
+      const making = storage.create(described(name), commitOf(name, 0, ["0"]))
+      yield* Effect.forkChild(making, { startImmediately: true })
+      yield* settled
+      disk.before = () => Effect.void
+      const log = yield* (yield* storageOn(disk)).open(named(name))
+      yield* log.commit(commitOf(name, 1, ["1"]))
+      assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 2)
+      yield* Deferred.succeed(killed, undefined)
+    }).pipe(Effect.scoped))
+
+  it.effect("a log is flushed once, when it is opened first", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      yield* Effect.scoped(
+        Effect.andThen(storageOn(disk), (storage) => storage.create(described(name), commitOf(name, 0, ["0"])))
+      )
+      const storage = yield* storageOn(disk)
+      let flushes = 0
+      disk.before = (call) => Effect.sync(() => void (call === "flush" && flushes++))
+      for (let time = 0; time < 3; time++) yield* Effect.scoped(storage.open(named(name)))
+      assert.strictEqual(flushes, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("a log is read where nothing can be written", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      yield* Effect.scoped(
+        Effect.andThen(storageOn(disk), (storage) => storage.create(described(name), commitOf(name, 0, ["0"])))
+      )
+      const storage = yield* storageOn(disk)
+      disk.before = (call, path) => call === "write" ? Effect.fail(failing(call, path, "EROFS")) : Effect.void
+      const log = yield* storage.open(named(name))
+      assert.deepStrictEqual(yield* readUpTo(log, 1), [shown(name, 0, "0")])
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 2: a log that falls asleep behind a flush that failed", () => {
+  /** A commit is refused, and cannot be cut off again. */
+  const refused = Effect.fnUntraced(function*() {
+    const disk = new FaultDisk()
+    const storage = yield* storageOn(disk)
+    yield* Effect.gen(function*() {
+      const log = yield* storage.create(described(name), commitOf(name, 0, ["0"]))
+      disk.flushesUntilFailure = 0
+      disk.before = (call, path) => call === "truncate" ? Effect.fail(failing(call, path, "EROFS")) : Effect.void
+      yield* Effect.flip(log.commit(commitOf(name, 1, [`"refused"`])))
+    }).pipe(Effect.scoped)
+    assert.include(disk.files[path]!.toString(), "refused")
+    return { disk, storage }
+  })
+
+  it.effect("shows nothing that was refused when it wakes, and takes appends when the disk does", () =>
+    Effect.gen(function*() {
+      const { disk, storage } = yield* refused()
+      const log = yield* storage.open(named(name))
+      assert.strictEqual(log.tail, 1)
+      assert.deepStrictEqual(yield* readUpTo(log, 1), [shown(name, 0, "0")])
+      yield* Effect.flip(log.commit(commitOf(name, 1, [`"refused too"`])))
+      disk.before = () => Effect.void
+      yield* log.commit(commitOf(name, 1, [`"kept"`]))
+      for (const [mode, seed] of cuts) {
+        const found = yield* recovering(disk.crash(mode, choosing(seed)))
+        assert.deepStrictEqual(found?.texts, [shown(name, 0, "0"), shown(name, 1, `"kept"`)])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("wakes without what was refused when the disk takes writes again", () =>
+    Effect.gen(function*() {
+      const { disk, storage } = yield* refused()
+      disk.before = () => Effect.void
+      const log = yield* storage.open(named(name))
+      assert.strictEqual(log.tail, 1)
+      assert.notInclude(disk.files[path]!.toString(), "refused")
+      assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("has what only the journal vouches for, also where the kernel let go of it", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const storage = yield* storageOn(disk)
+      const asleep = yield* Scope.make()
+      const writing = yield* Writing.on(storage, names.slice(1))
+      const first = commitOf("a", 0, [dataOf("a", 0)])
+      writing.logs.set("a", yield* Scope.provide(storage.create(described("a"), first), asleep))
+      writing.acknowledged.set("a", 1)
+      yield* writing.commits(names, 1)
+      yield* turns
+      const before = disk.files[pathOf("a")]!.length
+      yield* writing.commits(names, 1)
+      const after = disk.files[pathOf("a")]!.length
+      disk.before = (call, path) =>
+        call === "flush" && path.startsWith(pathOf("a")) ? Effect.fail(failing(call, path, "EIO")) : Effect.void
+      yield* Scope.close(asleep, Exit.void)
+      disk.before = () => Effect.void
+      const raw = yield* disk.open(pathOf("a"))
+      yield* raw.write(Buffer.alloc(after - before), before)
+      yield* raw.close
+      const log = yield* storage.open(named("a"))
+      assert.strictEqual(log.tail, writing.acknowledged.get("a"))
+      assert.strictEqual((yield* readUpTo(log, log.tail)).length, log.tail)
+      assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0), "a"))?.tail, log.tail)
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 2: a file that is flushed for the journal", () => {
+  /** Fills the area in use until the journal goes to the other one; answers when that is done. */
+  const turning = Effect.fnUntraced(function*(
+    writing: Writing,
+    flushes: ReadonlyArray<string>,
+    each: ReadonlyArray<string>,
+    area: string
+  ) {
+    for (let round = 0; !flushes.includes(area); round++) {
+      assert.isBelow(round, 100)
+      yield* writing.commits(each, 1)
+      yield* turns
+    }
+  })
+
+  it.effect("late does not count for what its log was given in the area's next turn", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(disk, { journalBytesMax: 3_000 }))
+      const flushes: Array<string> = []
+      const late = Promise.withResolvers<void>()
+      let held = false
+      disk.before = (call, path) =>
+        Effect.suspend(() => {
+          if (call !== "flush") return Effect.void
+          flushes.push(path)
+          // The settling one, which is the first of this file.
+          if (held || path !== pathOf("a")) return Effect.void
+          held = true
+          return Effect.promise(() => late.promise)
+        })
+      yield* turning(writing, flushes, names, areas[1]!)
+      assert.isTrue(held)
+      // By itself: the first area has nothing of it any more.
+      yield* writing.commits(["a"], 1)
+      flushes.length = 0
+      yield* turning(writing, flushes, names.slice(1), areas[0]!)
+      yield* writing.commits(["a", "b", "c"], 1)
+      assert.strictEqual(flushes.at(-1), areas[0])
+      late.resolve()
+      yield* Effect.promise(() => late.promise)
+      yield* turns
+      flushes.length = 0
+      yield* turning(writing, flushes, names.slice(1), areas[1]!)
+      flushes.length = 0
+      yield* turning(writing, flushes, names.slice(1), areas[0]!)
+      const found = yield* recovering(disk.crash("nothing", () => 0), "a")
+      assert.strictEqual(found?.tail, writing.acknowledged.get("a"))
+    }).pipe(Effect.scoped))
+
+  it.effect("is told of an error apart from the flush of an append, which is told of it, too", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const writing = yield* journaling(yield* storageOn(tellingEach(disk), { journalBytesMax: 3_000 }))
+      const flushes: Array<string> = []
+      const appended = Promise.withResolvers<void>()
+      let isSettling = false
+      disk.before = (call, path) =>
+        Effect.suspend(() => {
+          if (call !== "flush") return Effect.void
+          flushes.push(path)
+          if (!path.startsWith(pathOf("a"))) return Effect.void
+          // The flush of the append returns behind the one that settles, under which the disk fails.
+          if (isSettling) return Effect.andThen(Effect.sync(() => appended.resolve()), turns)
+          isSettling = true
+          return Effect.map(Effect.promise(() => appended.promise), () => void (disk.flushesUntilFailure = 0))
+        })
+      yield* turning(writing, flushes, names, areas[1]!)
+      assert.isTrue(isSettling)
+      const [exit] = yield* writing.commits(["a"], 1)
+      assert.isTrue(Exit.isFailure(exit!))
+      disk.before = () => Effect.void
+      yield* turns
+      yield* TestClock.adjust("2 seconds")
+      yield* writing.commits(names.slice(1), 1)
+      yield* turns
+      const found = yield* recovering(disk.crash("nothing", () => 0), "a")
+      assert.strictEqual(found?.tail, writing.acknowledged.get("a"))
+    }).pipe(Effect.scoped))
+})
+
+/** Tells each descriptor once that something of its file could not be written, as Linux does (fsync(2)). */
+const tellingEach = (disk: FaultDisk): Disk => {
+  const errors = new Map<string, number>()
+  const told = (path: string, file: DiskFile): DiskFile => {
+    let seen = errors.get(path) ?? 0
+    return {
+      ...file,
+      flush: Effect.flatMap(Effect.exit(file.flush), (exit) => {
+        if (Exit.isFailure(exit)) errors.set(path, (errors.get(path) ?? 0) + 1)
+        const isNews = (errors.get(path) ?? 0) > seen
+        seen = errors.get(path) ?? 0
+        return isNews ? Effect.fail(failing("flush", path, "EIO")) : Effect.void
+      })
+    }
+  }
+  const opening = (open: Disk["open"]): Disk["open"] => (path) =>
+    Effect.map(open(path), (file) => told(path.replace(/\.new$/, ""), file))
+  return { ...disk, open: opening(disk.open), create: opening(disk.create) }
+}
