@@ -23,6 +23,8 @@ export class Trial {
   readonly server: UnderTest
   readonly ledger: Ledger
   readonly violations: Array<string> = []
+  /** What could not be done of it, and why. */
+  readonly left: Array<string> = []
   readonly #name: string
   readonly #followers: Array<Follower> = []
   readonly #streams = new Set<string>()
