@@ -1,16 +1,17 @@
 /**
  * System calls that fail or take long, by strace(1).
  */
+import * as fs from "node:fs"
 import { ask } from "./ask.ts"
 import type { Case } from "./io.ts"
 import { LoopDisk } from "./loop-disk.ts"
-import { isRoot, missing, strace } from "./machine.ts"
+import { missing, strace } from "./machine.ts"
 
 /** As many as there are threads that flush would share the count: with one, it is known which flush fails. */
 const oneThread = { UV_THREADPOOL_SIZE: "1" }
 
-const injecting = (calls: string, what: string) =>
-  strace("/dev/null", "-e", `trace=${calls}`, "-e", `inject=${calls}:${what}`)
+const injecting = (calls: string, what: string, out = "/dev/null") =>
+  strace(out, "-e", `trace=${calls}`, "-e", `inject=${calls}:${what}`)
 
 /** How many flushes of a process are made to fail, each in a process of its own, over all rounds. */
 const nthAtMost = 20
@@ -18,23 +19,28 @@ const nthEachRound = 4
 
 /**
  * The n-th flush fails, in every second process some of those after it, too: not every other one, or each mending would only be
- * followed by the next failure. Where the machine has a disk whose power can be
- * cut, it is: then nothing is left of what was acknowledged without a flush that went well.
+ * followed by the next failure. Where the machine has a disk whose power can be cut, it is: then nothing is left of what was
+ * acknowledged without a flush that went well. No append may wait for a flush that is the only one to fail; where more
+ * fail, some append has to be told.
  */
 export const failedFlush: Case = async ({ random, round, trial }) => {
   const lacking = missing("strace")
   if (lacking !== undefined) return lacking
   const { server } = trial
-  const canCut = isRoot && missing("unshare", "nsenter", "mkfs.ext4", "perl") === undefined
-  const disk = canCut ? await LoopDisk.make(`${server.directory}.img`, server.directory) : undefined
-  if (typeof disk === "string") return `needs ${disk}`
+  const made = await LoopDisk.make(`${server.directory}.img`, server.directory)
+  const disk = typeof made === "string" ? undefined : made
+  if (typeof made === "string") trial.left.push(`the power was not cut, which ${made}`)
   const inside = disk?.space.wrapper ?? []
   const streams = ["a", "b", "c", "d"]
+  const trace = `${server.directory}.strace`
   try {
     for (let i = 0; i < nthEachRound; i++) {
       const nth = 1 + (round * nthEachRound + i) % nthAtMost
-      const when = i % 2 === 0 ? `${nth}` : `${nth}+${random.between(4, 7)}`
-      await server.start({ env: oneThread, wrapper: [...inside, ...injecting("fdatasync", `error=EIO:when=${when}`)] })
+      const many = i % 2 === 1
+      const when = many ? `${nth}+${random.between(4, 7)}` : `${nth}`
+      const before = trial.ledger.operations.length
+      const failing = injecting("fdatasync", `error=EIO:when=${when}`, trace)
+      await server.start({ env: oneThread, wrapper: [...inside, ...failing] })
       if (i === 0) { for (const stream of streams.slice(0, 2)) trial.follow(stream) }
       const clients = trial.load(streams, random, 250)
       await clients
@@ -43,6 +49,9 @@ export const failedFlush: Case = async ({ random, round, trial }) => {
       trial.expect(statuses.every((status) => status === 201 || status === 500), `answered with ${statuses.join(", ")}`)
       trial.expect(statuses.includes(201), `after a flush failed (${when}) nothing is appended any more`)
       trial.expect((await ask(server.port, "/health"))?.status === 200, "a server whose flush failed is not well")
+      trial.expect(fs.readFileSync(trace, "utf8").includes("(INJECTED)"), `no flush has failed (${when})`)
+      const told = trial.ledger.operations.slice(before).some(({ op, status }) => op === "append" && status === 500)
+      trial.expect(told || !many, `no append was told that its flush failed (${when})`)
       disk?.cut()
       await server.kill()
       disk?.unmount()
@@ -101,7 +110,10 @@ export const slowFlush: Case = async ({ trial }) => {
   const { server } = trial
   await server.start({ wrapper: injecting("fdatasync", `delay_enter=${slowMillis * 1_000}`) })
   await trial.append("a")
+  const alone = performance.now()
+  await trial.append("a")
   const from = performance.now()
+  trial.expect(from - alone >= slowMillis, `alone, an append took ${Math.round(from - alone)} ms: flushes are not slow`)
   const until = from + 3_000
   const clients = Array.from({ length: 64 }, async () => {
     while (performance.now() < until) await trial.append("a")

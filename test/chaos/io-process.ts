@@ -20,25 +20,40 @@ const filesMax = 128
 const connectionsAtOnce = 300
 const streamsAtOnce = 200
 
-/** More connections than files: some are refused, and when they are gone, everything works. */
+/**
+ * More connections than files: whoever was there before goes on, with every stream, of those who come some are taken, some
+ * told that they are too many, and the others cut off; and when they are gone, everything works.
+ */
 export const fewFiles: Case = async ({ trial }) => {
   const lacking = missing("prlimit")
   if (lacking !== undefined) return lacking
   const { server } = trial
   await server.start({ wrapper: ["prlimit", `--nofile=${filesMax}:${filesMax}`] })
   const streams = Array.from({ length: streamsAtOnce }, (_, i) => `s-${i}`)
+  // A connection made anew in the flood would be one of those that are refused.
+  const kept = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (const stream of streams) {
-    const status = await trial.append(stream)
+    const status = await trial.append(stream, 0, kept)
     trial.expect(status === 201, `with files left, an append was answered with ${status}`)
   }
   const sockets = Array.from({ length: connectionsAtOnce }, () => net.connect(server.port, "127.0.0.1"))
-  for (const socket of sockets) socket.on("error", () => {})
+  for (const socket of sockets) socket.on("error", () => {}).resume()
   await sleep(300)
-  const statuses = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream)))
-  const strange = statuses.filter((status) => ![0, 201, 503].includes(status))
-  trial.expect(strange.length === 0, `without files left, appends were answered with ${strange.join(", ")}`)
+  // The log of the last one is open, those of the first are not.
+  for (const stream of [...streams.slice(-1), ...streams.slice(0, 50), "made now"]) {
+    const status = await trial.append(stream, 0, kept)
+    trial.expect(status === 201, `who was there before the flood appended to ${stream} and was answered with ${status}`)
+  }
+  const late = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream, 0, new http.Agent())))
+  const strange = late.filter((status) => status !== 0 && status !== 503)
+  trial.expect(strange.length === 0, `who came after the flood was answered with ${[...new Set(strange)].join(", ")}`)
+  const held = sockets.filter(({ destroyed }) => !destroyed)
+  const told = await Promise.all(held.map((socket) => readOver(socket, streams.at(-1)!)))
+  const areBoth = told.includes(200) && told.includes(503) && told.every((status) => status === 200 || status === 503)
+  trial.expect(areBoth, `who came in the flood and was not cut off was answered with ${[...new Set(told)].join(", ")}`)
   trial.expect(server.isRunning, "the server is not there any more")
   for (const socket of sockets) socket.destroy()
+  kept.destroy()
   const from = performance.now()
   for (const stream of streams.slice(0, 100)) {
     while (await trial.append(stream) !== 201 && performance.now() < from + 10_000) await sleep(20)
@@ -51,6 +66,15 @@ export const fewFiles: Case = async ({ trial }) => {
   await trial.finish()
   return undefined
 }
+
+/** What a read over a connection that is open is answered with; 0 where there is no answer. */
+const readOver = (socket: net.Socket, stream: string): Promise<number> =>
+  new Promise((resolve) => {
+    socket.on("data", (chunk) => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(chunk.toString())?.[1])))
+    socket.on("close", () => resolve(0))
+    socket.setTimeout(10_000, () => socket.destroy())
+    socket.write(`GET /streams/${stream}/events?tail=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
+  })
 
 /** Another user's directory, a file, a link to nowhere: one sentence, code 1, and nothing is left behind. */
 export const wrongUser: Case = async ({ trial }) => {

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import { isRoot, missing } from "./machine.ts"
 import { MountSpace } from "./mount-space.ts"
 
 /** Room for some ten thousand events and both areas of the journal, several times over; the file is sparse. */
@@ -24,14 +25,17 @@ export class LoopDisk {
     this.#mountPoint = mountPoint
   }
 
-  /** An empty disk, mounted at a directory, which only processes in its `space` see. Where there can be none: why. */
+  /** An empty disk, mounted at a directory, which only processes in its `space` see. Where there can be none: what it needs. */
   static async make(
     image: string,
     mountPoint: string,
     options: ReadonlyArray<string> = []
   ): Promise<LoopDisk | string> {
+    if (!isRoot) return "needs CAP_SYS_ADMIN and a loop device"
+    const lacking = missing("unshare", "nsenter", "mkfs.ext4", "perl")
+    if (lacking !== undefined) return lacking
     const space = await MountSpace.make()
-    if (typeof space === "string") return space
+    if (typeof space === "string") return `needs ${space}`
     fs.mkdirSync(mountPoint, { recursive: true })
     const disk = new LoopDisk(space, image, mountPoint, options)
     try {
@@ -39,7 +43,7 @@ export class LoopDisk {
       return disk
     } catch (error) {
       space.close()
-      return `a loop device with ext4, and perl(1): ${String((error as Error).message).split("\n").at(-2)}`
+      return `needs a loop device with ext4, and perl(1): ${String((error as Error).message).split("\n").at(-2)}`
     }
   }
 

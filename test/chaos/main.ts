@@ -2,7 +2,7 @@
  * `npm run chaos -- SUITE [--rounds N] [--seed S] [--minutes M] [--connections N] [--spawn "…"] [--target T] [--browser] [--json]`:
  * breaks things on purpose and looks at what becomes of the promises (docs/trust.md). What is planned comes from the seed,
  * which is printed first. The last line is JSON; the exit code is 0 where everything held, 1 where it did not, and 77 where
- * the suite could not be run here, which is no pass. What a failing run had is kept.
+ * the suite or a part of it could not be run here, which is no pass. What a failing run had is kept.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -71,13 +71,20 @@ if (suite === undefined || positionals.length !== 1) {
     console.log(JSON.stringify({ suite: suite.name, skipped: outcome.skipped }))
     process.exit(77)
   }
-  const { counts, violations } = outcome
-  const pass = violations.length === 0
+  const { counts, left = [], violations } = outcome
+  const holds = violations.length === 0
   for (const violation of violations.slice(0, 20)) console.error(violation)
-  if (pass) fs.rmSync(directory, { recursive: true, force: true })
+  if (holds) fs.rmSync(directory, { recursive: true, force: true })
   else console.error(`What there was is kept in ${directory}`)
-  console.log(
-    JSON.stringify({ suite: suite.name, rounds, seed, ...counts, violations: violations.length, seconds, pass })
-  )
-  process.exit(pass ? 0 : 1)
+  console.log(JSON.stringify({
+    suite: suite.name,
+    rounds,
+    seed,
+    ...counts,
+    violations: violations.length,
+    seconds,
+    ...(left.length === 0 ? {} : { skipped: left.join("; ") }),
+    ...(holds && left.length > 0 ? {} : { pass: holds })
+  }))
+  process.exit(!holds ? 1 : left.length > 0 ? 77 : 0)
 }

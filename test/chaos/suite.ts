@@ -42,6 +42,8 @@ export interface Outcome {
   readonly counts: Readonly<Record<string, number>>
   /** What must not be, a sentence each. */
   readonly violations: ReadonlyArray<string>
+  /** What could not be tried on this machine, and why, each once: where something was left out, nothing has passed. */
+  readonly left?: ReadonlyArray<string>
 }
 
 /** Why it cannot be run here. That is no pass. */

@@ -2,6 +2,7 @@
  * One server in trouble: what is appended to it goes into a ledger, and in the end everything is held against everything.
  */
 import * as fs from "node:fs"
+import type * as http from "node:http"
 import * as Path from "node:path"
 import { check } from "./checks.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
@@ -23,6 +24,8 @@ export class Trial {
   readonly server: UnderTest
   readonly ledger: Ledger
   readonly violations: Array<string> = []
+  /** What could not be done of it, and why. */
+  readonly left: Array<string> = []
   readonly #name: string
   readonly #followers: Array<Follower> = []
   readonly #streams = new Set<string>()
@@ -46,11 +49,11 @@ export class Trial {
   }
 
   /** One event; the status of the answer, 0 where there was none. */
-  async append(stream: string, padding = 0): Promise<number> {
+  async append(stream: string, padding = 0, agent?: http.Agent): Promise<number> {
     this.#streams.add(stream)
     const keys = [`${stream}/${this.#next++}`]
     const invoke = now()
-    const { offset, outcome, status } = await nativeDoor.append(this.server.port, stream, { keys, padding })
+    const { offset, outcome, status } = await nativeDoor.append(this.server.port, stream, { keys, padding }, agent)
     this.ledger.add({ op: "append", client: "t", stream, keys, invoke, complete: now(), outcome, status, offset })
     return status
   }
