@@ -5,10 +5,13 @@
 import { readFileSync } from "node:fs"
 import { beyondMax } from "./connections.ts"
 
-/** Node raises its soft limit to the hard one when it starts, so what counts is read from the running process. */
-export const fileLimit = (): number | undefined => {
+/**
+ * Node raises its soft limit to the hard one when it starts, so what counts is read from the running process: this one,
+ * unless another is named.
+ */
+export const fileLimit = (pid: number | "self" = "self"): number | undefined => {
   try {
-    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1]
     return soft === undefined ? undefined : Number(soft)
   } catch {
     return undefined
