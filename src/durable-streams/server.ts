@@ -22,7 +22,7 @@ import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { limitsInForce } from "./limit-settings.ts"
-import { CurrentLimits } from "./limits.ts"
+import { CurrentLimits, fixedLimits } from "./limits.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
@@ -131,7 +131,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
           bodyBytesMax: settings.bodyBytesMax,
           corsOrigins: settings.corsOrigins,
           longPollMillis: settings.longPollMillis,
-          limits,
+          limits: { ...limits, fixed: fixedLimits },
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,
