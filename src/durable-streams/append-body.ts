@@ -6,12 +6,9 @@ import { Exit } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
 import { elementRanges, isSpace, memberRange, skipSpace, valueEnd } from "./json-scan.ts"
+import { fixedLimits } from "./limits.ts"
 
-/**
- * Events of one append. Each takes a hundred bytes and more, of memory and of the log, however little it says: without a
- * limit of their own, a body of the largest size there may be would be some gigabytes.
- */
-const eventsMax = 262_144
+const { appendEventsMax } = fixedLimits
 
 /** `{"data": …}`. */
 export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
@@ -27,7 +24,7 @@ export const fromJsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventDat
 /** One event for each element of an array, one level deep; any other value is one event. */
 export const fromMessages = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(body, (source) => {
-    const ranges = elementRanges(source, eventsMax)
+    const ranges = elementRanges(source, appendEventsMax)
     if (ranges === undefined) throw notJson(source)
     const cut = cutter(source, lineFeed, carriageReturn)
     if (ranges === "none") return [cut(skipSpace(source, 0), spaceBefore(source, source.length))]
@@ -54,7 +51,7 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
             message: `Line ${number} is not JSON: ${notJson(source.subarray(start, lineEnd)).message}`
           })
         }
-        if (events.length === eventsMax) throw tooMany()
+        if (events.length === appendEventsMax) throw tooMany()
         events.push(cut(from, end))
       }
       start = lineEnd + 1
@@ -105,7 +102,7 @@ const cutter = (source: Buffer, ...breaks: ReadonlyArray<number>) => {
 }
 
 const tooMany = () =>
-  new InvalidRequest({ message: `The body holds more than ${eventsMax} events. Send them in several requests.` })
+  new InvalidRequest({ message: `The body holds more than ${appendEventsMax} events. Send them in several requests.` })
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d

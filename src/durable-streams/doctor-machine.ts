@@ -5,15 +5,23 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { fileLimit } from "../web-node/file-limit.ts"
+import type { Found } from "./daemon.ts"
 import type { Finding } from "./doctor.ts"
 import { filesOf } from "./settings.ts"
-import { version } from "./version.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {
     const elsewhere = "Choose another with --data-dir or DURABLE_STREAMS_DATA_DIR."
     const stats = statOf(directory)
     if (stats === undefined) {
+      const says = brokenLink(directory)
+      if (says !== undefined) {
+        return {
+          status: "fail",
+          says,
+          advice: "Make what it leads to, take it away, or choose another directory with --data-dir."
+        }
+      }
       const parent = nearest(directory)
       const denied = deniedBy(parent)
       return denied === undefined
@@ -64,22 +72,22 @@ export const checkFileSystem = (directory: string): Effect.Effect<Finding> =>
     return free < freeBytesLow ? { status: "warn", says, advice } : { status: "ok", says }
   })
 
-export const checkVersions: Effect.Effect<Finding> = Effect.sync(() => ({
-  status: "ok",
-  says: `durable-streams ${version}, Node ${process.versions.node} on ${process.platform} ${process.arch}.`
-}))
-
 /** A server keeps up to 512 logs open, and each follower is one more. */
 const filesEnough = 4096
 const filesMin = 1024
 
-export const checkFileLimit: Effect.Effect<Finding> = Effect.sync(() => {
-  const limit = fileLimit()
-  if (limit === undefined) return { status: "ok", says: "Not checked: this system does not say how many." }
-  const says = `A process may have ${limit} open.`
-  const advice = "Each follower takes one, and so does each busy stream: raise it with ulimit -n 65536."
-  return limit >= filesEnough ? { status: "ok", says } : { status: limit < filesMin ? "fail" : "warn", says, advice }
-})
+/** Of the server where one runs: whoever started it may have had another limit. */
+export const checkFileLimit = (found: Found | undefined): Effect.Effect<Finding> =>
+  Effect.sync(() => {
+    const pid = found?.health.pid
+    const limit = fileLimit(pid)
+    if (limit === undefined) return { status: "ok", says: "Not checked: this system does not say how many." }
+    const says = `${pid === undefined ? "A process" : `The server (pid ${pid})`} may have ${limit} open.`
+    if (limit >= filesEnough) return { status: "ok", says }
+    const advice = "Each follower takes one, and so does each busy stream: raise it with ulimit -n 65536" +
+      (pid === undefined ? "." : ", then: durable-streams server restart")
+    return { status: limit < filesMin ? "fail" : "warn", says, advice }
+  })
 
 const statOf = (path: string): fs.Stats | undefined => {
   try {
@@ -92,6 +100,26 @@ const statOf = (path: string): fs.Stats | undefined => {
 /** The path itself, or the nearest one above it that is there. */
 const nearest = (path: string): string =>
   statOf(path) !== undefined || Path.dirname(path) === path ? path : nearest(Path.dirname(path))
+
+/** Says so where the path, or the nearest one above it that is there, is a link that leads to nothing. */
+const brokenLink = (path: string): string | undefined => {
+  try {
+    fs.statSync(path)
+    return undefined
+  } catch (error) {
+    const target = targetOf(path)
+    if (target !== undefined) return `${path} is a link to ${target}, which cannot be reached (${codeOf(error)}).`
+    return Path.dirname(path) === path ? undefined : brokenLink(Path.dirname(path))
+  }
+}
+
+const targetOf = (link: string): string | undefined => {
+  try {
+    return fs.readlinkSync(link)
+  } catch {
+    return undefined
+  }
+}
 
 /** Why files cannot be made in the directory; undefined where they can. */
 const deniedBy = (directory: string): string | undefined => {

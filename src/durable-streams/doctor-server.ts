@@ -1,5 +1,6 @@
 /**
- * What `doctor` finds out about the server: who holds the lock, whether the daemon answers, and whose the port is.
+ * What `doctor` finds out about the server: who holds the lock, whether the daemon answers, whose the port is, and whether the
+ * server that is used is of this version.
  */
 import { Effect } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -35,12 +36,7 @@ export const checkDaemon = (files: Files, lock: LockState, found: Found | undefi
   Effect.sync(() => {
     if (found !== undefined) {
       const { health, url } = found
-      const says = `It answers at ${url} (pid ${health.pid}), version ${health.version}.`
-      return health.version === version ? { status: "ok", says } : {
-        status: "warn",
-        says,
-        advice: `This is version ${version}. Let it take over: durable-streams server restart`
-      }
+      return { status: "ok", says: `It answers at ${url} (pid ${health.pid}), version ${health.version}.` }
     }
     const pid = readDigits(files.pid)
     if (lock === "held") {
@@ -84,6 +80,40 @@ export const checkPort = (
     return portAsked
       ? { status: "fail", says, advice: "A server cannot be started there: choose another port, or end that one." }
       : { status: "warn", says, advice: "A server that is started here takes a free port, and the commands find it." }
+  })
+
+/** What is elsewhere is asked this long for its version. */
+const patience = "5 seconds"
+
+/** Of this program, and of the server that is used: the one of the URL where there is one, else the local one. */
+export const checkVersions = (
+  url: string | undefined,
+  found: Found | undefined
+): Effect.Effect<Finding, never, HttpClient> =>
+  Effect.gen(function*() {
+    const node = `Node ${process.versions.node} on ${process.platform} ${process.arch}`
+    const server = url === undefined
+      ? found
+      : yield* makeClient(url).health.pipe(
+        Effect.timeout(patience),
+        Effect.map((health) => ({ url, health })),
+        Effect.orElseSucceed(() => undefined)
+      )
+    if (server === undefined) {
+      const unknown = url === undefined ? "" : " The server's is not known."
+      return { status: "ok", says: `durable-streams ${version}, ${node}.${unknown}` }
+    }
+    const theirs = server.health.version
+    if (theirs === version) {
+      return { status: "ok", says: `durable-streams ${version}, and so is the server at ${server.url}; ${node}.` }
+    }
+    return {
+      status: "warn",
+      says: `durable-streams ${version}, the server at ${server.url} ${theirs}; ${node}.`,
+      advice: url === undefined
+        ? "Let this version take over: durable-streams server restart"
+        : "Install the same version here and there."
+    }
   })
 
 /** Why a server could not listen there; undefined where it could. */

@@ -5,9 +5,9 @@
 import { Effect } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import { find } from "./daemon.ts"
-import { checkDirectory, checkFileLimit, checkFileSystem, checkVersions } from "./doctor-machine.ts"
+import { checkDirectory, checkFileLimit, checkFileSystem } from "./doctor-machine.ts"
 import { checkProxy } from "./doctor-proxy.ts"
-import { checkDaemon, checkLock, checkPort } from "./doctor-server.ts"
+import { checkDaemon, checkLock, checkPort, checkVersions } from "./doctor-server.ts"
 import { lockState } from "./lock.ts"
 import { filesOf } from "./settings.ts"
 import { checkLogs } from "./verify-data.ts"
@@ -50,8 +50,8 @@ export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
     ["lock", checkLock(files, lock, found)],
     ["daemon", checkDaemon(files, lock, found)],
     ["port", checkPort(options, found)],
-    ["versions", checkVersions],
-    ["open files", checkFileLimit],
+    ["versions", checkVersions(url, found)],
+    ["open files", checkFileLimit(found)],
     ["proxy", checkProxy(url)]
   ]
   let healthy = true

@@ -1,6 +1,6 @@
 /**
  * How much a server takes on, so that nobody can make it fail for the others (docs/decisions/0010-limits.md). Each number
- * can be set, and `/health` shows it. Browser-safe: imports nothing but `effect`.
+ * of `Limits` can be set, those of `FixedLimits` cannot; `/health` shows all. Browser-safe: imports nothing but `effect`.
  */
 import { Context, Schema } from "effect"
 
@@ -41,6 +41,30 @@ export const defaultLimits: Limits = {
   streamsMax: 100_000,
   // A hundred bytes each, read again whenever the stream wakes.
   producersMax: 10_000
+}
+
+export const FixedLimits = Schema.Struct({
+  /** Events of one append. */
+  appendEventsMax: Schema.Int,
+  /** Bytes of the appends to one stream that wait for the disk. */
+  waitingBytesMax: Schema.Int,
+  /** Subscriptions. */
+  subscriptionsMax: Schema.Int,
+  /** Streams that one subscription reads. */
+  linksMax: Schema.Int
+})
+export type FixedLimits = typeof FixedLimits.Type
+
+export const fixedLimits: FixedLimits = {
+  // Each takes a hundred bytes and more, of memory and of the log, however little it says: without a limit of their own, a
+  // body of the largest size there may be would be some gigabytes.
+  appendEventsMax: 262_144,
+  // A minute of a slow disk, not a heap full of it.
+  waitingBytesMax: 64 * 1024 * 1024,
+  // Each is kept in memory, and asked at every append that its pattern may mean.
+  subscriptionsMax: 10_000,
+  // Each is kept in memory, and was once opened to learn its tail.
+  linksMax: 10_000
 }
 
 /** The limits in force; those of a server are given to everything below it. */

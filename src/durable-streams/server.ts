@@ -22,7 +22,7 @@ import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { limitsInForce } from "./limit-settings.ts"
-import { CurrentLimits } from "./limits.ts"
+import { CurrentLimits, fixedLimits } from "./limits.ts"
 import { tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
@@ -42,19 +42,19 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     Server | StreamManager,
     DaemonFailed | DataDirectoryInUse | StorageError | ServerNotStarted | Config.ConfigError
   > => {
-    const files = fileLimit()
-    const shares = files === undefined ? undefined : fileShares(files)
+    // Where the system does not say how many, there is no reason to hold back.
+    const shares = fileShares(fileLimit() ?? Infinity)
     const storage = settings.storage === "memory"
       ? Storage.layerMemory
       : layerMayFail({
         directory: filesOf(settings.dataDirectory).streams,
         durability: settings.durability,
         // A log must never find the last descriptor gone.
-        ...(shares === undefined ? {} : { openFilesMax: shares.logs })
+        openFilesMax: shares.logs
       })
     const limits = Layer.sync(
       CurrentLimits,
-      () => limitsInForce({ ...settings.limits, bodyBytesMax: settings.bodyBytesMax }, shares?.connections ?? Infinity)
+      () => limitsInForce({ ...settings.limits, bodyBytesMax: settings.bodyBytesMax }, shares.connections)
     )
     // Known to the routes before there are any.
     const open = { connections: () => 0 }
@@ -78,7 +78,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provide(layerInfo(settings, open)),
       Layer.provide(subscriptions)
     )
-    return Layer.effect(Server, listen(settings)).pipe(
+    return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
       Layer.tap((context) => Effect.sync(() => open.connections = Context.get(context, Server).connections)),
       Layer.provide(routes),
       Layer.merge(layerRegistry),
@@ -131,7 +131,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
           bodyBytesMax: settings.bodyBytesMax,
           corsOrigins: settings.corsOrigins,
           longPollMillis: settings.longPollMillis,
-          limits,
+          limits: { ...limits, fixed: fixedLimits },
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
         bodyBytesMax: settings.bodyBytesMax,
@@ -143,7 +143,10 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
     })
   )
 
-const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | Scope.Scope> =>
+const listen = (
+  settings: ServerSettings,
+  connectionsBeyond: number
+): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | Scope.Scope> =>
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
     const { corsOrigins, host, port } = settings
@@ -165,7 +168,7 @@ const listen = (settings: ServerSettings): Effect.Effect<RunningServer, ServerNo
           "Raise its limit (ulimit -n), or lower --max-connections"
       )
     }
-    const on = (port: number) => serve({ host, port, handler: handle, limits })
+    const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
     if (port !== undefined) return yield* on(port)
     return yield* on(defaults.port).pipe(
       Effect.catchIf(

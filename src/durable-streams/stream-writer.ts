@@ -7,6 +7,7 @@ import type { WaitingAppend } from "./append-batch.ts"
 import type { AppendRequest } from "./durable-stream.ts"
 import { atEndOfTurn } from "./end-of-turn.ts"
 import { Overloaded } from "./errors.ts"
+import { fixedLimits } from "./limits.ts"
 import type { StreamName } from "./types.ts"
 
 interface StreamWriter {
@@ -23,8 +24,7 @@ interface StreamWriter {
 /** What one commit takes at the most, so that recovery looks back a bounded way. A single larger append passes alone. */
 const commitBytesMax = 1024 * 1024
 
-/** Payload bytes that may wait for the disk: a minute of a slow disk, not a heap full of it. */
-const waitingBytesMax = 64 * 1024 * 1024
+const { waitingBytesMax } = fixedLimits
 
 /** What a line of the log has besides name and data, about. */
 const lineOverhead = 100

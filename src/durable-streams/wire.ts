@@ -3,7 +3,7 @@
  * from `api.ts` so that a command need not load what describes an API.
  */
 import { Schema } from "effect"
-import { Limits, Usage } from "./limits.ts"
+import { FixedLimits, Limits, Usage } from "./limits.ts"
 import { Offset } from "./types.ts"
 
 /**
@@ -30,7 +30,10 @@ export const toTarget = (address: string | Address) => {
 /** A path as that header's value. */
 export const toDirectoryHeader = (dataDirectory: string): string => encodeURIComponent(dataDirectory)
 
-/** What `/health` answers: how the command line knows that it found its own daemon. */
+/**
+ * What `/health` answers: how the command line knows that it found its own daemon. That may be of an earlier version, so
+ * what comes to be said later is optional.
+ */
 export const Health = Schema.Struct({
   status: Schema.Literal("ok"),
   pid: Schema.Int,
@@ -47,8 +50,8 @@ export const Health = Schema.Struct({
   corsOrigins: Schema.Array(Schema.String),
   /** How long a long-poll waits for news, in milliseconds. */
   longPollMillis: Schema.Int,
-  /** What the server takes on, and what is open of it. */
-  limits: Limits,
+  /** What the server takes on, and what is open of it. A server that does not say what is fixed is an earlier one. */
+  limits: Schema.Struct({ ...Limits.fields, fixed: Schema.optionalKey(FixedLimits) }),
   usage: Usage,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite

@@ -4,12 +4,14 @@
  */
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
+import { fixedLimits } from "../durable-streams/limits.ts"
 import { isReserved, nameFault } from "../durable-streams/types.ts"
 import { patternFault } from "./glob.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
 import type { Config } from "./subscription.ts"
-import { linksMax } from "./subscription.ts"
+
+const { linksMax } = fixedLimits
 
 const leaseMillisDefault = 30_000
 const leaseMillisMin = 1_000

@@ -76,9 +76,6 @@ export interface Changes extends Progress {
   readonly links: ReadonlyMap<string, Link | undefined>
 }
 
-/** The most streams one subscription reads: each is kept in memory, and each was once opened to learn its tail. */
-export const linksMax = 10_000
-
 export const isPending = (link: Link): boolean => link.tail > link.acked
 
 /** Whom the tokens of a subscription are for: another one of the same id is another subject. */

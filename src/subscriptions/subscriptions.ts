@@ -5,6 +5,7 @@ import { Context, DateTime, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import type { StorageError } from "../durable-streams/errors.ts"
 import { StorageFailed } from "../durable-streams/errors.ts"
+import { fixedLimits } from "../durable-streams/limits.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
@@ -22,13 +23,12 @@ import { makeMoments, Runner } from "./runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./state-codec.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
 import type { Config, Subscription } from "./subscription.ts"
-import { apply, linksMax, newSubscription, subjectOf } from "./subscription.ts"
+import { apply, newSubscription, subjectOf } from "./subscription.ts"
 import type { Act } from "./wake-cycle.ts"
 import { onlyNews } from "./wake-cycle.ts"
 import { WebhookSender } from "./webhook-sender.ts"
 
-/** The most subscriptions of a server: each is kept in memory, and asked at every append that its pattern may mean. */
-const subscriptionsMax = 10_000
+const { linksMax, subscriptionsMax } = fixedLimits
 
 /** How many subscriptions are opened at a time at the start. */
 const openedAtOnce = 16

@@ -4,11 +4,11 @@
  * by a wake, and a wake that nobody holds and nothing waits for is taken back.
  */
 import { Result } from "effect"
+import { fixedLimits } from "../durable-streams/limits.ts"
 import type { Moment } from "./draft.ts"
 import { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import type { Link, Subscription } from "./subscription.ts"
-import { linksMax } from "./subscription.ts"
 
 /** What became of a stream. */
 export interface News {
@@ -78,7 +78,7 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
   }
   if (link === undefined) {
     if (!matches(path)) return
-    if (draft.linkCount >= linksMax) return void draft.refused.push(path)
+    if (draft.linkCount >= fixedLimits.linksMax) return void draft.refused.push(path)
     const { begin, life, tail } = item
     return draft.setLink(path, { glob: true, explicit: false, acked: begin, life, tail })
   }

@@ -8,8 +8,11 @@ import { Overloaded } from "../durable-streams/errors.ts"
 import type { Answer } from "../web/exchange.ts"
 import { problem } from "../web/problem.ts"
 
-/** Beyond these, connections are closed as they come. Those who say nothing leave with the timeout of their headers. */
-const beyondMax = 64
+/**
+ * As many as are told so at once, where descriptors are not few (`file-limit.ts`): beyond them, connections are closed as
+ * they come. Those who say nothing leave with the timeout of their headers.
+ */
+export const beyondMax = 64
 
 export class Connections {
   readonly #max: number
@@ -17,9 +20,9 @@ export class Connections {
   #size = 0
   #taken = 0
 
-  constructor(server: Http.Server, max: number) {
+  constructor(server: Http.Server, max: number, beyond: number) {
     this.#max = max
-    server.maxConnections = max + beyondMax
+    server.maxConnections = max + beyond
     server.on("connection", (socket: Socket) => {
       this.#taken++
       if (this.#size >= max) return void this.#beyond.add(socket)

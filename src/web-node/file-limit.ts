@@ -3,11 +3,15 @@
  * took the last one would keep the log from being opened that it asks for.
  */
 import { readFileSync } from "node:fs"
+import { beyondMax } from "./connections.ts"
 
-/** Node raises its soft limit to the hard one when it starts, so what counts is read from the running process. */
-export const fileLimit = (): number | undefined => {
+/**
+ * Node raises its soft limit to the hard one when it starts, so what counts is read from the running process: this one,
+ * unless another is named.
+ */
+export const fileLimit = (pid: number | "self" = "self"): number | undefined => {
   try {
-    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.[1]
     return soft === undefined ? undefined : Number(soft)
   } catch {
     return undefined
@@ -17,16 +21,20 @@ export const fileLimit = (): number | undefined => {
 /** Half of the usual limit (1,024); more only saves opening them again. */
 const logsMost = 512
 
-/** Node's own, the lock, the journal, logs that are being read while they are made, connections that are refused. */
-const othersMost = 192
+/** Node's own, the lock, the journal, logs that are being read while they are made. */
+const othersMost = 128
 
 export interface FileShares {
   readonly logs: number
   readonly connections: number
+  /** Connections beyond these, which are only told so. */
+  readonly beyond: number
 }
 
 export const fileShares = (limit: number): FileShares => {
-  // Where files are few, half of them are left to what is open for a moment: logs that wake, the journal, directories.
-  if (limit < 2 * logsMost) return { logs: Math.floor(limit / 4), connections: Math.floor(limit / 4) }
-  return { logs: logsMost, connections: limit - logsMost - othersMost }
+  const quarter = Math.floor(limit / 4)
+  const beyond = Math.min(beyondMax, Math.floor(limit / 8))
+  // Where files are few, three of eight or more are left to what is open for a moment: logs that wake, the journal, directories.
+  if (limit < 2 * logsMost) return { logs: quarter, connections: quarter, beyond }
+  return { logs: logsMost, connections: limit - logsMost - beyond - othersMost, beyond }
 }

@@ -9,7 +9,7 @@ import type { Limits } from "../durable-streams/limits.ts"
 import { defaultLimits } from "../durable-streams/limits.ts"
 import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
-import { Connections } from "./connections.ts"
+import { beyondMax, Connections } from "./connections.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { answeredEarly, refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
 import { ServerNotStarted } from "./server-not-started.ts"
@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly port: number
   readonly handler: Handler
   readonly limits?: ServerLimits
+  /** How many connections beyond the limit are told so. */
+  readonly connectionsBeyond?: number
 }
 
 type ServerLimits = Pick<Limits, "connectionsMax" | "headersMillis" | "requestMillis" | "stallMillis">
@@ -106,7 +108,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   server.on("checkExpectation", refuseExpectation)
   server.on("connect", refuseTunnel)
   server.on("clientError", refuseMalformed)
-  const connections = new Connections(server, connectionsMax)
+  const connections = new Connections(server, connectionsMax, options.connectionsBeyond ?? beyondMax)
 
   yield* Effect.acquireRelease(
     listen(server, options),

@@ -6,6 +6,8 @@ import * as http from "node:http"
 import * as net from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
+import { version } from "../../src/durable-streams/version.ts"
+import type { Health } from "../../src/durable-streams/wire.ts"
 import { isAlive, it, linesOf, offsetsOf, type Room, until } from "./room.ts"
 
 const append = (room: Room, text: string) => room.ds(["stream", "append", "-n", "a", "-m", text])
@@ -199,6 +201,46 @@ describe("a port that is taken", () => {
     expect(room.read("daemon.port")).not.toBe(port)
   })
 })
+
+describe("a server of another version", () => {
+  it("is used all the same, and each command says so once, and what to do", async ({ room }) => {
+    await room.ds(["server", "start", "--port", "0"])
+    const { pid, url } = room
+    const old = await listen(inFrontOf(url, "0.0.9"), 0)
+    room.write("daemon.port", `${old.port}\n`)
+    const said = `The server is version 0.0.9, this command ${version}. Restart it with this version: server restart\n`
+    const lines = await room.ds(["stream", "append", "-n", "a"], { input: "one\ntwo\n" })
+    expect({ code: lines.code, stderr: lines.stderr }).toEqual({ code: 0, stderr: said })
+    for (
+      const args of [["list"], ["get", "-n", "a", "--no-start"], ["subscribe", "-n", "a", "--tail", "1", "-l", "1"]]
+    ) {
+      const { code, stderr, stdout } = await room.ds(["stream", ...args])
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: said })
+      expect(stdout).not.toBe("")
+    }
+    const elsewhere = await room.ds(["stream", "list"], { env: { DURABLE_STREAMS_URL: room.url } })
+    expect(elsewhere).toMatchObject({ code: 0, stdout: "a\n", stderr: "" })
+    expect(room.servers()).toEqual([pid])
+    expect((await room.ds(["server", "restart", "--port", "0"])).code).toBe(0)
+    expect(await room.ds(["stream", "list"])).toMatchObject({ code: 0, stdout: "a\n", stderr: "" })
+    await old.stop()
+  })
+})
+
+/** The server as one of an earlier version would be, which says less: what is asked of it is passed on. */
+const inFrontOf = (url: string, version: string) =>
+  http.createServer(async (request, response) => {
+    if (request.url === "/health") {
+      const health = await (await fetch(`${url}/health`)).json() as Health
+      const { fixed: _, ...limits } = health.limits
+      return void response.end(JSON.stringify({ ...health, version, limits }))
+    }
+    const { headers, method } = request
+    request.pipe(http.request(url + request.url, { headers, method }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(response)
+    }))
+  })
 
 const listen = async (server: net.Server, port: number) => {
   await new Promise<void>((resolve, reject) => server.on("error", reject).listen(port, "127.0.0.1", resolve))

@@ -4,9 +4,12 @@
  * and says why.
  */
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as Path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect, type TestContext } from "vitest"
 import { builtMain } from "../built.ts"
+import { request, Wire } from "../web/wire.ts"
 import { dataOf, it, linesOf, type Room, type Running, until } from "./room.ts"
 
 /** A server in the foreground, and what was said to it and by it. */
@@ -179,6 +182,24 @@ describe("few files", () => {
     }
     const again = await Promise.all(Array.from({ length: 20 }, (_, i) => server.append("again", `stream-${i}`)))
     expect(again.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 201))
+    await server.stop()
+  })
+
+  it("a flood of connections keeps nobody who is connected from a log that has to be opened", async ({ room, skip }) => {
+    skip(!onPath("prlimit"), "there is no prlimit on this machine")
+    const server = await Server.of(room.spawn("prlimit", ["--nofile=128:128", process.execPath, builtMain, ...run]))
+    const port = Number(new URL(server.url).port)
+    const connected = await Wire.open(port)
+    const append = (stream: number) =>
+      connected.send(
+        request("POST", `/streams/stream-${stream}`, { "Content-Type": "application/json" }, `{"data":1}`)
+      ).reply()
+    for (let i = 0; i < 40; i++) expect((await append(i)).status).toBe(201)
+    const flood = Array.from({ length: 300 }, () => net.connect(port, "127.0.0.1").on("error", () => {}))
+    await sleep(300)
+    for (let i = 0; i < 80; i++) expect((await append(i)).status).toBe(201)
+    for (const socket of flood) socket.destroy()
+    connected.close()
     await server.stop()
   })
 })

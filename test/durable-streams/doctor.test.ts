@@ -11,8 +11,10 @@ import * as net from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
 import { checkProxy } from "../../src/durable-streams/doctor-proxy.ts"
+import { checkVersions } from "../../src/durable-streams/doctor-server.ts"
 import type { Checked, DoctorOptions } from "../../src/durable-streams/doctor.ts"
 import { examine } from "../../src/durable-streams/doctor.ts"
+import { version } from "../../src/durable-streams/version.ts"
 import { builtMain } from "../built.ts"
 import { it, linesOf, type Room } from "./room.ts"
 
@@ -30,8 +32,11 @@ const examined = async (room: Room, options: Partial<DoctorOptions> = {}) => {
   }).pipe(Effect.provide(NodeHttpClient.layerNodeHttp), Effect.runPromise)
   expect(healthy).toBe([...checks.values()].every(({ status }) => status !== "fail"))
   for (const { advice, status } of checks.values()) expect(advice === undefined).toBe(status === "ok")
-  return (name: string) => `${checks.get(name)?.status}: ${checks.get(name)?.says}`
+  const said = (name: string) => `${checks.get(name)?.status}: ${checks.get(name)?.says}`
+  return Object.assign(said, { advice: (name: string) => checks.get(name)?.advice })
 }
+
+const node = `Node ${process.versions.node} on ${process.platform} ${process.arch}`
 
 const listen = async (server: net.Server): Promise<number> => {
   server.listen(0, "127.0.0.1")
@@ -59,6 +64,11 @@ describe("doctor", () => {
     const unused = await examined(room)
     expect(unused("data directory")).toMatch(/^ok: .* is not there yet/)
     expect(unused("port")).toMatch(/^ok: Port \d+ is free/)
+    expect(unused("versions")).toBe(`ok: durable-streams ${version}, ${node}.`)
+    const nowhere = `http://127.0.0.1:${await freePort()}`
+    const alone = await examined(room, { url: nowhere })
+    expect(alone("versions")).toBe(`ok: durable-streams ${version}, ${node}. The server's is not known.`)
+    expect(alone("proxy")).toBe(`fail: ${nowhere} could not be used.`)
     expect(fs.readdirSync(room.directory)).toEqual([])
     await room.ds(["stream", "append", "-n", "a", "-m", "x"])
     const before = contents(room.dataDirectory)
@@ -69,6 +79,7 @@ describe("doctor", () => {
     expect(checks.filter(({ check, status }) => status !== "ok" && !machine.includes(check))).toEqual([])
     expect(checks.find(({ check }) => check === "lock")!.says).toBe(`pid ${room.pid} holds it, the server.`)
     expect(checks.find(({ check }) => check === "proxy")!.says).toContain("at once")
+    expect(checks.find(({ check }) => check === "versions")!.says).toContain(`and so is the server at ${room.url};`)
     expect(contents(room.dataDirectory)).toEqual(before)
   })
 
@@ -87,6 +98,31 @@ describe("doctor", () => {
     const { code, stdout } = await room.spawn(command!, args).ended
     expect(stdout).toMatch(/^fail {2}data directory: .* cannot be written to \(EACCES\)\. Make it yours: /m)
     expect(code).toBe(1)
+  })
+
+  it("names a link to nowhere, at the data directory or above it, on which a start fails", async ({ room }) => {
+    fs.symlinkSync("gone", room.dataDirectory)
+    for (const dataDirectory of [room.dataDirectory, Path.join(room.dataDirectory, "below")]) {
+      const found = await examined(room, { dataDirectory })
+      expect(found("data directory")).toBe(
+        `fail: ${room.dataDirectory} is a link to gone, which cannot be reached (ENOENT).`
+      )
+      expect(found.advice("data directory")).toBe(
+        "Make what it leads to, take it away, or choose another directory with --data-dir."
+      )
+      expect((await room.ds(["server", "start", "--data-dir", dataDirectory])).code).toBe(1)
+    }
+    expect(fs.readdirSync(room.directory)).toEqual([".iterate"])
+    fs.mkdirSync(Path.join(room.directory, "gone"))
+    expect((await examined(room))("data directory")).toMatch(/^(?:ok|warn): /)
+  })
+
+  it("says how many files the server may have open, where one runs, and not how many it may itself", async ({ room }) => {
+    const server = room.sh("ulimit -n 200; durable-streams server run --port 0")
+    await server.told("Listening")
+    const found = await examined(room)
+    expect(found("open files")).toBe(`fail: The server (pid ${room.pid}) may have 200 open.`)
+    expect(found.advice("open files")).toMatch(/ulimit -n 65536, then: durable-streams server restart$/)
   })
 
   it("names files that others can read, and how to close them", async ({ room }) => {
@@ -130,7 +166,18 @@ describe("doctor", () => {
       response.setHeader("content-type", "application/json").end(JSON.stringify(health))
     )
     room.write("daemon.port", `${await listen(old)}\n`)
-    expect((await examined(room))("daemon")).toMatch(/^warn: It answers at .* version 0\.0\.9\.$/)
+    const local = await examined(room)
+    expect(local("daemon")).toMatch(/^ok: It answers at .* version 0\.0\.9\.$/)
+    expect(local("versions")).toBe(`warn: durable-streams ${version}, the server at ${room.url} 0.0.9; ${node}.`)
+    expect(local.advice("versions")).toBe("Let this version take over: durable-streams server restart")
+    expect(
+      await Effect.runPromise(checkVersions(room.url, undefined).pipe(Effect.provide(NodeHttpClient.layerNodeHttp)))
+    )
+      .toEqual({
+        status: "warn",
+        says: `durable-streams ${version}, the server at ${room.url} 0.0.9; ${node}.`,
+        advice: "Install the same version here and there."
+      })
     old.closeAllConnections()
     old.close()
   })
@@ -146,6 +193,8 @@ describe("doctor", () => {
     fs.writeFileSync(room.dataDirectory, "")
     const file = await examined(room)
     expect(file("data directory")).toMatch(/^fail: .* is no directory\.$/)
+    const below = await examined(room, { dataDirectory: Path.join(room.dataDirectory, "below", "it") })
+    expect(below("data directory")).toMatch(/^fail: .* cannot be made in .*\.iterate \(ENOTDIR\)\.$/)
     expect(file("logs")).toMatch(/^fail: .* failed with ENOTDIR\.$/)
   })
 

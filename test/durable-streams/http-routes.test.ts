@@ -7,6 +7,7 @@ import { Server } from "../../src/durable-streams/server.ts"
 import { ValidatedFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
+import type { Health } from "../../src/durable-streams/wire.ts"
 import { Follower } from "../web/follower.ts"
 import { exchange, request } from "../web/wire.ts"
 import {
@@ -299,8 +300,8 @@ for (const storage of ["memory", "fs"] as const) {
           corsOrigins: [],
           longPollMillis: 30_000
         })
-        const { connectionsMax, ...others } = limits as Record<string, number>
-        assert.isAtLeast(connectionsMax!, 1)
+        const { connectionsMax, ...others } = limits as Health["limits"]
+        assert.isAtLeast(connectionsMax, 1)
         assert.deepStrictEqual(others, {
           bodyBytesMax: 1024 * 1024,
           headersMillis: 10_000,
@@ -308,7 +309,13 @@ for (const storage of ["memory", "fs"] as const) {
           stallMillis: 60_000,
           followersMax: 10_000,
           streamsMax: 100_000,
-          producersMax: 10_000
+          producersMax: 10_000,
+          fixed: {
+            appendEventsMax: 262_144,
+            waitingBytesMax: 64 * 1024 * 1024,
+            subscriptionsMax: 10_000,
+            linksMax: 10_000
+          }
         })
         assert.hasAllKeys(usage, ["connections", "followers", "awakeStreams", "streams"])
         assert.match(String(dataDirectory), /^\/.*\/data$/)

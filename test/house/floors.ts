@@ -128,6 +128,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
     imports: [
       "types",
       "errors",
+      "limits",
       "event-data",
       "event-block",
       "storage",

@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
+import { fixedLimits } from "../../src/durable-streams/limits.ts"
 import {
   ack,
   claim,
@@ -14,7 +15,7 @@ import {
   unlink
 } from "../../src/subscriptions/requests.ts"
 import type { Config, Subscription } from "../../src/subscriptions/subscription.ts"
-import { apply, linksMax, newSubscription } from "../../src/subscriptions/subscription.ts"
+import { apply, newSubscription } from "../../src/subscriptions/subscription.ts"
 import type { Act, News, Prepare } from "../../src/subscriptions/wake-cycle.ts"
 import { advance, delivered, failed, onlyNews, retryMillisMax } from "../../src/subscriptions/wake-cycle.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
@@ -258,8 +259,11 @@ describe("links", () => {
 
   it("are as many as can be, and no more", () => {
     const one = actor(webhookConfig({}))
-    one.step(onlyNews, Object.fromEntries(Array.from({ length: linksMax + 2 }, (_, i) => [`s${i}`, tail(1)])))
-    assert.deepStrictEqual([one.state.links.size, one.left.length], [linksMax, 2])
+    one.step(
+      onlyNews,
+      Object.fromEntries(Array.from({ length: fixedLimits.linksMax + 2 }, (_, i) => [`s${i}`, tail(1)]))
+    )
+    assert.deepStrictEqual([one.state.links.size, one.left.length], [fixedLimits.linksMax, 2])
   })
 
   it("are shown with a wake up to a limit, those with something to read first", () => {

@@ -9,6 +9,7 @@ import { isCausedBy, isOther, ServerUnreachable } from "../client-answers.ts"
 import { makeClient } from "../client.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
+import { version } from "../version.ts"
 import type { Address } from "../wire.ts"
 import { WrongUsage } from "./exit.ts"
 import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"
@@ -47,14 +48,27 @@ export const remote = Effect.gen(function*() {
 /**
  * A way to ask the server, which is started if need be and allowed. One that left between being found and being asked is
  * found or started again: a connection that was refused carried nothing, so nothing is done twice; nor has another server
- * done anything that has its port by then.
+ * done anything that has its port by then. A local one of another version is used all the same, and that is told once.
  */
 export const connect = Effect.fnUntraced(function*(connection: Connection) {
-  let client = yield* reach(connection)
+  let isTold = false
+  const reached = Effect.gen(function*() {
+    const server = yield* reach(connection)
+    if (typeof server === "string") return makeClient(server)
+    if (server.health.version !== version && !isTold) {
+      isTold = true
+      yield* tell(
+        `The server is version ${server.health.version}, this command ${version}. ` +
+          "Restart it with this version: server restart"
+      )
+    }
+    return makeClient(addressOf(server))
+  })
+  let client = yield* reached
   return <A, E, R>(request: (client: Client) => Effect.Effect<A, E, R>) =>
     Effect.suspend(() => request(client)).pipe(
       Effect.catchIf(isNotThere, () =>
-        Effect.flatMap(reach(connection), (again) => request(client = again)).pipe(
+        Effect.flatMap(reached, (again) => request(client = again)).pipe(
           Effect.retry({ times: 3, while: isNotThere })
         ))
     )
@@ -65,18 +79,19 @@ type Client = ReturnType<typeof makeClient>
 /** Nobody listened at the address, or somebody else. */
 const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOther(error)
 
+/** Its address where one is named, else what was found or started. */
 const reach = Effect.fnUntraced(function*(connection: Connection) {
   const url = yield* remote
-  if (url !== undefined) return makeClient(url)
+  if (url !== undefined) return url
   if (!connection.start) {
     const found = yield* find(connection.dataDirectory)
-    return found === undefined ? yield* new NotRunning(connection) : makeClient(addressOf(found))
+    return found ?? (yield* new NotRunning(connection))
   }
   const server = yield* findOrStart(yield* localSettings(connection.dataDirectory))
   if (server.started) {
     yield* tell(`Started a server at ${server.url} (pid ${server.health.pid}), data in ${connection.dataDirectory}`)
   }
-  return makeClient(addressOf(server))
+  return server
 })
 
 /** Where the server is now; never starts one. */

@@ -125,7 +125,7 @@ export const toSettings = (input: Input, base: Base = { ...defaults, port: undef
 
 /** What a running server was started with. */
 export const settingsOf = ({ health, port }: Found): Base => {
-  const { bodyBytesMax, ...limits } = health.limits
+  const { bodyBytesMax, fixed: _, ...limits } = health.limits
   return {
     host: health.host,
     port,
