@@ -10,9 +10,10 @@ import { defaultLimits } from "../durable-streams/limits.ts"
 import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
 import { Connections } from "./connections.ts"
+import { listen } from "./listening.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { answeredEarly, refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
-import { ServerNotStarted } from "./server-not-started.ts"
+import type { ServerNotStarted } from "./server-not-started.ts"
 import { allArrived, closeIdleAfterGrace } from "./stopping.ts"
 
 export interface ServerOptions {
@@ -139,17 +140,6 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { address, port } = server.address() as AddressInfo
   return { host: address, port, connections: () => connections.size } satisfies RunningServer
 }) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
-
-const listen = (server: Http.Server, { host, port }: ServerOptions) =>
-  Effect.callback<void, ServerNotStarted>((resume) => {
-    server.once(
-      "error",
-      (cause: NodeJS.ErrnoException) =>
-        resume(Effect.fail(new ServerNotStarted({ host, port, code: cause.code ?? "UNKNOWN", cause })))
-    )
-    // Everything accepted at once waits here rather than being refused.
-    server.listen({ host, port, backlog: 1024 }, () => resume(Effect.void))
-  })
 
 /** Sends the answer, or as much of it as there is; what is answered here is to be run for the rest. */
 const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) => {
