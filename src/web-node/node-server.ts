@@ -211,7 +211,7 @@ interface OpenStream {
 const stream = (
   response: Http.ServerResponse,
   body: Streamed,
-  { open, stallMillis }: State
+  { open, stallMillis, stopping }: State
 ): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
     let ended = false
@@ -226,7 +226,11 @@ const stream = (
       }
     }
     // Only a following may be ended early: any other answer would look whole, and is finished or cut.
-    if (body.keepAlive !== undefined) open.add(self)
+    if (body.keepAlive !== undefined) {
+      open.add(self)
+      // The others were told already. What is at hand, such as where it begins, is sent before.
+      if (stopping) setImmediate(self.end)
+    }
     // Not in the loop below, which would keep the last bytes for as long as it follows.
     const sendsOn = Effect.flatMap(body.pull, (bytes) =>
       bytes === undefined ? Effect.succeed(false) : Effect.as(written(response, bytes, stallMillis), true))
