@@ -6,10 +6,13 @@ import { Exit } from "effect"
 import type { Appended, AppendRequest } from "./durable-stream.ts"
 import type { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
 import type { Headers } from "./request-parameters.ts"
-import { closesStream, ifMatch, producerHeaders, producerNumber, unencoded } from "./request-parameters.ts"
+import { closesStream, ifMatch, keptHeader, producerHeaders, producerNumber, unencoded } from "./request-parameters.ts"
 import { toOffset } from "./types.ts"
 
 export type AppendConditions = Pick<AppendRequest, "ifMatch" | "producer" | "seq" | "close">
+
+/** As long as the name of a stream; a time, a counter or a ULID has some thirty. */
+const seqBytesMax = 512
 
 export const appendConditions = (
   request: Headers
@@ -20,9 +23,10 @@ export const appendConditions = (
   if (Exit.isFailure(encoding)) return Exit.failCause(encoding.cause)
   const expected = ifMatch(request.header("if-match"))
   if (Exit.isFailure(expected)) return Exit.failCause(expected.cause)
-  const seq = request.header("stream-seq")
+  const seq = keptHeader(request, "Stream-Seq", seqBytesMax)
+  if (Exit.isFailure(seq)) return Exit.failCause(seq.cause)
   const close = closesStream(request)
-  return Exit.map(producerNumber(request), (producer) => ({ ifMatch: expected.value, producer, seq, close }))
+  return Exit.map(producerNumber(request), (producer) => ({ ifMatch: expected.value, producer, seq: seq.value, close }))
 }
 
 const headers = [...producerHeaders, "content-encoding", "if-match", "stream-seq", "stream-closed"]

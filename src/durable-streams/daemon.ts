@@ -12,7 +12,7 @@ import { isIP, isIPv6 } from "node:net"
 import { makeClient } from "./client.ts"
 import { makeDataDirectory, readDigits, readText } from "./data-directory.ts"
 import { limitFlags } from "./limit-settings.ts"
-import { tryLock } from "./lock.ts"
+import { lockState, tryLock } from "./lock.ts"
 import type { ServerSettings } from "./settings.ts"
 import { DaemonFailed, filesOf } from "./settings.ts"
 import type { Health } from "./wire.ts"
@@ -131,17 +131,20 @@ const takeTurn = (dataDirectory: string): Effect.Effect<Found | undefined, Daemo
 const start = Effect.fnUntraced(function*(settings: ServerSettings) {
   const { dataDirectory } = settings
   const files = filesOf(dataDirectory)
-  const child = yield* Effect.try({
+  const launched = Effect.try({
     try: () => launch(settings),
     catch: (cause) => new DaemonFailed({ message: `Could not start a server: ${(cause as Error).message}.` })
   })
+  let child = yield* launched
   while (true) {
     const found = yield* find(dataDirectory)
     if (found !== undefined) return found
-    // The other server that keeps ours from starting will answer; any other end is an end.
-    if (child.ended() !== undefined && child.ended() !== lockedExit) {
+    const ended = child.ended()
+    if (ended !== undefined && ended !== lockedExit) {
       return yield* new DaemonFailed({ message: `The server could not start: ${lastLine(files.log)}` })
     }
+    // The other server that kept ours from starting will answer, unless it was stopping: then it is our turn again.
+    if (ended === lockedExit && (yield* lockState(files.lock)) === "free") child = yield* launched
     yield* Effect.sleep(pollEvery)
   }
 })

@@ -109,17 +109,36 @@ export const countHeader = (headers: Headers, name: string): Exit.Exit<number | 
     : invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
 }
 
+/** The value of a header that is kept with the stream, and so has a limit. As it came, a character of it is a byte. */
+export const keptHeader = (
+  headers: Headers,
+  name: string,
+  bytesMax: number
+): Exit.Exit<string | undefined, InvalidRequest> => {
+  const text = headers.header(name.toLowerCase())
+  return text === undefined || text.length <= bytesMax
+    ? Exit.succeed(text)
+    : invalid(`The ${name} has ${text.length} bytes; send at most ${bytesMax}.`)
+}
+
+/**
+ * As long as the name of a stream. Ten thousand producers of one stream make a state of 11 MB at the most, where its size
+ * is written with 8 digits.
+ */
+const producerBytesMax = 512
+
 /** `Producer-Id`, `Producer-Epoch` and `Producer-Seq`: all three, or none. */
 export const producerNumber = (headers: Headers): Exit.Exit<ProducerNumber | undefined, InvalidRequest> => {
-  const id = headers.header("producer-id")
   if (producerHeaders.every((name) => headers.header(name) === undefined)) return Exit.succeed(undefined)
+  const id = keptHeader(headers, "Producer-Id", producerBytesMax)
+  if (Exit.isFailure(id)) return Exit.failCause(id.cause)
   const epoch = countHeader(headers, "Producer-Epoch")
   if (Exit.isFailure(epoch)) return Exit.failCause(epoch.cause)
   const seq = countHeader(headers, "Producer-Seq")
   if (Exit.isFailure(seq)) return Exit.failCause(seq.cause)
-  return id === undefined || id === "" || epoch.value === undefined || seq.value === undefined
+  return id.value === undefined || id.value === "" || epoch.value === undefined || seq.value === undefined
     ? invalid("Send Producer-Id (not empty), Producer-Epoch and Producer-Seq together, or none of them.")
-    : Exit.succeed({ id, epoch: epoch.value, seq: seq.value })
+    : Exit.succeed({ id: id.value, epoch: epoch.value, seq: seq.value })
 }
 
 export const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]

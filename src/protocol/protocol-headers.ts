@@ -5,12 +5,17 @@ import { DateTime, Effect, Exit, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { StreamInfo } from "../durable-streams/durable-stream.ts"
 import type { InvalidRequest } from "../durable-streams/errors.ts"
-import { countHeader, invalid, show } from "../durable-streams/request-parameters.ts"
+import { countHeader, invalid, keptHeader, show } from "../durable-streams/request-parameters.ts"
 import type { Incoming } from "../web/exchange.ts"
+
+/** Type and subtype have at most 127 bytes each (RFC 6838 4.2), and parameters are few; all of it is in the log's first line. */
+const typeBytesMax = 1_024
 
 /** The media type that is sent; undefined when none is. */
 export const sentType = (request: Incoming): Exit.Exit<string | undefined, InvalidRequest> => {
-  const type = request.header("content-type")
+  const sent = keptHeader(request, "Content-Type", typeBytesMax)
+  if (Exit.isFailure(sent)) return sent
+  const type = sent.value
   if (type === undefined || type === "") return Exit.succeed(undefined)
   return /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[\t ]*(?:;[\t\x20-\x7e]*)?$/.test(type)
     ? Exit.succeed(type)
@@ -26,10 +31,14 @@ export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
   const isTime = rfc3339.test(expiresAt) && Option.isSome(DateTime.make(expiresAt))
   return isTime
     ? { ttlSeconds, expiresAt }
-    : yield* invalid(`The Stream-Expires-At ${show(expiresAt)} is none: send RFC 3339 (2026-01-08T09:00:00Z).`)
+    : yield* invalid(
+      `The Stream-Expires-At ${show(expiresAt)} is none: send RFC 3339 (2026-01-08T09:00:00Z), ` +
+        "with at most 9 digits behind the point."
+    )
 })
 
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+/** Kept as it was given: as fine as any clock, and no longer. */
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/
 
 /** All that is told of a stream without its events. */
 export const infoHeaders = ({ closed, description, tail }: StreamInfo): Record<string, string> => {

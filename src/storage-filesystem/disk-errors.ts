@@ -1,10 +1,14 @@
 /**
- * What a failed system call means to somebody who appends or reads: a sentence with the next step in it.
+ * What a failed system call, or a commit that no log can take, means to somebody who appends or reads: a sentence with the
+ * next step in it.
  */
+import { Exit } from "effect"
 import type { StorageError } from "../durable-streams/errors.ts"
 import { StorageFailed, StorageFull, StorageUnavailable } from "../durable-streams/errors.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import type { DiskFailure } from "./disk.ts"
+import type { Encoded } from "./record-codec.ts"
+import { DoesNotFit } from "./record-codec.ts"
 
 export const toStorageError = (
   doing: string,
@@ -32,6 +36,20 @@ export const toReadError = (
   const message = `Could not ${what(doing, name)}: ${reason ?? "the disk failed"} ` +
     `(${call} of ${path} failed with ${code}).`
   return reason === undefined ? new StorageFailed({ message }) : new StorageUnavailable({ message })
+}
+
+/** The bytes of a commit; where it does not fit into a log, nothing of it was written. */
+export const encoded = <A extends Encoded>(
+  doing: string,
+  name: StreamName,
+  encode: () => A
+): Exit.Exit<A, StorageFailed> => {
+  try {
+    return Exit.succeed(encode())
+  } catch (error) {
+    if (!(error instanceof DoesNotFit)) throw error
+    return Exit.fail(new StorageFailed({ message: `Could not ${what(doing, name)}: ${error.message}` }))
+  }
 }
 
 const what = (doing: string, name: StreamName | undefined) =>

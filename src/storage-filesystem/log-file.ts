@@ -5,13 +5,13 @@
  * back to it; after a failed flush the descriptor is not trusted again (a repeated fsync lies) until the file has been
  * opened anew, cut, flushed and read back, with what only the journal vouches for written anew.
  */
-import { type Clock, Effect } from "effect"
+import { type Clock, Effect, Exit } from "effect"
 import { StorageFailed, StreamNotFound } from "../durable-streams/errors.ts"
 import type { StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { Commit, Log, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import { applyState } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
-import { toReadError, toStorageError } from "./disk-errors.ts"
+import { encoded, toReadError, toStorageError } from "./disk-errors.ts"
 import type { DiskFile } from "./disk.ts"
 import { DiskFailure } from "./disk.ts"
 import { toFileName } from "./file-names.ts"
@@ -114,10 +114,14 @@ export const makeLog = (options: LogOptions): { readonly log: Log; readonly fenc
         )
     )
 
-  const write = ({ events, state: changes }: Commit) => {
+  const write = (
+    { events, state: changes }: Commit
+  ): Effect.Effect<void, DiskFailure | StorageFailed | StreamNotFound> => {
     const entry = entryFor(changes)
     const memory = new CommitMemory()
-    const { bytes, crc: sum } = encodeCommit(events, entry, crc, memory.allocate)
+    const commit = encoded("append to", name, () => encodeCommit(events, entry, crc, memory.allocate))
+    if (Exit.isFailure(commit)) return Effect.failCause(commit.cause)
+    const { bytes, crc: sum } = commit.value
     return Effect.map(file.use((disk) => Effect.flatMap(there(disk), () => kept(disk, bytes))), () => {
       memory.release()
       trusted = true

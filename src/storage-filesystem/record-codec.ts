@@ -1,6 +1,7 @@
 /**
  * Bytes of a log to and from commits (docs/storage-format.md 3 and 4). Pure: no file in sight.
  */
+import { Data } from "effect"
 import { crc32 } from "node:zlib"
 import type { Commit, ForkOrigin, StateChange, StreamDescription } from "../durable-streams/storage.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
@@ -14,8 +15,27 @@ export const crcDigits = 8
 /** From the first digit of the sum to the end of the line. */
 export const crcToEnd = `00000000"}}\n`.length
 const sizeDigits = 8
+/** What those digits can say. */
+const sizeMax = 10 ** sizeDigits - 1
 /** From the first digit of `size` to the end of the line. */
 const sizeToEnd = `00000000","crc":"00000000"}}\n`.length
+
+/**
+ * No opening looks further for the end of the first line. Before its texts had limits, those of a request with 16 KB of
+ * headers made about half of that: two characters in JSON for each.
+ */
+export const headerBytesMax = 64 * 1024
+
+/** What could not be read back is not written. */
+export class DoesNotFit extends Data.TaggedError("DoesNotFit")<{
+  readonly part: "header" | "state"
+  readonly bytesMax: number
+}> {
+  override get message() {
+    const what = this.part === "header" ? "What the stream is made with" : "What is known of its producers and forks"
+    return `${what} is larger than the ${this.bytesMax} bytes that a log has for it.`
+  }
+}
 
 /** The first line of a log, up to its trailer. */
 const headerText = ({ contentType, createdAt, expiresAt, forkedFrom, id, name, ttlSeconds }: StreamDescription) =>
@@ -61,7 +81,7 @@ export const stateText = (entries: Iterable<StateChange>): string => {
 
 /**
  * The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. `state` is undefined
- * in a log that never had any.
+ * in a log that never had any. Throws `DoesNotFit` where there is more of it than `size` can say.
  */
 export const encodeCommit = (
   events: EventBlock,
@@ -77,6 +97,7 @@ export const encodeCommit = (
   if (state !== undefined) {
     const text = `${state.text === undefined ? "" : `"state":${state.text},`}"back":"${toOffset(state.back)}",`
     const size = Buffer.byteLength(lead) + Buffer.byteLength(text) + `"size":"`.length + sizeToEnd
+    if (size > sizeMax) throw new DoesNotFit({ part: "state", bytesMax: sizeMax })
     front += `${text}"size":"${size.toString().padStart(sizeDigits, "0")}",`
   }
   front += `"crc":"`
@@ -86,13 +107,14 @@ export const encodeCommit = (
   return seal(bytes, body + bytes.write(front, body), crc)
 }
 
-/** The header and the first commit of a new log. */
+/** The header and the first commit of a new log. Throws `DoesNotFit`. */
 export const encodeNewLog = (
   description: StreamDescription,
   first: Commit
 ): Encoded & { readonly stateFrom: number | undefined } => {
   const text = `${headerText(description)},"commit":{"crc":"`
   const bytes = Buffer.allocUnsafe(Buffer.byteLength(text) + crcToEnd)
+  if (bytes.length > headerBytesMax) throw new DoesNotFit({ part: "header", bytesMax: headerBytesMax })
   const header = seal(bytes, bytes.write(text), 0, true)
   const stateFrom = first.state.length === 0 ? undefined : header.bytes.length
   if (first.events.count === 0 && stateFrom === undefined) return { ...header, stateFrom }

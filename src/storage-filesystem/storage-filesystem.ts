@@ -9,7 +9,7 @@ import type { ForkOrigin, Log, StreamDescription } from "../durable-streams/stor
 import { Storage } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
-import { toReadError, toStorageError } from "./disk-errors.ts"
+import { encoded, toReadError, toStorageError } from "./disk-errors.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { isMissing, nodeDisk } from "./disk.ts"
 import { newSuffix, toFileName } from "./file-names.ts"
@@ -156,11 +156,11 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const create = Effect.fnUntraced(function*(description: StreamDescription, first: Parameters<Log["commit"]>[0]) {
     const { expiresAt, forkedFrom, name, ttlSeconds } = description
     const path = logs.pathOf(name)
-    const encoded = encodeNewLog(description, first)
+    const log = yield* encoded("make the stream", name, () => encodeNewLog(description, first))
     if (expiresAt !== undefined || ttlSeconds !== undefined) yield* logs.markExpiring(name)
     const file = yield* disk.create(path + newSuffix)
     yield* Effect.gen(function*() {
-      yield* file.write(encoded.bytes, 0)
+      yield* file.write(log.bytes, 0)
       if (durability === "fsync") yield* file.flush
       yield* disk.rename(path + newSuffix, path)
       yield* Effect.onError(logs.flush, () => Effect.ignore(disk.remove(path)))
@@ -168,10 +168,10 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     regaining.made(toFileName(name))
     const recovered: Recovered = {
       commitAt: 0,
-      size: encoded.bytes.length,
-      crc: encoded.crc,
+      size: log.bytes.length,
+      crc: log.crc,
       tail: (forkedFrom?.offset ?? 0) + first.events.count,
-      stateFrom: encoded.stateFrom,
+      stateFrom: log.stateFrom,
       torn: 0,
       damaged: false
     }

@@ -24,9 +24,12 @@ export class PublicUrl extends Context.Service<PublicUrl, {
   )
 }
 
+/** Kept with subscriptions; names have at most 253 characters (RFC 1035 2.3.4), addresses fewer. */
+const hostForm = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:\d{1,5})?$/i
+
 const reached = (request: Incoming): Effect.Effect<string, SubscriptionRefused> => {
   const host = request.header("host") ?? ""
-  return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i.test(host)
+  return hostForm.test(host)
     ? Effect.succeed(`http://${host}`)
     : Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
 }

@@ -10,9 +10,10 @@ import { defaultLimits } from "../durable-streams/limits.ts"
 import type { Answer, Handler, Live, Streamed } from "../web/exchange.ts"
 import { isDirect, reusedBytesMin } from "../web/exchange.ts"
 import { beyondMax, Connections } from "./connections.ts"
+import { listen } from "./listening.ts"
 import { NodeIncoming } from "./node-incoming.ts"
 import { answeredEarly, refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
-import { ServerNotStarted } from "./server-not-started.ts"
+import type { ServerNotStarted } from "./server-not-started.ts"
 import { allArrived, closeIdleAfterGrace } from "./stopping.ts"
 
 export interface ServerOptions {
@@ -142,17 +143,6 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   return { host: address, port, connections: () => connections.size } satisfies RunningServer
 }) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
 
-const listen = (server: Http.Server, { host, port }: ServerOptions) =>
-  Effect.callback<void, ServerNotStarted>((resume) => {
-    server.once(
-      "error",
-      (cause: NodeJS.ErrnoException) =>
-        resume(Effect.fail(new ServerNotStarted({ host, port, code: cause.code ?? "UNKNOWN", cause })))
-    )
-    // Everything accepted at once waits here rather than being refused.
-    server.listen({ host, port, backlog: 1024 }, () => resume(Effect.void))
-  })
-
 /** Sends the answer, or as much of it as there is; what is answered here is to be run for the rest. */
 const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: State) => {
   const { body, headers, status } = answer
@@ -223,7 +213,7 @@ interface OpenStream {
 const stream = (
   response: Http.ServerResponse,
   body: Streamed,
-  { open, stallMillis }: State
+  { open, stallMillis, stopping }: State
 ): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
     let ended = false
@@ -238,7 +228,11 @@ const stream = (
       }
     }
     // Only a following may be ended early: any other answer would look whole, and is finished or cut.
-    if (body.keepAlive !== undefined) open.add(self)
+    if (body.keepAlive !== undefined) {
+      open.add(self)
+      // The others were told already. What is at hand, such as where it begins, is sent before.
+      if (stopping) setImmediate(self.end)
+    }
     // Not in the loop below, which would keep the last bytes for as long as it follows.
     const sendsOn = Effect.flatMap(body.pull, (bytes) =>
       bytes === undefined ? Effect.succeed(false) : Effect.as(written(response, bytes, stallMillis), true))

@@ -13,7 +13,7 @@ export const answeredEarly = (socket: Duplex, request: Http.IncomingMessage): vo
 /** What the parser refuses. */
 export const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
   if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy()
-  if (early.get(socket)?.complete === false) return void socket.end()
+  if (early.get(socket)?.complete === false) return endOf(socket)
   const [status, title] = error.code === "HPE_HEADER_OVERFLOW"
     ? [431, "Request Header Fields Too Large"] as const
     : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
@@ -34,10 +34,26 @@ export const refuseTunnel = (_request: Http.IncomingMessage, socket: Duplex) =>
 
 const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: string) => {
   const body = problemOf(status, title, detail)
-  socket.end(
+  endOf(
+    socket,
     `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: ${problemType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
+}
+
+/** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
+const lingerMillis = 1_000
+
+/**
+ * The last that is sent on a connection, and its end. Node has let go of such a socket: nobody else hears its errors, and
+ * nothing else closes it where the other side does not.
+ */
+const endOf = (socket: Duplex, text = "") => {
+  socket.on("error", () => socket.destroy()).resume().end(text, () => {
+    if (socket.destroyed) return
+    const timer = setTimeout(() => socket.destroy(), lingerMillis)
+    socket.on("close", () => clearTimeout(timer))
+  })
 }
 
 const problemType = "application/problem+json"

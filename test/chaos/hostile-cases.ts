@@ -107,6 +107,23 @@ const protocol: ReadonlyArray<HostileCase> = [
   ...sources.map((source) =>
     refused(`Stream-Forked-From: ${source}`, 400, request("PUT", bad, { ...json, "Stream-Forked-From": source }))
   ),
+  refused("a Content-Type of 5 KB", 400, request("PUT", bad, { "Content-Type": `text/plain; x=${"y".repeat(5_000)}` })),
+  refused(
+    "a Stream-Expires-At of 5 KB",
+    400,
+    request("PUT", bad, { ...json, "Stream-Expires-At": `2126-01-08T00:00:00.${"0".repeat(5_000)}Z` })
+  ),
+  refused(
+    "a Producer-Id of 5 KB",
+    400,
+    request(
+      "POST",
+      kept,
+      { ...json, "Producer-Id": "p".repeat(5_000), "Producer-Epoch": "0", "Producer-Seq": "0" },
+      "1"
+    )
+  ),
+  refused("a Stream-Seq of 5 KB", 400, request("POST", kept, { ...json, "Stream-Seq": "9".repeat(5_000) }, "1")),
   refused("a fork of nothing", 404, request("PUT", bad, { ...json, "Stream-Forked-From": "/v1/stream/nothing" })),
   refused("a place to fork, and no source", 400, request("PUT", bad, { ...json, "Stream-Fork-Offset": "0" })),
   ...noMessages.map((text) => refused(`${text} as messages`, 400, request("POST", kept, json, text))),

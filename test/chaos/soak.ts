@@ -132,6 +132,7 @@ class Load {
   readonly #numbering = new Set<string>()
   readonly #followers: Array<{ readonly follower: Follower; readonly until: number }> = []
   #made = 0
+  #replaced = 0
   #underWay = 0
 
   constructor({ directory, random, say }: Context, server: UnderTest, told: string) {
@@ -257,7 +258,7 @@ class Load {
         agent: this.#agent
       })
       this.#judge(answer?.status)
-    } else if (kind === "replace") await this.#replace(slot)
+    } else if (kind === "replace") await this.#replace()
     else if (kind === "read") this.#judge((await nativeDoor.read(port, stream, 0))?.status)
     else if (kind === "tail") {
       this.#judge((await ask(port, protocolPath(stream), { method: "HEAD", agent: this.#agent }))?.status)
@@ -299,9 +300,12 @@ class Load {
     })
   }
 
-  /** A stream goes, and another one takes its place. */
-  async #replace(slot: number): Promise<void> {
-    if (slot < streamsChecked) return
+  /**
+   * The oldest stream goes, and another one takes its place: in turn, so that what all of them keep is the same at any time.
+   * With chance, it would go up and down by more than what is looked for.
+   */
+  async #replace(): Promise<void> {
+    const slot = streamsChecked + this.#replaced++ % (streamsAtOnce - streamsChecked)
     const old = this.#names[slot]!
     this.#names[slot] = `soak-${this.#made++}`
     this.#numbers.delete(old)

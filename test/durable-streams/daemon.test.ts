@@ -1,11 +1,14 @@
 /**
  * The server that a command starts by itself: one for a data directory, found again, told apart from strangers.
  */
+import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as net from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
+import { tryLock } from "../../src/durable-streams/lock.ts"
+import { filesOf } from "../../src/durable-streams/settings.ts"
 import { version } from "../../src/durable-streams/version.ts"
 import type { Health } from "../../src/durable-streams/wire.ts"
 import { isAlive, it, linesOf, offsetsOf, type Room, until } from "./room.ts"
@@ -105,6 +108,19 @@ describe("one server for a data directory", () => {
       expect(room.servers()).toHaveLength(servers)
       slow.destroy()
     }
+  })
+
+  it("Promise 9: a command starts its server once more when a stop took longer than that server waited", async ({ room }) => {
+    // As if this test were the server that takes so long: it has the lock and its name stands there, but it answers nobody.
+    room.write("daemon.pid", `${process.pid}\n`)
+    const stopping = Scope.makeUnsafe()
+    expect(await Effect.runPromise(Scope.provide(tryLock(filesOf(room.dataDirectory).lock), stopping))).toBe(true)
+    const appending = room.start(["stream", "append", "-n", "a", "-m", "one"])
+    await until(() => room.read("daemon.log")?.includes("Another server") === true, () => "a server that is refused")
+    await until(() => room.servers().length === 0, () => "the end of that server")
+    await Effect.runPromise(Scope.close(stopping, Exit.void))
+    expect(await appending.ended).toMatchObject({ code: 0, stderr: expect.stringContaining("Started a server") })
+    expect(room.servers()).toEqual([room.pid])
   })
 })
 

@@ -67,6 +67,16 @@ describe("The page on the storage format", () => {
     }
   })
 
+  it("has a size of 8 digits: a state that they can count is read back, and a larger one is not written", () => {
+    const { events } = commitOf("my-stream", 1, ["1"])
+    const around = Buffer.from(encodeCommit(events, { text: stateWith(0), back: 7 }, 0).bytes)
+    const most = 99_999_999 - Number(around.subarray(-29, -21).toString())
+    const { bytes } = encodeCommit(events, { text: stateWith(most), back: 7 }, 0)
+    assert.strictEqual(Buffer.from(bytes).subarray(-29, -21).toString(), "99999999")
+    assert.strictEqual(trailerState(bytes, 0, bytes.length)?.text?.length, stateWith(most).length)
+    assert.throws(() => encodeCommit(events, { text: stateWith(most + 1), back: 7 }, 0), "99999999 bytes")
+  })
+
   it("says what is summed: the file from its first byte to the digits", () => {
     const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]).events, undefined, log.crc)
     const file = Buffer.concat([log.bytes, second.bytes])
@@ -78,6 +88,9 @@ describe("The page on the storage format", () => {
     assert.strictEqual(second.crc, crc32(file.subarray(0, file.length - crcToEnd)))
   })
 })
+
+/** A state with a key of so many bytes. */
+const stateWith = (bytes: number) => `{"${"p".repeat(bytes)}":1}`
 
 /** JSON texts as clients send them, among them those that look like the ends of our lines. */
 const texts = [

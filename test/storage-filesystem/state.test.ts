@@ -63,6 +63,23 @@ describe("Promise 7: the state of a log", () => {
   )
 })
 
+it.effect("Promise 11: an append whose state is larger than a commit can say is refused, and nothing of it is kept", () =>
+  Effect.gen(function*() {
+    const disk = new FaultDisk()
+    yield* made(disk, 1, 1)
+    const before = Buffer.from(disk.files[path]!)
+    const storage = yield* storageOn(disk)
+    const log = yield* storage.open(named(name))
+    const huge = `{"producer:${"p".repeat(100_000_000)}":[0,0]}`
+    const refused = yield* Effect.flip(log.commit(commitOf(name, 1, ["1"], huge)))
+    assert.strictEqual(refused._tag, "StorageFailed")
+    assert.include(refused.message, "99999999 bytes")
+    assert.isTrue(before.equals(disk.files[path]!))
+    yield* log.commit(commitOf(name, 1, ["1"], `{"producer:p":[0,0]}`))
+    const again = yield* storage.open(named(name))
+    assert.deepStrictEqual([again.tail, stateOf(again)], [2, `{"producer:0":[0,0],"producer:p":[0,0]}`])
+  }).pipe(Effect.scoped))
+
 describe("Promise 10: a state whose commits are damaged", () => {
   it.effect("is not guessed: the log can be read where it is whole, and nothing can be appended", () =>
     Effect.gen(function*() {

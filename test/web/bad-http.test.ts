@@ -3,6 +3,8 @@
  * request on the connection is never misread (promise 11).
  */
 import { assert, layer } from "@effect/vitest"
+import * as Net from "node:net"
+import { vi } from "vitest"
 import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, talk } from "../durable-streams/served.ts"
 import { badHttp } from "./bad-http-requests.ts"
 import { exchange, request, Wire } from "./wire.ts"
@@ -26,6 +28,35 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
         assert.strictEqual((await eventTexts(port, "kept")).length, 1)
       }), 5_000)
   }
+
+  it.effect("Promise 11: whoever sends something broken and resets the connection harms nobody", () =>
+    talk(async (port) => {
+      const before = await connections(port)
+      for (const { bytes, title } of [...badHttp, ...upgrades]) {
+        // At once, and when the answer is under way or there: the reset meets each of them.
+        for (const waits of [false, true]) {
+          const wire = (await Wire.open(port)).send(bytes)
+          if (waits) await new Promise((resolve) => setTimeout(resolve, 2))
+          wire.socket.resetAndDestroy()
+        }
+        assert.strictEqual((await exchange(port, request("GET", "/health"))).status, 200, title)
+      }
+      await areOpen(port, before)
+    }))
+
+  it.effect("Promise 11: a connection that was refused is closed, also where the other side leaves it open", () =>
+    talk(async (port) => {
+      const before = await connections(port)
+      const bytes = ["CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", "hello\r\n\r\n", broken("/nothing", "chunked")]
+      // Allowed to stay half open, a client does not answer the end of the connection with its own.
+      const sockets = bytes.map(() => Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }))
+      await Promise.all(sockets.map((socket, i) => {
+        socket.on("error", () => {}).write(bytes[i]!)
+        return new Promise((resolve) => socket.once("data", resolve))
+      }))
+      await areOpen(port, before)
+      for (const socket of sockets) socket.destroy()
+    }))
 
   it.effect("a thousand requests sent at once on one connection are answered in order", () =>
     talk(async (port) => {
@@ -176,3 +207,18 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
 /** A request with a body that has no chunks where it says so. */
 const broken = (target: string, coding: string) =>
   `POST ${target} HTTP/1.1\r\n${host}${json}Transfer-Encoding: ${coding}\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`
+
+/** Requests to speak something else from there on, which are answered as if they had not asked. */
+const upgrades = ["websocket", "h2c", "TLS/1.2"].map((protocol) => ({
+  title: `Upgrade: ${protocol}`,
+  bytes: `GET /health HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
+}))
+
+/** Waits until there are so many connections again; one that is refused may stay open for a second. */
+const areOpen = (port: number, count: number) =>
+  vi.waitUntil(async () => (await connections(port)) <= count, { timeout: 2_500, interval: 50 })
+
+const connections = async (port: number): Promise<number> => {
+  const { body } = await exchange(port, request("GET", "/health"))
+  return (JSON.parse(body.toString()) as { readonly usage: { readonly connections: number } }).usage.connections
+}

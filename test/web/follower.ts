@@ -25,8 +25,12 @@ export class Follower {
   }
 
   static async open(port: number, target: string, headers: Readonly<Record<string, string>> = {}): Promise<Follower> {
-    const wire = (await Wire.open(port)).send(request("GET", target, headers))
-    const head = await wire.head()
+    return Follower.on(await Wire.open(port), target, headers)
+  }
+
+  /** On a connection that is there. */
+  static async on(wire: Wire, target: string, headers: Readonly<Record<string, string>> = {}): Promise<Follower> {
+    const head = await wire.send(request("GET", target, headers)).head()
     return new Follower(wire, head.status, head.headers)
   }
 
