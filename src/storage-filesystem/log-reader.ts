@@ -26,6 +26,8 @@ const placesMax = 64
 
 const searches: ReadonlyArray<Search> = ["direct", "wary", "lowest"]
 
+const noPlaces: ReadonlyMap<number, Place> = new Map()
+
 /** Lines of one offset that are tried in a search: the one that is damaged, and another that was appended after that. */
 const triesMax = 4
 
@@ -91,15 +93,18 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
 
   /** The first line that is found is the right one, unless the log is damaged: that is logged, also where another one is. */
   const searched = Effect.fnUntraced(function*(disk: DiskFile, from: number, bytesMax: number, end: Bound) {
-    for (const search of searches) {
-      let after = -1
-      for (let tries = 0; tries < triesMax; tries++) {
-        const found = yield* findCommit(disk, from, first, end, places, search, after)
-        if (found === undefined) break
-        const block = yield* readAt(disk, found, from, bytesMax, end)
-        if (block !== undefined) return block
-        yield* tell(from)
-        after = found.line
+    // Places between which damage lies lead a search astray, too.
+    for (const known of places.size === 0 ? [noPlaces] : [places, noPlaces]) {
+      for (const search of searches) {
+        let after = -1
+        for (let tries = 0; tries < triesMax; tries++) {
+          const found = yield* findCommit(disk, from, first, end, known, search, after)
+          if (found === undefined) break
+          const block = yield* readAt(disk, found, from, bytesMax, end)
+          if (block !== undefined) return block
+          yield* tell(from)
+          after = found.line
+        }
       }
     }
     return undefined
@@ -111,9 +116,14 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
       const bound = end()
       return file.use((disk) =>
         Effect.gen(function*() {
-          const block = known === undefined
-            ? yield* searched(disk, from, bytesMax, bound)
-            : yield* readAt(disk, known, from, bytesMax, bound)
+          if (known !== undefined) {
+            const block = yield* readAt(disk, known, from, bytesMax, bound)
+            if (block !== undefined) return block
+            yield* tell(from)
+            // What follows the event before is not this one: it can be somewhere else all the same.
+            places.delete(from)
+          }
+          const block = yield* searched(disk, from, bytesMax, bound)
           if (block !== undefined) return block
           yield* tell(from)
           return yield* new LogDamaged({ stream: name, offset: toOffset(from) })

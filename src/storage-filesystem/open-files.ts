@@ -20,7 +20,7 @@ export interface OpenFiles {
 }
 
 export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
-  /** Open descriptors, the longest unused one first. */
+  /** Open descriptors, the longest unused one first. More than allowed only while more are in use. */
   const open = new Set<Descriptor>()
 
   const makeRoom = Effect.gen(function*() {
@@ -29,6 +29,14 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
       if (descriptor.users === 0) yield* descriptor.retire
     }
   })
+
+  /** Nobody has to wait for the closing of what is not needed any more. */
+  const leave = (descriptor: Descriptor) => {
+    descriptor.users--
+    if (descriptor.users > 0) return undefined
+    if (!open.has(descriptor)) return Effect.asVoid(Effect.forkDetach(descriptor.file.close))
+    return open.size > openMax ? Effect.asVoid(Effect.forkDetach(makeRoom)) : undefined
+  }
 
   return {
     file: Effect.fnUntraced(function*(path, opened) {
@@ -45,45 +53,48 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
             return descriptor.users === 0 ? file.close : Effect.void
           })
         }
+        current = descriptor
+        open.add(descriptor)
         return descriptor
       }
 
-      /** Opens the file anew. */
-      const reopen = Effect.gen(function*() {
-        const file = yield* disk.open(path)
-        // Two at once may both open; the one that comes second gives its descriptor back.
-        if (current !== undefined) return yield* file.close
-        current = adopt(file)
-        open.add(current)
-        yield* makeRoom
-      })
+      /** Opens the file anew. Whoever stops waiting meanwhile has the descriptor all the same, and leaves it. */
+      const reopen = (enter: (descriptor: Descriptor) => DiskFile) =>
+        Effect.uninterruptible(Effect.gen(function*() {
+          const file = yield* disk.open(path)
+          if (current !== undefined) {
+            // Two at once may both open; the one that comes second gives its descriptor back.
+            const known = enter(current)
+            yield* file.close
+            return known
+          }
+          // Before there is room: the only one that nobody uses would be closed for itself.
+          const entered = enter(adopt(file))
+          yield* makeRoom
+          return entered
+        }))
 
-      /** Runs with a descriptor, which nobody closes meanwhile. */
-      const using = <A, E>(descriptor: Descriptor, use: (file: DiskFile) => Effect.Effect<A, E>) => {
-        descriptor.users++
-        open.delete(descriptor)
-        open.add(descriptor)
-        return Effect.onExitPrimitive(use(descriptor.file), () => {
-          descriptor.users--
-          // Nobody has to wait for the closing of what was retired meanwhile.
-          return descriptor.users > 0 || open.has(descriptor)
-            ? undefined
-            : Effect.asVoid(Effect.forkDetach(descriptor.file.close))
-        })
-      }
-
-      current = adopt(opened)
-      open.add(current)
+      adopt(opened)
       yield* makeRoom
 
       return {
         path,
         use: (use) =>
-          Effect.suspend(() =>
-            current === undefined
-              ? Effect.andThen(reopen, Effect.suspend(() => using(current!, use)))
-              : using(current, use)
-          ),
+          Effect.suspend(() => {
+            let held: Descriptor | undefined
+            /** From here on nobody closes it. */
+            const enter = (descriptor: Descriptor) => {
+              held = descriptor
+              descriptor.users++
+              open.delete(descriptor)
+              open.add(descriptor)
+              return descriptor.file
+            }
+            return Effect.onExitPrimitive(
+              Effect.suspend(() => current === undefined ? Effect.flatMap(reopen(enter), use) : use(enter(current))),
+              () => held === undefined ? undefined : leave(held)
+            )
+          }),
         release: Effect.suspend(() => current === undefined ? Effect.void : current.retire)
       }
     })
