@@ -26,6 +26,7 @@ const damage = "test/chaos/damage.test.ts"
 const damaged = "test/storage-filesystem/damage.test.ts"
 const recovery = "test/storage-filesystem/recovery.test.ts"
 const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
+const regaining = "test/storage-filesystem/regaining.test.ts"
 const journal = "test/storage-filesystem/journal.test.ts"
 const producers = "test/durable-streams/producers.test.ts"
 
@@ -210,10 +211,33 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a flush that failed is tried again on the same descriptor",
     changes: change(
       "storage-filesystem/log-file.ts",
-      "() => Effect.ignore(mend))",
-      "() => Effect.sync(() => void (trusted = true)))"
+      "() => Effect.andThen(Effect.sync(() => journal.distrust(journaled)), Effect.ignore(mend))",
+      "() => Effect.sync(() => void (trusted = true))"
     ),
     killedBy: [diskFailures]
+  },
+  {
+    name: "what a killed process has written counts for flushed",
+    changes: change(
+      "storage-filesystem/regaining.ts",
+      "if (durable && (fence !== undefined || !vouched.has(key))) yield*",
+      "if (!durable) yield*"
+    ),
+    killedBy: [regaining]
+  },
+  {
+    name: "a log that falls asleep forgets that a flush has failed",
+    changes: change(
+      "storage-filesystem/regaining.ts",
+      "if (fence !== undefined) fences.set(key, fence)",
+      "if (fence !== undefined) fences.delete(key)"
+    ),
+    killedBy: [regaining]
+  },
+  {
+    name: "a late flush settles what came in the next turn",
+    changes: change("storage-filesystem/journal.ts", "    active.unsettled = new Map()\n", ""),
+    killedBy: [regaining]
   },
   {
     name: "what of a write that failed is there is not cut off",
