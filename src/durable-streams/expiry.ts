@@ -2,7 +2,7 @@
  * When a stream's time has come (docs/protocol.md 10): a moment that was set when it was made, or so many seconds after
  * it was last used.
  */
-import { DateTime } from "effect"
+import { DateTime, Effect } from "effect"
 import type { Log } from "./storage.ts"
 
 /** When a stream that is awake was last used. */
@@ -27,14 +27,12 @@ export class Lifetime {
     return now - this.#notedAt >= noteEvery(ttlSeconds)
   }
 
-  /** What is still to be noted; undefined when nothing is. */
-  get unnoted(): number | undefined {
-    return this.#usedAt > this.#notedAt ? this.#usedAt : undefined
-  }
-
-  noted(): void {
+  /** Notes what was not noted yet. */
+  readonly note = Effect.suspend(() => {
+    if (this.#usedAt === this.#notedAt) return Effect.void
     this.#notedAt = this.#usedAt
-  }
+    return this.#log.touch(this.#usedAt)
+  })
 
   /** Milliseconds since 1970; undefined: never. Whoever waits for the stream uses it all the time. */
   due(now: number, waitedFor: boolean): number | undefined {
@@ -42,6 +40,11 @@ export class Lifetime {
     if (hidden) return undefined
     if (this.#expiresAt !== undefined) return this.#expiresAt
     return ttlSeconds === undefined ? undefined : (waitedFor ? now : this.#usedAt) + ttlSeconds * 1000
+  }
+
+  isDue(now: number, waitedFor: boolean): boolean {
+    const at = this.due(now, waitedFor)
+    return at !== undefined && now >= at
   }
 }
 

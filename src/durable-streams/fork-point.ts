@@ -11,7 +11,7 @@ import { dataSlice } from "./event-block.ts"
 import { bytesOf, EventData } from "./event-data.ts"
 import type { Log, Storage, StreamDescription } from "./storage.ts"
 import { forksOf } from "./stream-state.ts"
-import type { EventBlock } from "./types.ts"
+import type { EventBlock, StreamName } from "./types.ts"
 import { isJson, toOffset } from "./types.ts"
 
 type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageError | LogDamaged>
@@ -44,16 +44,16 @@ export const findForkPoint = Effect.fnUntraced(
  */
 export const isForked = Effect.fnUntraced(
   function*(storage: Storage["Service"], { state }: Log, reserved: ReadonlySet<string>) {
-    for (const [id, fork] of forksOf(state)) {
-      if (reserved.has(id)) return true
-      const there = yield* storage.describe(fork).pipe(
-        Effect.map((description) => description.id === id),
-        Effect.catchTag("StreamNotFound", () => Effect.succeed(false)),
-        // Whatever is wrong with it, it may still be read.
-        Effect.orElseSucceed(() => true)
-      )
-      if (there) return true
-    }
+    for (const [id, fork] of forksOf(state)) if (reserved.has(id) || (yield* isThere(storage, id, fork))) return true
     return false
   }
 )
+
+/** Whether the fork of this id and name is there, or may be. */
+export const isThere = (storage: Storage["Service"], id: string, fork: StreamName) =>
+  storage.describe(fork).pipe(
+    Effect.map((description) => description.id === id),
+    Effect.catchTag("StreamNotFound", () => Effect.succeed(false)),
+    // Whatever is wrong with it, it may still be read.
+    Effect.orElseSucceed(() => true)
+  )

@@ -109,7 +109,10 @@ export class Storage extends Context.Service<Storage, {
   /** What a log, hidden or not, was made with. Leaves the log alone: another may be writing to it. */
   describe(name: StreamName): Effect.Effect<StreamDescription, StreamNotFound | StorageError | LogDamaged>
 
-  /** Makes a log with its first commit, both or neither. The caller knows that no log of that name exists. */
+  /**
+   * Makes a log with its first commit, both or neither. The caller knows that no log of that name exists. After a failure,
+   * as after one of `hide` and `delete`, it can be there or not: `open` tells, and fails before that is certain.
+   */
   create(
     description: StreamDescription,
     first: Commit
@@ -121,10 +124,10 @@ export class Storage extends Context.Service<Storage, {
   /** What was there when the storage was opened: one look at the medium, for everything that a start wants to know. */
   readonly atStart: Effect.Effect<StreamsAtStart>
 
-  /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew to go on with it. */
+  /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew, also when this fails. */
   hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageError>
 
-  /** Forgets the log, hidden or not, for good. The caller has closed it or holds its only writer. */
+  /** Forgets the log, hidden or not, for good. The caller has closed it, or opens it anew to see that it is gone. */
   delete(name: StreamName): Effect.Effect<void, StreamNotFound | StorageError>
 }>()("durable-streams/storage") {
   /** Keeps logs while the process lives. */

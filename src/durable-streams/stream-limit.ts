@@ -24,7 +24,11 @@ export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage
 
     const limited = Storage.of({
       ...storage,
-      open: (name) => Effect.tapErrorTag(storage.open(name), "StreamNotFound", () => gone(name)),
+      open: (name) =>
+        storage.open(name).pipe(
+          Effect.tap((log) => log.hidden ? gone(name) : Effect.void),
+          Effect.tapErrorTag("StreamNotFound", () => gone(name))
+        ),
       create: (description, first) =>
         Effect.suspend(() => {
           const { name } = description
@@ -34,8 +38,13 @@ export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage
           names.add(name)
           return Effect.onError(storage.create(description, first), () => gone(name))
         }),
-      hide: (name) => Effect.ensuring(storage.hide(name), gone(name)),
-      delete: (name) => Effect.ensuring(storage.delete(name), gone(name))
+      // Where it fails the stream may still be there: whoever opens it next finds out.
+      hide: (name) => Effect.tap(storage.hide(name), () => gone(name)),
+      delete: (name) =>
+        storage.delete(name).pipe(
+          Effect.tap(() => gone(name)),
+          Effect.tapErrorTag("StreamNotFound", () => gone(name))
+        )
     })
     return Context.make(Storage, limited).pipe(
       Context.add(StreamCount, StreamCount.of({ current: () => names.size }))

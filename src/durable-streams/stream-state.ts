@@ -63,6 +63,12 @@ export const forksOf = (state: ReadonlyMap<string, string>): ReadonlyArray<reado
     [key.slice(forkPrefix.length), JSON.parse(name) as StreamName] as const
   )
 
+/** The name of the fork of this id, if the stream is kept for it. */
+export const forkOf = (state: StateView, id: string): StreamName | undefined => {
+  const name = state.get(forkPrefix + id)
+  return name === undefined ? undefined : JSON.parse(name) as StreamName
+}
+
 export const keepFor = (forkId: string, name: StreamName): StateChange => [forkPrefix + forkId, JSON.stringify(name)]
 
 export const keepNoMore = (forkId: string): StateChange => [forkPrefix + forkId, undefined]

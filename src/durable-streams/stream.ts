@@ -5,7 +5,7 @@
  * failed commit leaves no hole. Readers see only what is durable (promise 2); followers hold an offset and are woken to
  * read (promise 6).
  */
-import { type Cause, Clock, Effect, Exit, Scope, Stream } from "effect"
+import { type Cause, Clock, Effect, Exit, type Scope, Stream } from "effect"
 import type { WaitingAppend } from "./append-batch.ts"
 import { answerAll, answerOf, settle, toBatch } from "./append-batch.ts"
 import type {
@@ -25,17 +25,18 @@ import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, Str
 import { emptyBlock, layOut, sliceBlock, toFrame } from "./event-block.ts"
 import { eventsFrom } from "./event-stream.ts"
 import { Lifetime } from "./expiry.ts"
-import { findForkPoint, isForked } from "./fork-point.ts"
+import { findForkPoint, isForked, isThere } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
 import { CurrentLimits } from "./limits.ts"
+import { makeLogHolder } from "./log-holder.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { searchSince } from "./search-since.ts"
 import { Sleepers } from "./sleepers.ts"
-import type { Log, StateChange, StreamDescription } from "./storage.ts"
+import type { Commit, Log, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom, newId, toDescription } from "./stream-config.ts"
 import { StreamSignals } from "./stream-signals.ts"
-import { close, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
+import { close, forkOf, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
 import { makeWriter } from "./stream-writer.ts"
 import type { EventBlock, StreamName } from "./types.ts"
 import { jsonType } from "./types.ts"
@@ -50,63 +51,44 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const clock = yield* Clock.Clock
   const { producersMax } = yield* CurrentLimits
 
+  const holder = makeLogHolder()
   let log: Log | undefined
-  let logScope: Scope.Closeable | undefined
   let life = 0
   let tail = 0
   let closed = false
   let lifetime: Lifetime | undefined
+  /** The log may be there or not, or hidden: that is not known before it was opened anew. */
+  let doubtful = false
   const recent = new RecentEvents()
   const sleepers = new Sleepers()
   /** Forks that are being made, or were since the stream woke. */
   const reserved = new Set<string>()
 
-  const inLogScope = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const opened = yield* Scope.provide(opening, scope).pipe(
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )
+  const hold = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
+    Effect.map(holder.hold(opening), (opened) => {
       log = opened
-      logScope = scope
       tail = opened.tail
       closed = isClosed(opened.state)
       lifetime = new Lifetime(opened)
       return opened
     })
 
-  yield* inLogScope(storage.open(name)).pipe(Effect.catchTag("StreamNotFound", () => Effect.void))
-  yield* Effect.addFinalizer((exit) =>
-    writer.still.pipe(
-      Effect.andThen(Effect.suspend(() => log === undefined ? Effect.void : note(log))),
-      Effect.andThen(Effect.suspend(() => logScope === undefined ? Effect.void : Scope.close(logScope, exit)))
-    )
-  )
+  const letGo = Effect.andThen(Effect.suspend(() => lifetime?.note ?? Effect.void), holder.letGo)
+  yield* hold(storage.open(name)).pipe(Effect.catchTag("StreamNotFound", () => Effect.void))
+  yield* Effect.addFinalizer(() => Effect.andThen(writer.still, letGo))
 
   /** Notes that the stream is used now. */
   const use = () => {
-    if (log === undefined || lifetime?.use(clock.currentTimeMillisUnsafe()) !== true) return
-    Effect.runForkWith(services)(note(log))
+    if (lifetime?.use(clock.currentTimeMillisUnsafe()) === true) Effect.runForkWith(services)(lifetime.note)
   }
 
-  const note = (log: Log) =>
-    Effect.suspend(() => {
-      const at = lifetime?.unnoted
-      lifetime?.noted()
-      return at === undefined ? Effect.void : log.touch(at)
-    })
+  const due = () => lifetime?.due(clock.currentTimeMillisUnsafe(), sleepers.size > 0)
 
-  const due = (now = clock.currentTimeMillisUnsafe()) => lifetime?.due(now, sleepers.size > 0)
-
-  const isDue = (): boolean => {
-    const now = clock.currentTimeMillisUnsafe()
-    const at = due(now)
-    return at !== undefined && now >= at
-  }
+  const isDue = () => lifetime?.isDue(clock.currentTimeMillisUnsafe(), sleepers.size > 0) === true
 
   const commit = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> => {
-    if (isDue()) {
-      return Effect.matchEffect(forget, {
+    if (doubtful || isDue()) {
+      return Effect.matchEffect(upToDate, {
         onSuccess: () => commit(taken),
         onFailure: (error) => Effect.sync(() => answerAll(taken, Exit.fail(error)))
       })
@@ -120,7 +102,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     if (batch.accepted.length === 0) return Effect.sync(() => settle(batch))
     const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
     const isNew = log === undefined
-    const write: Writing = log === undefined ? begin(description, batch.events, batch.state) : log.commit(batch)
+    const write: Writing = log === undefined ? begin(description, batch) : log.commit(batch)
     return Effect.matchCauseEffect(write, {
       onSuccess: () => {
         if (!isNew) grown(description, batch.events)
@@ -149,16 +131,21 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     if (events.count > 0) signals.appended(description, tail)
   }
 
-  const begin = (
-    description: StreamDescription,
-    events: EventBlock,
-    state: ReadonlyArray<StateChange>
-  ): Effect.Effect<void, StorageError | StorageFull | TooManyStreams> =>
-    Effect.map(inLogScope(storage.create(description, { events, state })), () => {
-      recent.add(events)
-      signals.created(description)
-      if (events.count > 0) signals.appended(description, tail)
-    })
+  const begin = (description: StreamDescription, first: Commit) =>
+    hold(storage.create(description, first)).pipe(
+      // What failed on its way may not have been taken back either.
+      Effect.tapError(() => Effect.sync(() => void (doubtful = true))),
+      Effect.map(() => {
+        recent.add(first.events)
+        begun(description)
+      })
+    )
+
+  const begun = (description: StreamDescription) => {
+    signals.created(description)
+    if (tail > (description.forkedFrom?.offset ?? 0)) signals.appended(description, tail)
+    sleepers.wake()
+  }
 
   /** A log that somebody removed from under us is gone: its followers are told, and the next append starts anew. */
   const explain = (cause: Cause.Cause<Effect.Error<Writing>>) =>
@@ -173,50 +160,58 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       )))
 
   /** Ends this life of the stream; where forks read it, its log is kept for them. */
-  const forget = Effect.gen(function*() {
-    if (log === undefined) return
-    const { description } = log
-    if (yield* isForked(storage, log, reserved)) {
-      yield* storage.hide(name)
-      yield* reset
-      yield* inLogScope(storage.open(name))
-      signals.deleted(description)
-    } else {
-      yield* forgetForGood(description)
-    }
-  }).pipe(
-    // Taken away by somebody else: gone all the same.
-    Effect.catchTags({
-      StreamNotFound: () => reset,
-      LogDamaged: ({ message }) => Effect.andThen(reset, new StorageFailed({ message }))
-    })
+  const forget = Effect.suspend(() =>
+    log === undefined ? Effect.void : Effect.flatMap(isForked(storage, log, reserved), end)
   )
 
-  const forgetForGood = Effect.fnUntraced(function*(description: StreamDescription) {
-    const hidden = log?.hidden === true
-    yield* storage.delete(name)
-    yield* reset
-    if (!hidden) signals.deleted(description)
-    signals.forgotten(description)
+  const end = Effect.fnUntraced(function*(forked: boolean) {
+    const ending = life
+    // Taken away by somebody else: gone all the same.
+    const ended = yield* Effect.result(
+      Effect.catchTag(forked ? storage.hide(name) : storage.delete(name), "StreamNotFound", () => Effect.void)
+    )
+    doubtful = true
+    const looked = yield* Effect.result(lookAgain)
+    // What failed on its way can have been done: what is there counts.
+    if (life === ending) yield* Effect.fromResult(ended)
+    yield* Effect.fromResult(looked)
   })
 
+  /** Nothing is made of a stream before it is known what is there of it. */
+  const lookAgain = Effect.gen(function*() {
+    const before = log
+    yield* letGo
+    const found = yield* Effect.catchTag(hold(storage.open(name)), "StreamNotFound", () => Effect.undefined)
+    doubtful = false
+    if (found?.hidden === before?.hidden) return
+    if (before === undefined) return begun(found!.description)
+    yield* found === undefined ? reset : Effect.sync(beginLife)
+    if (!before.hidden) signals.deleted(before.description)
+    if (found === undefined) signals.forgotten(before.description)
+  }).pipe(
+    Effect.catchTag("LogDamaged", ({ message }) => Effect.fail(new StorageFailed({ message })))
+  )
+
   const reset = Effect.suspend(() => {
-    const scope = logScope
     log = undefined
-    logScope = undefined
     lifetime = undefined
-    life++
+    doubtful = false
     tail = 0
     closed = false
+    beginLife()
+    return holder.letGo
+  })
+
+  const beginLife = () => {
+    life++
     recent.clear()
     sleepers.wake()
-    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  })
+  }
 
   const infoOf = ({ description }: Log): StreamInfo => ({ description, tail, closed, life })
 
   const create = Effect.fnUntraced(function*(request: CreateRequest, reservation: Reservation | undefined) {
-    if (isDue()) yield* forget
+    yield* upToDate
     if (log !== undefined) {
       const difference = log.hidden ? "having been deleted: forks still read it" : differenceFrom(infoOf(log), request)
       if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
@@ -226,13 +221,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     const description = toDescription(name, now, request, reservation)
     const first = description.forkedFrom?.offset ?? 0
     const events = layOut(first, [...reservation?.point.data ?? [], ...request.data], toFrame(name, now))
-    yield* begin(description, events, request.closed === true ? [close(undefined)] : [])
-    sleepers.wake()
+    yield* begin(description, { events, state: request.closed === true ? [close(undefined)] : [] })
     return { made: true, events, info: { description, tail, closed, life } } satisfies Created as Created
   })
 
   const reserve = Effect.fnUntraced(function*(fork: StreamName, offset: number | undefined, subOffset: number) {
-    if (isDue()) yield* forget
+    yield* upToDate
     if (log === undefined) return yield* new StreamNotFound({ stream: name })
     if (log.hidden) return yield* new SourceGone({ stream: name })
     const point = yield* findForkPoint(log.description, tail, readAt, offset ?? tail, subOffset)
@@ -244,15 +238,19 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   const release = Effect.fnUntraced(function*(forkId: string) {
     reserved.delete(forkId)
+    yield* upToDate
     if (log === undefined) return
-    const change = keepNoMore(forkId)
-    if (log.state.has(change[0])) yield* log.commit({ events: emptyBlock(tail), state: [change] })
+    const fork = forkOf(log.state, forkId)
+    // A fork that could not be made, and not be taken back either, may still be there.
+    if (fork !== undefined && !(yield* isThere(storage, forkId, fork))) {
+      yield* log.commit({ events: emptyBlock(tail), state: [keepNoMore(forkId)] })
+    }
     yield* giveUp
   }, Effect.catchTag("StreamNotFound", () => reset))
 
   /** What is kept for forks alone goes with the last of them. */
   const giveUp = Effect.gen(function*() {
-    if (log?.hidden === true && !(yield* isForked(storage, log, reserved))) yield* forgetForGood(log.description)
+    if (log?.hidden === true && !(yield* isForked(storage, log, reserved))) yield* end(false)
   })
 
   /** Durable events from memory when they are new, else from the log. */
@@ -293,9 +291,11 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
 
   /** A stream whose time has come is not there any more for anybody. */
-  const current = Effect.suspend(() => isDue() ? Effect.ignore(writer.inOrder(expire)) : Effect.void)
+  const current = Effect.suspend(() => doubtful || isDue() ? Effect.ignore(writer.inOrder(upToDate)) : Effect.void)
 
-  const expire = Effect.suspend(() => isDue() ? forget : Effect.void)
+  const upToDate: Effect.Effect<void, StorageError> = Effect.suspend(() =>
+    doubtful ? Effect.andThen(lookAgain, upToDate) : isDue() ? forget : Effect.void
+  )
 
   const known = Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
     log === undefined || isDue()
@@ -304,8 +304,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       ? Effect.fail(new StreamGone({ stream: name }))
       : Effect.succeed(infoOf(log))
   )
-  const info = Effect.suspend(() => isDue() ? Effect.andThen(current, known) : known)
-
+  const info = Effect.andThen(current, known)
   const cursor = (from: From) =>
     Effect.map(current, (): Cursor => {
       use()
@@ -335,12 +334,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),
     release: (forkId) => writer.inOrder(release(forkId)),
     delete: writer.inOrder(Effect.gen(function*() {
-      if (isDue()) yield* forget
+      yield* upToDate
       if (log === undefined) return yield* new StreamNotFound({ stream: name })
       if (log.hidden) return yield* new StreamGone({ stream: name })
       yield* forget
     })),
-    expire: Effect.andThen(writer.inOrder(expire), Effect.sync(() => due()))
+    expire: Effect.andThen(writer.inOrder(upToDate), Effect.sync(() => due()))
   }
   return stream
 })

@@ -1,5 +1,7 @@
 /**
- * The directory of the logs: which file is whose, and which there are (docs/storage-format.md 2 and 5).
+ * The directory of the logs: which file is whose, and which there are (docs/storage-format.md 2 and 5). What cannot be made
+ * durable is taken back; where that fails, too, the log cannot be opened before it is certain what a power cut would leave
+ * of it.
  */
 import { Effect } from "effect"
 import * as Path from "node:path"
@@ -21,6 +23,20 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
   const pathOf = (name: StreamName) => Path.join(directory, toFileName(name))
   const flush = durable ? disk.flushDirectory(directory) : Effect.void
   const namesOfHashed = new Map<string, StreamName>()
+  /** Files of which it is not certain under which name, if any, a power cut would leave them. */
+  const doubted = new Set<string>()
+
+  /** Flushes what was done to a file's entry. Where that fails it is undone, if it can be. */
+  const settle = (file: string, undo?: Effect.Effect<void, DiskFailure>) => {
+    const doubt = Effect.sync(() => void doubted.add(file))
+    const settled = Effect.map(flush, () => void doubted.delete(file))
+    return Effect.onError(
+      settled,
+      () => undo === undefined ? doubt : Effect.catch(Effect.andThen(undo, settled), () => doubt)
+    )
+  }
+
+  const certain = (file: string) => Effect.suspend(() => doubted.has(file) ? settle(file) : Effect.void)
 
   /** Opens a log's file, hidden or not, by the name it has while it is not hidden. Fails with ENOENT where it is not. */
   const find = (file: string): Effect.Effect<FoundFile, DiskFailure> => {
@@ -28,7 +44,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     return Effect.catchIf(openAt(path, false), isMissing, () => openAt(path + hiddenSuffix, true))
   }
 
-  const open = (name: StreamName) => find(toFileName(name))
+  const open = (name: StreamName) => Effect.andThen(certain(toFileName(name)), find(toFileName(name)))
 
   const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
@@ -68,7 +84,6 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     open,
     find,
     pathOf,
-    flush,
 
     /** Makes the directory, removes what was never finished, and says what is there. */
     prepare: Effect.gen(function*() {
@@ -77,9 +92,9 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       const there = new Set(entries)
       const left = entries.filter((file) => isLeft(file, there))
       yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
-      for (const file of left) there.delete(file)
-      // A process that was killed may not have come to it, for a log that it had made or deleted.
+      // What an earlier process did may have been seen only, and not be durable yet.
       yield* flush
+      for (const file of left) there.delete(file)
       return { listed: yield* namesWith("", there), expiring: yield* namesWith(expiringSuffix, there) }
     }),
 
@@ -93,19 +108,38 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
     describe: (name: StreamName): Effect.Effect<Header | undefined, DiskFailure> =>
       Effect.acquireUseRelease(open(name), ({ file }) => readHeader(file), ({ file }) => file.close),
 
-    hide: (name: StreamName) =>
-      disk.rename(pathOf(name), pathOf(name) + hiddenSuffix).pipe(
-        Effect.andThen(removeIfThere(disk, pathOf(name) + expiringSuffix)),
-        Effect.andThen(flush)
+    /** Gives a log that was made its name. */
+    publish: (name: StreamName) =>
+      Effect.andThen(
+        disk.rename(pathOf(name) + newSuffix, pathOf(name)),
+        settle(toFileName(name), disk.remove(pathOf(name)))
       ),
 
-    /** The log goes first: a mark alone is nothing, and is removed at the next start. */
-    remove: (name: StreamName) =>
-      disk.remove(pathOf(name)).pipe(
-        Effect.catchIf(isMissing, () => disk.remove(pathOf(name) + hiddenSuffix)),
-        Effect.andThen(removeIfThere(disk, pathOf(name) + expiringSuffix)),
-        Effect.andThen(flush)
-      ),
+    /** The mark goes last: alone it is nothing, and is removed at the next start. */
+    hide: Effect.fnUntraced(function*(name: StreamName) {
+      const path = pathOf(name)
+      const undo = yield* disk.rename(path, path + hiddenSuffix).pipe(
+        Effect.as(disk.rename(path + hiddenSuffix, path)),
+        // Hidden already, if it is there: only the flush is missing.
+        Effect.catchIf(
+          isMissing,
+          () => Effect.flatMap(disk.open(path + hiddenSuffix), (file) => Effect.as(file.close, undefined))
+        )
+      )
+      yield* settle(toFileName(name), undo)
+      yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
+    }),
+
+    /** The same; the log may be hidden. Where it is not there, that is durable, too. */
+    remove: Effect.fnUntraced(function*(name: StreamName) {
+      const path = pathOf(name)
+      yield* disk.remove(path).pipe(
+        Effect.catchIf(isMissing, () => disk.remove(path + hiddenSuffix)),
+        Effect.catchIf(isMissing, (failure) => Effect.andThen(settle(toFileName(name)), Effect.fail(failure)))
+      )
+      yield* settle(toFileName(name))
+      yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
+    }),
 
     /** Says of a log that is about to be made that it can expire. */
     markExpiring: (name: StreamName) =>

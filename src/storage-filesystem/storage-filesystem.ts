@@ -133,7 +133,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   })
 
   const openSource = Effect.fnUntraced(function*(origin: ForkOrigin) {
-    const { file: opened, path } = yield* logs.open(origin.stream)
+    const { file: opened, path } = yield* logs.find(toFileName(origin.stream))
     return yield* Effect.gen(function*() {
       const header = yield* readHeader(opened)
       const first = header?.description.forkedFrom?.offset ?? 0
@@ -162,8 +162,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     yield* Effect.gen(function*() {
       yield* file.write(log.bytes, 0)
       if (durability === "fsync") yield* file.flush
-      yield* disk.rename(path + newSuffix, path)
-      yield* Effect.onError(logs.flush, () => Effect.ignore(disk.remove(path)))
+      yield* logs.publish(name)
     }).pipe(Effect.onError(() => Effect.andThen(file.close, Effect.ignore(disk.remove(path + newSuffix)))))
     regaining.made(toFileName(name))
     const recovered: Recovered = {

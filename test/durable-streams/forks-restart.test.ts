@@ -2,42 +2,12 @@
  * Sources and forks that a server finds when it starts anew, also where the one before it was killed in between.
  */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
+import { Effect } from "effect"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import { choosing, type CrashMode, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { storageOn } from "../storage-filesystem/log-fixtures.ts"
-import { appending, historyOf, named, settled } from "./storage-fixtures.ts"
-
-const [source, fork] = [named("source"), named("fork")]
-const forking = { contentType: undefined, data: [], fork: { source, offset: undefined, subOffset: 0 } }
-
-/** Runs with the manager of a server that starts on the disk. */
-const served = <A, E>(disk: FaultDisk, program: Effect.Effect<A, E, StreamManager>) =>
-  Effect.flatMap(storageOn(disk), (storage) =>
-    Effect.provide(
-      program,
-      StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(Layer.succeed(Storage, storage)))
-    ))
-
-const makeBoth = Effect.gen(function*() {
-  const manager = yield* StreamManager
-  yield* manager.append(source, appending(0, 1))
-  yield* manager.create(fork, forking)
-  yield* manager.append(fork, appending("own"))
-})
-
-/** What there is of a stream: its data, or why it cannot be had. */
-const stateOf = Effect.fnUntraced(function*(name: typeof source) {
-  const manager = yield* StreamManager
-  const stream = yield* manager.get(name)
-  const info = yield* Effect.result(stream.info)
-  if (info._tag === "Failure") return info.failure._tag
-  return (yield* historyOf(stream)).map((text) => (JSON.parse(text) as { data: unknown }).data)
-}, Effect.scoped)
-
-const remove = (name: typeof source) => Effect.flatMap(StreamManager, (manager) => manager.delete(name))
+import { fork, forking, makeBoth, remove, served, source, stateOf } from "./fork-fixtures.ts"
+import { appending, settled } from "./storage-fixtures.ts"
 
 it.effect("a source that is deleted after a restart is kept for a fork that was made before", () =>
   Effect.gen(function*() {

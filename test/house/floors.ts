@@ -23,6 +23,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "stream",
     "stream-writer",
+    "log-holder",
     "end-of-turn",
     "event-stream",
     "stream-state",

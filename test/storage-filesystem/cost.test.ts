@@ -117,7 +117,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
       )
       const disk = new CountingDisk(FaultDisk.holding(sleeping))
       const storage = yield* storageOn(disk)
-      // The two are the journal's areas, which are looked for.
+      // What an earlier process did is flushed; the two are the journal's areas, which are looked for.
       assert.deepStrictEqual(disk.calls, { makeDirectory: 1, list: 1, flushDirectory: 1, open: 2 })
       disk.reset()
       assert.strictEqual((yield* storage.list).length, 2_000)
