@@ -20,13 +20,14 @@ export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage
     const { streamsMax } = yield* CurrentLimits
     // Names and not a number: what was taken away by somebody else is found missing, perhaps more than once.
     const names = new Set((yield* storage.atStart).listed.filter((name) => !isReserved(name)))
+    const there = (name: StreamName) => Effect.sync(() => isReserved(name) || names.add(name))
     const gone = (name: StreamName) => Effect.sync(() => void names.delete(name))
 
     const limited = Storage.of({
       ...storage,
       open: (name) =>
         storage.open(name).pipe(
-          Effect.tap((log) => log.hidden ? gone(name) : Effect.void),
+          Effect.tap((log) => log.hidden ? gone(name) : there(name)),
           Effect.tapErrorTag("StreamNotFound", () => gone(name))
         ),
       create: (description, first) =>
