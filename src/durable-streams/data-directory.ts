@@ -3,18 +3,33 @@
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import * as Path from "node:path"
 import { DaemonFailed } from "./settings.ts"
 
-/** Makes the data directory where it is not there, for its user alone. */
+/** Makes the data directory where it is not there, for its user alone; a power cut does not take it again. */
 export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFailed> =>
   Effect.try({
-    try: () => void fs.mkdirSync(path, { recursive: true, mode: 0o700 }),
+    try: () => {
+      const first = fs.mkdirSync(path, { recursive: true, mode: 0o700 })
+      if (first === undefined) return
+      let made = Path.resolve(path)
+      for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushEntries(Path.dirname(made))
+    },
     catch: (cause) =>
       new DaemonFailed({
         message: `Could not make the data directory ${path}: ${(cause as Error).message}. ` +
           "Choose another with --data-dir."
       })
   })
+
+const flushEntries = (directory: string) => {
+  const fd = fs.openSync(directory, "r")
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
 
 /** What a small file holds; undefined where there is none. */
 export const readText = (path: string): string | undefined => {

@@ -4,6 +4,7 @@
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
+import * as Path from "node:path"
 
 /** A system call failed. `code` is its errno name, such as `ENOSPC`. */
 export class DiskFailure extends Data.TaggedError("DiskFailure")<{
@@ -45,6 +46,7 @@ export interface Disk {
   /** A file's modification time, in milliseconds since 1970. */
   readonly stampOf: (path: string) => Effect.Effect<number, DiskFailure>
   readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, DiskFailure>
+  /** Makes the directory and those above it, durably. */
   readonly makeDirectory: (path: string) => Effect.Effect<void, DiskFailure>
   /** Makes the directory's entries durable: a file's own flush does not (fsync(2)). */
   readonly flushDirectory: (path: string) => Effect.Effect<void, DiskFailure>
@@ -149,6 +151,20 @@ const openToReadAtLeast = (path: string) =>
       }))
   )
 
+const flushDirectory: Disk["flushDirectory"] = (path) =>
+  Effect.flatMap(call<number>("open", path, (done) => fs.open(path, "r", done)), (fd) =>
+    Effect.ensuring(
+      call("fsync", path, (done) => fs.fsync(fd, done)),
+      Effect.ignore(call("close", path, (done) => fs.close(fd, done)))
+    ))
+
+/** The directories that have got an entry when `path` was made, from `first` on. */
+const above = (path: string, first: string): ReadonlyArray<string> => {
+  const parents = [Path.dirname(Path.resolve(path))]
+  while (parents.at(-1)!.startsWith(Path.resolve(first))) parents.push(Path.dirname(parents.at(-1)!))
+  return parents
+}
+
 export const nodeDisk: Disk = {
   open: openToReadAtLeast,
   create: openWith("w+"),
@@ -158,13 +174,11 @@ export const nodeDisk: Disk = {
   stampOf: (path) => call<number>("stat", path, (done) => fs.stat(path, (error, stats) => done(error, stats?.mtimeMs))),
   list: (directory) => call("readdir", directory, (done) => fs.readdir(directory, done)),
   makeDirectory: (path) =>
-    call("mkdir", path, (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, (error) => done(error))),
-  flushDirectory: (path) =>
-    Effect.flatMap(call<number>("open", path, (done) => fs.open(path, "r", done)), (fd) =>
-      Effect.ensuring(
-        call("fsync", path, (done) => fs.fsync(fd, done)),
-        Effect.ignore(call("close", path, (done) => fs.close(fd, done)))
-      ))
+    Effect.flatMap(
+      call<string>("mkdir", path, (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, done)),
+      (first) => Effect.forEach(first === undefined ? [] : above(path, first), flushDirectory, { discard: true })
+    ),
+  flushDirectory
 }
 
 /** The same for who only looks: a directory that cannot be written to can be read all the same. */

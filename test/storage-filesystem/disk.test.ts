@@ -6,8 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as Path from "node:path"
 import { DiskFailure, nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { isInstalled, strace } from "../chaos/machine.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -53,6 +55,28 @@ describe("A file on the real disk", () => {
         assert.strictEqual(got, 1_000_000)
       })
     ))
+
+  it("is in directories that a power cut does not take: each one above them is flushed", (context) => {
+    context.skip(!isInstalled("strace"), "needs strace")
+    const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-"))
+    const module = Path.resolve(import.meta.dirname, "../../src/storage-filesystem/disk.ts")
+    const script = `import { Effect } from "effect"
+      import { nodeDisk } from ${JSON.stringify(module)}
+      await Effect.runPromise(nodeDisk.makeDirectory(${JSON.stringify(Path.join(directory, "a/b"))}))
+      await Effect.runPromise(nodeDisk.makeDirectory(${JSON.stringify(Path.join(directory, "a/b"))}))`
+    const traced = Path.join(directory, "trace")
+    // In front of it and not beside it: what it saw is all written when it ends.
+    const [tracer, ...tracing] = strace(traced, "-y", "-e", "trace=fsync").filter((option) => option !== "-D")
+    const { status, stderr } = spawnSync(
+      tracer!,
+      [...tracing, process.execPath, "--input-type=module", "-e", script],
+      { encoding: "utf8", cwd: Path.resolve(import.meta.dirname, "../..") }
+    )
+    assert.strictEqual(status, 0, stderr)
+    const flushed = [...fs.readFileSync(traced, "utf8").matchAll(/fsync\(\d+<([^>]+)>/g)].map(([, path]) => path)
+    assert.deepStrictEqual(flushed, [Path.join(directory, "a"), directory])
+    fs.rmSync(directory, { recursive: true })
+  })
 
   it("can be read where the file system turned read-only, and says why it cannot be written", (context) => {
     context.skip(process.getuid?.() !== 0, "only root can mount")
