@@ -31,6 +31,8 @@ export interface LogOptions {
   readonly recovered: Recovered
   /** Whether the file has something behind it that is not to be trusted. */
   readonly fenced: boolean
+  /** It was not to be trusted, and is again. */
+  readonly mended: () => void
   /** Undefined: what says it is damaged. */
   readonly state: Map<string, string> | undefined
   /** Where it is undefined, commits are durable as soon as the kernel has them. */
@@ -86,6 +88,7 @@ export const makeLog = (options: LogOptions): { readonly log: Log; readonly fenc
       })
     )
     trusted = true
+    options.mended()
   })
 
   /** What the next commit, which begins at `size`, says of the state: all of it where that is due, else what it changes. */

@@ -15,49 +15,53 @@ import type { Recovered } from "./recovery.ts"
 import { recover } from "./recovery.ts"
 
 export interface Regaining {
-  /** Recovers the log in the file, as `recover` does, with all that it says on the medium. */
-  readonly regain: (
-    key: string,
-    file: DiskFile,
-    first: number
-  ) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
+  /** Recovers the log in the file, as `recover` does, with all that it says on the medium: for whoever writes to it. */
+  readonly regain: Recovering
+  /** The same for whoever only reads, beside one who may write. */
+  readonly look: Recovering
   /** Whether there is still something in the file, behind what was recovered, that is not to be trusted. */
   readonly isFenced: (key: string) => boolean
   /** A log is made: what it begins with is on the medium. */
   readonly made: (key: string) => void
-  /** A log is closed, and where its file is not to be trusted behind, if so. */
-  readonly closed: (key: string, fence: Fence | undefined) => void
+  /** Where a log's file is not to be trusted behind, if so. */
+  readonly fence: (key: string, fence: Fence | undefined) => void
   readonly gone: (key: string) => void
 }
+
+type Recovering = (
+  key: string,
+  file: DiskFile,
+  first: number
+) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
 
 export const makeRegaining = (journal: Journal, durable: boolean): Regaining => {
   /** Logs of which this process has flushed the last commit: each is flushed before the next one begins. */
   const vouched = new Set<string>()
   const fences = new Map<string, Fence>()
 
-  const regain: Regaining["regain"] = Effect.fnUntraced(function*(key, file, first) {
-    yield* journal.restore(key, file)
-    const fence = fences.get(key)
-    const isCut = fence === undefined || (yield* cutBehind(key, file, fence))
-    // What could not be cut is not read.
-    const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
-    if (typeof recovered === "string" || !isCut) return recovered
-    if (durable && (fence !== undefined || !vouched.has(key))) yield* vouch(file, recovered)
-    fences.delete(key)
-    vouched.add(key)
-    return recovered
-  })
+  const recovering = (cut: typeof cutBehind): Recovering =>
+    Effect.fnUntraced(function*(key, file, first) {
+      yield* journal.restore(key, file)
+      const fence = fences.get(key)
+      const isCut = fence === undefined || (yield* cut(key, file, fence))
+      // What was not cut is not read.
+      const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
+      if (typeof recovered === "string" || !isCut) return recovered
+      if (durable && (fence !== undefined || !vouched.has(key))) yield* vouch(file, recovered)
+      fences.delete(key)
+      vouched.add(key)
+      return recovered
+    })
 
   return {
-    regain,
+    regain: recovering(cutBehind),
+    look: recovering(() => Effect.succeed(false)),
     isFenced: (key) => fences.has(key),
     made: (key) => {
       fences.delete(key)
       vouched.add(key)
     },
-    closed: (key, fence) => {
-      if (fence !== undefined) fences.set(key, fence)
-    },
+    fence: (key, fence) => void (fence === undefined ? fences.delete(key) : fences.set(key, fence)),
     gone: (key) => {
       fences.delete(key)
       vouched.delete(key)
@@ -80,8 +84,8 @@ const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
   withoutWrites(
     Effect.gen(function*() {
       const bytes = Buffer.allocUnsafe(size - commitAt)
-      yield* file.read(bytes, bytes.length, commitAt)
-      yield* file.write(bytes, commitAt)
+      const got = yield* file.read(bytes, bytes.length, commitAt)
+      yield* file.write(bytes.subarray(0, got), commitAt)
       yield* file.flush
     }),
     undefined

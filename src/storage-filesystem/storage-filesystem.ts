@@ -110,6 +110,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     const { read } = inherited
     const { fence, log } = makeLog({
       fenced: regaining.isFenced(toFileName(name)),
+      mended: () => regaining.fence(toFileName(name), undefined),
       file,
       description,
       hidden,
@@ -124,7 +125,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     })
     yield* Effect.addFinalizer(() =>
       journal.settle(toFileName(name)).pipe(
-        Effect.andThen(Effect.sync(() => regaining.closed(toFileName(name), fence()))),
+        Effect.andThen(Effect.sync(() => regaining.fence(toFileName(name), fence()))),
         Effect.andThen(file.release),
         Effect.andThen(inherited.close)
       )
@@ -137,7 +138,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
     return yield* Effect.gen(function*() {
       const header = yield* readHeader(opened)
       const first = header?.description.forkedFrom?.offset ?? 0
-      const recovered = yield* regaining.regain(toFileName(origin.stream), opened, first)
+      const recovered = yield* regaining.look(toFileName(origin.stream), opened, first)
       if (header?.sound !== true || header.description.id !== origin.id || typeof recovered === "string") {
         yield* opened.close
         return undefined

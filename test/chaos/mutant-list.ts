@@ -229,8 +229,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a log that falls asleep forgets that a flush has failed",
     changes: change(
       "storage-filesystem/regaining.ts",
-      "if (fence !== undefined) fences.set(key, fence)",
-      "if (fence !== undefined) fences.delete(key)"
+      "void (fence === undefined ? fences.delete(key) : fences.set(key, fence))",
+      "void fences.delete(key)"
     ),
     killedBy: [regaining]
   },

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
-import { commitOf, described, named, readUpTo, settled, shown } from "../durable-streams/storage-fixtures.ts"
+import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
 import { name, path, pathOf, recovering, storageOn } from "./log-fixtures.ts"
@@ -107,16 +107,33 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
   it.effect("shows nothing that was refused when it wakes, and takes appends when the disk does", () =>
     Effect.gen(function*() {
       const { disk, storage } = yield* refused()
-      const log = yield* storage.open(named(name))
-      assert.strictEqual(log.tail, 1)
-      assert.deepStrictEqual(yield* readUpTo(log, 1), [shown(name, 0, "0")])
-      yield* Effect.flip(log.commit(commitOf(name, 1, [`"refused too"`])))
-      disk.before = () => Effect.void
-      yield* log.commit(commitOf(name, 1, [`"kept"`]))
+      const texts = [shown(name, 0, "0"), shown(name, 1, `"kept"`)]
+      yield* Effect.gen(function*() {
+        const log = yield* storage.open(named(name))
+        assert.strictEqual(log.tail, 1)
+        assert.deepStrictEqual(yield* readUpTo(log, 1), texts.slice(0, 1))
+        yield* Effect.flip(log.commit(commitOf(name, 1, [`"refused too"`])))
+        disk.before = () => Effect.void
+        yield* log.commit(commitOf(name, 1, [`"kept"`]))
+      }).pipe(Effect.scoped)
       for (const [mode, seed] of cuts) {
-        const found = yield* recovering(disk.crash(mode, choosing(seed)))
-        assert.deepStrictEqual(found?.texts, [shown(name, 0, "0"), shown(name, 1, `"kept"`)])
+        assert.deepStrictEqual((yield* recovering(disk.crash(mode, choosing(seed))))?.texts, texts)
       }
+      const again = yield* storage.open(named(name))
+      assert.deepStrictEqual(yield* readUpTo(again, again.tail), texts)
+    }).pipe(Effect.scoped))
+
+  it.effect("is read by its forks up to there, and cut by nobody who only reads", () =>
+    Effect.gen(function*() {
+      const { disk, storage } = yield* refused()
+      const source = yield* storage.describe(named(name))
+      const forkedFrom = { stream: named(name), id: source.id, offset: 1, bytes: 0 }
+      const fork = yield* storage.create({ ...described("fork"), forkedFrom }, commitOf("fork", 1, []))
+      disk.before = () => Effect.void
+      assert.deepStrictEqual(textsOf(yield* fork.read(0, 1_024)), [shown(name, 0, "0")])
+      assert.include(disk.files[path]!.toString(), "refused")
+      yield* (yield* storage.open(named(name))).commit(commitOf(name, 1, [`"kept"`]))
+      assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 2)
     }).pipe(Effect.scoped))
 
   it.effect("wakes without what was refused when the disk takes writes again", () =>
