@@ -77,8 +77,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "changes.has(key) ? changes.get(key) : state.get(key)",
       "state.get(key)"
     ),
-    killedBy: [producers, "test/durable-streams/stream.test.ts"],
-    suites: ["histories"]
+    killedBy: [producers, "test/durable-streams/stream.test.ts"]
   },
   {
     name: "a deletion does not wait for its turn",
@@ -151,8 +150,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "readers see what is written and not flushed",
     changes: change("durable-streams/stream.ts", "sliceBlock(block, next, at - next)", "block"),
-    killedBy: ["test/durable-streams/group-commit.test.ts"],
-    suites: ["flush"]
+    killedBy: ["test/durable-streams/group-commit.test.ts"]
   },
   {
     name: "a follower registers a turn after it has caught up",
@@ -205,7 +203,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "Effect.void"
     ),
     killedBy: [journal],
-    suites: ["failpoints", "powercut"]
+    suites: ["powercut"]
   },
   {
     name: "a flush that failed is tried again on the same descriptor",

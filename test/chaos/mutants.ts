@@ -48,7 +48,7 @@ const runsOf = (mutants: ReadonlyArray<Mutant>) => {
   const titled = mutants.filter(({ titled }) => titled !== undefined)
   const suites = new Set(mutants.flatMap(({ suites = [] }) => suites))
   return [
-    [[...files], undefined] as const,
+    ...(files.size === 0 ? [] : [[[...files], undefined] as const]),
     ...titled.map(({ killedBy, titled }) => [killedBy, titled] as const),
     ...[...suites].map((suite) => [short, `${suite}:`] as const)
   ]

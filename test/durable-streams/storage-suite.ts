@@ -2,7 +2,7 @@
  * The promises of Storage, for every backend: `suite(backend, layer)`.
  */
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, type Layer, Scope } from "effect"
+import { Effect, Exit, type Layer, Logger, Scope } from "effect"
 import { StreamNotFound } from "../../src/durable-streams/errors.ts"
 import type { Commit, Log } from "../../src/durable-streams/storage.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
@@ -208,7 +208,13 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
             commitOf(name, 1, data.slice(1))
           ])
           const log = yield* open(name)
-          assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), data.map((text, i) => shown(name, i, text)))
+          const lines: Array<unknown> = []
+          const texts = yield* Effect.provide(
+            readUpTo(log, log.tail, 0, 1),
+            Logger.layer([Logger.make(({ message }) => lines.push(message))])
+          )
+          assert.deepStrictEqual(texts, data.map((text, i) => shown(name, i, text)))
+          assert.deepStrictEqual(lines, [], "it is taken for damaged")
         }
       }))
 
