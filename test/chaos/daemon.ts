@@ -9,6 +9,8 @@ import { builtMain } from "../built.ts"
 import type { Suite } from "./suite.ts"
 
 const commandsAtOnce = 20
+/** Of a short form: each costs a third of a second of processor. */
+const commandsBriefly = 8
 
 /** In turn. */
 const situations = ["empty", "stopping", "slow start", "killed"] as const
@@ -25,15 +27,16 @@ export const daemon: Suite = {
   name: "daemon",
   about: "twenty commands at once start one server, whatever the last one is doing",
   rounds: 50,
-  run: async ({ directory, random, rounds, say }) => {
+  run: async ({ directory, options, random, rounds, say }) => {
+    const atOnce = options.brief ? commandsBriefly : commandsAtOnce
     const violations: Array<string> = []
     let commands = 0
     for (let round = 0; round < rounds && violations.length === 0; round++) {
       const situation = situations[round % situations.length]!
       const folder = Path.join(directory, `${round}`)
       fs.mkdirSync(folder)
-      const found = await together(folder, situation, random.between(0, 60))
-      commands += commandsAtOnce
+      const found = await together(folder, situation, random.between(0, 60), atOnce)
+      commands += atOnce
       violations.push(...found.map((what) => `round ${round} (${situation}): ${what}`))
       for (const pid of serversOf(folder)) process.kill(pid, "SIGKILL")
       if (violations.length === 0) fs.rmSync(folder, { recursive: true, force: true })
@@ -43,7 +46,12 @@ export const daemon: Suite = {
   }
 }
 
-const together = async (folder: string, situation: Situation, delayMillis: number): Promise<ReadonlyArray<string>> => {
+const together = async (
+  folder: string,
+  situation: Situation,
+  delayMillis: number,
+  atOnce: number
+): Promise<ReadonlyArray<string>> => {
   const found: Array<string> = []
   if (situation === "stopping" || situation === "killed") {
     const { code, stderr } = await run(folder, ["server", "start"])
@@ -57,7 +65,7 @@ const together = async (folder: string, situation: Situation, delayMillis: numbe
   }
   const env = situation === "slow start" ? { NODE_OPTIONS: slowStart } : {}
   const ended = await Promise.all(
-    Array.from({ length: commandsAtOnce }, (_, i) => run(folder, ["stream", "append", "-n", "race", "-m", `${i}`], env))
+    Array.from({ length: atOnce }, (_, i) => run(folder, ["stream", "append", "-n", "race", "-m", `${i}`], env))
   )
   await stopping
   ended.forEach(({ code, stderr }, i) => {
@@ -71,7 +79,7 @@ const together = async (folder: string, situation: Situation, delayMillis: numbe
     JSON.parse(line) as { readonly offset: string; readonly data: { readonly text: string } }
   )
   const texts = new Set(events.map(({ data }) => data.text))
-  if (events.length !== commandsAtOnce || texts.size !== commandsAtOnce) {
+  if (events.length !== atOnce || texts.size !== atOnce) {
     found.push(`${events.length} events, ${texts.size} different ones`)
   }
   if (events.some(({ offset }, i) => Number(offset) !== i)) found.push("offsets do not count from 0")

@@ -69,29 +69,29 @@ export const failpoints: Suite = {
   run: async (context) => {
     const total = new Total()
     const made = { points: 0, deaths: 0, missed: 0 }
-    for (const plan of plans) {
-      await at(context, plan, context.random.fork(), total, made)
-      made.points++
-      context.say(
-        `${plan.point}: ${made.deaths} deaths, ${total.acked} acknowledged, ${total.violations.length} violations`
-      )
+    // Each in a directory of its own; in short, one behind the other in the same one.
+    for (const group of context.options.brief ? [plans] : plans.map((plan) => [plan])) {
+      await inTurn(context, group, context.random.fork(), total, made)
+      made.points += group.length
+      const { point } = group[0]!
+      context.say(`${point}: ${made.deaths} deaths, ${total.acked} acknowledged, ${total.violations.length} violations`)
     }
     const { counts, violations } = total.outcome
     return { counts: { ...made, ...counts }, violations }
   }
 }
 
-const at = async (
+const inTurn = async (
   { directory, rounds }: Context,
-  plan: Plan,
+  group: ReadonlyArray<Plan>,
   random: Random,
   total: Total,
   made: { deaths: number; missed: number }
 ): Promise<void> => {
-  const { before, most, point, stops = false, twice = false } = plan
-  const server = await UnderTest.make(Path.join(directory, point))
-  const ledger = new Ledger(Path.join(directory, `ledger-${point}.ndjson`))
-  const streams = Array.from({ length: streamsAtOnce }, (_, i) => `${point}-${i}`)
+  const name = group[0]!.point
+  const server = await UnderTest.make(Path.join(directory, name))
+  const ledger = new Ledger(Path.join(directory, `ledger-${name}.ndjson`))
+  const streams = Array.from({ length: streamsAtOnce }, (_, i) => `${name}-${i}`)
   let over = false
   const at = (i: number): Surroundings => ({
     port: server.port,
@@ -102,7 +102,7 @@ const at = async (
   })
 
   /** Whether it died there, and of it. */
-  const dies = async (point: string, count: number): Promise<boolean> => {
+  const dies = async (point: string, count: number, stops: boolean): Promise<boolean> => {
     server.launch({ env: { DURABLE_STREAMS_FAILPOINT: `${point}:${count}` } })
     const stopping = stops ? setTimeout(() => server.signal("SIGTERM"), 600 + random.between(...loadMillis)) : undefined
     const ended = await Promise.race([server.ended().then((code) => code === null), sleep(hitMillis).then(() => false)])
@@ -116,24 +116,26 @@ const at = async (
   for (const stream of streams) await protocolDoor.create(server.port, stream)
   const clients = [
     ...streams.flatMap((stream, i) => everyKind(at(i), stream, random)),
-    comingAndGoing(at(1), point, streams, random.fork())
+    comingAndGoing(at(1), name, streams, random.fork())
   ]
   const followers = streams.slice(0, 2).map((stream, i) => new Follower(`f${i}`, server.port, stream))
   await sleep(random.between(...loadMillis))
   await server.kill()
-  let hits = 0
-  for (let round = 0; round < rounds || (hits === 0 && round < rounds + furtherTries); round++) {
-    if (before !== undefined) await dies(before, random.between(1, 20))
-    for (let turn = 0; turn < (twice ? 2 : 1); turn++) {
-      if (await dies(point, random.between(1, most))) hits++
-      else made.missed++
+  for (const { before, most, point, stops = false, twice = false } of group) {
+    let hits = 0
+    for (let round = 0; round < rounds || (hits === 0 && round < rounds + furtherTries); round++) {
+      if (before !== undefined) await dies(before, random.between(1, 20), stops)
+      for (let turn = 0; turn < (twice ? 2 : 1); turn++) {
+        if (await dies(point, random.between(1, most), stops)) hits++
+        else made.missed++
+      }
     }
+    if (hits === 0) total.violations.push(`failpoint ${point} was never reached`)
   }
-  if (hits === 0) total.violations.push(`failpoint ${point} was never reached`)
   try {
     total.restarts.push(await server.start())
   } catch (error) {
-    total.violations.push(`C13 ${point}: ${String(error)}`)
+    total.violations.push(`C13 ${name}: ${String(error)}`)
   }
   await sleep(random.between(...loadMillis))
   over = true

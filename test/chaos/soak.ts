@@ -43,7 +43,7 @@ const warmUpMillis = 10 * 60_000
 const megabytesMaxPerHour = 1
 
 /** Every kind of request comes some hundred times. */
-const briefMinutes = 0.2
+const briefMinutes = 0.1
 
 /** For the server to notice who has left. */
 const leaveMillis = 5_000
