@@ -16,10 +16,14 @@ interface AwakeStreams<A, E> {
   readonly use: <B, E2>(name: StreamName, run: (stream: A) => Effect.Effect<B, E2>) => Effect.Effect<B, E | E2>
 }
 
-/** `wake` runs once for all who wait for it, in a scope that closes when the stream falls asleep, or did not wake. */
+/**
+ * `wake` runs once for all who wait for it, in a scope that closes when the stream falls asleep, or did not wake. A stream
+ * that is not `worthwhile` any more when its last user leaves falls asleep at once.
+ */
 export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
   wake: (name: StreamName) => Effect.Effect<A, E, R | Scope.Scope>,
-  idleTimeToLive: Duration.Duration
+  idleTimeToLive: Duration.Duration,
+  worthwhile: (stream: A) => boolean
 ) {
   const parent = yield* Effect.scope
   const clock = yield* Clock.Clock
@@ -56,6 +60,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(
 
   const leave = (entry: Entry<A, E>): void => {
     if (--entry.users > 0 || entries.get(entry.name) !== entry) return
+    if (entry.stream !== undefined && !worthwhile(entry.stream)) return close(entry, Exit.void)
     entry.idleSince = clock.currentTimeMillisUnsafe()
     idle.add(entry)
     if (watching) return

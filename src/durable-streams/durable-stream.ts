@@ -185,6 +185,9 @@ export interface DurableStream {
   /** What is known of the stream now. Does not count as use (docs/protocol.md 10). */
   readonly info: Effect.Effect<StreamInfo, Absent>
 
+  /** Whether there is anything of it, hidden or not, as it was last seen. */
+  readonly isThere: () => boolean
+
   /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Counts as use. */
   readonly cursor: (from: From) => Effect.Effect<Cursor>
 

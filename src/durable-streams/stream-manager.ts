@@ -104,7 +104,9 @@ export class StreamManager extends Context.Service<StreamManager, {
 
       const { count, enter, get, use } = yield* makeAwakeStreams(
         (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
-        idleTimeToLive
+        idleTimeToLive,
+        // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
+        (stream) => stream.isThere()
       )
 
       /** A fork that is gone has no more need of its source. */

@@ -325,6 +325,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     appendThen,
     create: (request, reservation) => writer.inOrder(create(request, reservation)),
     info,
+    isThere: () => log !== undefined,
     cursor,
     read,
     next,

@@ -323,6 +323,23 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isAtLeast(uptimeSeconds as number, 0)
       }))
 
+    it.effect("nothing stays awake of streams that are not there, or not any more", () =>
+      talk(async (port) => {
+        const awake = async () => {
+          const { usage } = JSON.parse((await exchange(port, request("GET", "/health"))).body.toString())
+          return usage.awakeStreams as number
+        }
+        const before = await awake()
+        for (let i = 0; i < 20; i++) {
+          await exchange(port, request("GET", `/streams/never-${i}/events`))
+          await exchange(port, request("HEAD", `/v1/stream/never-${i}`))
+          await exchange(port, request("DELETE", `/streams/never-${i}`))
+          await exchange(port, request("POST", `/streams/once-${i}`, json, `{"data":${i}}`))
+          await exchange(port, request("DELETE", `/streams/once-${i}`))
+        }
+        assert.strictEqual(await awake(), before)
+      }))
+
     it.effect("every answer says that it is no page to be guessed at or embedded", () =>
       talk(async (port) => {
         for (const target of ["/streams", "/health", "/docs", "/nothing", "/streams/x/events?limit=0"]) {
