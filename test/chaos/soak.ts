@@ -122,6 +122,8 @@ class Load {
   followed = 0
   readonly #server: UnderTest
   readonly #told: string
+  /** Where each look at what is kept has a line, for whoever wants to see how it came about. */
+  readonly #samples: string
   readonly #random: Random
   readonly #say: (text: string) => void
   readonly #ledger: Ledger
@@ -138,6 +140,7 @@ class Load {
   constructor({ directory, random, say }: Context, server: UnderTest, told: string) {
     this.#server = server
     this.#told = told
+    this.#samples = Path.join(directory, "samples.ndjson")
     this.#random = random
     this.#say = say
     this.#ledger = new Ledger(Path.join(directory, "ledger.ndjson"))
@@ -175,7 +178,9 @@ class Load {
         const hours = (collected - from) / 3_600_000
         void keptBy(this.#server.pid, this.#told).then((left) => {
           kept.push({ hours, ...left })
-          if (kept.length % 10 === 0) this.#say(JSON.stringify({ ...samples.at(-1), ...kept.at(-1) }))
+          const line = JSON.stringify({ ...samples.at(-1), ...kept.at(-1) })
+          fs.appendFileSync(this.#samples, `${line}\n`)
+          if (kept.length % 10 === 0) this.#say(line)
         })
       }
       await new Promise((resolve) => setTimeout(resolve, tickMillis))
