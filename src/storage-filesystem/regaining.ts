@@ -48,7 +48,8 @@ export const makeRegaining = (journal: Journal, durable: boolean): Regaining => 
       const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
       if (typeof recovered === "string" || !isCut) return recovered
       if (durable && (fence !== undefined || !vouched.has(key))) yield* vouch(file, recovered)
-      fences.delete(key)
+      // Only one that was cut here: a log can be closed, and get its fence, while somebody looks into it.
+      if (fence !== undefined) fences.delete(key)
       vouched.add(key)
       return recovered
     })

@@ -3,13 +3,13 @@
  * next power cut, whatever became of the process before it, or of a flush.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
-import { name, path, pathOf, recovering, storageOn } from "./log-fixtures.ts"
+import { name, path, pathOf, recovering, storageOn, writing } from "./log-fixtures.ts"
 
 /** Whatever the power cut leaves, as often as there is a choice in it. */
 const cuts = crashModes.flatMap((mode) => [1, 2, 3].map((seed) => [mode, seed] as const))
@@ -66,9 +66,7 @@ describe("Promise 2: after a kill", () => {
   it.effect("a log is flushed once, when it is opened first", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
-      yield* Effect.scoped(
-        Effect.andThen(storageOn(disk), (storage) => storage.create(described(name), commitOf(name, 0, ["0"])))
-      )
+      yield* writing(disk, [commitOf(name, 0, ["0"])])
       const storage = yield* storageOn(disk)
       let flushes = 0
       disk.before = (call) => Effect.sync(() => void (call === "flush" && flushes++))
@@ -79,9 +77,7 @@ describe("Promise 2: after a kill", () => {
   it.effect("a log is read where nothing can be written", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
-      yield* Effect.scoped(
-        Effect.andThen(storageOn(disk), (storage) => storage.create(described(name), commitOf(name, 0, ["0"])))
-      )
+      yield* writing(disk, [commitOf(name, 0, ["0"])])
       const storage = yield* storageOn(disk)
       disk.before = (call, path) => call === "write" ? Effect.fail(failing(call, path, "EROFS")) : Effect.void
       const log = yield* storage.open(named(name))
@@ -144,6 +140,28 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
       assert.strictEqual(log.tail, 1)
       assert.notInclude(disk.files[path]!.toString(), "refused")
       assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 1)
+    }).pipe(Effect.scoped))
+
+  it.effect("is remembered, also where a fork looks into it while it falls asleep", () =>
+    Effect.gen(function*() {
+      const disk = new FaultDisk()
+      const storage = yield* storageOn(disk)
+      const asleep = yield* Scope.make()
+      const log = yield* Scope.provide(storage.create(described(name), commitOf(name, 0, ["0"])), asleep)
+      const forkedFrom = { stream: named(name), id: log.description.id, offset: 1, bytes: 0 }
+      const fork = yield* storage.create({ ...described("fork"), forkedFrom }, commitOf("fork", 1, []))
+      disk.flushesUntilFailure = 0
+      disk.before = (call, path) => call === "truncate" ? Effect.fail(failing(call, path, "EROFS")) : Effect.void
+      yield* Effect.flip(log.commit(commitOf(name, 1, [`"refused"`])))
+      const goOn = yield* Deferred.make<void>()
+      disk.before = (call) => call === "size" ? Deferred.await(goOn) : Effect.void
+      const looking = yield* Effect.forkChild(fork.read(0, 1_024), { startImmediately: true })
+      yield* settled
+      yield* Scope.close(asleep, Exit.void)
+      disk.before = () => Effect.void
+      yield* Deferred.succeed(goOn, undefined)
+      assert.deepStrictEqual(textsOf(yield* Fiber.join(looking)), [shown(name, 0, "0")])
+      assert.strictEqual((yield* storage.open(named(name))).tail, 1)
     }).pipe(Effect.scoped))
 
   it.effect("has what only the journal vouches for, also where the kernel let go of it", () =>
