@@ -23,6 +23,8 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
   })
 
 const flushEntries = (directory: string) => {
+  // Windows does not open directories.
+  if (process.platform === "win32") return
   const fd = fs.openSync(directory, "r")
   try {
     fs.fsyncSync(fd)

@@ -30,22 +30,22 @@ export class Total {
   }
 
   get outcome(): Outcome {
-    if (this.acked === 0) this.violations.push("C16 nothing was acknowledged")
+    const violations = [...this.violations, ...(this.acked === 0 ? ["C16 nothing was acknowledged"] : [])]
     const count = (...checks: ReadonlyArray<string>) =>
-      this.violations.filter((violation) => checks.includes(violation.slice(0, violation.indexOf(" ")))).length
+      violations.filter((violation) => checks.includes(violation.slice(0, violation.indexOf(" ")))).length
     const restarts = this.restarts.toSorted((one, other) => one - other)
     return {
       counts: {
         acked: this.acked,
         unknown: this.unknown,
         followed: this.followed,
-        lost: this.violations.filter((violation) => violation.endsWith("is not there")).length,
-        duplicates: this.violations.filter((violation) => violation.endsWith("are there twice")).length,
+        lost: violations.filter((violation) => violation.endsWith("is not there")).length,
+        duplicates: violations.filter((violation) => violation.endsWith("are there twice")).length,
         gaps: count("C3", "C12"),
         torn: count("C8", "P8"),
         restartMsP99: Math.round(restarts[Math.min(restarts.length - 1, Math.floor(restarts.length * 0.99))] ?? 0)
       },
-      violations: this.violations
+      violations
     }
   }
 }
