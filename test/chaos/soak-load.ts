@@ -5,6 +5,7 @@
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as Path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Kept } from "../memory.ts"
 import { keptBy, residentBytes } from "../memory.ts"
 import { ask } from "./ask.ts"
@@ -102,12 +103,13 @@ export class Load {
     return this.#ledger.operations.length
   }
 
+  /** Gives the streams that stay what they have in the beginning. */
   async begin(): Promise<void> {
     const { commits, events, padding } = beginning
-    const commit = Array.from({ length: events })
     for (const stream of this.#names.slice(0, streamsChecked)) {
       for (let i = 0; i < commits; i++) {
-        await this.#put(stream, true, { keys: commit.map((_, event) => `0.${i}.${event}`), padding })
+        const keys = Array.from({ length: events }, (_, event) => `0.${i}.${event}`)
+        await this.#put(stream, true, { keys, padding })
       }
     }
   }
@@ -137,14 +139,15 @@ export class Load {
         collected = now()
         const hours = (collected - from) / 3_600_000
         await this.#answered()
-        kept.push({ hours, ...await keptBy(this.#server.pid, this.#told) })
-        const line = JSON.stringify({ ...samples.at(-1), ...kept.at(-1) })
+        const left = { hours, ...await keptBy(this.#server.pid, this.#told) }
+        kept.push(left)
+        const line = JSON.stringify({ ...samples.at(-1), ...left })
         fs.appendFileSync(this.#samples, `${line}\n`)
         if (kept.length % 10 === 0) this.#say(line)
         // What was not asked meanwhile is not made up for.
         counted = now()
       }
-      await new Promise((resolve) => setTimeout(resolve, tickMillis))
+      await sleep(tickMillis)
     }
     return { samples, kept }
   }
@@ -163,7 +166,7 @@ export class Load {
   }
 
   async #answered(): Promise<void> {
-    while (this.#underWay > 0) await new Promise((resolve) => setTimeout(resolve, tickMillis))
+    while (this.#underWay > 0) await sleep(tickMillis)
   }
 
   /** Waits until nobody is counted any more: whoever asks is the only one. */
@@ -173,7 +176,7 @@ export class Load {
       const usage = await usageOf(this.#server.port)
       if (usage?.followers === 0 && usage.connections === 1) return
       if (now() > until) return void this.#late.push(`when all are gone, ${JSON.stringify(usage)} is left`)
-      await new Promise((resolve) => setTimeout(resolve, tickMillis))
+      await sleep(tickMillis)
     }
   }
 
