@@ -5,6 +5,7 @@
 import { Exit } from "effect"
 import { InvalidRequest } from "./errors.ts"
 import { asBuffer, EventData, valueToBytes } from "./event-data.ts"
+import { jsonFault } from "./json-fault.ts"
 import { elementRanges, isSpace, memberRange, skipSpace, valueEnd } from "./json-scan.ts"
 import { fixedLimits } from "./limits.ts"
 
@@ -42,13 +43,15 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
     for (let start = 0, number = 1; start < source.length; number++) {
       const feed = source.indexOf(lineFeed, start)
       const lineEnd = feed < 0 ? source.length : feed
-      const from = skipSpace(source, start)
+      let from = start
+      // No further than the line: the space of all lines behind it would be gone over once for each of them.
+      while (from < lineEnd && isSpace(source[from]!)) from++
       if (from < lineEnd) {
         const end = valueEnd(source, from)
         // A value of several lines would be one elsewhere.
         if (end < 0 || spaceBefore(source, lineEnd) !== end) {
           throw new InvalidRequest({
-            message: `Line ${number} is not JSON: ${notJson(source.subarray(start, lineEnd)).message}`
+            message: `Line ${number} is not JSON: ${jsonFault(source.subarray(start, lineEnd))}.`
           })
         }
         if (events.length === appendEventsMax) throw tooMany()
@@ -76,12 +79,12 @@ const parsing = (
   parse: (source: Buffer) => ReadonlyArray<EventData>
 ): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> => {
   try {
-    const source = asBuffer(body)
+    const source = withoutMark(asBuffer(body))
     if (!isUtf8(source)) return Exit.fail(new InvalidRequest({ message: "The body is not valid UTF-8." }))
     return Exit.succeed(parse(source))
   } catch (error) {
     if (error instanceof InvalidRequest) return Exit.fail(error)
-    return Exit.fail(new InvalidRequest({ message: `The body is not JSON: ${(error as SyntaxError).message}` }))
+    throw error
   }
 }
 
@@ -107,15 +110,12 @@ const tooMany = () =>
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
-/** What a parser says of bytes that are no JSON. */
-const notJson = (bytes: Uint8Array): SyntaxError => {
-  try {
-    JSON.parse(asBuffer(bytes).toString())
-    return new SyntaxError("It is none that this server reads")
-  } catch (error) {
-    return error as SyntaxError
-  }
-}
+const notJson = (bytes: Uint8Array): InvalidRequest =>
+  new InvalidRequest({ message: `The body is not JSON: ${jsonFault(bytes)}.` })
+
+/** A byte order mark in front is let be (RFC 8259 8.1), and not kept: it is none of the data. */
+const withoutMark = (body: Buffer): Buffer =>
+  body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
 
 /** Where the space begins that ends at `end`. */
 const spaceBefore = (bytes: Uint8Array, end: number): number => {

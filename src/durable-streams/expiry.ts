@@ -2,7 +2,8 @@
  * When a stream's time has come (docs/protocol.md 10): a moment that was set when it was made, or so many seconds after
  * it was last used.
  */
-import { DateTime, Effect } from "effect"
+import { Effect } from "effect"
+import { rfc3339Millis } from "./rfc3339.ts"
 import type { Log } from "./storage.ts"
 
 /** When a stream that is awake was last used. */
@@ -51,4 +52,5 @@ export class Lifetime {
 /** In milliseconds: a tenth of the time, which is what a restart can take off it, and not more than a minute. */
 const noteEvery = (ttlSeconds: number): number => Math.min(ttlSeconds * 100, 60_000)
 
-const toMillis = (rfc3339: string): number => DateTime.toEpochMillis(DateTime.makeUnsafe(rfc3339))
+/** A log may hold a day that there is not (30 February), which was taken once: it is the one that `Date` makes of it. */
+const toMillis = (rfc3339: string): number => rfc3339Millis(rfc3339) ?? Date.parse(rfc3339)

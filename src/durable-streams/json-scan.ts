@@ -4,7 +4,7 @@
  * a property test holds it to that. Whether the bytes are UTF-8 is for the caller to find out.
  */
 
-/** Behind the value that begins at `from`, space in front of it included; -1 when there is none. */
+/** Behind the value that begins at `from`, space in front of it included; `-1 - at` where `at` is the first byte of no value. */
 export const valueEnd = (bytes: Uint8Array, from: number): number => {
   let depth = 0
   for (let at = from;;) {
@@ -21,13 +21,13 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
         if (depth === open.length) open = grown(open)
         open[depth++] = isObject ? 1 : 0
         if (isObject) at = keyEnd(bytes, at)
-        if (at < 0) return -1
+        if (at < 0) return at
         continue
       }
     } else {
       at = scalarEnd(bytes, at)
     }
-    if (at < 0) return -1
+    if (at < 0) return at
     // Behind a value: the next one, or the ends of what it is in.
     for (;; at++) {
       if (depth === 0) return at
@@ -36,10 +36,10 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
       if (bytes[at] === comma) {
         at++
         if (isObject) at = keyEnd(bytes, skipSpace(bytes, at))
-        if (at < 0) return -1
+        if (at < 0) return at
         break
       }
-      if (bytes[at] !== (isObject ? closeBrace : closeBracket)) return -1
+      if (bytes[at] !== (isObject ? closeBrace : closeBracket)) return -1 - at
       depth--
     }
   }
@@ -108,33 +108,41 @@ export const skipSpace = (bytes: Uint8Array, from: number): number => {
 
 export const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
+/** The first byte at which bytes are no longer one value with nothing but space around it; -1 where they are. */
+export const faultAt = (bytes: Uint8Array): number => {
+  const end = valueEnd(bytes, 0)
+  if (end < 0) return -1 - end
+  const behind = skipSpace(bytes, end)
+  return behind === bytes.length ? -1 : behind
+}
+
 /** Whether nothing but space is behind `end`. */
 const isWhole = (bytes: Uint8Array, end: number): boolean => end >= 0 && skipSpace(bytes, end) === bytes.length
 
-/** Behind the closing quote of the string that begins at `from`; -1 when it is none. */
+/** Behind the closing quote of the string that begins at `from`; `-1 - at` as above, as all that follow. */
 const stringEnd = (bytes: Uint8Array, from: number): number => {
   const { length } = bytes
   for (let at = from + 1; at < length; at++) {
     const byte = bytes[at]!
     if (byte === quote) return at + 1
-    if (byte < 0x20) return -1
+    if (byte < 0x20) return -1 - at
     if (byte !== backslash) continue
     const escape = bytes[++at]!
     if (escape === 0x75) {
-      for (let i = 0; i < 4; i++) if (!isHex(bytes[++at]!)) return -1
+      for (let i = 0; i < 4; i++) if (!isHex(bytes[++at]!)) return -1 - at
     } else if (!isEscape(escape)) {
-      return -1
+      return -1 - at
     }
   }
-  return -1
+  return -1 - length
 }
 
-/** Behind the colon that follows the key that begins at `from`; -1 when there is none. */
+/** Behind the colon that follows the key that begins at `from`. */
 const keyEnd = (bytes: Uint8Array, from: number): number => {
-  const end = bytes[from] === quote ? stringEnd(bytes, from) : -1
-  if (end < 0) return -1
+  const end = bytes[from] === quote ? stringEnd(bytes, from) : -1 - from
+  if (end < 0) return end
   const at = skipSpace(bytes, end)
-  return bytes[at] === colon ? at + 1 : -1
+  return bytes[at] === colon ? at + 1 : -1 - at
 }
 
 /** Whether the key that begins at `from`, which is one, is `key`: written as it is, or with escapes. */
@@ -146,7 +154,7 @@ const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
   return bytes.subarray(from, end).includes(backslash) && JSON.parse(decoder.decode(bytes.subarray(from, end))) === key
 }
 
-/** Behind the number or word that begins at `from`; -1 when it is none. */
+/** Behind the number or word that begins at `from`. */
 const scalarEnd = (bytes: Uint8Array, from: number): number => {
   switch (bytes[from]) {
     case 0x74:
@@ -161,7 +169,7 @@ const scalarEnd = (bytes: Uint8Array, from: number): number => {
 }
 
 const wordEnd = (bytes: Uint8Array, from: number, word: string): number => {
-  for (let i = 1; i < word.length; i++) if (bytes[from + i] !== word.charCodeAt(i)) return -1
+  for (let i = 1; i < word.length; i++) if (bytes[from + i] !== word.charCodeAt(i)) return -1 - from - i
   return from + word.length
 }
 
@@ -169,17 +177,18 @@ const numberEnd = (bytes: Uint8Array, from: number): number => {
   let at = bytes[from] === minus ? from + 1 : from
   const whole = at
   at = digitsEnd(bytes, at)
-  if (at === whole || (bytes[whole] === zero && at > whole + 1)) return -1
+  if (at === whole) return -1 - at
+  if (bytes[whole] === zero && at > whole + 1) return -1 - (whole + 1)
   if (bytes[at] === point) {
     const fraction = at + 1
     at = digitsEnd(bytes, fraction)
-    if (at === fraction) return -1
+    if (at === fraction) return -1 - at
   }
   if (bytes[at] === 0x65 || bytes[at] === 0x45) {
     const sign = bytes[at + 1]
     const exponent = sign === minus || sign === plus ? at + 2 : at + 1
     at = digitsEnd(bytes, exponent)
-    if (at === exponent) return -1
+    if (at === exponent) return -1 - at
   }
   return at
 }

@@ -3,10 +3,11 @@
  * exactly one of the documented forms is refused with the forms that are. Where nothing is waited for, the answer is an
  * `Exit`, which is an effect, too.
  */
-import { DateTime, Effect, Exit, Option } from "effect"
+import { DateTime, Effect, Exit } from "effect"
 import type { From, ProducerNumber } from "./durable-stream.ts"
 import { durationMillis } from "./durations.ts"
 import { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
+import { rfc3339Millis } from "./rfc3339.ts"
 import type { StreamName } from "./types.ts"
 import { isReserved, nameFault } from "./types.ts"
 
@@ -66,8 +67,8 @@ export const sinceParameter = (query: URLSearchParams) =>
     if (text === undefined) return undefined
     const ago = durationMillis(text)
     if (ago !== undefined) return DateTime.toEpochMillis(yield* DateTime.now) - ago
-    const time = /^\d{4}-\d\d-\d\d[Tt ]/.test(text) ? DateTime.make(text) : Option.none()
-    if (Option.isSome(time)) return DateTime.toEpochMillis(time.value)
+    const time = rfc3339Millis(text)
+    if (time !== undefined) return time
     return yield* invalid(
       `The time ${show(text)} is none: use RFC 3339 (2026-01-08T09:00:00Z) or a duration (90s, 10m, 1h30m, 2d).`
     )

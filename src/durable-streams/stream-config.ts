@@ -1,8 +1,8 @@
 /**
  * What a stream is made with, and whether one that is there was made so (docs/protocol.md 10).
  */
-import { DateTime, Option } from "effect"
 import type { CreateRequest, Reservation, StreamInfo } from "./durable-stream.ts"
+import { rfc3339Millis } from "./rfc3339.ts"
 import type { StreamDescription } from "./storage.ts"
 import type { StreamName } from "./types.ts"
 import { bytesType, isJson, mediaType } from "./types.ts"
@@ -56,4 +56,5 @@ const isSameFork = ({ contentType, forkedFrom }: StreamDescription, fork: Create
 const isSameMoment = (a: string | undefined, b: string | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && millis(a) === millis(b))
 
-const millis = (rfc3339: string) => Option.getOrUndefined(Option.map(DateTime.make(rfc3339), DateTime.toEpochMillis))
+/** As in `expiry.ts`, also where the day is none that there is. */
+const millis = (rfc3339: string) => rfc3339Millis(rfc3339) ?? Date.parse(rfc3339)

@@ -65,7 +65,20 @@ const types = [
 ]
 const sources = ["kept", "/", "/v1/stream/", "http://localhost/v1/stream/kept", "/streams/kept", "/v1/stream/%ff"]
   .concat(["/v1/stream/%00", "/v1/stream/__ds/subscriptions/a", `/v1/stream/${"a".repeat(513)}`])
-const noMessages = ["[", "{", "[1,]", "[1 2]", "nul", "'a'", "\ufeff1", "[[1]", `{"a":}`, "1\u00a0", "\"\u0001\"", "[]"]
+const noMessages = [
+  "[",
+  "{",
+  "[1,]",
+  "[1 2]",
+  "nul",
+  "'a'",
+  "\ufeff\ufeff1",
+  "[[1]",
+  `{"a":}`,
+  "1\u00a0",
+  "\"\u0001\"",
+  "[]"
+]
 const ids = ["%ff", "%00", "a".repeat(600), "%E9"]
 
 const refused = (title: string, status: number | undefined, bytes: Uint8Array | string): HostileCase => ({

@@ -32,6 +32,16 @@ const producers = "test/durable-streams/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
+    name: "the space of all lines is gone over at each empty one",
+    changes: change(
+      "durable-streams/append-body.ts",
+      "while (from < lineEnd && isSpace(",
+      "while (isSpace("
+    ),
+    killedBy: ["test/durable-streams/append-body.test.ts"],
+    titled: "costs no more for lines with nothing but space"
+  },
+  {
     name: "what comes live is not held against what was caught up",
     changes: change(
       "durable-streams/recent-events.ts",

@@ -2,8 +2,8 @@
  * Promise 8 at the door: the JSON text of `data` is checked and kept as it was sent.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { fromJsonBody, fromNdjsonBody } from "../../src/durable-streams/append-body.ts"
+import { Effect, Exit, Schema } from "effect"
+import { fromJsonBody, fromMessages, fromNdjsonBody } from "../../src/durable-streams/append-body.ts"
 import { InvalidRequest } from "../../src/durable-streams/errors.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
 import { memberRange } from "../../src/durable-streams/json-scan.ts"
@@ -114,14 +114,29 @@ describe("Promise 8: the body of an append", () => {
     [`{"__proto__":{"data":1}}`, /"data"/],
     [`{"data":1}{"data":2}`, /not JSON/],
     [`{"data":undefined}`, /not JSON/],
-    [`{"data":NaN}`, /not JSON/],
-    [`\uFEFF{"data":1}`, /not JSON/]
+    [`{"data":NaN}`, /not JSON: "N" cannot stand at byte 9\.$/],
+    [`\uFEFF\uFEFF{"data":1}`, /not JSON: U\+FEFF cannot stand at byte 1\.$/],
+    [`{"data":\n "é`, /not JSON: it ends too early\.$/],
+    [`{"data":\n\n  é}`, /not JSON: "é" cannot stand in line 3 at byte 3\.$/],
+    [`{"data":1,}`, /not JSON: "}" cannot stand at byte 11\.$/],
+    [`{"data":01}`, /not JSON: "1" cannot stand at byte 10\.$/],
+    [`{"data":"\t"}`, /not JSON: U\+0009 cannot stand at byte 10\.$/]
   ]
   it.effect.each(refused)("of %j is refused, and says why", ([body, says]) =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(fromJsonBody(bytes(body)))
       assert.instanceOf(error, InvalidRequest)
       assert.match(error.message, says)
+    }))
+
+  it.effect("with a byte order mark in front is taken, and the mark is not kept", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(texts(yield* fromJsonBody(bytes(`\uFEFF {"data":"\uFEFF1"}`))), [`"\uFEFF1"`])
+      assert.deepStrictEqual(texts(yield* fromNdjsonBody(bytes(`\uFEFF1\n2\n`))), ["1", "2"])
+      assert.deepStrictEqual(texts(yield* fromMessages(bytes(`\uFEFF[1,2]`))), ["1", "2"])
+      assert.deepStrictEqual(texts(yield* fromMessages(bytes(`\uFEFF3`))), ["3"])
+      assert.match((yield* Effect.flip(fromNdjsonBody(bytes("1\n\uFEFF2")))).message, /^Line 2 .* U\+FEFF .* byte 1\.$/)
+      assert.match((yield* Effect.flip(fromNdjsonBody(bytes("\uFEFF")))).message, /no event/)
     }))
 
   it.effect("that is not UTF-8 is refused, and says so", () =>
@@ -151,11 +166,33 @@ describe("Promise 8: a body of one event a line", () => {
       assert.match((yield* Effect.flip(fromNdjsonBody(bytes(`1\n\n2\n{\n3`)))).message, /^Line 4 is not JSON/)
     }))
 
+  it.each(["\n", "\r\n", " \n", `${" ".repeat(63)}\n`])(
+    "costs no more for lines with nothing but space in them than for lines with an event: %j",
+    (line) => {
+      const full = `1${" ".repeat(line.length)}\n`
+      // Gone over once for each of them, they would cost a hundred times as much.
+      assert.isBelow(millis(line, 2 ** 16), 10 * millis(full, 2 ** 16) + 1)
+      assert.isBelow(millis(line, 2 ** 20), 10 * millis(full, 2 ** 18) + 1)
+    }
+  )
+
   it.effect.each(["", "\n", " \r\n\t\n"])("is refused when it holds nothing: %j", (body) =>
     Effect.gen(function*() {
       assert.match((yield* Effect.flip(fromNdjsonBody(bytes(body)))).message, /no event/)
     }))
 })
+
+const texts = (data: ReadonlyArray<EventData>) => data.map(({ text }) => text)
+
+/** The least of some times that so many bytes of one line again and again take. */
+const millis = (line: string, bytesMax: number): number => {
+  const body = bytes(`${line.repeat(bytesMax / line.length)}1\n`)
+  return Math.min(...Array.from({ length: 3 }, () => {
+    const from = performance.now()
+    assert.isTrue(Exit.isSuccess(fromNdjsonBody(body)))
+    return performance.now() - from
+  }))
+}
 
 describe("An event's data", () => {
   it.prop("from a value is that value's JSON", [Schema.Json], ([value]) => {

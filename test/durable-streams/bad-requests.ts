@@ -54,7 +54,7 @@ const badJson: ReadonlyArray<readonly [title: string, body: string | Uint8Array]
   ["a NUL behind the value", `{"data":1}\0`],
   ["a bad escape", `{"data":"\\x41"}`],
   ["half a unicode escape", `{"data":"\\u12"}`],
-  ["a byte order mark", bytes([0xef, 0xbb, 0xbf], `{"data":1}`)],
+  ["two byte order marks", bytes([0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf], `{"data":1}`)],
   ["UTF-16", Buffer.from(`{"data":1}`, "utf16le")],
   ["a lone byte 0xff", bytes(`{"data":"`, [0xff], `"}`)],
   ["an overlong encoding", bytes(`{"data":"`, [0xc0, 0xaf], `"}`)],
@@ -81,7 +81,7 @@ const badNdjson: ReadonlyArray<readonly [title: string, body: string | Uint8Arra
   ["one bad line of three", `{"a":1}\n{"a":\n{"a":3}`],
   ["a cut last line", `{"a":1}\n{"a"`],
   ["values with commas between", "1,2,3"],
-  ["a byte order mark", bytes([0xef, 0xbb, 0xbf], "1\n")],
+  ["a byte order mark in front of a later line", bytes("1\n", [0xef, 0xbb, 0xbf], "2\n")],
   ["a no-break space around a value", "1\n\u00a02\n"],
   ["a raw NUL", "1\n\0\n2"],
   ["invalid UTF-8 in the last line", bytes(`"a"\n"`, [0xff], `"\n`)]
@@ -156,6 +156,10 @@ const badTimes = [
   "2026-01-08",
   "2026-13-45T00:00:00Z",
   "2026-01-08T25:00:00Z",
+  "2026-02-30T00:00:00Z",
+  "2026-01-08T24:00:00Z",
+  "2026-01-08T09:00:60Z",
+  "2026-01-08T09:00:00",
   "1767866400000",
   "P1D"
 ]

@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "limits", "event-data", "version", "durations"],
+  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339"],
   [
     "hooks",
     "storage",
@@ -47,6 +47,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-events",
     "append-headers",
     "json-scan",
+    "json-fault",
     "framing",
     "docs-page",
     "client",
@@ -120,6 +121,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "reading-start",
       "append-body",
       "append-headers",
+      "rfc3339",
       "src/web"
     ],
     guests: meetingPlaces

@@ -39,7 +39,7 @@ describe("messages", () => {
   })
 
   it("what is not JSON or not UTF-8 is refused", () => {
-    for (const body of ["", " ", "[1,]", "[1", "1 2", "{a:1}", "\ufeff1", Buffer.from([0x22, 0xff, 0x22])]) {
+    for (const body of ["", " ", "[1,]", "[1", "1 2", "{a:1}", "\ufeff\ufeff1", Buffer.from([0x22, 0xff, 0x22])]) {
       assert.match(refused(body) ?? "accepted", /not JSON|not valid UTF-8/)
     }
   })

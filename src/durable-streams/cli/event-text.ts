@@ -2,6 +2,7 @@
  * What becomes of what a person types: the JSON text of an event's data, or the content of a stream of another type.
  */
 import { Effect } from "effect"
+import { jsonFault } from "../json-fault.ts"
 import { isJson } from "../types.ts"
 import { WrongUsage } from "./exit.ts"
 
@@ -49,5 +50,5 @@ const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage>
       JSON.parse(text)
       return text.replace(/[\r\n]/g, " ")
     },
-    catch: (error) => new WrongUsage(`${what} is not JSON: ${(error as Error).message}.`)
+    catch: () => new WrongUsage(`${what} is not JSON: ${jsonFault(new TextEncoder().encode(text))}.`)
   })

@@ -1,0 +1,35 @@
+/**
+ * Times as people and programs write them: RFC 3339, and nothing that only looks like it. `Date` takes 30 February for
+ * 2 March and 24:00 for the next day, and knows no leap second.
+ */
+
+/** Milliseconds since 1970; undefined where the text is no date-time (RFC 3339 5.6) that there can be (5.7). */
+export const rfc3339Millis = (text: string): number | undefined => {
+  const parts = form.exec(text)
+  if (parts === null) return undefined
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number
+  ]
+  const [, , , , , , , fraction = "", sign, zoneHour = "0", zoneMinute = "0"] = parts
+  if (hour > 23 || minute > 59 || second > 60 || Number(zoneHour) > 23 || Number(zoneMinute) > 59) return undefined
+  const date = new Date(0)
+  // Unlike the constructor, this takes the first hundred years as they are.
+  date.setUTCFullYear(year, month - 1, day)
+  // Of a day that is not there, it makes another one.
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
+  const zoneMinutes = (sign === "-" ? -1 : 1) * (Number(zoneHour) * 60 + Number(zoneMinute))
+  date.setUTCHours(hour, minute - zoneMinutes, second)
+  // By the clock that computers have, a leap second is the first one behind it. There is none but at the end of a month.
+  if (second === 60 && (date.getUTCDate() !== 1 || date.getTime() % dayMillis !== 0)) return undefined
+  return date.getTime() + Number(fraction.slice(0, 3).padEnd(3, "0"))
+}
+
+/** RFC 3339 5.6 lets a space stand for the `T`, for eyes. */
+const form = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
+
+const dayMillis = 24 * 60 * 60 * 1_000
