@@ -40,39 +40,54 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
   parsing(body, (source) => {
     const cut = cutter(source, carriageReturn)
     const events: Array<EventData> = []
-    for (let start = 0, number = 1; start < source.length; number++) {
-      const feed = source.indexOf(lineFeed, start)
-      const lineEnd = feed < 0 ? source.length : feed
-      let from = start
-      // No further than the line: the space of all lines behind it would be gone over once for each of them.
-      while (from < lineEnd && isSpace(source[from]!)) from++
-      if (from < lineEnd) {
-        const end = valueEnd(source, from)
-        // A value of several lines would be one elsewhere.
-        if (end < 0 || spaceBefore(source, lineEnd) !== end) {
-          throw new InvalidRequest({
-            message: `Line ${number} is not JSON: ${jsonFault(source.subarray(start, lineEnd))}.`
-          })
-        }
-        if (events.length === appendEventsMax) throw tooMany()
-        events.push(cut(from, end))
+    for (let at = 0, start = 0, number = 1; at < source.length; at++) {
+      // Each byte of space is gone over once: a body may have nothing else.
+      if (source[at] === lineFeed) {
+        start = at + 1
+        number++
       }
-      start = lineEnd + 1
+      if (isSpace(source[at]!)) continue
+      const feed = source.indexOf(lineFeed, at)
+      const lineEnd = feed < 0 ? source.length : feed
+      const end = valueEnd(source, at)
+      // A value of several lines would be one elsewhere.
+      if (end < 0 || spaceBefore(source, lineEnd) !== end) {
+        throw new InvalidRequest({
+          message: `Line ${number} is not JSON: ${jsonFault(source.subarray(start, lineEnd))}.`
+        })
+      }
+      if (events.length === appendEventsMax) throw tooMany()
+      events.push(cut(at, end))
+      at = lineEnd - 1
     }
     if (events.length === 0) throw new InvalidRequest({ message: "The body holds no event; send one a line." })
     return events
   })
 
-/** Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. */
-export const toBytes = (data: ReadonlyArray<EventData>): ReadonlyArray<EventData> | undefined => {
+/**
+ * Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. Of many, some at a
+ * time: each is parsed, and others have their turns between.
+ */
+export const toBytes = (
+  data: ReadonlyArray<EventData>,
+  done: (bytes: ReadonlyArray<EventData> | undefined) => void
+): void => {
   const all: Array<EventData> = []
-  for (const { value } of data) {
-    const bytes = valueToBytes(value)
-    if (bytes === undefined) return undefined
-    all.push(EventData.fromBytes(bytes))
+  const goOn = () => {
+    const end = Math.min(all.length + eventsOfTurn, data.length)
+    while (all.length < end) {
+      const bytes = valueToBytes(data[all.length]!.value)
+      if (bytes === undefined) return done(undefined)
+      all.push(EventData.fromBytes(bytes))
+    }
+    if (end === data.length) done(all)
+    else setImmediate(goOn)
   }
-  return all
+  goOn()
 }
+
+/** Some milliseconds. */
+const eventsOfTurn = 4_096
 
 const parsing = (
   body: Uint8Array,
@@ -95,14 +110,20 @@ const cutter = (source: Buffer, ...breaks: ReadonlyArray<number>) => {
   }
   return (start: number, end: number) => {
     for (let at = start; at < end; at++) {
-      const byte = source[at]
-      if (byte === lineFeed || byte === carriageReturn) {
-        return EventData.fromChecked(source.toString("utf8", start, end))
-      }
+      if (isBreak(source[at]!)) return spaced(source, start, end)
     }
     return EventData.fromPiece(source, start, end)
   }
 }
+
+/** A copy with a space for every line break: in valid JSON they only stand between tokens. */
+const spaced = (source: Buffer, start: number, end: number): EventData => {
+  const copy = Buffer.from(source.subarray(start, end))
+  for (let at = 0; at < copy.length; at++) if (isBreak(copy[at]!)) copy[at] = 0x20
+  return EventData.fromPiece(copy, 0, copy.length)
+}
+
+const isBreak = (byte: number): boolean => byte === lineFeed || byte === carriageReturn
 
 const tooMany = () =>
   new InvalidRequest({ message: `The body holds more than ${appendEventsMax} events. Send them in several requests.` })

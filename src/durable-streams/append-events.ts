@@ -34,10 +34,12 @@ export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: nu
       if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
       const data = parsed.value
       manager.appendThen(name.value, { ...conditions.value, data }, (exit) => {
+        if (!isMismatch(exit)) return answer(exit)
         // A stream of bytes takes data that stands for bytes.
-        const bytes = isMismatch(exit) ? toBytes(data) : undefined
-        if (bytes === undefined) answer(exit)
-        else manager.appendThen(name.value, { ...conditions.value, data: bytes }, answer)
+        toBytes(data, (bytes) => {
+          if (bytes === undefined) answer(exit)
+          else manager.appendThen(name.value, { ...conditions.value, data: bytes }, answer)
+        })
       })
     })
 

@@ -9,12 +9,14 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
   let depth = 0
   for (let at = from;;) {
     at = skipSpace(bytes, at)
+    if (at >= bytes.length) return -1 - at
     const first = bytes[at]
     if (first === quote) {
       at = stringEnd(bytes, at)
     } else if (first === openBrace || first === openBracket) {
       const isObject = first === openBrace
       at = skipSpace(bytes, at + 1)
+      if (at >= bytes.length) return -1 - at
       if (bytes[at] === (isObject ? closeBrace : closeBracket)) {
         at++
       } else {
@@ -32,6 +34,7 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
     for (;; at++) {
       if (depth === 0) return at
       at = skipSpace(bytes, at)
+      if (at >= bytes.length) return -1 - at
       const isObject = open[depth - 1] === 1
       if (bytes[at] === comma) {
         at++
@@ -102,7 +105,8 @@ export const elementRanges = (
 /** Behind the space that begins at `from` (RFC 8259 2). */
 export const skipSpace = (bytes: Uint8Array, from: number): number => {
   let at = from
-  while (bytes[at]! <= 0x20 && isSpace(bytes[at]!)) at++
+  // Not beyond the end: a read there that finds nothing would make V8 read all that follow with more care.
+  while (at < bytes.length && bytes[at]! <= 0x20 && isSpace(bytes[at]!)) at++
   return at
 }
 
@@ -147,11 +151,22 @@ const keyEnd = (bytes: Uint8Array, from: number): number => {
 
 /** Whether the key that begins at `from`, which is one, is `key`: written as it is, or with escapes. */
 const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
-  let i = 0
-  while (i < key.length && bytes[from + 1 + i] === key.charCodeAt(i)) i++
-  if (i === key.length) return bytes[from + 1 + i] === quote
-  const end = stringEnd(bytes, from)
-  return bytes.subarray(from, end).includes(backslash) && JSON.parse(decoder.decode(bytes.subarray(from, end))) === key
+  let at = from + 1
+  for (let i = 0; i < key.length; i++) {
+    let code = bytes[at++]
+    if (code === quote) return false
+    if (code === backslash) {
+      code = bytes[at++]!
+      if (code === 0x75) {
+        code = 0
+        for (const end = at + 4; at < end; at++) code = code * 16 + hexOf(bytes[at]!)
+      } else {
+        code = letters[code] ?? code
+      }
+    }
+    if (code !== key.charCodeAt(i)) return false
+  }
+  return bytes[at] === quote
 }
 
 /** Behind the number or word that begins at `from`. */
@@ -195,9 +210,12 @@ const numberEnd = (bytes: Uint8Array, from: number): number => {
 
 const digitsEnd = (bytes: Uint8Array, from: number): number => {
   let at = from
-  while (bytes[at]! >= zero && bytes[at]! <= zero + 9) at++
+  while (at < bytes.length && bytes[at]! >= zero && bytes[at]! <= zero + 9) at++
   return at
 }
+
+/** What a digit of an escape stands for, which is one. */
+const hexOf = (byte: number): number => byte <= zero + 9 ? byte - zero : (byte | 0x20) - 0x61 + 10
 
 const isHex = (byte: number): boolean =>
   (byte >= zero && byte <= zero + 9) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
@@ -206,6 +224,9 @@ const isHex = (byte: number): boolean =>
 const isEscape = (byte: number): boolean =>
   byte === quote || byte === backslash || byte === 0x2f || byte === 0x62 || byte === 0x66 || byte === 0x6e ||
   byte === 0x72 || byte === 0x74
+
+/** What the letter of an escape stands for; the others stand for themselves. */
+const letters: { readonly [code: number]: number } = { 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9 }
 
 const quote = 0x22
 const plus = 0x2b
@@ -228,5 +249,3 @@ const grown = (memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
   more.set(memory)
   return more
 }
-
-const decoder = new TextDecoder()

@@ -56,9 +56,9 @@ export const FixedLimits = Schema.Struct({
 export type FixedLimits = typeof FixedLimits.Type
 
 export const fixedLimits: FixedLimits = {
-  // Each takes a hundred bytes and more, of memory and of the log, however little it says: without a limit of their own, a
-  // body of the largest size there may be would be some gigabytes.
-  appendEventsMax: 262_144,
+  // Each takes a hundred bytes and more, of memory and of the log, and a microsecond, however little it says: as many are
+  // 40 ms in which nobody else is served, and a body of the largest size there may be would be seconds and gigabytes.
+  appendEventsMax: 32_768,
   // A minute of a slow disk, not a heap full of it.
   waitingBytesMax: 64 * 1024 * 1024,
   // Each is kept in memory, and asked at every append that its pattern may mean.

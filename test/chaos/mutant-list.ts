@@ -35,8 +35,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "the space of all lines is gone over at each empty one",
     changes: change(
       "durable-streams/append-body.ts",
-      "while (from < lineEnd && isSpace(",
-      "while (isSpace("
+      "if (isSpace(source[at]!)) continue",
+      "if (skipSpace(source, at) > at) continue"
     ),
     killedBy: ["test/durable-streams/append-body.test.ts"],
     titled: "costs no more for lines with nothing but space"

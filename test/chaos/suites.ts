@@ -7,6 +7,7 @@ import { damage } from "./damage.ts"
 import { disk } from "./disk.ts"
 import { failpoints } from "./failpoints.ts"
 import { flush } from "./flush.ts"
+import { greed } from "./greed.ts"
 import { histories } from "./histories.ts"
 import { hostile } from "./hostile.ts"
 import { idle } from "./idle.ts"
@@ -33,6 +34,7 @@ export const suites: ReadonlyArray<Suite> = [
   model,
   mutants,
   hostile,
+  greed,
   stalled,
   idle,
   slowloris,

@@ -89,7 +89,7 @@ for (const storage of ["memory", "fs"] as const) {
 
     it.effect("Promise 11: a body of more events than one commit takes is refused as a whole", () =>
       talk(async (port) => {
-        const most = 262_144
+        const most = 32_768
         const name = freshName()
         const lines = (count: number) =>
           exchange(port, request("POST", `/streams/${name}`, ndjson, "1\n".repeat(count)))

@@ -311,7 +311,7 @@ for (const storage of ["memory", "fs"] as const) {
           streamsMax: 100_000,
           producersMax: 10_000,
           fixed: {
-            appendEventsMax: 262_144,
+            appendEventsMax: 32_768,
             waitingBytesMax: 64 * 1024 * 1024,
             subscriptionsMax: 10_000,
             linksMax: 10_000

@@ -3,6 +3,7 @@
  * alone waits for nobody.
  */
 import { Effect, Stream } from "effect"
+import { fixedLimits } from "../limits.ts"
 import { WrongUsage } from "./exit.ts"
 
 /** Well below the server's default limit for a body. */
@@ -34,7 +35,7 @@ const grouped = (lines: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<stri
   const groups: Array<Array<string>> = []
   let size = Infinity
   for (const line of lines) {
-    if (size + line.length > groupCharactersMax) {
+    if (size + line.length > groupCharactersMax || groups.at(-1)!.length === fixedLimits.appendEventsMax) {
       groups.push([])
       size = 0
     }
