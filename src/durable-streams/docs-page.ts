@@ -8,7 +8,7 @@ import type { Answer } from "../web/exchange.ts"
 import { Api } from "./api.ts"
 
 /** Fetched once, kept for the life of the process. */
-let page: Promise<string> | undefined
+let page: Promise<Uint8Array> | undefined
 
 const render = async () => {
   const { dispose, handler } = HttpRouter.toWebHandler(
@@ -17,7 +17,8 @@ const render = async () => {
   )
   const html = await (await handler(new Request("http://localhost/docs"))).text()
   await dispose()
-  return html
+  // As bytes: a text would be made into them anew for everybody.
+  return Buffer.from(html)
 }
 
 export const docsPage: Effect.Effect<Answer> = Effect.map(

@@ -93,6 +93,8 @@ const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
   const { bodyBytesMax, followers, health, usage } = yield* ServerInfo
   const startedAt = yield* Clock.currentTimeMillis
+  /** Of the API: made once, when somebody first looks. */
+  let description: string | undefined
 
   const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
     const name = yield* streamName(request.parameter)
@@ -156,7 +158,7 @@ const nativeRoutes = Effect.gen(function*() {
     {
       method: "GET",
       path: "/openapi.json",
-      handle: () => Effect.sync(() => json(200, JSON.stringify(OpenApi.fromApi(Api))))
+      handle: () => Effect.sync(() => json(200, description ??= JSON.stringify(OpenApi.fromApi(Api))))
     },
     {
       method: "GET",

@@ -16,14 +16,32 @@ export const searchSince = Effect.fnUntraced(function*(read: ReadAt, tail: numbe
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const block = yield* read(middle, 1)
-    const end = block.ends[0]
     // The stream was deleted meanwhile: whatever offset this is, its reader will be told.
-    if (end === undefined) return low
-    if (createdAt(block.bytes, end) < time) low = middle + 1
-    else high = middle
+    if (block.count === 0) return low
+    // With it comes what is in its commit, which may be large: it is looked at while it is there.
+    const before = countBefore(block, time)
+    block.release?.()
+    if (before === 0) high = middle
+    else if (before === block.count) low = Math.min(middle + before, high)
+    else return middle + before
   }
   return low
 })
+
+/** How many of the block's events, which are in order, were created before `time`; by halving. */
+const countBefore = ({ bytes, count, ends }: EventBlock, time: number): number => {
+  // Most often it is none or all of them.
+  if (createdAt(bytes, ends[0]!) >= time) return 0
+  if (createdAt(bytes, ends[count - 1]!) < time) return count
+  let low = 1
+  let high = count - 1
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if (createdAt(bytes, ends[middle]!) < time) low = middle + 1
+    else high = middle
+  }
+  return low
+}
 
 /** The creation time of the event that ends at `end`, found by its place. */
 const createdAt = (bytes: Uint8Array, end: number): number => {

@@ -38,7 +38,7 @@ export const sharedFrames = (block: EventBlock, encoding: Encoding, control: Con
 /** The frames of text that is no block of its own. */
 export const textFrames = (text: Uint8Array, control: Control): Uint8Array => {
   const { after, before } = around(control)
-  return Buffer.from(before + dataLines(asBuffer(text).toString()) + after)
+  return dataLines(utf8Of(asBuffer(text)), before, after)
 }
 
 /** A control event alone: where the reader is, and that there is nothing more. */
@@ -68,8 +68,39 @@ const around = (control: Control) => ({
  * A line of text a `data` line, whatever ends it (WHATWG HTML 9.2.6). A reader takes one space away behind the colon: a
  * line that begins with one is given another.
  */
-const dataLines = (text: string): string =>
-  text.split(/\r\n|\r|\n/).map((line) => line.startsWith(" ") ? `data: ${line}` : `data:${line}`).join("\n")
+const dataLines = (text: Buffer, before: string, after: string): Uint8Array => {
+  // A text may be nothing but line breaks, and becomes six times as much: no line of it is made a string of its own.
+  let size = before.length + after.length + text.length + lineLead.length + 1
+  for (let at = 0; at < text.length; at++) if (isBreak(text[at]!)) size += lineLead.length + 1
+  const target = Buffer.allocUnsafe(size)
+  let to = target.write(before, "latin1")
+  for (let start = 0; start <= text.length;) {
+    let end = start
+    while (end < text.length && !isBreak(text[end]!)) end++
+    if (start > 0) target[to++] = lineFeed
+    for (let i = 0; i < lineLead.length; i++) target[to++] = lineLead[i]!
+    if (text[start] === space) target[to++] = space
+    // Most lines are short: a call for each would cost more than its bytes.
+    if (end - start > 64) to += text.copy(target, to, start, end)
+    else for (let at = start; at < end; at++) target[to++] = text[at]!
+    start = end + (text[end] === carriageReturn && text[end + 1] === lineFeed ? 2 : 1)
+  }
+  to += target.write(after, to, "latin1")
+  return target.subarray(0, to)
+}
+
+/** What is no UTF-8 is sent as a reader would take it. */
+const utf8Of = (text: Buffer): Buffer => {
+  const decoded = text.toString()
+  return decoded.includes("\ufffd") ? Buffer.from(decoded) : text
+}
+
+const isBreak = (byte: number): boolean => byte === lineFeed || byte === carriageReturn
+
+const lineLead = Buffer.from("data:")
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const space = 0x20
 
 /** One place is enough: those who share a block ask in a row. */
 let newest: { readonly block: EventBlock | undefined; readonly control: Control; readonly frames: Uint8Array } = {

@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { DiskFailure, DiskFile } from "./disk.ts"
 import { isEventLine, lineFeed, lineOffset, trailerLength, writtenCrc } from "./record-codec.ts"
+import { takeToRead } from "./spare-buffers.ts"
 
 /** The beginning of a commit: its first event's offset, its position, and the running sum at the trailer before it. */
 export interface Place {
@@ -133,21 +134,30 @@ const lineOf = Effect.fnUntraced(function*(
 const commitAround = Effect.fnUntraced(function*(file: DiskFile, offset: number, position: number) {
   for (let window = probeBytes;; window *= 2) {
     const length = Math.min(window, position)
-    const bytes = Buffer.allocUnsafe(length)
+    const { bytes, release } = takeToRead(length)
     yield* file.read(bytes, length, position - length)
-    let events = 0
-    for (let lineEnd = length; lineEnd > 0;) {
-      // A negative position would mean the other end.
-      const start = lineEnd < 2 ? 0 : bytes.lastIndexOf(lineFeed, lineEnd - 2) + 1
-      if (start === 0 && length < position) break
-      if (trailerLength(bytes, start, lineEnd) > 0) {
-        const crc = writtenCrc(bytes, lineEnd)
-        const at = position - length + lineEnd
-        return crc < 0 ? undefined : { offset: offset - events, position: at, crc, line: position }
-      }
-      events++
-      lineEnd = start
+    const trailer = lastTrailer(bytes, length, length === position)
+    release?.()
+    if (trailer !== undefined) {
+      const { crc, end, events } = trailer
+      return crc < 0
+        ? undefined
+        : { offset: offset - events, position: position - length + end, crc, line: position }
     }
     if (length === position) return undefined
   }
 })
+
+/** The last trailer in the bytes, and how many lines are behind it; undefined when none is whole. */
+const lastTrailer = (bytes: Buffer, length: number, isAll: boolean) => {
+  let events = 0
+  for (let end = length; end > 0;) {
+    // A negative position would mean the other end.
+    const start = end < 2 ? 0 : bytes.lastIndexOf(lineFeed, end - 2) + 1
+    if (start === 0 && !isAll) return undefined
+    if (trailerLength(bytes, start, end) > 0) return { crc: writtenCrc(bytes, end), end, events }
+    events++
+    end = start
+  }
+  return undefined
+}

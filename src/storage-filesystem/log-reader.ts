@@ -1,7 +1,7 @@
 /**
  * Reads of one log's own events, checked, from wherever they lie (docs/storage-format.md 6).
  */
-import { Effect } from "effect"
+import { Effect, Semaphore } from "effect"
 import { LogDamaged } from "../durable-streams/errors.ts"
 import type { EventBlock, StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
@@ -19,10 +19,16 @@ import {
   trailerLength,
   writtenCrc
 } from "./record-codec.ts"
-import { readBuffers } from "./spare-buffers.ts"
+import { takeToRead } from "./spare-buffers.ts"
 
 /** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
 const placesMax = 64
+
+/**
+ * Reads of all logs at once: Node has four threads for them. A read takes its memory before its turn comes, some megabytes
+ * where a commit is large, and a thousand readers would take as much a thousand times.
+ */
+const reading = Semaphore.makeUnsafe(8)
 
 const searches: ReadonlyArray<Search> = ["direct", "wary", "lowest"]
 
@@ -69,11 +75,14 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     function*(disk: DiskFile, place: Place, from: number, bytesMax: number, end: Bound) {
       for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
         const wanted = Math.min(length, end.position - place.position)
-        const { bytes, release } = readBuffers.take(wanted)
+        const { bytes, release } = takeToRead(wanted)
         if ((yield* disk.read(bytes, wanted, place.position)) < wanted) return undefined
         const commits = wholeCommits(bytes)
         const isAll = wanted === end.position - place.position
-        if (commits === 0 && !isAll) continue
+        if (commits === 0 && !isAll) {
+          release?.()
+          continue
+        }
         const sound = commits > 0 && fits(bytes, commits, place.crc) ? commits : firstMisfit(bytes, commits, place.crc)
         if (sound === 0) return undefined
         const block = toBlock(bytes, 0, sound, place.offset, from)
@@ -114,7 +123,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     read: (from, bytesMax) => {
       const known = places.get(from)
       const bound = end()
-      return file.use((disk) =>
+      return reading.withPermit(file.use((disk) =>
         Effect.gen(function*() {
           if (known !== undefined) {
             const block = yield* readAt(disk, known, from, bytesMax, bound)
@@ -128,7 +137,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
           yield* tell(from)
           return yield* new LogDamaged({ stream: name, offset: toOffset(from) })
         })
-      )
+      ))
     }
   }
 }

@@ -40,7 +40,14 @@ export class SpareBuffers {
 }
 
 /** What a reader in catch-up asks for at a time (stream.ts); as many readers at once as two or four processors can serve. */
-export const readBuffers = new SpareBuffers(512 * 1024, 256 * 1024, 8)
+const readBuffers = new SpareBuffers(512 * 1024, 256 * 1024, 8)
+
+/** A commit of as many events as one append may have, whole: to be read for one event of it. */
+const wholeCommitBuffers = new SpareBuffers(8 * 1024 * 1024, 512 * 1024, 2)
+
+/** Memory to read so many bytes into. */
+export const takeToRead = (length: number): Taken =>
+  length <= 512 * 1024 ? readBuffers.take(length) : wholeCommitBuffers.take(length)
 
 /**
  * A commit of the largest size (stream-writer.ts) and what stands around its events, for logs that are written to at once;

@@ -7,7 +7,11 @@ import { get, json, ndjson, post, prepared, put } from "./greed-stage.ts"
 const mebi = 1024 * 1024
 
 /** One body, sent a few times in a row. */
-const body = (name: string, made: () => Uint8Array | ReadonlyArray<Uint8Array>, more: Partial<Attack> = {}): Attack => ({
+const body = (
+  name: string,
+  made: () => Uint8Array | ReadonlyArray<Uint8Array>,
+  more: Partial<Attack> = {}
+): Attack => ({
   name,
   route: "POST /streams/:name",
   run: async (stage) => {
@@ -32,7 +36,19 @@ const prepareSmall = (stage: Stage) =>
   ])
 
 /** Sixteen kibibytes of headers are what Node takes. */
-const longHeader = (name: string, text: string) => ({ [name]: text.repeat(Math.floor(15_500 / text.length)).slice(0, -1) })
+const longHeader = (name: string, text: string) => ({
+  [name]: text.repeat(Math.floor(15_500 / text.length)).slice(0, -1)
+})
+
+/** A subscription to so many names. */
+const streams = (count: number, width: number) =>
+  put(
+    "/v1/stream/__ds/subscriptions/wide",
+    json,
+    `{"type":"pull-wake","wake_stream":"wake","streams":[${
+      Array.from({ length: count }, (_, i) => `"${i.toString(36).padStart(width, "a")}"`).join(",")
+    }]}`
+  )
 
 export const large: ReadonlyArray<Attack> = [
   body("empty lines", () => inLines(`${filled("\n")}1\n`)),
@@ -71,8 +87,14 @@ export const large: ReadonlyArray<Attack> = [
   body("a number of a million digits", () => toStream(filled("9", 20))),
   body("half characters", () => post("/streams/body", Buffer.alloc(mebi, 0xc3))),
   body("characters that stand for half ones", () => toStream(`"${"\ufffd".repeat(340_000)}"`)),
-  body("gzip that is refused", () => Array.from({ length: 5 }, () =>
-    post("/streams/body", Buffer.alloc(mebi, 0x1f), { ...json, "Content-Encoding": "gzip" }))),
+  body(
+    "gzip that is refused",
+    () =>
+      Array.from(
+        { length: 5 },
+        () => post("/streams/body", Buffer.alloc(mebi, 0x1f), { ...json, "Content-Encoding": "gzip" })
+      )
+  ),
   body("line breaks as text, to followers", () => [put("/v1/stream/breaks", { "Content-Type": "text/plain" })], {
     route: "GET /v1/stream/*?live=sse",
     run: async (stage) => {
@@ -148,6 +170,16 @@ export const large: ReadonlyArray<Attack> = [
     }
   },
   {
+    name: "one event of a large commit, by many",
+    route: "GET /streams/:name/events, GET /v1/stream/*",
+    prepare: prepareSmall,
+    run: async (stage) => {
+      const connections = stage.scaled(400, 80)
+      await stage.unread(connections, 1, get("/streams/small/events?offset=100000&limit=1"))
+      await stage.unread(connections, 1, get("/v1/stream/small?offset=140000&limit=1"))
+    }
+  },
+  {
     name: "searches by time",
     route: "GET /streams/:name/events?since",
     prepare: prepareSmall,
@@ -158,20 +190,14 @@ export const large: ReadonlyArray<Attack> = [
     route: "PUT /v1/stream/__ds/subscriptions/:id",
     prepare: (stage) => prepared(stage, [put("/v1/stream/wake")]),
     run: async (stage) => {
-      const streams = (count: number, width: number) =>
-        put(
-          "/v1/stream/__ds/subscriptions/wide",
-          json,
-          `{"type":"pull-wake","wake_stream":"wake","streams":[${
-            Array.from({ length: count }, (_, i) => `"${i.toString(36).padStart(width, "a")}"`).join(",")
-          }]}`
-        )
       // As many as there may be, more than there may be, and as many as there is room for.
       await stage.answered([streams(9_999, 20), streams(80_000, 8), streams(170_000, 3)])
       await stage.answered([
-        put("/v1/stream/__ds/subscriptions/same", json, `{"type":"pull-wake","wake_stream":"wake","streams":[${
-          filled(`"a",`, 100)
-        }"a"]}`)
+        put(
+          "/v1/stream/__ds/subscriptions/same",
+          json,
+          `{"type":"pull-wake","wake_stream":"wake","streams":[${filled(`"a",`, 100)}"a"]}`
+        )
       ])
     }
   },
@@ -184,7 +210,8 @@ export const large: ReadonlyArray<Attack> = [
         put("/v1/stream/__ds/subscriptions/s", json, `{"type":"pull-wake","wake_stream":"wake","streams":["a"]}`)
       ]),
     run: async (stage) => {
-      const ack = `{"wake_id":"x","generation":1,"acks":[${filled(`{"stream":"a","offset":"0000000000000001"},`, 200)}` +
+      const ack =
+        `{"wake_id":"x","generation":1,"acks":[${filled(`{"stream":"a","offset":"0000000000000001"},`, 200)}` +
         `{"stream":"a","offset":"0000000000000001"}]}`
       const bad = `{"wake_id":"x","generation":1,"acks":[${filled("1,", 200)}1]}`
       const deep = `{"wake_id":${"[".repeat(500_000)}${"]".repeat(500_000)}}`

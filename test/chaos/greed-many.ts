@@ -7,7 +7,13 @@ import { get, json, post, prepareBig, prepared, put, repeated } from "./greed-st
 import { usageOf } from "./looks.ts"
 
 /** Requests behind each other whose answers nobody reads. */
-const pipelined = (name: string, route: string, target: string, connections: number, more: Partial<Attack> = {}): Attack => ({
+const pipelined = (
+  name: string,
+  route: string,
+  target: string,
+  connections: number,
+  more: Partial<Attack> = {}
+): Attack => ({
   name,
   route,
   prepare: prepareBig,
@@ -23,7 +29,16 @@ const prepareStreams = (full: number, brief: number) => (stage: Stage) =>
 
 const quick = { flags: ["--durability=os"] }
 
-const subscription = (id: string, body: unknown) => put(`/v1/stream/__ds/subscriptions/${id}`, json, JSON.stringify(body))
+const subscription = (id: string, body: unknown) =>
+  put(`/v1/stream/__ds/subscriptions/${id}`, json, JSON.stringify(body))
+
+/** A producer with as long an id as there may be. */
+const producer = (i: number) => ({
+  ...json,
+  "Producer-Id": `${i}`.padStart(500, "p"),
+  "Producer-Epoch": "0",
+  "Producer-Seq": "0"
+})
 
 export const many: ReadonlyArray<Attack> = [
   pipelined("large reads behind each other", "GET /streams/:name/events", "/streams/big/events", 1),
@@ -84,8 +99,9 @@ export const many: ReadonlyArray<Attack> = [
           }))
       ]),
     run: async (stage) => {
-      await stage.answered(Array.from({ length: 10 }, (_, i) =>
-        put(`/v1/stream/${"a/".repeat(240)}k${i}`, json, "[1]")))
+      await stage.answered(
+        Array.from({ length: 10 }, (_, i) => put(`/v1/stream/${"a/".repeat(240)}k${i}`, json, "[1]"))
+      )
     }
   },
   {
@@ -96,8 +112,11 @@ export const many: ReadonlyArray<Attack> = [
       const all = names(stage.scaled(20_000, 8_000))
       for (let from = 0; from < all.length; from += 1_000) {
         const some = all.slice(from, from + 1_000)
-        await Promise.all([0, 1, 2, 3].map((part) =>
-          stage.answered(some.filter((_, i) => i % 4 === part).map((name) => put(`/v1/stream/${name}`)))))
+        await Promise.all(
+          [0, 1, 2, 3].map((part) =>
+            stage.answered(some.filter((_, i) => i % 4 === part).map((name) => put(`/v1/stream/${name}`)))
+          )
+        )
       }
     }
   },
@@ -128,16 +147,11 @@ export const many: ReadonlyArray<Attack> = [
     prepare: (stage) => prepared(stage, [put("/v1/stream/numbered")]),
     run: async (stage) => {
       const count = stage.scaled(11_000, 2_000)
-      const producer = (i: number) => ({
-        ...json,
-        "Producer-Id": `${i}`.padStart(500, "p"),
-        "Producer-Epoch": "0",
-        "Producer-Seq": "0"
-      })
       await Promise.all([0, 1, 2, 3].map((part) =>
         stage.answered(
           Array.from({ length: count / 4 }, (_, i) => post("/v1/stream/numbered", "[1]", producer(4 * i + part)))
-        )))
+        )
+      ))
     }
   },
   {
@@ -148,8 +162,10 @@ export const many: ReadonlyArray<Attack> = [
       const depth = stage.scaled(1_000, 150)
       await stage.answered([
         put("/v1/stream/f0", json, "[0]"),
-        ...Array.from({ length: depth }, (_, i) =>
-          put(`/v1/stream/f${i + 1}`, { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }, `[${i + 1}]`))
+        ...Array.from(
+          { length: depth },
+          (_, i) => put(`/v1/stream/f${i + 1}`, { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }, `[${i + 1}]`)
+        )
       ])
       await stage.read(4, 20, get(`/v1/stream/f${depth}?offset=-1`))
       await stage.unread(4, 200, get(`/streams/f${depth}?offset=-1`))
@@ -175,7 +191,8 @@ export const many: ReadonlyArray<Attack> = [
       }, 50)
       stage.finally(() => clearInterval(timer))
       sockets.forEach((socket, i) =>
-        stage.send(socket, get(i % 2 === 0 ? "/v1/stream/big?offset=-1" : "/streams/big/events")))
+        stage.send(socket, get(i % 2 === 0 ? "/v1/stream/big?offset=-1" : "/streams/big/events"))
+      )
     }
   },
   {
@@ -205,8 +222,11 @@ export const many: ReadonlyArray<Attack> = [
       })
       await prepared(
         stage,
-        Array.from({ length: stage.scaled(1_200, 1_100) }, (_, i) =>
-          subscription(`w${i}`, { type: "webhook", pattern: "ev/**", webhook: { url: `http://127.0.0.1:${port}/` } }))
+        Array.from(
+          { length: stage.scaled(1_200, 1_100) },
+          (_, i) =>
+            subscription(`w${i}`, { type: "webhook", pattern: "ev/**", webhook: { url: `http://127.0.0.1:${port}/` } })
+        )
       )
     },
     run: async (stage) => void await stage.answered([put("/v1/stream/ev/1", json, "[1]")]),

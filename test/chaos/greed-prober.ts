@@ -13,7 +13,12 @@ import { ask, type Asking } from "./ask.ts"
 
 export interface Seen {
   /** The longest wait of each, in milliseconds. */
-  readonly waits: { readonly health: number; readonly append: number; readonly read: number; readonly yardstick: number }
+  readonly waits: {
+    readonly health: number
+    readonly append: number
+    readonly read: number
+    readonly yardstick: number
+  }
   /** How often they were answered. */
   readonly answers: number
   /** Answers that a client who asks for so little is not to get. */
@@ -30,7 +35,7 @@ const probe = (server: number, yardstick: number) => {
   let waits = { health: 0, append: 0, read: 0, yardstick: 0 }
   let answers = 0
   let refused: Array<string> = []
-  let over = true
+  const state = { over: true }
   let running: ReadonlyArray<Promise<void>> = []
   const agents = new Map<string, http.Agent>()
   const agentOf = (name: string) => {
@@ -50,7 +55,7 @@ const probe = (server: number, yardstick: number) => {
   }
 
   const again = async (run: () => Promise<void>, pause: number) => {
-    while (!over) {
+    while (!state.over) {
       await run()
       await new Promise((resolve) => setTimeout(resolve, pause))
     }
@@ -60,7 +65,7 @@ const probe = (server: number, yardstick: number) => {
     waits = { health: 0, append: 0, read: 0, yardstick: 0 }
     answers = 0
     refused = []
-    over = false
+    state.over = false
     running = [
       again(() => timed("health", server, "/health", 200), pauseMillis),
       again(async () => {
@@ -77,7 +82,7 @@ const probe = (server: number, yardstick: number) => {
 
   process.on("message", (message) => {
     if (message === "begin") return begin()
-    over = true
+    state.over = true
     void Promise.all(running).then(() => process.send!({ waits, answers, refused } satisfies Seen))
   })
   process.on("disconnect", () => process.exit(0))

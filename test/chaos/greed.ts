@@ -82,9 +82,11 @@ const untilTold = async (context: Context, directory: string, attack: Attack, cl
     if (waited && yardstick > yardstickMillisMax && attempt < triesMax) continue
     found.add(attack, trial, wait)
     if (waited) {
-      found.violations.push(`${attack.name} (${attack.route}): others waited ${Math.round(wait)} ms, the yardstick ${
-        Math.round(yardstick)
-      } ms`)
+      found.violations.push(
+        `${attack.name} (${attack.route}): others waited ${Math.round(wait)} ms, the yardstick ${
+          Math.round(yardstick)
+        } ms`
+      )
     }
     found.violations.push(...violations.map((violation) => `${attack.name} (${attack.route}): ${violation}`))
     return
@@ -178,7 +180,9 @@ const forgotten = async (
       files <= filesBefore + awake + filesSpare
   }
   if (!(await comes(isOver, forgottenWithin))) {
-    return [`it was not over: ${JSON.stringify(now)} and ${files} files, before ${JSON.stringify(before)} and ${filesBefore}`]
+    return [
+      `it was not over: ${JSON.stringify(now)} and ${files} files, before ${JSON.stringify(before)} and ${filesBefore}`
+    ]
   }
   if (brief || now!.awakeStreams <= before!.awakeStreams + filesSpare) return []
   const isAsleep = async () => {

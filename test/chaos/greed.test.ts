@@ -1,0 +1,30 @@
+/**
+ * Every attack of `npm run chaos -- greed` in short: the least that costs the most, at every route.
+ */
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as Path from "node:path"
+import { assert, describe, it } from "vitest"
+import { build } from "../built.ts"
+import { attacks, greed } from "./greed.ts"
+import { Random } from "./random.ts"
+import { briefly } from "./suite.ts"
+
+/** Ten times what the longest takes, and again where the machine is busy. */
+const timeout = 120_000
+
+describe("Promise 6, 11: nobody else waits, and nothing is kept, when somebody asks for", () => {
+  build()
+  it.each(attacks.map(({ name }) => name))("%s", { timeout }, async (target) => {
+    const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-greed-"))
+    const options = briefly({ target })
+    const context = { rounds: 1, seed: 1, random: new Random(1), directory, say: () => {}, options }
+    const { violations } = await greed.run(context) as { readonly violations: ReadonlyArray<string> }
+    assert.deepStrictEqual(violations, [])
+    fs.rmSync(directory, { recursive: true, force: true })
+  })
+
+  it("all of what there is to ask for: no two attacks have one name", () => {
+    assert.strictEqual(new Set(attacks.map(({ name }) => name)).size, attacks.length)
+  })
+})
