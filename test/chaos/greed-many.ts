@@ -158,15 +158,20 @@ export const many: ReadonlyArray<Attack> = [
     name: "forks of forks of forks",
     route: "PUT /v1/stream/* with Stream-Forked-From",
     start: quick,
+    // A fork that is awake has the logs of its sources open, of as many logs as may be.
+    files: 512,
+    prepare: async (stage) => {
+      await prepared(stage, [put("/v1/stream/f0", json, "[0]")])
+      // Each is a fork of the one before, which must be there.
+      for (let i = 0; i < stage.scaled(1_000, 100); i++) {
+        const source = { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }
+        await prepared(stage, [put(`/v1/stream/f${i + 1}`, source, `[${i + 1}]`)])
+      }
+    },
     run: async (stage) => {
-      const depth = stage.scaled(1_000, 150)
-      await stage.answered([
-        put("/v1/stream/f0", json, "[0]"),
-        ...Array.from(
-          { length: depth },
-          (_, i) => put(`/v1/stream/f${i + 1}`, { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }, `[${i + 1}]`)
-        )
-      ])
+      const depth = stage.scaled(1_000, 100)
+      // Each of them, from its farthest source on.
+      await stage.answered(Array.from({ length: depth }, (_, i) => get(`/v1/stream/f${depth - i}?offset=-1`)))
       await stage.read(4, 20, get(`/v1/stream/f${depth}?offset=-1`))
       await stage.unread(4, 200, get(`/streams/f${depth}?offset=-1`))
     }

@@ -11,6 +11,8 @@ export interface Attack {
   readonly route: string
   /** The server it is tried on, where that is not one as it comes. */
   readonly start?: StartOptions
+  /** Descriptors that it may leave open while its streams are awake, besides one for each of them. */
+  readonly files?: number
   /** What has to be there before, made by whoever may. */
   readonly prepare?: (stage: Stage) => Promise<void>
   readonly run: (stage: Stage) => Promise<void>

@@ -138,7 +138,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
     if (server.isRunning) {
       violations.push(...seen.refused.map((refused) => `somebody else was refused: ${refused}`))
       if (grownBytes > grownBytesMax) violations.push(`it grew by ${Math.round(grownBytes / 2 ** 20)} MiB`)
-      violations.push(...await forgotten(server, before.usage, before.files, brief))
+      violations.push(...await forgotten(server, before.usage, before.files + (attack.files ?? 0), brief))
     } else {
       violations.push(`the server ended: ${server.log.slice(-500)}`)
     }
