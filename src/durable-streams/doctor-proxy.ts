@@ -53,7 +53,7 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
   yield* client.create(name, { contentType: "application/json", ttlSeconds })
   return yield* Effect.gen(function*() {
     const marks = Array.from({ length: eventsCount }, () => randomUUID())
-    const arrivals = yield* Effect.forEach(marks, () => Deferred.make<number>())
+    const arrivals = yield* Effect.forEach(marks, () => Deferred.make<bigint>())
     const connected = yield* Deferred.make<void>()
     let text = ""
     yield* Effect.forkScoped(
@@ -69,7 +69,7 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
             Stream.runForEach((part) =>
               Effect.gen(function*() {
                 text += part
-                const now = yield* Clock.currentTimeMillis
+                const now = yield* Clock.monotonicTimeNanos
                 for (const [i, mark] of marks.entries()) {
                   if (text.includes(mark)) yield* Deferred.succeed(arrivals[i]!, now)
                 }
@@ -85,10 +85,10 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
     let latest = 0
     for (const [i, mark] of marks.entries()) {
       yield* client.append(name, JSON.stringify(mark))
-      const answered = yield* Clock.currentTimeMillis
+      const answered = yield* Clock.monotonicTimeNanos
       const arrived = yield* Effect.timeoutOption(Deferred.await(arrivals[i]!), arrivalMillisMax)
       if (arrived._tag === "None") return undefined
-      latest = Math.max(latest, arrived.value - answered)
+      latest = Math.max(latest, Number(arrived.value - answered) / 1_000_000)
     }
     return latest
   }).pipe(Effect.scoped, Effect.ensuring(Effect.ignore(client.delete(name))))

@@ -7,6 +7,7 @@
  * next process, and what its logs' files have lost is put back before anybody reads them.
  */
 import { Clock, Effect, Semaphore } from "effect"
+import { steadyMillis } from "../durable-streams/steady-time.ts"
 import { offsetDigits } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { isMissing, removeIfThere } from "./disk.ts"
@@ -119,7 +120,7 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   const fail = () => {
     state = "failed"
-    failedAt = clock.currentTimeMillisUnsafe()
+    failedAt = steadyMillis(clock)
   }
 
   /** Everything of the log is on the medium. */
@@ -252,7 +253,7 @@ export const makeJournal = Effect.fnUntraced(function*(
 
   const hasRoom: Journal["hasRoom"] = (commits) => {
     if (state === "none") start(prepare)
-    if (state === "failed" && !writing && clock.currentTimeMillisUnsafe() - failedAt >= pauseMillis) start(renew)
+    if (state === "failed" && !writing && steadyMillis(clock) - failedAt >= pauseMillis) start(renew)
     if (state !== "ready") return false
     let bytes = headerBytes
     for (const { bytes: commit, log } of commits) bytes += commit.length + log.key.length + recordBytesMax

@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339"],
+  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time"],
   [
     "hooks",
     "storage",
@@ -23,6 +23,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "stream",
     "stream-writer",
+    "stream-standing",
+    "stream-reads",
     "log-holder",
     "end-of-turn",
     "event-stream",
@@ -96,7 +98,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "in
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", {
     node: true,
-    imports: ["types", "errors", "storage", "event-block"],
+    imports: ["types", "errors", "storage", "event-block", "steady-time"],
     guests: [...meetingPlaces, "verify-data"]
   }],
   ["web", {
