@@ -9,7 +9,7 @@ import type { EventData } from "./event-data.ts"
 import type { Before, Situation } from "./judge-append.ts"
 import { changesOf, judge } from "./judge-append.ts"
 import type { StateChange } from "./storage.ts"
-import { isClosed, knowsProducers } from "./stream-state.ts"
+import { isClosed, knowsProducer } from "./stream-state.ts"
 import type { EventBlock } from "./types.ts"
 import { jsonType } from "./types.ts"
 
@@ -28,6 +28,8 @@ export interface Batch {
   readonly settled: ReadonlyArray<readonly [entry: WaitingAppend, exit: Exit.Exit<Appended, AppendError>]>
   readonly events: EventBlock
   readonly state: ReadonlyArray<StateChange>
+  /** How many producers it names that the stream had not known. */
+  readonly newProducers: number
 }
 
 /** `before` is the stream before the batch; `now` is when its events are created, as RFC 3339. */
@@ -43,8 +45,9 @@ export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, n
     tail,
     state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) },
     producersMax,
-    isFull: () => knowsProducers(state, changes, producersMax)
+    isFull: () => before.producers() + newProducers >= producersMax
   }
+  let newProducers = 0
   for (const entry of entries) {
     const { request } = entry
     const answer = judge(request, situation)
@@ -55,12 +58,13 @@ export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, n
     const first = situation.tail
     for (const event of request.data) data.push(event)
     situation.tail += request.data.length
+    if (request.producer !== undefined && !knowsProducer(situation.state, request.producer.id)) newProducers++
     for (const [key, value] of changesOf(request)) changes.set(key, value)
     // What the first append makes is JSON: the protocol, which has other types, makes streams before it appends.
     situation.contentType ??= jsonType
     accepted.push([entry, first, isClosed(situation.state)])
   }
-  return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes] }
+  return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes], newProducers }
 }
 
 /** Tells all of them the same. */

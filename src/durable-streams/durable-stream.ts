@@ -2,7 +2,7 @@
  * What a durable stream is to those who use one: append, read, follow, delete. `stream.ts` makes it, `with-hooks.ts` wraps
  * it.
  */
-import type { Effect, Exit, Stream } from "effect"
+import type { Effect, Exit, Scope, Stream } from "effect"
 import type {
   ContentTypeMismatch,
   InvalidRequest,
@@ -187,6 +187,9 @@ export interface DurableStream {
 
   /** Whether there is anything of it, hidden or not, as it was last seen. */
   readonly isThere: () => boolean
+
+  /** Counts as use until the scope closes, however slowly a reader takes a piece. */
+  readonly reading: Effect.Effect<void, never, Scope.Scope>
 
   /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Counts as use. */
   readonly cursor: (from: From) => Effect.Effect<Cursor>

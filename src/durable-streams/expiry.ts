@@ -2,7 +2,7 @@
  * When a stream's time has come (docs/protocol.md 10): a moment that was set when it was made, or so many seconds after
  * it was last used.
  */
-import { Effect } from "effect"
+import { type Clock, Effect } from "effect"
 import { rfc3339Millis } from "./rfc3339.ts"
 import type { Log } from "./storage.ts"
 
@@ -10,22 +10,25 @@ import type { Log } from "./storage.ts"
 export class Lifetime {
   readonly #log: Log
   readonly #expiresAt: number | undefined
+  readonly #ends: boolean
   #usedAt: number
   #notedAt: number
 
   constructor(log: Log) {
     this.#log = log
-    const { expiresAt } = log.description
+    const { expiresAt, ttlSeconds } = log.description
+    this.#ends = expiresAt !== undefined || ttlSeconds !== undefined
     this.#expiresAt = expiresAt === undefined ? undefined : toMillis(expiresAt)
     this.#usedAt = this.#notedAt = Math.max(log.touchedAt, toMillis(log.description.createdAt))
   }
 
-  /** The stream is used at `now`. Answers whether that is worth a note: a restart loses what was not noted. */
-  use(now: number): boolean {
+  /** The stream is used now. Answers whether that is worth a note: a restart loses what was not noted. */
+  use(clock: Clock.Clock): boolean {
     const { ttlSeconds } = this.#log.description
     if (ttlSeconds === undefined) return false
-    this.#usedAt = now
-    return now - this.#notedAt >= noteEvery(ttlSeconds)
+    this.#usedAt = clock.currentTimeMillisUnsafe()
+    // Where the clock was set back, what was noted is as far off.
+    return Math.abs(this.#usedAt - this.#notedAt) >= noteEvery(ttlSeconds)
   }
 
   /** Notes what was not noted yet. */
@@ -35,16 +38,19 @@ export class Lifetime {
     return this.#log.touch(this.#usedAt)
   })
 
-  /** Milliseconds since 1970; undefined: never. Whoever waits for the stream uses it all the time. */
-  due(now: number, waitedFor: boolean): number | undefined {
+  /** Milliseconds since 1970; undefined: never. A stream that is read or waited for is used all the time. */
+  due(now: number, isInUse: boolean): number | undefined {
     const { description: { ttlSeconds }, hidden } = this.#log
     if (hidden) return undefined
     if (this.#expiresAt !== undefined) return this.#expiresAt
-    return ttlSeconds === undefined ? undefined : (waitedFor ? now : this.#usedAt) + ttlSeconds * 1000
+    return ttlSeconds === undefined ? undefined : (isInUse ? now : this.#usedAt) + ttlSeconds * 1000
   }
 
-  isDue(now: number, waitedFor: boolean): boolean {
-    const at = this.due(now, waitedFor)
+  isDue(clock: Clock.Clock, isInUse: boolean): boolean {
+    // Most streams never end by themselves: this is asked at each append.
+    if (!this.#ends) return false
+    const now = clock.currentTimeMillisUnsafe()
+    const at = this.due(now, isInUse)
     return at !== undefined && now >= at
   }
 }

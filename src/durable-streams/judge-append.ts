@@ -29,7 +29,7 @@ export interface Situation {
   readonly contentType: string | undefined
   readonly tail: number
   readonly state: StateView
-  /** Whether the stream knows as many producers as it may: counted, so asked only for one that it does not know. */
+  /** Whether the stream knows as many producers as it may. */
   readonly isFull: () => boolean
   readonly producersMax: number
 }
@@ -37,6 +37,8 @@ export interface Situation {
 /** The stream before any of them. */
 export interface Before extends Omit<Situation, "state" | "isFull"> {
   readonly state: ReadonlyMap<string, string>
+  /** How many producers the stream knows. */
+  readonly producers: () => number
 }
 
 /** Undefined: it stands, and is to be written. Else there is nothing to write, and this is its answer. */

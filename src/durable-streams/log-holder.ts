@@ -15,14 +15,14 @@ export const makeLogHolder = (): LogHolder => {
   let held: Scope.Closeable | undefined
 
   return {
-    hold: Effect.fnUntraced(function*(opening) {
-      const scope = yield* Scope.make()
-      const opened = yield* Scope.provide(opening, scope).pipe(
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )
-      held = scope
-      return opened
-    }),
+    hold: (opening) =>
+      Effect.suspend(() => {
+        const scope = Scope.makeUnsafe()
+        return Scope.provide(opening, scope).pipe(
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+          Effect.tap(() => Effect.sync(() => void (held = scope)))
+        )
+      }),
     letGo: Effect.suspend(() => {
       const scope = held
       held = undefined

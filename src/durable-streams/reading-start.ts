@@ -6,13 +6,17 @@ import type { From } from "./durable-stream.ts"
 import { countParameter, sinceParameter } from "./request-parameters.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
-/** The latest of what `offset`, `since` and `tail` ask for; `otherwise` where none of them is there. Counts as use. */
+/**
+ * The latest of what `offset`, `since` and `tail` ask for; `otherwise` where none of them is there. From here on the stream
+ * is being read, until the scope closes.
+ */
 export const startOf = Effect.fnUntraced(function*(
   stream: HookedStream,
   query: URLSearchParams,
   offset: From | undefined,
   otherwise: From
 ) {
+  yield* stream.reading
   const since = yield* sinceParameter(query)
   const last = yield* countParameter(query, "tail")
   const start = yield* stream.cursor(

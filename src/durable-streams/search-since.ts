@@ -3,14 +3,13 @@
  * so where the clock was set back the answer is one of the right ones (docs/protocol.md 4).
  */
 import { DateTime, Effect } from "effect"
-import type { LogDamaged, StorageError } from "./errors.ts"
 import type { EventBlock } from "./types.ts"
 import { createdAtTail } from "./types.ts"
 
-type ReadAt = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, StorageError | LogDamaged>
+type ReadAt<E> = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, E>
 
 /** The offset of that event among those before `tail`; `tail` when there is none. `time` in milliseconds since 1970. */
-export const searchSince = Effect.fnUntraced(function*(read: ReadAt, tail: number, time: number) {
+export const searchSince = Effect.fnUntraced(function*<E>(read: ReadAt<E>, tail: number, time: number) {
   let low = 0
   let high = tail
   while (low < high) {

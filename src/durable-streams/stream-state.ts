@@ -35,19 +35,15 @@ export const lastOf = (
 
 export const accept = ({ epoch, id, seq }: ProducerNumber): StateChange => [producerKey(id), `[${epoch},${seq}]`]
 
-/** Whether a state, with what the changes add, knows so many producers. */
-export const knowsProducers = (
-  state: ReadonlyMap<string, string>,
-  changes: ReadonlyMap<string, string | undefined>,
-  many: number
-): boolean => {
-  // Not counted before there can be so many, or each new one would cost as much as there are.
-  if (state.size + changes.size < many) return false
+/** How many producers the stream knows: a look at every entry. */
+export const countProducers = (state: ReadonlyMap<string, string>): number => {
   let count = 0
   for (const key of state.keys()) if (key.startsWith(producerPrefix)) count++
-  for (const key of changes.keys()) if (key.startsWith(producerPrefix) && !state.has(key)) count++
-  return count >= many
+  return count
 }
+
+export const knowsProducer = (state: StateView, producer: string): boolean =>
+  state.get(producerKey(producer)) !== undefined
 
 /** The `Stream-Seq` of the newest append that had one. */
 export const lastSeq = (state: StateView): string | undefined => {

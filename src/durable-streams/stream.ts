@@ -6,111 +6,82 @@
  * read (promise 6).
  */
 import { type Cause, Clock, Effect, Exit, type Scope, Stream } from "effect"
-import type { WaitingAppend } from "./append-batch.ts"
+import type { Batch, WaitingAppend } from "./append-batch.ts"
 import { answerAll, answerOf, settle, toBatch } from "./append-batch.ts"
-import type {
-  Absent,
-  Created,
-  CreateRequest,
-  Cursor,
-  DurableStream,
-  From,
-  LiveStream,
-  ReadError,
-  Reservation,
-  StreamInfo
-} from "./durable-stream.ts"
-import type { LogDamaged, StorageError, StorageFull, TooManyStreams } from "./errors.ts"
-import { SourceGone, StorageFailed, StreamDeleted, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
-import { emptyBlock, layOut, sliceBlock, toFrame } from "./event-block.ts"
+import type { Absent, Created, CreateRequest, DurableStream, Reservation, StreamInfo } from "./durable-stream.ts"
+import type { StorageError, StorageFull, TooManyStreams } from "./errors.ts"
+import { SourceGone, StorageFailed, StreamExists, StreamGone, StreamNotFound } from "./errors.ts"
+import { emptyBlock, layOut, toFrame } from "./event-block.ts"
 import { eventsFrom } from "./event-stream.ts"
-import { Lifetime } from "./expiry.ts"
 import { findForkPoint, isForked, isThere } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
 import { CurrentLimits } from "./limits.ts"
 import { makeLogHolder } from "./log-holder.ts"
-import { RecentEvents } from "./recent-events.ts"
-import { searchSince } from "./search-since.ts"
-import { Sleepers } from "./sleepers.ts"
 import type { Commit, Log, StreamDescription } from "./storage.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom, newId, toDescription } from "./stream-config.ts"
+import { current, makeReads, readAt } from "./stream-reads.ts"
 import { StreamSignals } from "./stream-signals.ts"
-import { close, forkOf, isClosed, keepFor, keepNoMore } from "./stream-state.ts"
+import { Standing } from "./stream-standing.ts"
+import { close, forkOf, keepFor, keepNoMore } from "./stream-state.ts"
 import { makeWriter } from "./stream-writer.ts"
-import type { EventBlock, StreamName } from "./types.ts"
+import type { StreamName } from "./types.ts"
 import { jsonType } from "./types.ts"
-
-/** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
-const readBytes = 512 * 1024
 
 export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const storage = yield* Storage
   const signals = yield* StreamSignals
-  const services = yield* Effect.context<never>()
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const clock = yield* Clock.Clock
   const { producersMax } = yield* CurrentLimits
 
   const holder = makeLogHolder()
-  let log: Log | undefined
-  let life = 0
-  let tail = 0
-  let closed = false
-  let lifetime: Lifetime | undefined
-  /** The log may be there or not, or hidden: that is not known before it was opened anew. */
-  let doubtful = false
-  const recent = new RecentEvents()
-  const sleepers = new Sleepers()
+  const now = new Standing(clock)
   /** Forks that are being made, or were since the stream woke. */
   const reserved = new Set<string>()
 
   const hold = <E>(opening: Effect.Effect<Log, E, Scope.Scope>) =>
     Effect.map(holder.hold(opening), (opened) => {
-      log = opened
-      tail = opened.tail
-      closed = isClosed(opened.state)
-      lifetime = new Lifetime(opened)
+      now.opened(opened)
       return opened
     })
 
-  const letGo = Effect.andThen(Effect.suspend(() => lifetime?.note ?? Effect.void), holder.letGo)
-  yield* hold(storage.open(name)).pipe(Effect.catchTag("StreamNotFound", () => Effect.void))
-  yield* Effect.addFinalizer(() => Effect.andThen(writer.still, letGo))
+  const letGo = Effect.andThen(now.note, holder.letGo)
 
   /** Notes that the stream is used now. */
   const use = () => {
-    if (lifetime?.use(clock.currentTimeMillisUnsafe()) === true) Effect.runForkWith(services)(lifetime.note)
+    if (now.use()) runFork(now.note)
   }
 
-  const due = () => lifetime?.due(clock.currentTimeMillisUnsafe(), sleepers.size > 0)
-
-  const isDue = () => lifetime?.isDue(clock.currentTimeMillisUnsafe(), sleepers.size > 0) === true
-
-  const commit = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> => {
-    if (doubtful || isDue()) {
-      return Effect.matchEffect(upToDate, {
-        onSuccess: () => commit(taken),
+  const commit = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> =>
+    now.isUnknown || now.isDue()
+      ? Effect.matchEffect(upToDate, {
+        onSuccess: () => write(taken),
         onFailure: (error) => Effect.sync(() => answerAll(taken, Exit.fail(error)))
       })
-    }
+      : write(taken)
+
+  const write = (taken: ReadonlyArray<WaitingAppend>): Effect.Effect<void> => {
+    const { log, tail } = now
     if (log?.hidden === true) {
       return Effect.sync(() => answerAll(taken, Exit.fail(new StreamGone({ stream: name }))))
     }
-    const now = isoTime(clock.currentTimeMillisUnsafe())
+    const createdAt = isoTime(clock.currentTimeMillisUnsafe())
     const contentType = log?.description.contentType
-    const batch = toBatch({ name, contentType, tail, state: log?.state ?? noState, producersMax }, taken, now)
+    const before = { name, contentType, tail, state: log?.state ?? noState, producersMax, producers }
+    const batch = toBatch(before, taken, createdAt)
     if (batch.accepted.length === 0) return Effect.sync(() => settle(batch))
-    const description = log?.description ?? { name, contentType: jsonType, createdAt: now, id: newId() }
-    const isNew = log === undefined
-    const write: Writing = log === undefined ? begin(description, batch) : log.commit(batch)
-    return Effect.matchCauseEffect(write, {
+    const writing: Writing = log === undefined
+      ? begin({ name, contentType: jsonType, createdAt, id: newId() }, batch)
+      : log.commit(batch)
+    return Effect.matchCauseEffect(writing, {
       onSuccess: () => {
-        if (!isNew) grown(description, batch.events)
+        if (log !== undefined) grown(log, batch)
         for (const [entry, first, isLast] of batch.accepted) {
           entry.done(Exit.succeed(answerOf(entry, batch.events, first, isLast)))
         }
         settle(batch)
-        sleepers.wake()
+        now.sleepers.wake()
         return Effect.void
       },
       onFailure: (cause) => {
@@ -121,201 +92,185 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     })
   }
 
+  const producers = () => now.producers()
+
   const writer = yield* makeWriter(name, commit)
 
-  const grown = (description: StreamDescription, events: EventBlock) => {
-    tail += events.count
-    closed = isClosed(log?.state ?? noState)
-    recent.add(events)
+  const grown = (log: Log, { events, newProducers }: Batch) => {
+    now.grown(log, events, newProducers)
     use()
-    if (events.count > 0) signals.appended(description, tail)
+    if (events.count > 0) signals.appended(log.description, now.tail)
   }
 
   const begin = (description: StreamDescription, first: Commit) =>
     hold(storage.create(description, first)).pipe(
       // What failed on its way may not have been taken back either.
-      Effect.tapError(() => Effect.sync(() => void (doubtful = true))),
+      Effect.tapError(() => Effect.sync(() => void (now.doubtful = true))),
       Effect.map(() => {
-        recent.add(first.events)
+        now.recent.add(first.events)
         begun(description)
       })
     )
 
   const begun = (description: StreamDescription) => {
     signals.created(description)
-    if (tail > (description.forkedFrom?.offset ?? 0)) signals.appended(description, tail)
-    sleepers.wake()
+    if (now.tail > (description.forkedFrom?.offset ?? 0)) signals.appended(description, now.tail)
+    now.sleepers.wake()
   }
 
-  /** A log that somebody removed from under us is gone: its followers are told, and the next append starts anew. */
+  /** A log that was removed from under the server is gone: its followers are told, and the next append starts anew. */
   const explain = (cause: Cause.Cause<Effect.Error<Writing>>) =>
-    Effect.exit(Effect.catchTag(Effect.failCause(cause), "StreamNotFound", () =>
-      Effect.andThen(
-        reset,
-        new StorageFailed({
-          message:
-            `The log of ${JSON.stringify(name)} was removed while the server was using it; its events are gone. ` +
-            "The next append starts a new stream."
-        })
-      )))
+    Effect.exit(
+      Effect.catchTag(Effect.failCause(cause), "StreamNotFound", () =>
+        Effect.andThen(
+          lost,
+          Effect.suspend(() => Effect.fail(new StorageFailed({ message: lostMessage(name, now.log !== undefined) })))
+        ))
+    )
+
+  /** The log is not where it was. */
+  const lost = Effect.suspend(() => {
+    now.doubtful = now.vanished = true
+    return lookAgain
+  })
 
   /** Ends this life of the stream; where forks read it, its log is kept for them. */
   const forget = Effect.suspend(() =>
-    log === undefined ? Effect.void : Effect.flatMap(isForked(storage, log, reserved), end)
+    now.log === undefined ? Effect.void : Effect.flatMap(isForked(storage, now.log, reserved), end)
   )
 
-  const end = Effect.fnUntraced(function*(forked: boolean) {
-    const ending = life
-    // Taken away by somebody else: gone all the same.
-    const ended = yield* Effect.result(
-      Effect.catchTag(forked ? storage.hide(name) : storage.delete(name), "StreamNotFound", () => Effect.void)
-    )
-    doubtful = true
-    const looked = yield* Effect.result(lookAgain)
-    // What failed on its way can have been done: what is there counts.
-    if (life === ending) yield* Effect.fromResult(ended)
-    yield* Effect.fromResult(looked)
-  })
+  const end = (forked: boolean) =>
+    Effect.gen(function*() {
+      const ending = now.life
+      // Taken away by somebody else: gone all the same.
+      const ended = yield* Effect.result(
+        Effect.catchTag(forked ? storage.hide(name) : storage.delete(name), "StreamNotFound", () => Effect.void)
+      )
+      now.doubtful = true
+      const looked = yield* Effect.result(lookAgain)
+      // What failed on its way can have been done: what is there counts.
+      if (now.life === ending) yield* Effect.fromResult(ended)
+      yield* Effect.fromResult(looked)
+    })
 
   /** Nothing is made of a stream before it is known what is there of it. */
   const lookAgain = Effect.gen(function*() {
-    const before = log
+    const { log: before, tail } = now
     yield* letGo
     const found = yield* Effect.catchTag(hold(storage.open(name)), "StreamNotFound", () => Effect.undefined)
-    doubtful = false
-    if (found?.hidden === before?.hidden) return
-    if (before === undefined) return begun(found!.description)
-    yield* found === undefined ? reset : Effect.sync(beginLife)
+    now.doubtful = false
+    if (before === undefined) return found === undefined ? undefined : begun(found.description)
+    // Put back from a copy it may have less than was shown to readers: they are told.
+    const isSameLog = found?.description.id === before.description.id && found.tail >= tail
+    if (isSameLog && found.hidden === before.hidden) return
+    if (found === undefined) now.reset()
+    else now.beginLife()
     if (!before.hidden) signals.deleted(before.description)
-    if (found === undefined) signals.forgotten(before.description)
+    if (!isSameLog) signals.forgotten(before.description)
+    if (!isSameLog && found?.hidden === false) begun(found.description)
   }).pipe(
     Effect.catchTag("LogDamaged", ({ message }) => Effect.fail(new StorageFailed({ message })))
   )
 
-  const reset = Effect.suspend(() => {
-    log = undefined
-    lifetime = undefined
-    doubtful = false
-    tail = 0
-    closed = false
-    beginLife()
-    return holder.letGo
-  })
-
-  const beginLife = () => {
-    life++
-    recent.clear()
-    sleepers.wake()
+  const infoOf = ({ description }: Log): StreamInfo => {
+    const { closed, life, tail } = now
+    return { description, tail, closed, life }
   }
 
-  const infoOf = ({ description }: Log): StreamInfo => ({ description, tail, closed, life })
+  const create = (request: CreateRequest, reservation: Reservation | undefined) =>
+    Effect.gen(function*() {
+      yield* upToDate
+      const { log, tail } = now
+      if (log !== undefined) {
+        const difference = log.hidden
+          ? "having been deleted: forks still read it"
+          : differenceFrom(infoOf(log), request)
+        if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+        return { made: false, events: emptyBlock(tail), info: infoOf(log) } satisfies Created as Created
+      }
+      const createdAt = isoTime(clock.currentTimeMillisUnsafe())
+      const description = toDescription(name, createdAt, request, reservation)
+      const first = description.forkedFrom?.offset ?? 0
+      const data = [...reservation?.point.data ?? [], ...request.data]
+      const events = layOut(first, data, toFrame(name, createdAt))
+      yield* begin(description, { events, state: request.closed === true ? [close(undefined)] : [] })
+      return { made: true, events, info: infoOf(now.log!) } satisfies Created as Created
+    })
 
-  const create = Effect.fnUntraced(function*(request: CreateRequest, reservation: Reservation | undefined) {
-    yield* upToDate
-    if (log !== undefined) {
-      const difference = log.hidden ? "having been deleted: forks still read it" : differenceFrom(infoOf(log), request)
-      if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
-      return { made: false, events: emptyBlock(tail), info: infoOf(log) } satisfies Created as Created
-    }
-    const now = isoTime(clock.currentTimeMillisUnsafe())
-    const description = toDescription(name, now, request, reservation)
-    const first = description.forkedFrom?.offset ?? 0
-    const events = layOut(first, [...reservation?.point.data ?? [], ...request.data], toFrame(name, now))
-    yield* begin(description, { events, state: request.closed === true ? [close(undefined)] : [] })
-    return { made: true, events, info: { description, tail, closed, life } } satisfies Created as Created
-  })
+  const reserve = (fork: StreamName, offset: number | undefined, subOffset: number) =>
+    Effect.gen(function*() {
+      yield* upToDate
+      const { log, tail } = now
+      if (log === undefined) return yield* new StreamNotFound({ stream: name })
+      if (log.hidden) return yield* new SourceGone({ stream: name })
+      const read = (next: number, bytesMax: number) => readAt(now, next, bytesMax)
+      const point = yield* findForkPoint(log.description, tail, read, offset ?? tail, subOffset)
+      const forkId = newId()
+      yield* log.commit({ events: emptyBlock(tail), state: [keepFor(forkId, fork)] }).pipe(
+        Effect.tapErrorTag("StreamNotFound", () => lost)
+      )
+      reserved.add(forkId)
+      return { forkId, point } satisfies Reservation as Reservation
+    })
 
-  const reserve = Effect.fnUntraced(function*(fork: StreamName, offset: number | undefined, subOffset: number) {
-    yield* upToDate
-    if (log === undefined) return yield* new StreamNotFound({ stream: name })
-    if (log.hidden) return yield* new SourceGone({ stream: name })
-    const point = yield* findForkPoint(log.description, tail, readAt, offset ?? tail, subOffset)
-    const forkId = newId()
-    yield* log.commit({ events: emptyBlock(tail), state: [keepFor(forkId, fork)] })
-    reserved.add(forkId)
-    return { forkId, point } satisfies Reservation as Reservation
-  })
-
-  const release = Effect.fnUntraced(function*(forkId: string) {
-    reserved.delete(forkId)
-    yield* upToDate
-    if (log === undefined) return
-    const fork = forkOf(log.state, forkId)
-    // A fork that could not be made, and not be taken back either, may still be there.
-    if (fork !== undefined && !(yield* isThere(storage, forkId, fork))) {
-      yield* log.commit({ events: emptyBlock(tail), state: [keepNoMore(forkId)] })
-    }
-    yield* giveUp
-  }, Effect.catchTag("StreamNotFound", () => reset))
+  const release = (forkId: string) =>
+    Effect.gen(function*() {
+      reserved.delete(forkId)
+      yield* upToDate
+      const { log, tail } = now
+      if (log === undefined) return
+      const fork = forkOf(log.state, forkId)
+      // A fork that could not be made, and not be taken back either, may still be there.
+      if (fork !== undefined && !(yield* isThere(storage, forkId, fork))) {
+        yield* log.commit({ events: emptyBlock(tail), state: [keepNoMore(forkId)] })
+      }
+      yield* giveUp
+    }).pipe(Effect.catchTag("StreamNotFound", () => lost))
 
   /** What is kept for forks alone goes with the last of them. */
   const giveUp = Effect.gen(function*() {
-    if (log?.hidden === true && !(yield* isForked(storage, log, reserved))) yield* end(false)
+    if (now.log?.hidden === true && !(yield* isForked(storage, now.log, reserved))) yield* end(false)
   })
 
-  /** Durable events from memory when they are new, else from the log. */
-  const readAt = (next: number, bytesMax: number): Effect.Effect<EventBlock, StorageError | LogDamaged> => {
-    if (next >= tail || log === undefined) return Effect.succeed(emptyBlock(next))
-    const known = recent.from(next, bytesMax)
-    if (known !== undefined) return Effect.succeed(known)
-    const at = tail
-    return Effect.map(log.read(next, bytesMax), (block) => sliceBlock(block, next, at - next))
-  }
-
-  const read = (cursor: Cursor, bytesMax = readBytes): Effect.Effect<EventBlock, ReadError> =>
-    Effect.suspend((): Effect.Effect<EventBlock, ReadError> =>
-      cursor.life !== life ? Effect.fail(new StreamDeleted({ stream: name })) : readAt(cursor.next, bytesMax)
-    )
-
-  const isNews = (cursor: Cursor): boolean => cursor.life !== life || cursor.next < tail || closed
-
-  const next = (cursor: Cursor, bytesMax?: number): Effect.Effect<EventBlock, ReadError> =>
-    Effect.suspend(() =>
-      isNews(cursor)
-        ? read(cursor, bytesMax)
-        : Effect.andThen(sleepers.wait(() => isNews(cursor), use), next(cursor, bytesMax))
-    )
-
-  const live: LiveStream = {
-    take: (cursor) => {
-      if (!isNews(cursor)) return undefined
-      if (cursor.life !== life || cursor.next >= tail) return "behind"
-      return recent.from(cursor.next, readBytes) ?? "behind"
-    },
-    wait: (wake) => sleepers.add(wake),
-    leave: (wake) => {
-      sleepers.delete(wake)
-      use()
-    },
-    place: () => ({ life, tail, closed })
-  }
-
-  /** A stream whose time has come is not there any more for anybody. */
-  const current = Effect.suspend(() => doubtful || isDue() ? Effect.ignore(writer.inOrder(upToDate)) : Effect.void)
+  const remove = Effect.gen(function*() {
+    yield* upToDate
+    if (now.log === undefined) return yield* new StreamNotFound({ stream: name })
+    if (now.log.hidden) return yield* new StreamGone({ stream: name })
+    yield* forget
+  })
 
   const upToDate: Effect.Effect<void, StorageError> = Effect.suspend(() =>
-    doubtful ? Effect.andThen(lookAgain, upToDate) : isDue() ? forget : Effect.void
+    now.isUnknown ? Effect.andThen(lookAgain, whileDue) : whileDue
   )
+  const whileDue = Effect.suspend(() => now.isDue() ? forget : Effect.void)
+  const look = writer.inOrder(upToDate)
 
   const known = Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
-    log === undefined || isDue()
+    now.log === undefined || now.isDue()
       ? Effect.fail(new StreamNotFound({ stream: name }))
-      : log.hidden
+      : now.log.hidden
       ? Effect.fail(new StreamGone({ stream: name }))
-      : Effect.succeed(infoOf(log))
+      : Effect.succeed(infoOf(now.log))
   )
-  const info = Effect.andThen(current, known)
-  const cursor = (from: From) =>
-    Effect.map(current, (): Cursor => {
-      use()
-      return { life, next: from === "beginning" ? 0 : from === "now" ? tail : from }
-    })
 
   const appendThen: DurableStream["appendThen"] = (request, done) =>
     request.data.length === 0 && request.close !== true
-      ? done(Exit.succeed({ events: emptyBlock(tail), tail, closed, producer: undefined }))
+      ? done(Exit.succeed({ events: emptyBlock(now.tail), tail: now.tail, closed: now.closed, producer: undefined }))
       : writer.append(request, done)
 
+  const reads = makeReads(name, now, {
+    use,
+    stopReading: () => {
+      if (now.stopReading()) runFork(now.note)
+    },
+    look
+  })
+
+  // It is let go also if the scope has closed by the time that it is open.
+  yield* Effect.acquireRelease(
+    Effect.catchTag(hold(storage.open(name)), "StreamNotFound", () => Effect.void),
+    () => Effect.andThen(writer.still, letGo)
+  )
   // Forks can be gone without having said so: when somebody looks is soon enough to find out.
   yield* Effect.ignore(giveUp)
 
@@ -324,23 +279,17 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     append: (request) => Effect.callback((resume) => appendThen(request, resume)),
     appendThen,
     create: (request, reservation) => writer.inOrder(create(request, reservation)),
-    info,
-    isThere: () => log !== undefined,
-    cursor,
-    read,
-    next,
-    live,
-    offsetSince: (time) => Effect.suspend(() => searchSince(readAt, tail, time)),
-    subscribe: (from) => Stream.unwrap(Effect.map(cursor(from), (start) => eventsFrom(start, next))),
+    info: Effect.andThen(current(now, look), known),
+    isThere: () => now.log !== undefined,
+    ...reads,
+    subscribe: (from) =>
+      Stream.unwrap(
+        Effect.map(Effect.andThen(reads.reading, reads.cursor(from)), (start) => eventsFrom(start, reads.next))
+      ),
     reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),
     release: (forkId) => writer.inOrder(release(forkId)),
-    delete: writer.inOrder(Effect.gen(function*() {
-      yield* upToDate
-      if (log === undefined) return yield* new StreamNotFound({ stream: name })
-      if (log.hidden) return yield* new StreamGone({ stream: name })
-      yield* forget
-    })),
-    expire: Effect.andThen(writer.inOrder(upToDate), Effect.sync(() => due()))
+    delete: writer.inOrder(remove),
+    expire: Effect.map(look, () => now.due())
   }
   return stream
 })
@@ -348,3 +297,9 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 type Writing = Effect.Effect<void, StorageError | StorageFull | TooManyStreams | StreamNotFound>
 
 const noState: ReadonlyMap<string, string> = new Map()
+
+const lostMessage = (name: StreamName, isReplaced: boolean) =>
+  `The log of ${JSON.stringify(name)} was ${isReplaced ? "replaced" : "removed"} while the server was using it; ` +
+  (isReplaced
+    ? "the stream is what the file that is there now says. Look at it, and append again."
+    : "its events are gone. The next append starts a new stream.")

@@ -4,7 +4,8 @@
  * another file's a moment later.
  */
 import { Effect } from "effect"
-import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
+import type { Disk, DiskFile } from "./disk.ts"
+import { DiskFailure } from "./disk.ts"
 
 export interface OpenFile {
   readonly path: string
@@ -12,6 +13,8 @@ export interface OpenFile {
   readonly use: <A, E>(use: (file: DiskFile) => Effect.Effect<A, E>) => Effect.Effect<A, E | DiskFailure>
   /** Gives the descriptor back, once those who use it are done. The next use opens the file anew. */
   readonly release: Effect.Effect<void>
+  /** The same for good: what lies at the path from now on can be another file, so later uses find none (ENOENT). */
+  readonly close: Effect.Effect<void>
 }
 
 export interface OpenFiles {
@@ -41,6 +44,8 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
   return {
     file: Effect.fnUntraced(function*(path, opened) {
       let current: Descriptor | undefined
+      let closed = false
+      const gone = () => Effect.fail(new DiskFailure({ code: "ENOENT", call: "open", path, cause: undefined }))
 
       const adopt = (file: DiskFile): Descriptor => {
         const descriptor: Descriptor = {
@@ -61,7 +66,9 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
       /** Opens the file anew. Whoever stops waiting meanwhile has the descriptor all the same, and leaves it. */
       const reopen = (enter: (descriptor: Descriptor) => DiskFile) =>
         Effect.uninterruptible(Effect.gen(function*() {
+          if (closed) return yield* gone()
           const file = yield* disk.open(path)
+          if (closed) return yield* Effect.andThen(file.close, gone())
           if (current !== undefined) {
             // Two at once may both open; the one that comes second gives its descriptor back.
             const known = enter(current)
@@ -73,6 +80,8 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
           yield* makeRoom
           return entered
         }))
+
+      const release = Effect.suspend(() => current === undefined ? Effect.void : current.retire)
 
       adopt(opened)
       yield* makeRoom
@@ -95,7 +104,11 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
               () => held === undefined ? undefined : leave(held)
             )
           }),
-        release: Effect.suspend(() => current === undefined ? Effect.void : current.retire)
+        release,
+        close: Effect.suspend(() => {
+          closed = true
+          return release
+        })
       }
     })
   }

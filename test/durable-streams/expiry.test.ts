@@ -2,10 +2,11 @@
  * Streams that end by themselves: at a moment, or when nobody has used them for a while (PROTOCOL.md 5.1).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { CreateRequest } from "../../src/durable-streams/durable-stream.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
+import { startOf } from "../../src/durable-streams/reading-start.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
@@ -74,6 +75,26 @@ describe("A stream with a time to live", () => {
       assert.isFalse(isDone(follower))
       assert.isTrue(yield* isThere)
       yield* Fiber.interrupt(follower)
+      yield* seconds(9)
+      assert.isTrue(yield* isThere)
+      yield* seconds(2)
+      assert.isFalse(yield* isThere)
+    }).pipe(inMemory))
+
+  it.effect("does not end while somebody reads it, however long a piece of it takes him", () =>
+    Effect.gen(function*() {
+      const manager = yield* StreamManager
+      yield* manager.create(name, withTtl(10))
+      const reading = yield* Scope.make()
+      const { cursor, stream } = yield* Effect.gen(function*() {
+        const stream = yield* manager.get(name)
+        const query = new URLSearchParams()
+        return { stream, cursor: yield* startOf(stream, query, "beginning", "now") }
+      }).pipe(Scope.provide(reading))
+      yield* seconds(60)
+      assert.isTrue(yield* isThere)
+      assert.strictEqual((yield* stream.read(cursor)).count, 1)
+      yield* Scope.close(reading, Exit.void)
       yield* seconds(9)
       assert.isTrue(yield* isThere)
       yield* seconds(2)

@@ -22,6 +22,8 @@ export class HeldStorage {
   holding = false
   /** Whether a read finds the events of a commit that still waits, as it can on a disk that was written but not flushed. */
   early = false
+  /** Takes a log away by hand. */
+  takeAway: (name: string) => Effect.Effect<void> = () => Effect.die(new Error("There is no storage yet."))
   readonly #held: Array<Held> = []
 
   /** Commits that wait. */
@@ -39,6 +41,7 @@ export class HeldStorage {
     Storage,
     Effect.gen({ self: this }, function*() {
       const memory = yield* Storage
+      this.takeAway = (name) => Effect.orDie(memory.delete(named(name)))
       const holdingLog = (log: Log): Log => ({
         ...log,
         commit: (commit) =>

@@ -6,6 +6,7 @@ import { Effect, Fiber, Schema } from "effect"
 import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
 import { StorageFailed } from "../../src/durable-streams/errors.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
+import { CurrentLimits, defaultLimits } from "../../src/durable-streams/limits.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { makeDurableStream } from "../../src/durable-streams/stream.ts"
 import { heldStream } from "./held-storage.ts"
@@ -54,6 +55,32 @@ describe("A producer", () => {
       }
       assert.strictEqual(yield* outcome(stream, numbered(0, 0, "q")), "new 1 tail 5", "producers do not share numbers")
       assert.deepStrictEqual(dataOf(yield* historyOf(stream)), ["p 0.0", "p 0.1", "p 2.0", "p 2.1", "q 0.0"])
+    }).pipe(Effect.scoped, inMemory))
+
+  it.effect("is one of as many as there may be: counted with those of its commit, of a sleep before, and of this life alone", () =>
+    Effect.gen(function*() {
+      const limited = Effect.provideService(make, CurrentLimits, { ...defaultLimits, producersMax: 3 })
+      const appendAll = (stream: DurableStream, ids: ReadonlyArray<string>) =>
+        Effect.forEach(ids, (id) => outcome(stream, numbered(0, 0, id)), { concurrency: "unbounded" })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const stream = yield* limited
+        assert.deepStrictEqual(yield* appendAll(stream, ["a", "b"]), ["new 1 tail 1", "new 1 tail 2"])
+      }))
+      const stream = yield* limited
+      assert.deepStrictEqual(yield* appendAll(stream, ["c", "d", "a"]), [
+        "new 1 tail 3",
+        "TooManyProducers",
+        "repeated 0.0 tail 3"
+      ])
+      assert.strictEqual(yield* outcome(stream, numbered(1, 0, "a")), "new 1 tail 4", "a new epoch is no new producer")
+      assert.strictEqual(yield* outcome(stream, numbered(0, 0, "d")), "TooManyProducers")
+      yield* stream.delete
+      assert.deepStrictEqual(yield* appendAll(stream, ["d", "e", "f", "g"]), [
+        "new 1 tail 1",
+        "new 1 tail 2",
+        "new 1 tail 3",
+        "TooManyProducers"
+      ])
     }).pipe(Effect.scoped, inMemory))
 
   it.effect.each(["__proto__", "constructor", "toString", "a\"b", "ü🎈", " "])(

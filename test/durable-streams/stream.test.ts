@@ -176,6 +176,7 @@ describe("Deleting", () => {
       const follower = yield* Effect.forkChild(Effect.flip(stream.next(yield* stream.cursor("now"))))
       const append = yield* Effect.forkChild(Effect.flip(stream.append(appending("lost"))))
       yield* settled
+      yield* storage.takeAway(name)
       yield* storage.fail(new StreamNotFound({ stream: name }))
       assert.instanceOf(yield* Fiber.join(append), StorageFailed)
       assert.instanceOf(yield* Fiber.join(follower), StreamDeleted)
