@@ -37,6 +37,7 @@ export const limitSettings: { readonly [Key in keyof Limits]: LimitSetting } = {
   connectionsMax: { flag: "max-connections", unit: "count", about: "Connections at once", most: countMost },
   followersMax: { flag: "max-followers", unit: "count", about: "Followers of one stream at once", most: countMost },
   streamsMax: { flag: "max-streams", unit: "count", about: "Streams", most: countMost },
+  awakeMax: { flag: "max-awake", unit: "count", about: "Streams in memory at once", most: countMost },
   producersMax: { flag: "max-producers", unit: "count", about: "Producers that one stream knows", most: countMost }
 }
 
@@ -48,6 +49,13 @@ export const variableOf = (key: keyof Limits): string =>
 /** The default as a person writes it. */
 export const defaultText = (key: keyof Limits): string =>
   limitSettings[key].unit === "time" ? `${defaultLimits[key] / 1000}s` : `${defaultLimits[key]}`
+
+/**
+ * A stream that is awake takes some 20 KiB of the heap, so that all of them take a sixth of it. With a third, a heap of
+ * 256 MB still held, but was so full that collecting garbage took most of the time. Beside the heap are the newest events,
+ * 64 KiB of a stream at the most.
+ */
+const heapBytesPerAwake = 128 * 1024
 
 /** The value of what a person wrote; undefined where it will not do. */
 export const limitValue = (key: keyof Limits, text: string): number | undefined => {
@@ -75,9 +83,13 @@ export const limitFlags = (limits: Partial<Limits>): ReadonlyArray<string> =>
     return value === undefined ? [] : [`--${limitSettings[key].flag}=${value}${unitOf(key)}`]
   })
 
-/** What is in force: what was asked for, and no more connections than the system has descriptors for. */
-export const limitsInForce = (asked: Partial<Limits>, connectionsMost: number): Limits => {
-  const limits = { ...defaultLimits, ...asked }
+/**
+ * What is in force: what was asked for, and no more connections than the system has descriptors for. `heapBytes` is how
+ * large the heap may grow.
+ */
+export const limitsInForce = (asked: Partial<Limits>, connectionsMost: number, heapBytes = Infinity): Limits => {
+  const awakeMax = Math.min(defaultLimits.awakeMax, Math.floor(heapBytes / heapBytesPerAwake))
+  const limits = { ...defaultLimits, awakeMax, ...asked }
   const connectionsMax = Math.min(limits.connectionsMax, connectionsMost)
   // A request is not whole before its headers are.
   return { ...limits, connectionsMax, headersMillis: Math.min(limits.headersMillis, limits.requestMillis) }

@@ -19,6 +19,8 @@ export const Limits = Schema.Struct({
   followersMax: Schema.Int,
   /** Streams, awake or not. */
   streamsMax: Schema.Int,
+  /** Streams awake at once. */
+  awakeMax: Schema.Int,
   /** Producers that one stream knows. */
   producersMax: Schema.Int
 })
@@ -39,6 +41,8 @@ export const defaultLimits: Limits = {
   followersMax: 10_000,
   // A file each in one directory, all of them listed at the start and by `GET /streams`.
   streamsMax: 100_000,
+  // As many as there are connections to use them; fewer where the heap is small (`heapBytesPerAwake`).
+  awakeMax: 16_384,
   // A hundred bytes each, read again whenever the stream wakes.
   producersMax: 10_000
 }

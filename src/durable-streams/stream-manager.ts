@@ -14,17 +14,18 @@ import type {
   CreateRequest,
   ForkError
 } from "./durable-stream.ts"
-import type { LogDamaged, StorageError } from "./errors.ts"
+import type { LogDamaged, Overloaded, StorageError } from "./errors.ts"
 import { ContentTypeMismatch, StreamExists } from "./errors.ts"
 import { emptyBlock } from "./event-block.ts"
 import { watchExpiry } from "./expiry-watch.ts"
 import type { HookError } from "./hooks.ts"
+import { CurrentLimits } from "./limits.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom } from "./stream-config.ts"
 import { StreamFactory } from "./stream-factory.ts"
 import { StreamSignals } from "./stream-signals.ts"
 import type { StreamName } from "./types.ts"
-import { isReserved, mediaType } from "./types.ts"
+import { isReserved, mediaType, registryName } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 export interface ListOptions {
@@ -38,13 +39,13 @@ export interface ListOptions {
 
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
-  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged, Scope.Scope>
+  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged | Overloaded, Scope.Scope>
 
   /** Runs with the stream, awake until that has ended. */
   use<A, E>(
     name: StreamName,
     run: (stream: HookedStream) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | StorageError | LogDamaged>
+  ): Effect.Effect<A, E | StorageError | LogDamaged | Overloaded>
 
   /** Appends; unless it must exist, the first append makes the stream. */
   append(
@@ -69,7 +70,7 @@ export class StreamManager extends Context.Service<StreamManager, {
   list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
   /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
-  delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged>
+  delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged | Overloaded>
 
   /** How many streams are awake. */
   awakeCount(): number
@@ -82,6 +83,7 @@ export class StreamManager extends Context.Service<StreamManager, {
     Effect.gen(function*() {
       const storage = yield* Storage
       const factory = yield* StreamFactory
+      const { awakeMax } = yield* CurrentLimits
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
       const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
@@ -102,12 +104,15 @@ export class StreamManager extends Context.Service<StreamManager, {
           () => Effect.sync(() => listeners.delete(listener))
         ))
 
-      const { count, enter, get, use } = yield* makeAwakeStreams(
-        (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
+      const { count, enter, get, use } = yield* makeAwakeStreams({
+        wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive,
         // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
-        (stream) => stream.isThere()
-      )
+        worthwhile: (stream) => stream.isThere(),
+        awakeMax,
+        // The server's own are few, and what they miss is not said again.
+        isExempt: (name) => isReserved(name) || name === registryName
+      })
 
       /** A fork that is gone has no more need of its source. */
       yield* watch({

@@ -29,6 +29,9 @@ export const StreamName = Schema.String.check(Schema.makeFilter((name) => nameFa
 )
 export type StreamName = typeof StreamName.Type
 
+/** Keeps the names of all streams, once somebody makes it (docs/protocol.md 16). */
+export const registryName = "__registry__" as StreamName
+
 /** Names for the server's own use, which nobody else can use or see (PROTOCOL.md 6). */
 export const isReserved = (name: string): boolean => name === "__ds" || name.startsWith("__ds/")
 

@@ -9,9 +9,7 @@ import { EventData } from "../durable-streams/event-data.ts"
 import type { StreamDescription } from "../durable-streams/storage.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { StreamName } from "../durable-streams/types.ts"
-import { isJson, isReserved, jsonType } from "../durable-streams/types.ts"
-
-const registry = "__registry__" as StreamName
+import { isJson, isReserved, jsonType, registryName as registry } from "../durable-streams/types.ts"
 
 /** Changes that are appended at once, when there are many. */
 const changesMax = 500

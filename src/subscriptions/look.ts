@@ -2,7 +2,7 @@
  * How streams are right now, for those who link them, and what was missed while nobody listened.
  */
 import { Effect, Semaphore } from "effect"
-import type { LogDamaged, StorageError } from "../durable-streams/errors.ts"
+import type { LogDamaged, Overloaded, StorageError } from "../durable-streams/errors.ts"
 import type { StreamDescription } from "../durable-streams/storage.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { StreamName } from "../durable-streams/types.ts"
@@ -23,7 +23,7 @@ export const goneNews = (life: string | undefined): News => ({ life, exists: fal
 
 export const makeLook = (manager: StreamManager["Service"]) => {
   const permits = Semaphore.makeUnsafe(looksAtOnce)
-  const look = (path: string): Effect.Effect<News, StorageError | LogDamaged> =>
+  const look = (path: string): Effect.Effect<News, StorageError | LogDamaged | Overloaded> =>
     permits.withPermit(Effect.scoped(Effect.flatMap(manager.get(path as StreamName), ({ info }) => info))).pipe(
       Effect.map(({ description, tail }) => grownNews(description, tail)),
       Effect.catchTags({
@@ -33,7 +33,9 @@ export const makeLook = (manager: StreamManager["Service"]) => {
     )
   return {
     /** All of them; fails where one cannot be looked at. */
-    all: (paths: Iterable<string>): Effect.Effect<ReadonlyMap<string, News>, StorageError | LogDamaged> =>
+    all: (
+      paths: Iterable<string>
+    ): Effect.Effect<ReadonlyMap<string, News>, StorageError | LogDamaged | Overloaded> =>
       Effect.map(
         Effect.forEach([...new Set(paths)], (path) => Effect.map(look(path), (news) => [path, news] as const), {
           concurrency: looksAtOnce

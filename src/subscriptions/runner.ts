@@ -4,7 +4,7 @@
  * them in.
  */
 import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
-import type { LogDamaged, StorageError, StorageFull } from "../durable-streams/errors.ts"
+import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import type { Moment } from "./draft.ts"
 import { compileGlob } from "./glob.ts"
@@ -38,7 +38,7 @@ export interface Surroundings {
   readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
 }
 
-export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull | LogDamaged
+export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull | LogDamaged | Overloaded
 
 /** A subscription from its making to its deletion. */
 export interface Life {

@@ -28,6 +28,7 @@ const recovery = "test/storage-filesystem/recovery.test.ts"
 const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
 const regaining = "test/storage-filesystem/regaining.test.ts"
 const journal = "test/storage-filesystem/journal.test.ts"
+const lostLogs = "test/durable-streams/lost-logs.test.ts"
 const producers = "test/durable-streams/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
@@ -159,15 +160,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "readers see what is written and not flushed",
-    changes: change("durable-streams/stream.ts", "sliceBlock(block, next, at - next)", "block"),
+    changes: change("durable-streams/stream-reads.ts", "sliceBlock(block, next, tail - next)", "block"),
     killedBy: ["test/durable-streams/group-commit.test.ts"]
   },
   {
     name: "a follower registers a turn after it has caught up",
     changes: change(
-      "durable-streams/stream.ts",
-      "Effect.andThen(sleepers.wait(() => isNews(cursor), use)",
-      "Effect.andThen(Effect.andThen(Effect.yieldNow, sleepers.wait(() => false, use))"
+      "durable-streams/stream-reads.ts",
+      "Effect.andThen(now.sleepers.wait(() => isNews(cursor), use)",
+      "Effect.andThen(Effect.andThen(Effect.yieldNow, now.sleepers.wait(() => false, use))"
     ),
     killedBy: ["test/durable-streams/catch-up-live.test.ts"]
   },
@@ -293,6 +294,42 @@ export const mutants: ReadonlyArray<Mutant> = [
       "now: clock.currentTimeMillisUnsafe()"
     ),
     killedBy: ["test/subscriptions/subscriptions.test.ts"]
+  },
+  {
+    name: "idle times go by the time of day",
+    changes: change(
+      "durable-streams/steady-time.ts",
+      "Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000",
+      "clock.currentTimeMillisUnsafe()"
+    ),
+    killedBy: ["test/durable-streams/awake-streams.test.ts"]
+  },
+  {
+    name: "as many streams are awake as were asked for",
+    changes: [
+      ...change("durable-streams/awake-streams.ts", "if (entries.size < awakeMax) break", "break"),
+      ...change("durable-streams/awake-streams.ts", "entries.size >= awakeMax && !isExempt(name)", "isExempt(name)")
+    ],
+    killedBy: ["test/durable-streams/awake-streams.test.ts"]
+  },
+  {
+    name: "a read that fails under a deletion is told why it failed",
+    changes: change("durable-streams/stream-reads.ts", "return isLetGo", "return isLetGo && false"),
+    killedBy: [lostLogs]
+  },
+  {
+    name: "a log that was taken away is not looked for before another one is made in its place",
+    changes: change(
+      "durable-streams/stream-standing.ts",
+      "this.doubtful || (this.vanished && this.log === undefined)",
+      "this.doubtful"
+    ),
+    killedBy: [lostLogs]
+  },
+  {
+    name: "a file that is let go for good is opened again by who reads on",
+    changes: change("storage-filesystem/open-files.ts", "          closed = true\n", ""),
+    killedBy: [lostLogs]
   },
   {
     name: "a hook is asked when the events are stored",

@@ -222,6 +222,10 @@ describe("setting limits", () => {
     const { beyond, connections, logs } = fileShares(64)
     assert.isBelow(connections + beyond + logs, 64)
     assert.deepStrictEqual(limitsInForce({ connectionsMax: 500 }, 320), { ...defaultLimits, connectionsMax: 320 })
+    const megabyte = 1024 * 1024
+    assert.strictEqual(limitsInForce({}, 320, 448 * megabyte).awakeMax, 3_584)
+    assert.strictEqual(limitsInForce({}, 320, 8_192 * megabyte).awakeMax, defaultLimits.awakeMax)
+    assert.strictEqual(limitsInForce({ awakeMax: 5 }, 320, 448 * megabyte).awakeMax, 5)
     assert.strictEqual(limitsInForce({ requestMillis: 5_000 }, 320).headersMillis, 5_000)
   })
 
@@ -238,6 +242,7 @@ describe("setting limits", () => {
       contentType: "application/json",
       tail: 0,
       state: new Map([["producer:z", "[0,0]"]]),
+      producers: () => 1,
       producersMax: 3
     }
     const { accepted, settled } = toBatch(before, entries, "2024-01-08T00:00:00.000Z")

@@ -45,6 +45,6 @@ const normal = (text: string, room: Room): string =>
     .replaceAll(/(?<=127\.0\.0\.1:)\d{4,5}|(?<="port":)\d+|(?<=port )\d{4,5}/g, "3000")
     .replaceAll(/(?<=up )\d+(?=s)|(?<="uptimeSeconds":)\d+/g, "0")
     // As many as the machine has files for; and who happens to be there.
-    .replaceAll(/(?<="connectionsMax":)\d+/g, "16384")
+    .replaceAll(/(?<="(?:connections|awake)Max":)\d+/g, "16384")
     .replaceAll(/(?<="(?:connections|awakeStreams)":)\d+/g, "1")
     .replaceAll(/[ \t]+(?=\n)/g, "")

@@ -38,6 +38,7 @@ export const limitFlags: { readonly [Key in keyof Limits]: ReturnType<typeof lim
   connectionsMax: limitFlag("connectionsMax"),
   followersMax: limitFlag("followersMax"),
   streamsMax: limitFlag("streamsMax"),
+  awakeMax: limitFlag("awakeMax"),
   producersMax: limitFlag("producersMax")
 }
 
