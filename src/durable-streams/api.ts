@@ -116,7 +116,12 @@ const streams = HttpApiGroup.make("streams").add(
 )
 
 const server = HttpApiGroup.make("server").add(
-  HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(OpenApi.Summary, "Who this server is")
+  HttpApiEndpoint.get("health", "/health", {
+    success: Health,
+    error: Health.pipe(HttpApiSchema.status(503)).annotate({
+      description: "Nothing can be stored now: `reason` says why"
+    })
+  }).annotate(OpenApi.Summary, "Who this server is")
 )
 
 export const Api = HttpApi.make("durable-streams").add(streams).add(server).annotateMerge(OpenApi.annotations({

@@ -8,7 +8,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { ClientError } from "./client-answers.ts"
-import { isAccepted, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
+import { isAccepted, problemOf, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
 import { StreamGone } from "./errors.ts"
 import type { Address } from "./wire.ts"
 import { Health, protocolPath, StreamList, streamPath, toTarget } from "./wire.ts"
@@ -60,11 +60,12 @@ export interface StreamFacts {
 export const makeClient = (address: string | Address) => {
   const { base, meant } = toTarget(address)
 
-  const request = (request: HttpClientRequest.HttpClientRequest) =>
+  const sent = (request: HttpClientRequest.HttpClientRequest) =>
     HttpClient.execute(HttpClientRequest.setHeaders(request, meant)).pipe(
-      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-      Effect.filterOrElse(isAccepted, refused)
+      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause }))
     )
+  const request = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.filterOrElse(sent(request), isAccepted, refused)
   const text = (response: HttpClientResponse.HttpClientResponse) =>
     Effect.mapError(response.text, (cause) => new ServerUnreachable({ url: base, cause }))
 
@@ -83,14 +84,13 @@ export const makeClient = (address: string | Address) => {
       )
     ).pipe(Effect.flatMap(text))
 
-  const decoded = <A>(path: string, schema: Schema.ConstraintDecoder<A>) =>
-    Effect.flatMap(
-      Effect.flatMap(request(HttpClientRequest.get(base + path)), text),
-      (body) =>
-        Schema.decodeEffect(Schema.fromJsonString(schema))(body).pipe(
-          Effect.mapError((cause) => new ServerUnreachable({ url: base, cause }))
-        )
+  const decodedAs = <A>(schema: Schema.ConstraintDecoder<A>) => (body: string) =>
+    Effect.mapError(
+      Schema.decodeEffect(Schema.fromJsonString(schema))(body),
+      (cause) => new ServerUnreachable({ url: base, cause })
     )
+  const decoded = <A>(path: string, schema: Schema.ConstraintDecoder<A>) =>
+    Effect.flatMap(Effect.flatMap(request(HttpClientRequest.get(base + path)), text), decodedAs(schema))
 
   return {
     url: base,
@@ -169,7 +169,15 @@ export const makeClient = (address: string | Address) => {
 
     delete: (name: string) => Effect.asVoid(request(HttpClientRequest.delete(base + streamPath(name)))),
 
-    health: decoded("/health", Health)
+    health: Effect.gen(function*() {
+      const response = yield* sent(HttpClientRequest.get(`${base}/health`))
+      // A server that can store nothing says so with 503, and is the one that was looked for all the same.
+      if (!isAccepted(response) && response.status !== 503) return yield* refused(response)
+      const body = yield* text(response)
+      return yield* decodedAs(Health)(body).pipe(
+        Effect.mapError((error) => isAccepted(response) ? error : problemOf(body, response.status))
+      )
+    })
   }
 }
 

@@ -36,6 +36,7 @@ export const checkDaemon = (files: Files, lock: LockState, found: Found | undefi
   Effect.sync(() => {
     if (found !== undefined) {
       const { health, url } = found
+      if (health.reason !== undefined) return { status: "fail", says: health.reason }
       return { status: "ok", says: `It answers at ${url} (pid ${health.pid}), version ${health.version}.` }
     }
     const pid = readDigits(files.pid)

@@ -29,12 +29,14 @@ import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */
 export class ServerInfo extends Context.Service<ServerInfo, {
-  readonly health: Omit<Health, "uptimeSeconds" | "usage">
+  readonly health: Omit<Health, "status" | "reason" | "uptimeSeconds" | "usage">
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
   /** How long a long-poll waits for news, in milliseconds. */
   readonly longPollMillis: number
   readonly followers: Followers
+  /** Why nothing can be stored now, if so. */
+  readonly trouble: Effect.Effect<{ readonly message: string } | undefined>
   /** What is open now, but for what the routes know. */
   readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions
@@ -91,8 +93,8 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
 /** The routes of the native API. */
 const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
-  const { bodyBytesMax, followers, health, usage } = yield* ServerInfo
-  const startedAt = yield* Clock.currentTimeMillis
+  const { bodyBytesMax, followers, health, trouble, usage } = yield* ServerInfo
+  const startedAt = yield* Clock.monotonicTimeNanos
   /** Of the API: made once, when somebody first looks. */
   let description: string | undefined
 
@@ -146,13 +148,14 @@ const nativeRoutes = Effect.gen(function*() {
       method: "GET",
       path: "/health",
       handle: () =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.zipWith(trouble, Clock.monotonicTimeNanos, (failing, now) => {
           const all: Health = {
+            ...(failing === undefined ? { status: "ok" } : { status: "failing", reason: failing.message }),
             ...health,
             usage: { ...usage(), followers: followers.size, awakeStreams: manager.awakeCount() },
-            uptimeSeconds: Math.round((now - startedAt) / 1000)
+            uptimeSeconds: Math.round(Number(now - startedAt) / 1_000_000_000)
           }
-          return json(200, JSON.stringify(all))
+          return json(failing === undefined ? 200 : 503, JSON.stringify(all))
         })
     },
     {
@@ -307,14 +310,14 @@ const refuse = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () =>
 
 const logged = (answered: Effect.Effect<Answer, never, Scope.Scope>, request: Incoming, requestId: string) =>
   Effect.gen(function*() {
-    const from = yield* Clock.currentTimeMillis
+    const from = yield* Clock.monotonicTimeNanos
     const answer = yield* answered
     yield* Effect.logDebug("request").pipe(Effect.annotateLogs({
       requestId,
       method: request.method,
       target: request.target,
       status: answer.status,
-      durationMillis: (yield* Clock.currentTimeMillis) - from
+      durationMillis: Math.round(Number((yield* Clock.monotonicTimeNanos) - from) / 1_000_000)
     }))
     return answer
   })

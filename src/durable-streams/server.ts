@@ -5,6 +5,7 @@
 import type { Config } from "effect"
 import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
+import { getHeapStatistics } from "node:v8"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
 import { layerMayFail } from "../storage-filesystem/failpoints.ts"
@@ -54,7 +55,12 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       })
     const limits = Layer.sync(
       CurrentLimits,
-      () => limitsInForce({ ...settings.limits, bodyBytesMax: settings.bodyBytesMax }, shares.connections)
+      () =>
+        limitsInForce(
+          { ...settings.limits, bodyBytesMax: settings.bodyBytesMax },
+          shares.connections,
+          getHeapStatistics().heap_size_limit
+        )
     )
     // Known to the routes before there are any.
     const open = { connections: () => 0 }
@@ -119,9 +125,9 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
     Effect.gen(function*() {
       const limits = yield* CurrentLimits
       const { current } = yield* StreamCount
+      const { trouble } = yield* Storage
       return ServerInfo.of({
         health: {
-          status: "ok",
           pid: process.pid,
           version,
           dataDirectory: fs.realpathSync(settings.dataDirectory),
@@ -137,6 +143,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
         bodyBytesMax: settings.bodyBytesMax,
         longPollMillis: settings.longPollMillis,
         followers: new Followers(limits.followersMax),
+        trouble,
         usage: () => ({ connections: open.connections(), streams: current() }),
         guard: { loopback: isLoopback(settings.host), origins: settings.corsOrigins }
       })

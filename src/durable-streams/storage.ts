@@ -124,6 +124,9 @@ export class Storage extends Context.Service<Storage, {
   /** What was there when the storage was opened: one look at the medium, for everything that a start wants to know. */
   readonly atStart: Effect.Effect<StreamsAtStart>
 
+  /** Why nothing can be stored now, if so. Looked at anew when it is asked, and answered soon whatever the medium does. */
+  readonly trouble: Effect.Effect<StorageError | StorageFull | undefined>
+
   /** Hides the log: its forks can still read it, and nobody else. The caller opens it anew, also when this fails. */
   hide(name: StreamName): Effect.Effect<void, StreamNotFound | StorageError>
 
@@ -161,6 +164,7 @@ export class Storage extends Context.Service<Storage, {
           description.ttlSeconds !== undefined || description.expiresAt !== undefined
         )
       }),
+      trouble: Effect.undefined,
       hide: (name) => found(name, (log) => void (log.hidden = true)),
       delete: (name) => found(name, () => void logs.delete(name))
     })

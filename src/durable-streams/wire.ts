@@ -35,7 +35,10 @@ export const toDirectoryHeader = (dataDirectory: string): string => encodeURICom
  * what comes to be said later is optional.
  */
 export const Health = Schema.Struct({
-  status: Schema.Literal("ok"),
+  /** `failing`: nothing can be stored now, and the answer is 503. */
+  status: Schema.Literals(["ok", "failing"]),
+  /** Why it fails, and what to do. */
+  reason: Schema.optionalKey(Schema.String),
   pid: Schema.Int,
   version: Schema.String,
   /** Absolute path of the data directory, links resolved. */
@@ -51,7 +54,11 @@ export const Health = Schema.Struct({
   /** How long a long-poll waits for news, in milliseconds. */
   longPollMillis: Schema.Int,
   /** What the server takes on, and what is open of it. A server that does not say what is fixed is an earlier one. */
-  limits: Schema.Struct({ ...Limits.fields, fixed: Schema.optionalKey(FixedLimits) }),
+  limits: Schema.Struct({
+    ...Limits.fields,
+    awakeMax: Schema.optionalKey(Schema.Int),
+    fixed: Schema.optionalKey(FixedLimits)
+  }),
   usage: Usage,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite

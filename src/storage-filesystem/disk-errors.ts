@@ -63,6 +63,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
   EACCES: "this user may not use the file",
   EPERM: "this user may not use the file",
+  ETIMEDOUT: "the disk has not answered for ten seconds",
   EMFILE: "too many files are open; raise ulimit -n",
   ENFILE: "too many files are open on this machine",
   ENOENT: "the data directory is not there any more"

@@ -11,7 +11,7 @@ import type { Log } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { nodeDisk } from "./disk.ts"
-import { fromFileName, hiddenSuffix, newSuffix } from "./file-names.ts"
+import { fromFileName, hiddenSuffix, newSuffix, probeName } from "./file-names.ts"
 import type { FileSystemOptions } from "./storage-filesystem.ts"
 import { layerFileSystem } from "./storage-filesystem.ts"
 
@@ -146,7 +146,11 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
     ...disk,
     makeDirectory: (path) => Effect.andThen(dieAt("after-lock"), disk.makeDirectory(path)),
     open: (path) => Effect.map(disk.open(path), (file) => wrapped(path, file)),
-    create: (path) => Effect.map(disk.create(path), (file) => wrapped(path, file)),
+    // A question of `/health` is no write of a log.
+    create: (path) =>
+      Path.basename(path) === probeName
+        ? disk.create(path)
+        : Effect.map(disk.create(path), (file) => wrapped(path, file)),
     rename: (from, to) =>
       from.endsWith(newSuffix)
         ? behind(disk.rename(from, to), "after-create-before-dirsync")

@@ -22,6 +22,9 @@ export const hiddenSuffix = ".del"
 /** An empty file beside the log of a stream that can expire; its time is when the stream was last used. */
 export const expiringSuffix = ".ttl"
 
+/** What is written to see whether anything can be (docs/storage-format.md 1). No name of a log or beside one. */
+export const probeName = "probe"
+
 /** The name of the file that holds the stream's log. */
 export const toFileName = (name: StreamName): string => {
   const encoded = encode(name)

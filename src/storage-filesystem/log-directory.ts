@@ -8,7 +8,7 @@ import * as Path from "node:path"
 import type { StreamName } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { isMissing, removeIfThere } from "./disk.ts"
-import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, toFileName } from "./file-names.ts"
+import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, probeName, toFileName } from "./file-names.ts"
 import type { Header } from "./log-header.ts"
 import { readHeader } from "./log-header.ts"
 
@@ -155,6 +155,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
 
 /** A log that was being made, or the mark of one that is gone. */
 const isLeft = (file: string, there: ReadonlySet<string>): boolean => {
+  if (file === probeName) return true
   const isNew = file.endsWith(newSuffix)
   if (!isNew && !file.endsWith(expiringSuffix)) return false
   const log = file.slice(0, -newSuffix.length)

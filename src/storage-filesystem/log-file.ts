@@ -43,6 +43,8 @@ export interface LogOptions {
   readonly touch: Log["touch"]
   /** Reads what a fork inherits. */
   readonly inherited: Log["read"]
+  /** Called when a commit fails, which may be the disk's fault. */
+  readonly suspect: () => void
 }
 
 /** Bytes of commits that opening a log reads for its state: much less, and writing all of it anew would cost; more, reading. */
@@ -109,12 +111,14 @@ export const makeLog = (options: LogOptions): { readonly log: Log; readonly fenc
         return trusted ? write(made) : Effect.flatMap(mend, () => write(made))
       }),
       "DiskFailure",
-      (failure): Effect.Effect<never, StorageError | StorageFull | StreamNotFound> =>
-        Effect.fail(
+      (failure): Effect.Effect<never, StorageError | StorageFull | StreamNotFound> => {
+        options.suspect()
+        return Effect.fail(
           failure.call === "open" && failure.code === "ENOENT"
             ? new StreamNotFound({ stream: name })
             : toStorageError("append to", name, failure)
         )
+      }
     )
 
   const write = (
@@ -142,6 +146,7 @@ export const makeLog = (options: LogOptions): { readonly log: Log; readonly fenc
   /** Whether somebody has taken the file away is asked now and then: whoever does that takes what was just written, too. */
   const there = (disk: DiskFile): Effect.Effect<void, DiskFailure | StreamNotFound> => {
     const now = clock.currentTimeMillisUnsafe()
+    // The time of day may be set back; asked for with each commit, it costs less than a clock that may not.
     if (now < seenAt + lookEveryMillis && now >= seenAt) return Effect.void
     seenAt = now
     return Effect.flatMap(disk.links, (links) => links === 0 ? new StreamNotFound({ stream: name }) : Effect.void)

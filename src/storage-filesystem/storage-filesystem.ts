@@ -23,6 +23,7 @@ import { makeLog } from "./log-file.ts"
 import { readHeader } from "./log-header.ts"
 import { makeLogReader } from "./log-reader.ts"
 import { makeOpenFiles } from "./open-files.ts"
+import { makeProbe } from "./probe.ts"
 import { encodeNewLog } from "./record-codec.ts"
 import type { Recovered } from "./recovery.ts"
 import { makeRegaining } from "./regaining.ts"
@@ -61,6 +62,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   )
   const flusher = durability === "fsync" ? yield* makeFlusher(journal) : undefined
   const regaining = makeRegaining(journal, durability === "fsync")
+  const probe = yield* makeProbe(disk, directory, durability === "fsync", clock)
 
   const open = Effect.fnUntraced(function*(name: StreamName) {
     const found = yield* Effect.catchIf(
@@ -121,12 +123,13 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       clock,
       touchedAt,
       touch,
-      inherited: read
+      inherited: read,
+      suspect: probe.suspect
     })
     yield* Effect.addFinalizer(() =>
       journal.settle(toFileName(name)).pipe(
         Effect.andThen(Effect.sync(() => regaining.fence(toFileName(name), fence()))),
-        Effect.andThen(file.release),
+        Effect.andThen(file.close),
         Effect.andThen(inherited.close)
       )
     )
@@ -149,7 +152,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
         reader: makeLogReader(file, origin.stream, first, () => end),
         first,
         forkedFrom: header.description.forkedFrom,
-        close: file.release
+        close: file.close
       } satisfies Source
     }).pipe(Effect.onError(() => opened.close))
   }, Effect.uninterruptible)
@@ -200,11 +203,17 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       Effect.uninterruptible(Effect.catchTag(
         create(description, first),
         "DiskFailure",
-        (failure): Effect.Effect<Log, StorageError | StorageFull> =>
-          Effect.fail(toStorageError("make the stream", description.name, failure))
+        (failure): Effect.Effect<Log, StorageError | StorageFull> => {
+          probe.suspect()
+          return Effect.fail(toStorageError("make the stream", description.name, failure))
+        }
       )),
     list: Effect.mapError(logs.list, failed("list the streams", undefined)),
     atStart: Effect.succeed(atStart),
+    trouble: Effect.map(
+      probe.look,
+      (failure) => failure === undefined ? undefined : toStorageError("store anything", undefined, failure)
+    ),
     hide: (name) =>
       Effect.uninterruptible(
         Effect.andThen(journal.settle(toFileName(name)), ofLog(name, "delete", logs.hide(name)))

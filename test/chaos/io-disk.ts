@@ -69,12 +69,13 @@ export const fullDisk: Case = ({ random, trial }) =>
     const { status: deleted } = await nativeDoor.delete(server.port, "gone")
     trial.expect(deleted === 204, `a deletion on a full disk was answered with ${deleted}`)
     trial.expect(await trial.count("a") !== undefined, "a full disk cannot be read")
-    trial.expect((await ask(server.port, "/health"))?.status === 200, "a server with a full disk is not well")
+    await trial.health("failing")
     fs.rmSync(filler)
     const from = performance.now()
     while (await trial.append("a", longEnough) !== 201 && performance.now() < from + 10_000);
     const took = Math.round(performance.now() - from)
     trial.expect(took <= recoveryMillis, `it took ${took} ms until appends worked again`)
+    await trial.health("ok")
     await trial.load(["a", "b", "c", "d"], random, 100)
     trial.forget("gone")
     await server.kill()
@@ -142,7 +143,7 @@ export const readOnly: Case = async ({ random, trial }) => {
     })
     trial.expect(/read-only|the disk failed/.test(told?.text ?? ""), `a refusal says ${told?.text}`)
     for (const stream of ["a", "b"]) trial.expect(await trial.count(stream) !== undefined, `${stream} cannot be read`)
-    trial.expect((await ask(server.port, "/health"))?.status === 200, "a server with a read-only disk is not well")
+    await trial.health("failing")
     await server.kill()
     disk.unmount()
     disk.mount()
@@ -170,7 +171,7 @@ export const emptied: Case = async ({ random, trial }) => {
       trial.expect(status === 500 || status === 503, `an append to ${stream} was answered with ${status}`)
     }
   }
-  trial.expect((await ask(server.port, "/health"))?.status === 200, "the server is not there any more")
+  await trial.health("failing")
   trial.expect(!fs.existsSync(server.directory), "the directory was made anew")
   server.signal("SIGTERM")
   const code = await server.ended()

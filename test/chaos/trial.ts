@@ -4,6 +4,7 @@
 import * as fs from "node:fs"
 import type * as http from "node:http"
 import * as Path from "node:path"
+import { ask } from "./ask.ts"
 import { check } from "./checks.ts"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
@@ -46,6 +47,20 @@ export class Trial {
 
   expect(isSo: boolean, otherwise: string): void {
     if (!isSo) this.violations.push(`${this.#name}: ${otherwise}`)
+  }
+
+  /** What the server says of itself is one of these: whether anything can be stored. It is looked at once a second. */
+  async health(...expected: ReadonlyArray<"ok" | "failing">): Promise<void> {
+    const until = now() + 2_000
+    let told: string | undefined
+    do {
+      const answer = await ask(this.server.port, "/health")
+      const { status } = JSON.parse(answer?.text ?? "{}") as { readonly status?: "ok" | "failing" }
+      if (status !== undefined && expected.includes(status) && answer?.status === (status === "ok" ? 200 : 503)) return
+      told = answer?.text
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    } while (now() < until)
+    this.expect(false, `the server's health is to be ${expected.join(" or ")}, and it says ${told}`)
   }
 
   /** One event; the status of the answer, 0 where there was none. */

@@ -300,8 +300,9 @@ for (const storage of ["memory", "fs"] as const) {
           corsOrigins: [],
           longPollMillis: 30_000
         })
-        const { connectionsMax, ...others } = limits as Health["limits"]
+        const { awakeMax, connectionsMax, ...others } = limits as Health["limits"]
         assert.isAtLeast(connectionsMax, 1)
+        assert.isAtLeast(awakeMax!, 1)
         assert.deepStrictEqual(others, {
           bodyBytesMax: 1024 * 1024,
           headersMillis: 10_000,

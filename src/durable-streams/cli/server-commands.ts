@@ -126,6 +126,7 @@ const statusCommand = Command.make("status", {
     }
     if (found === undefined) return yield* new NotRunning({ dataDirectory })
     if (!json) yield* print(`Running: ${describe(found)}, up ${duration(found.health.uptimeSeconds)}\n`)
+    if (!json && found.health.reason !== undefined) yield* tell(found.health.reason)
   })).pipe(
     Command.withDescription("Say whether a server is running, and where"),
     Command.withExamples([
