@@ -1,13 +1,14 @@
 /**
  * What a person can type: the tree of commands, and how it is run.
  */
-import { Effect } from "effect"
+import { Console, Effect } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { joinDashedValues } from "./cli/arguments.ts"
 import { doctorCommand } from "./cli/doctor-command.ts"
 import { serverCommand } from "./cli/server-commands.ts"
 import { streamCommand } from "./cli/stream-commands.ts"
 import { verifyCommand } from "./cli/verify-command.ts"
+import { writeOutSoon } from "./stdout.ts"
 import { version } from "./version.ts"
 
 export { endingOf } from "./cli/exit.ts"
@@ -32,5 +33,11 @@ const presenter: CliOutput.Presenter = {
 
 export const run = (args: ReadonlyArray<string>) =>
   Command.runWith(root, { version })(joinDashedValues(args)).pipe(
-    Effect.provide(CliOutput.layerPresenter(presenter))
+    Effect.provide(CliOutput.layerPresenter(presenter)),
+    Effect.provideService(Console.Console, checkedConsole)
   )
+
+/** Help, versions and completions come by the console: a failure to write them is seen as any other. */
+const checkedConsole: Console.Console = Object.assign(Object.create(console) as Console.Console, {
+  log: (...parts: ReadonlyArray<unknown>) => writeOutSoon(`${parts.join(" ")}\n`)
+})

@@ -4,6 +4,7 @@
  */
 import type { Layer } from "effect"
 import { Cause, DateTime, Logger, References } from "effect"
+import { toVisible } from "./visible-text.ts"
 
 interface Line {
   readonly date: Date
@@ -57,10 +58,13 @@ const write = (line: Line, text: (line: Line) => string): void => {
   dropped = 0
   if (count > 0) {
     const message = "Lines of the log were dropped, since nobody took them"
-    process.stderr.write(`${text({ date: line.date, level: "Warn", message, fields: { count } })}\n`)
+    print(text({ date: line.date, level: "Warn", message, fields: { count } }))
   }
-  process.stderr.write(`${text(line)}\n`)
+  print(text(line))
 }
+
+/** A name or a reason from elsewhere may hold what a terminal obeys; escaped, it is the same JSON. */
+const print = (line: string) => process.stderr.write(`${toVisible(line)}\n`)
 
 const messageOf = (message: unknown): string =>
   (Array.isArray(message) ? message : [message]).map((part) =>

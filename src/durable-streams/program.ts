@@ -3,9 +3,10 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Deferred, Effect, Layer } from "effect"
-import * as HttpClient from "effect/http/HttpClient"
+import { Deferred, Effect, Exit, Layer } from "effect"
 import { endingOf, run, Shutdown } from "./cli.ts"
+import { finishOut } from "./stdout.ts"
+import { toVisible } from "./visible-text.ts"
 
 // Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
 process.env["UV_THREADPOOL_SIZE"] ??= "16"
@@ -24,12 +25,10 @@ const shutdown = Layer.succeed(Shutdown, {
 /**
  * Not `fetch`: to load it takes Node longer than all else a command does (docs/perf/command-line.md). And a connection for
  * every request: one that is kept is closed by a server that stops in the moment in which it is asked again, and nobody
- * could say whether what was asked has been done. A new one is refused, or served to the end.
+ * could say whether what was asked has been done. A new one is refused, or served to the end. Redirects are not followed: an
+ * event is for the server that was named, and for no other (RFC 9110 15.4).
  */
-const httpClient = Layer.effect(
-  HttpClient.HttpClient,
-  Effect.map(HttpClient.HttpClient, HttpClient.followRedirects())
-).pipe(Layer.provide(NodeHttpClient.layerNodeHttp))
+const httpClient = NodeHttpClient.layerNodeHttp
 
 const fiber = Effect.runFork(
   run(process.argv.slice(2)).pipe(Effect.provide(Layer.mergeAll(NodeServices.layer, httpClient, shutdown)))
@@ -45,18 +44,18 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 
-// The reader of our output has left (`| head -1`): there is nothing more to do, and nothing went wrong.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
 // A log that cannot be written is no reason to stop serving.
 process.stderr.on("error", () => {})
 
-fiber.addObserver((exit) => {
-  const { code, message } = endingOf(exit)
-  if (message !== undefined) process.stderr.write(`${message}\n`)
-  process.exitCode = signal !== undefined && code === 130 ? signalCodes[signal as keyof typeof signalCodes] : code
-  // Nothing that is still open (a keep-alive connection, stdin) is worth waiting for once the output is out.
-  process.stdout.write("", () => process.exit())
-})
+fiber.addObserver((exit) =>
+  finishOut((failed) => {
+    const ending = endingOf(exit)
+    const { code, message } = ending.code === 0 && failed !== undefined ? endingOf(Exit.die(failed)) : ending
+    if (message !== undefined) process.stderr.write(`${toVisible(message)}\n`)
+    // Nothing that is still open (a keep-alive connection, stdin) is worth waiting for once the output is out.
+    process.exit(signal !== undefined && code === 130 ? signalCodes[signal as keyof typeof signalCodes] : code)
+  })
+)
 
 /** 128 and the signal's number, as shells have it. */
 const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const

@@ -5,20 +5,9 @@ import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
 import { builtMain } from "../built.ts"
-import { dataOf, it, linesOf, type Room } from "./room.ts"
+import { dataOf, it, linesOf } from "./room.ts"
 
 const health = async (url: string): Promise<unknown> => (await fetch(`${url}/health`)).json()
-
-/** The command's output as a terminal gets it. */
-const onTerminal = (room: Room, command: string, env: Record<string, string> = {}) =>
-  room.spawn("script", [
-    "-qec",
-    `'${process.execPath}' '${builtMain}' ${command}`,
-    "/dev/null"
-  ], {
-    // Node takes a machine that says it runs tests for one without colours.
-    env: { TERM: "xterm-256color", CI: undefined, ...env }
-  }).ended
 
 describe("flags of the server", () => {
   it("--storage memory keeps nothing on the disk, and nothing over a restart", async ({ room }) => {
@@ -190,16 +179,16 @@ describe("on a terminal", () => {
   it("pretty is in colour, unless NO_COLOR is set or a pipe reads it", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "a", "-m", "hello"])
     const command = "stream get -n a -o pretty"
-    expect((await onTerminal(room, command)).stdout).toContain("\u001b[36m")
-    expect((await onTerminal(room, command, { NO_COLOR: "1" })).stdout).not.toContain("\u001b")
+    expect((await room.onTerminal(command)).stdout).toContain("\u001b[36m")
+    expect((await room.onTerminal(command, { NO_COLOR: "1" })).stdout).not.toContain("\u001b")
     expect((await room.sh(`durable-streams ${command}`).ended).stdout).not.toContain("\u001b")
-    const help = await onTerminal(room, "stream --help", { NO_COLOR: "1" })
+    const help = await room.onTerminal("stream --help", { NO_COLOR: "1" })
     expect(help).toMatchObject({ code: 0 })
     expect(help.stdout).not.toContain("\u001b")
   })
 
   it("append without -m and -e says what it needs instead of waiting for lines to be typed", async ({ room }) => {
-    const { code, stdout } = await onTerminal(room, "stream append -n a")
+    const { code, stdout } = await room.onTerminal("stream append -n a")
     expect({ code, stdout: stdout.trim() }).toEqual({
       code: 2,
       stdout: "Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin."

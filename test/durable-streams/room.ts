@@ -113,6 +113,14 @@ export class Room {
     )
   }
 
+  /** Runs the command line on a terminal: stdout is what that gets, stderr included. */
+  onTerminal(command: string, env: Options["env"] = {}): Promise<Ran> {
+    return this.spawn("script", ["-qec", `'${process.execPath}' '${builtMain}' ${command}`, "/dev/null"], {
+      // Node takes a machine that says it runs tests for one without colours.
+      env: { TERM: "xterm-256color", CI: undefined, ...env }
+    }).ended
+  }
+
   spawn(command: string, args: ReadonlyArray<string>, { bare = false, cwd, env = {}, input }: Options = {}): Running {
     const settings: SpawnOptions = {
       cwd: cwd ?? this.directory,

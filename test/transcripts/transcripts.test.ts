@@ -41,6 +41,7 @@ const normal = (text: string, room: Room): string =>
     .replaceAll(room.directory, "/home/ada/project")
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "2026-01-08T09:00:00.000Z")
     .replaceAll(/(?<= {2})\d\d:\d\d:\d\d(?= {2})/g, "09:00:00")
+    .replaceAll(/\d{4}-\d\d-\d\d(?= UTC)/g, "2026-01-08")
     .replaceAll(/(?<=pid )\d+|(?<="pid":)\d+/g, "4711")
     .replaceAll(/(?<=127\.0\.0\.1:)\d{4,5}|(?<="port":)\d+|(?<=port )\d{4,5}/g, "3000")
     .replaceAll(/(?<=up )\d+(?=s)|(?<="uptimeSeconds":)\d+/g, "0")

@@ -11,7 +11,7 @@ import { WrongUsage } from "./exit.ts"
 import { makeShow } from "./format.ts"
 import { stdinLines } from "./stdin-lines.ts"
 import { event, headerText, message, name, number, orNothing, output, program } from "./stream-flags.ts"
-import { inColour, isTyped, print, tell } from "./terminal.ts"
+import { isTyped, print, printAsIs, tell } from "./terminal.ts"
 
 const conditionFlags = {
   ifMatch: orNothing(headerText("if-match", "Append only if the next event has this offset", "offset")),
@@ -50,7 +50,6 @@ export const append = Command.make(
       const connected = yield* Effect.cached(connect(rest))
       const show = yield* makeShow(
         output,
-        inColour(),
         Effect.flatMap(connected, (ask) => Effect.map(ask((client) => client.info(name)), (info) => info.contentType))
       )
       const append = Effect.fnUntraced(function*(all: ReadonlyArray<string>) {
@@ -68,7 +67,7 @@ export const append = Command.make(
           // There is no event to show.
           return yield* output === "json" ? print(`${answer}\n`) : Effect.void
         }
-        yield* print(only === undefined ? `${answer}\n` : yield* show([answer]))
+        yield* only === undefined ? print(`${answer}\n`) : Effect.flatMap(show([answer]), printAsIs)
       })
       if (data !== undefined) {
         return yield* append([data])

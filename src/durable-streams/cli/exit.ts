@@ -3,6 +3,7 @@
  */
 import { Cause, Data, Exit, Predicate } from "effect"
 import { CliError } from "effect/cli"
+import { OutputFailed } from "../stdout.ts"
 
 /** The command was used wrongly: `message` says how it is used. */
 export class WrongUsage extends Error {
@@ -24,6 +25,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
   if (Exit.isSuccess(exit)) return { code: 0, message: undefined }
   if (Cause.hasInterruptsOnly(exit.cause)) return { code: codes.interrupted, message: undefined }
   const error = Cause.squash(exit.cause)
+  if (error instanceof OutputFailed && error.isReaderGone) return { code: 0, message: undefined }
   if (error instanceof Logged) return { code: error.code, message: undefined }
   if (CliError.isCliError(error)) return endingOfUsage(error)
   const message = error instanceof Error ? error.message : String(error)
@@ -34,6 +36,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
     case "NoDataDirectory":
       return { code: codes.notFound, message }
     case "ServerUnreachable":
+    case "AnswerUnusable":
       return { code: codes.unreachable, message }
     case "ServerRefused":
       return { code: ofRefusal(error as Refused), message }

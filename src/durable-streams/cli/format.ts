@@ -1,56 +1,79 @@
 /**
- * How events look at the terminal.
+ * How events look at the terminal. What a terminal would obey never reaches one, whatever the format.
  */
 import { Effect, Predicate } from "effect"
 import { valueToBytes } from "../event-data.ts"
 import { isJson, sliceEvent } from "../types.ts"
+import { toVisible, toVisibleLines } from "../visible-text.ts"
+import { inColour, isOnTerminal } from "./terminal.ts"
 
 export const formats = ["json", "pretty", "raw"] as const
 export type Format = typeof formats[number]
 
 /**
- * Makes what is printed for events. What the stream holds is asked for where it matters: raw, an event of a stream of
- * bytes is these bytes and nothing else.
+ * Makes what is printed for events, as it is to reach stdout. What the stream holds is asked for where it matters: raw, an
+ * event of a stream of bytes is these bytes and nothing else; on a terminal, these as text.
  */
 export const makeShow = <E, R>(
   format: Format,
-  colour: boolean,
   contentType: Effect.Effect<string, E, R>
 ): Effect.Effect<(texts: ReadonlyArray<string>) => Effect.Effect<string | Uint8Array, E, R>> => {
-  const show = (texts: ReadonlyArray<string>) => texts.map((text) => formatEvent(text, format, colour)).join("")
-  if (format !== "raw") return Effect.succeed((texts) => Effect.succeed(show(texts)))
+  const harmless = isOnTerminal() ? toVisibleLines : (text: string) => text
+  const show = makeFormat(format)
+  const showAll = (texts: ReadonlyArray<string>) => texts.map(show).join("")
+  if (format === "pretty") return Effect.succeed((texts) => Effect.succeed(showAll(texts)))
+  if (format === "json") return Effect.succeed((texts) => Effect.succeed(harmless(showAll(texts))))
+  const decoder = new TextDecoder()
+  const showBytes = (texts: ReadonlyArray<string>) => {
+    const bytes = Buffer.concat(texts.map(bytesOf))
+    return isOnTerminal() ? harmless(decoder.decode(bytes, { stream: true }).replaceAll("\r\n", "\n")) : bytes
+  }
   return Effect.map(
     Effect.cached(contentType),
     (contentType) => (texts: ReadonlyArray<string>) =>
-      Effect.map(contentType, (type) => isJson(type) ? show(texts) : Buffer.concat(texts.map(bytesOf)))
+      Effect.map(contentType, (type) => isJson(type) ? harmless(showAll(texts)) : showBytes(texts))
   )
 }
 
 const bytesOf = (text: string): Uint8Array => {
   const { data } = sliceEvent(text)
-  return valueToBytes(JSON.parse(data)) ?? Buffer.from(data)
+  return valueToBytes(parsed(data)) ?? Buffer.from(data)
 }
 
 /** One event as one line. `json`: as the server sent it. `raw`: the payload alone. `pretty`: for eyes. */
-const formatEvent = (text: string, format: Format, colour: boolean): string => {
-  if (format === "json") return `${text}\n`
-  const { createdAt, data, offset } = sliceEvent(text)
-  if (format === "raw") return `${data}\n`
+const makeFormat = (format: Format): (text: string) => string => {
+  if (format === "json") return (text) => `${onOneLine(text)}\n`
+  if (format === "raw") return (text) => `${onOneLine(sliceEvent(text).data)}\n`
+  const colour = inColour()
   const paint = (code: number, part: string) => colour ? `\u001b[${code}m${part}\u001b[0m` : part
-  const number = String(Number(offset)).padStart(6)
-  return `${paint(2, number)}  ${paint(36, createdAt.slice(11, 19))}  ${visible(messageOf(data) ?? data)}\n`
+  let day = ""
+  return (text) => {
+    const { createdAt, data, offset } = sliceEvent(text)
+    const [date, time] = [toVisible(createdAt.slice(0, 10)), toVisible(createdAt.slice(11, 19))]
+    const heading = date === day ? "" : `${paint(2, `${" ".repeat(6)}  ${date} UTC`)}\n`
+    day = date
+    const number = String(Number(offset)).padStart(6)
+    return `${heading}${paint(2, number)}  ${paint(36, time)}  ${toVisible(messageOf(data) ?? data)}\n`
+  }
 }
+
+/** In JSON, a line break can only stand between tokens. Our server sends none; another one may. */
+const onOneLine = (text: string): string => /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text
 
 /** The text of a message made with `-m`; undefined for other data. */
 const messageOf = (data: string): string | undefined => {
-  const value = JSON.parse(data) as unknown
+  const value = parsed(data)
   return Predicate.hasProperty(value, "type") && value.type === "message" && Predicate.hasProperty(value, "text") &&
       typeof value.text === "string" && Object.keys(value).length === 2
     ? value.text
     : undefined
 }
 
-/** Control characters could move the cursor or colour the terminal: they are shown, not obeyed. */
-const visible = (text: string): string =>
-  // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
-  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => JSON.stringify(character).slice(1, -1))
+/** The value of JSON text; undefined for what is none: another server may send it, and it is shown as it is. */
+const parsed = (data: string): unknown => {
+  try {
+    return JSON.parse(data)
+  } catch {
+    return undefined
+  }
+}

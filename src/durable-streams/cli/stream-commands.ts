@@ -3,15 +3,16 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Start } from "../client.ts"
 import type { FollowOptions } from "../follow.ts"
 import { follow } from "../follow.ts"
+import { readerGone } from "../stdout.ts"
+import { toVisible } from "../visible-text.ts"
 import { append } from "./append-command.ts"
 import { connect, connectionFlags, locate } from "./connection.ts"
 import { makeShow } from "./format.ts"
 import { close, create, fork, info } from "./protocol-commands.ts"
 import { count, name, optionalText, orNothing, output, program } from "./stream-flags.ts"
-import { inColour, print, tell } from "./terminal.ts"
+import { print, printAsIs, tell } from "./terminal.ts"
 
 const offset = optionalText("offset", "Where to begin: -1 (the beginning), now, or an offset, which is included")
 const since = optionalText("since", "Only events since then: a duration such as 10m, or RFC 3339")
@@ -25,9 +26,9 @@ const subscribe = Command.make(
     Effect.gen(function*() {
       const ask = yield* connect(connection)
       // A server that was never there is told at once; only one that is lost is waited for.
-      yield* ask((client) => client.health)
-      const show = yield* makeShow(output, inColour(), contentTypeOf(ask, name))
-      yield* printLive(name, { offset, tail, since }, limit, show, locate(connection))
+      const { bodyBytesMax } = yield* ask((client) => client.health)
+      const show = yield* makeShow(output, contentTypeOf(ask, name))
+      yield* printLive(name, { start: { offset, tail, since }, locate: locate(connection), bodyBytesMax }, limit, show)
     })
 ).pipe(
   Command.withDescription("Follow a stream, from now on unless told otherwise; reconnects by itself"),
@@ -60,15 +61,16 @@ const get = Command.make(
   ({ follow, limit, name, offset, output, since, tail, ...connection }) =>
     Effect.gen(function*() {
       const ask = yield* connect(connection)
-      const show = yield* makeShow(output, inColour(), contentTypeOf(ask, name))
+      const show = yield* makeShow(output, contentTypeOf(ask, name))
       if (follow) {
-        yield* ask((client) => client.health)
-        const start = offset ?? (tail === undefined && since === undefined ? "beginning" : undefined)
-        return yield* printLive(name, { offset: start, tail, since }, limit, show, locate(connection))
+        const { bodyBytesMax } = yield* ask((client) => client.health)
+        const begin = offset ?? (tail === undefined && since === undefined ? "beginning" : undefined)
+        const start = { offset: begin, tail, since }
+        return yield* printLive(name, { start, locate: locate(connection), bodyBytesMax }, limit, show)
       }
       yield* ask((client) =>
         client.events(name, { offset, limit, tail, since }).pipe(
-          Stream.runForEachArray((texts) => Effect.flatMap(show(texts), print))
+          Stream.runForEachArray((texts) => Effect.flatMap(show(texts), printAsIs))
         )
       )
     })
@@ -96,8 +98,21 @@ const list = Command.make(
   ({ after, json, limit, prefix, ...connection }) =>
     Effect.gen(function*() {
       const ask = yield* connect(connection)
-      const names = yield* ask((client) => client.list({ prefix, after, limit }))
-      yield* print(json ? `${JSON.stringify(names)}\n` : names.streams.map((name) => `${name}\n`).join(""))
+      let isFirst = true
+      yield* ask((client) =>
+        client.names({ prefix, after, limit }).pipe(
+          Stream.runForEachArray((names) => {
+            const lead = isFirst ? listHead : ","
+            isFirst = false
+            return print(
+              json
+                ? lead + names.map((name) => JSON.stringify(name)).join(",")
+                : names.map((name) => `${toVisible(name)}\n`).join("")
+            )
+          })
+        )
+      )
+      if (json) yield* print(`${isFirst ? listHead : ""}]}\n`)
     })
 ).pipe(
   Command.withDescription("List streams, sorted by name"),
@@ -130,23 +145,23 @@ export const streamCommand = Command.make("stream").pipe(
   Command.withSubcommands([subscribe, get, append, create, info, close, fork, list, remove])
 )
 
+const listHead = `{"streams":[`
+
 const contentTypeOf = (ask: Ask, name: string) =>
   Effect.map(ask((client) => client.info(name)), ({ contentType }) => contentType)
 
 type Ask = Effect.Success<ReturnType<typeof connect>>
 
-/** Prints events as they come, and says on the way out where to go on. */
+/** Prints events as they come, until the reader of stdout leaves; if interrupted, says where to go on. */
 const printLive = <E, R>(
   name: string,
-  start: Start,
+  options: FollowOptions,
   limit: number | undefined,
-  show: (texts: ReadonlyArray<string>) => Effect.Effect<string | Uint8Array, E, R>,
-  locate: FollowOptions["locate"]
+  show: (texts: ReadonlyArray<string>) => Effect.Effect<string | Uint8Array, E, R>
 ) => {
   let next: string | undefined
   const events = follow(name, {
-    start,
-    locate,
+    ...options,
     onLost: tell("Lost the server; waiting for it to come back."),
     onConnected: (offset, isBack) =>
       Effect.suspend(() => {
@@ -157,10 +172,11 @@ const printLive = <E, R>(
   return events.pipe(
     Stream.runForEachArray((events) =>
       Effect.andThen(
-        Effect.flatMap(show(events.map(({ text }) => text)), print),
+        Effect.flatMap(show(events.map(({ text }) => text)), printAsIs),
         Effect.sync(() => next = events.at(-1)?.next ?? next)
       )
     ),
+    Effect.raceFirst(readerGone),
     Effect.onInterrupt(() => next === undefined ? Effect.void : tell(`Next offset: ${next}`))
   )
 }
