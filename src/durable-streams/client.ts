@@ -7,11 +7,21 @@ import { Effect, Schema, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import {
+  answerTimeout,
+  bytesOf,
+  eventCharactersMax,
+  healthBytesMax,
+  isEventText,
+  linesOf,
+  textOf
+} from "./answer-bounds.ts"
 import type { ClientError } from "./client-answers.ts"
-import { isAccepted, problemOf, queryOf, refused, ServerRefused, ServerUnreachable } from "./client-answers.ts"
+import { accepted, ofType, problemOf, queryOf, ServerRefused, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
 import { StreamGone } from "./errors.ts"
+import { namesOf } from "./name-list.ts"
 import type { Address } from "./wire.ts"
-import { Health, protocolPath, StreamList, streamPath, toTarget } from "./wire.ts"
+import { Health, protocolPath, type StreamList, streamPath, toTarget } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -46,6 +56,13 @@ export interface Making {
   } | undefined
 }
 
+/** Which names to list. */
+export interface ListOptions {
+  readonly prefix?: string | undefined
+  readonly after?: string | undefined
+  readonly limit?: number | undefined
+}
+
 /** What is known of a stream. */
 export interface StreamFacts {
   readonly stream: string
@@ -62,12 +79,15 @@ export const makeClient = (address: string | Address) => {
 
   const sent = (request: HttpClientRequest.HttpClientRequest) =>
     HttpClient.execute(HttpClientRequest.setHeaders(request, meant)).pipe(
-      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause }))
+      Effect.mapError(unreachable),
+      Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => Effect.fail(unreachable("silent")) })
     )
   const request = (request: HttpClientRequest.HttpClientRequest) =>
-    Effect.filterOrElse(sent(request), isAccepted, refused)
-  const text = (response: HttpClientResponse.HttpClientResponse) =>
-    Effect.mapError(response.text, (cause) => new ServerUnreachable({ url: base, cause }))
+    Effect.flatMap(sent(request), (response) => accepted(response, base))
+  const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
+  const text = (response: HttpClientResponse.HttpClientResponse, bytesMax: number) =>
+    textOf<ClientError>(response, bytesMax, unreachable, () => tooLarge(base))
+  const isJson = ofType("application/json", base)
 
   const append = (name: string, body: string, contentType: string, conditions: Conditions) =>
     request(
@@ -82,15 +102,36 @@ export const makeClient = (address: string | Address) => {
         })),
         HttpClientRequest.bodyText(body, contentType)
       )
-    ).pipe(Effect.flatMap(text))
-
-  const decodedAs = <A>(schema: Schema.ConstraintDecoder<A>) => (body: string) =>
-    Effect.mapError(
-      Schema.decodeEffect(Schema.fromJsonString(schema))(body),
-      (cause) => new ServerUnreachable({ url: base, cause })
+    ).pipe(
+      Effect.flatMap(isJson),
+      // The answer repeats the event.
+      Effect.flatMap((response) => text(response, eventCharactersMax(body.length))),
+      Effect.filterOrFail((answer) => isEventText(answer) || isReceipt(answer), () => strange(base))
     )
-  const decoded = <A>(path: string, schema: Schema.ConstraintDecoder<A>) =>
-    Effect.flatMap(Effect.flatMap(request(HttpClientRequest.get(base + path)), text), decodedAs(schema))
+
+  const health = Effect.gen(function*() {
+    const response = yield* sent(HttpClientRequest.get(`${base}/health`))
+    // A server that can store nothing says so with 503, and is the one that was looked for all the same.
+    const isFailing = response.status === 503
+    if (!isFailing) yield* Effect.flatMap(accepted(response, base), isJson)
+    const body = yield* text(response, healthBytesMax)
+    return yield* Schema.decodeEffect(Schema.fromJsonString(Health))(body).pipe(
+      Effect.mapError(() => isFailing ? problemOf(body, response.status) : strange(base))
+    )
+  })
+
+  const names = (options: ListOptions): Stream.Stream<string, ClientError, HttpClient.HttpClient> =>
+    Stream.unwrap(
+      request(HttpClientRequest.get(`${base}/streams${queryOf(options)}`)).pipe(
+        Effect.flatMap(isJson),
+        Effect.map((response) =>
+          namesOf<ClientError>(
+            Stream.decodeText(bytesOf<ClientError>(response, answerTimeout, unreachable)),
+            () => strange(base)
+          )
+        )
+      )
+    )
 
   return {
     url: base,
@@ -154,32 +195,32 @@ export const makeClient = (address: string | Address) => {
             HttpClientRequest.get(`${base}${streamPath(name)}/events${queryOf(options)}`).pipe(
               HttpClientRequest.setHeader("accept", "application/x-ndjson")
             )
-          ),
+          ).pipe(Effect.flatMap(ofType("application/x-ndjson", base))),
           (response) =>
-            response.stream.pipe(
-              Stream.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-              Stream.decodeText(),
-              Stream.splitLines
+            linesOf<ClientError, ClientError, HttpClient.HttpClient>(
+              Stream.decodeText(bytesOf<ClientError>(response, answerTimeout, unreachable)),
+              Effect.map(health, ({ bodyBytesMax }) => eventCharactersMax(bodyBytesMax)),
+              () => tooLarge(base)
+            ).pipe(
+              Stream.mapEffect((line) => isEventText(line) ? Effect.succeed(line) : Effect.fail(strange(base)))
             )
         )
       ),
 
-    list: (options: { prefix?: string | undefined; after?: string | undefined; limit?: number | undefined } = {}) =>
-      decoded(`/streams${queryOf(options)}`, StreamList),
+    /** The names of streams, sorted, as they arrive. */
+    names,
+
+    list: (options: ListOptions = {}): Effect.Effect<StreamList, ClientError, HttpClient.HttpClient> =>
+      Effect.map(Stream.runCollect(names(options)), (streams) => ({ streams })),
 
     delete: (name: string) => Effect.asVoid(request(HttpClientRequest.delete(base + streamPath(name)))),
 
-    health: Effect.gen(function*() {
-      const response = yield* sent(HttpClientRequest.get(`${base}/health`))
-      // A server that can store nothing says so with 503, and is the one that was looked for all the same.
-      if (!isAccepted(response) && response.status !== 503) return yield* refused(response)
-      const body = yield* text(response)
-      return yield* decodedAs(Health)(body).pipe(
-        Effect.mapError((error) => isAccepted(response) ? error : problemOf(body, response.status))
-      )
-    })
+    health
   }
 }
+
+/** What an append answers that has no event to show. */
+const isReceipt = (answer: string): boolean => answer.startsWith(`{"eventStreamId":"`) && answer.endsWith("}")
 
 const factsOf = (stream: string, headers: HttpClientResponse.HttpClientResponse["headers"]): StreamFacts => ({
   stream,

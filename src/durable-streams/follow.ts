@@ -5,8 +5,18 @@ import { Effect, Schedule, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { answerTimeout, bytesOf, eventCharactersMax, isEventText, silenceMax } from "./answer-bounds.ts"
 import type { ClientError } from "./client-answers.ts"
-import { isAccepted, isOther, problemOf, queryOf, refused, ServerUnreachable } from "./client-answers.ts"
+import {
+  accepted,
+  isOther,
+  ofType,
+  problemOf,
+  queryOf,
+  ServerUnreachable,
+  strange,
+  tooLarge
+} from "./client-answers.ts"
 import type { Start } from "./client.ts"
 import type { Offset } from "./types.ts"
 import { offsetDigits, offsetStart } from "./types.ts"
@@ -25,6 +35,8 @@ export interface FollowOptions {
   readonly start: Start
   /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
   readonly locate: Effect.Effect<string | Address, ServerUnreachable, HttpClient.HttpClient>
+  /** The largest body the server takes, which bounds what an event can be; left out, the default. */
+  readonly bodyBytesMax?: number | undefined
   /** Called once for each time the connection is lost. */
   readonly onLost?: Effect.Effect<void>
   /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
@@ -39,7 +51,7 @@ export const follow = (
   name: string,
   options: FollowOptions
 ): Stream.Stream<EventText, ClientError, HttpClient.HttpClient> => {
-  const { locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
+  const { bodyBytesMax, locate, onConnected = () => Effect.void, onLost = Effect.void, start } = options
   let next: string | undefined
   let lost = false
   let failures = 0
@@ -47,14 +59,19 @@ export const follow = (
   const connection = Effect.gen(function*() {
     const { base, meant } = toTarget(yield* locate)
     const query = queryOf(next === undefined ? start : { offset: next })
+    const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
     const url = `${base}${streamPath(name)}${query}`
     const response = yield* HttpClient.execute(
       HttpClientRequest.get(url).pipe(
         HttpClientRequest.setHeaders({ accept: "text/event-stream", ...meant })
       )
     ).pipe(
-      Effect.mapError((cause) => new ServerUnreachable({ url: base, cause })),
-      Effect.filterOrElse(isAccepted, refused),
+      Effect.mapError(unreachable),
+      Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => Effect.fail(unreachable("silent")) }),
+      Effect.flatMap((response) => accepted(response, base)),
+      Effect.flatMap(ofType("text/event-stream", base)),
+      // What answers while the server is away may be a portal, or a proxy's page.
+      Effect.mapError((error) => lost && error._tag === "AnswerUnusable" ? unreachable(error) : error),
       Effect.catchIf(isOther, (cause) => Effect.fail(new ServerUnreachable({ url: base, cause })))
     )
     next ??= response.headers["stream-next-offset"]
@@ -62,18 +79,22 @@ export const follow = (
     lost = false
     failures = 0
     let closed = false
-    return response.stream.pipe(
+    return bytesOf(response, silenceMax, unreachable).pipe(
       Stream.decodeText(),
-      Stream.pipeThroughChannel(Sse.decode({ maxEventSize: Infinity })),
-      Stream.mapError((cause) => new ServerUnreachable({ url: base, cause })),
+      Stream.pipeThroughChannel(Sse.decode({ maxEventSize: eventCharactersMax(bodyBytesMax) })),
+      Stream.mapError((cause) => isEventTooLarge(cause) ? tooLarge(base) : unreachable(cause)),
       Stream.takeWhile(({ event }) => !(closed = event === "closed")),
-      Stream.mapEffect((event) =>
-        event.event === "problem" ? Effect.fail(problemOf(event.data)) : Effect.sync(() => {
-          const offset = event.data.slice(offsetStart, offsetStart + offsetDigits) as Offset
+      // An event of a name that is not known yet is no event of the stream.
+      Stream.filter(({ event }) => event === "message" || event === "problem"),
+      Stream.mapEffect(({ data, event }): Effect.Effect<EventText, ClientError> => {
+        if (event === "problem") return Effect.fail(problemOf(data))
+        if (!isEventText(data)) return Effect.fail(strange(base))
+        return Effect.sync(() => {
+          const offset = data.slice(offsetStart, offsetStart + offsetDigits) as Offset
           next = (Number(offset) + 1).toString().padStart(offsetDigits, "0")
-          return { offset, next, text: event.data }
+          return { offset, next, text: data }
         })
-      ),
+      }),
       // But for a closed stream, the server ends a following only to stop: whoever follows goes on with the next one.
       Stream.concat(
         Stream.suspend(() => closed ? Stream.empty : Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
@@ -99,6 +120,9 @@ export const follow = (
     )
   )
 }
+
+const isEventTooLarge = (error: unknown): boolean =>
+  error instanceof Sse.SseError && error.reason._tag === "EventTooLarge"
 
 /** Soon at first, since most restarts take a moment; then every two seconds, which costs nobody anything. */
 const pauseMillis = (failures: number): number => Math.min(100 * 2 ** failures, 2_000)

@@ -86,15 +86,20 @@ describe("reading", () => {
     const got = await room.sh(firstLine("get -n b")).ended
     expect(offsetsOf(linesOf(got.stdout).slice(0, 1))).toEqual([0])
     expect({ status: linesOf(got.stdout)[1], stderr: got.stderr }).toEqual({ status: "0", stderr: "" })
-    // A follower notices with its next event that nobody reads any more.
-    const follower = room.sh(firstLine("subscribe -n a --offset -1"))
-    await follower.line(1)
+    // A follower notices at once, and not with its next event.
+    for (const command of ["subscribe -n a --offset -1", "get -n a -f"]) {
+      const follower = await room.sh(firstLine(command)).ended
+      expect(follower).toMatchObject({ code: 0, stderr: "" })
+      expect(linesOf(follower.stdout)[1]).toBe("0")
+    }
+    // The one after it in a pipeline, too.
+    const two = "durable-streams stream subscribe -n a -o raw | head -1"
+    const follower = room.sh(`${two}; echo "\${PIPESTATUS[0]}"`)
     await until(async () => {
       await room.ds(["stream", "append", "-n", "a", "-e", "1"])
       return follower.lines.length === 2
     }, () => "the follower's end")
     expect(await follower.ended).toMatchObject({ code: 0, stderr: "" })
-    expect(follower.lines[1]).toBe("0")
   })
 })
 
@@ -138,18 +143,35 @@ describe("where the server is", () => {
     expect(room.servers()).toHaveLength(1)
   })
 
-  it("a server that has moved is found where it says it is", async ({ room }) => {
-    await room.ds(["server", "start"])
-    const port = fs.readFileSync(Path.join(room.dataDirectory, "daemon.port"), "utf8").trim()
+  it("a server that sends elsewhere is told, and no event goes there", async ({ room }) => {
+    const asked: Array<string> = []
+    const other = http.createServer((request, response) => {
+      asked.push(request.url!)
+      response.end()
+    })
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve))
+    const elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
     const moved = http.createServer((request, response) => {
-      response.writeHead(308, { location: `http://127.0.0.1:${port}${request.url}` }).end()
+      response.writeHead(request.method === "POST" ? 307 : 302, { location: `${elsewhere}${request.url}` }).end()
     })
     await new Promise<void>((resolve) => moved.listen(0, "127.0.0.1", resolve))
-    const env = { DURABLE_STREAMS_URL: `http://127.0.0.1:${(moved.address() as AddressInfo).port}` }
-    expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"], { env })).toMatchObject({ code: 0, stderr: "" })
-    expect((await room.ds(["stream", "get", "-n", "a", "-o", "raw"], { env })).code).toBe(0)
-    expect((await room.ds(["stream", "subscribe", "-n", "a", "--tail", "1", "-l", "1"], { env })).code).toBe(0)
+    const url = `http://127.0.0.1:${(moved.address() as AddressInfo).port}`
+    const paths = { append: "/streams/a", get: "/streams/a/events", subscribe: "/health", list: "/streams" }
+    for (const [command, path] of Object.entries(paths)) {
+      const flags = command === "list" ? [] : ["-n", "a"]
+      const status = command === "append" ? 307 : 302
+      const input = command === "append" ? ["-m", "secret"] : []
+      expect(await room.ds(["stream", command, ...flags, ...input], { env: { DURABLE_STREAMS_URL: url } }))
+        .toMatchObject({
+          code: 6,
+          stdout: "",
+          stderr: `What answers at ${url} sends elsewhere: ${elsewhere}${path} (${status}). No redirect is followed; ` +
+            "if that is the server, name its address in DURABLE_STREAMS_URL.\n"
+        })
+    }
     moved.close()
+    other.close()
+    expect(asked).toEqual([])
   })
 
   it("a DURABLE_STREAMS_URL where nobody answers is code 6, also for those who would wait", async ({ room }) => {

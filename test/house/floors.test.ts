@@ -131,13 +131,13 @@ describe("the house complains about", () => {
       "browser code that imports what is not",
       "durable-streams/client.ts",
       `import { hooks } from "./hooks.ts"`,
-      "imports src/durable-streams/hooks.ts: types, errors, limits, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
+      "imports src/durable-streams/hooks.ts: types, errors, limits, wire, api, client, client-answers, answer-bounds, name-list, follow run in a browser and import only effect and one another."
     ],
     [
       "browser code that imports a room",
       "durable-streams/api.ts",
       `import { problem } from "../web/problem.ts"`,
-      "imports src/web/problem.ts: types, errors, limits, wire, api, client, client-answers, follow run in a browser and import only effect and one another."
+      "imports src/web/problem.ts: types, errors, limits, wire, api, client, client-answers, answer-bounds, name-list, follow run in a browser and import only effect and one another."
     ],
     [
       "a backend known below the process",

@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time"],
+  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time", "visible-text"],
   [
     "hooks",
     "storage",
@@ -54,6 +54,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "docs-page",
     "client",
     "client-answers",
+    "answer-bounds",
+    "name-list",
     "follow"
   ],
   [
@@ -65,6 +67,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "limit-settings",
     "data-directory",
     "logging",
+    "stdout",
     "verify-data",
     "checks",
     "doctor",
@@ -88,6 +91,8 @@ const browserSafe: ReadonlyArray<string> = [
   "api",
   "client",
   "client-answers",
+  "answer-bounds",
+  "name-list",
   "follow"
 ]
 
