@@ -79,10 +79,11 @@ describe("lines of stdin", () => {
         stderr: "stdin held no line; nothing was appended.\n"
       })
     }
-    const { code, stderr } = await room.ds(toStdin, { input: Uint8Array.of(0x6f, 0x6b, 0x0a, 0xff, 0xfe, 0x0a) })
+    const { code, stderr } = await room.ds(toStdin, { input: Uint8Array.of(0xff, 0xfe, 0x0a, 0x6f, 0x6b, 0x0a) })
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: "stdin is not UTF-8 text. Convert it first, for example with iconv.\n"
+      stderr: "Line 1 of stdin is not UTF-8: byte 1 of it is 0xff. " +
+        "Convert it first, for example with iconv, or give --invalid skip or --invalid replace.\n"
     })
     expect((await room.ds(["stream", "list"])).stdout).toBe("")
   })
@@ -93,10 +94,10 @@ describe("lines of stdin", () => {
     const wrong = await room.ds([...toStdin, "--input", "json"], { input: "{\"a\":1}\nnot json\n" })
     expect(wrong).toMatchObject({
       code: 2,
-      stdout: "",
-      stderr: expect.stringContaining("The line \"not json\" is not JSON")
+      stdout: expect.stringContaining(`"data":{"a":1}`),
+      stderr: expect.stringContaining("Line 2 of stdin, \"not json\", is not JSON")
     })
-    expect(await kept(room)).toEqual([message("{\"a\":1}"), "x", 3])
+    expect(await kept(room)).toEqual([message("{\"a\":1}"), "x", 3, { a: 1 }])
   })
 
   it("that come slowly are appended as they come", async ({ room }) => {

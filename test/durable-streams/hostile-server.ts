@@ -85,6 +85,7 @@ export const health = (): Buffer =>
         connectionsMax: 1,
         followersMax: 1,
         streamsMax: 1,
+        awakeMax: 1,
         producersMax: 1
       },
       usage: { connections: 0, followers: 0, awakeStreams: 0, streams: 0 },

@@ -3,10 +3,14 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { isEventText } from "../answer-bounds.ts"
 import { ServerRefused } from "../client-answers.ts"
 import type { Conditions } from "../client.ts"
+import type { LineRules } from "./append-lines.ts"
+import { groupsOf, invalids, oneGroupOf } from "./append-lines.ts"
+import { makeWriter } from "./append-writer.ts"
 import { connect, connectionFlags } from "./connection.ts"
-import { toData, typedData } from "./event-text.ts"
+import { typedData } from "./event-text.ts"
 import { WrongUsage } from "./exit.ts"
 import { makeShow } from "./format.ts"
 import { stdinLines } from "./stdin-lines.ts"
@@ -33,11 +37,17 @@ export const append = Command.make(
       Flag.withDescription("Lines of stdin are messages, JSON, or (auto) JSON where they are an object or an array"),
       Flag.withDefault("auto")
     ),
+    invalid: Flag.Literals("invalid", invalids).pipe(
+      Flag.withDescription(
+        "Lines of stdin that cannot become an event end the command, are left out, or get U+FFFD for what is not UTF-8"
+      ),
+      Flag.withDefault("fail")
+    ),
     ...conditionFlags,
     output,
     ...connectionFlags
   },
-  ({ event, input, message, name, output, ...rest }) =>
+  ({ event, input, invalid, message, name, output, ...rest }) =>
     Effect.gen(function*() {
       const conditions = yield* toConditions(rest)
       const data = yield* typedData({ message, event })
@@ -52,41 +62,52 @@ export const append = Command.make(
         output,
         Effect.flatMap(connected, (ask) => Effect.map(ask((client) => client.info(name)), (info) => info.contentType))
       )
-      const append = Effect.fnUntraced(function*(all: ReadonlyArray<string>) {
+      const send = Effect.fnUntraced(function*(all: ReadonlyArray<string>, conditions: Conditions | undefined) {
         const ask = yield* connected
         const only = all.length === 1 ? all[0] : undefined
-        const answer = yield* only === undefined
+        return yield* only === undefined
           ? ask((client) => client.appendAll(name, all, conditions))
           : ask((client) => client.append(name, only, conditions)).pipe(
             // In a stream that is not JSON a message is its text, and nothing around it.
             Effect.catchIf((error) => message !== undefined && isOtherType(error), () =>
               ask((client) => client.append(name, JSON.stringify(message), conditions)))
           )
-        if (wasRepeated(answer, conditions)) {
-          yield* tell("This had been appended before; nothing was appended now.")
-          // There is no event to show.
-          return yield* output === "json" ? print(`${answer}\n`) : Effect.void
+      })
+      const printAnswer = (answer: string) =>
+        isEventText(answer) ? Effect.flatMap(show([answer]), printAsIs) : print(`${answer.replace(/[\r\n]/g, " ")}\n`)
+      const appendAtOnce = Effect.fnUntraced(function*(all: ReadonlyArray<string>) {
+        const answer = yield* send(all, conditions)
+        if (!wasRepeated(answer, conditions)) {
+          return yield* printAnswer(answer)
         }
-        yield* only === undefined ? print(`${answer}\n`) : Effect.flatMap(show([answer]), printAsIs)
+        yield* tell("This had been appended before; nothing was appended now.")
+        // There is no event to show.
+        if (output === "json") {
+          yield* printAnswer(answer)
+        }
       })
       if (data !== undefined) {
-        return yield* append([data])
+        return yield* appendAtOnce([data])
       }
-      const lines = Stream.mapEffect(
-        stdinLines,
-        Effect.forEach((line) =>
-          toData(line, input)
+      const bodyBytesMax = yield* Effect.cached(
+        Effect.flatMap(
+          connected,
+          (ask) =>
+            Effect.map(ask((client) => client.health), ({ bodyBytesMax }) => bodyBytesMax)
         )
       )
+      const rules = Effect.map(bodyBytesMax, (bodyBytesMax): LineRules => ({ input, invalid, bodyBytesMax }))
+      const groups = groupsOf(stdinLines(bodyBytesMax), rules)
       if (conditions !== undefined) {
         // What depends on something is one append, however the lines arrive.
-        const all = (yield* Stream.runCollect(lines)).flat()
-        return yield* all.length === 0 ? nothing : append(all)
+        const all = yield* oneGroupOf(groups, rules)
+        return yield* all.length === 0 ? nothing : appendAtOnce(all)
       }
+      const write = makeWriter(send)
       let any = false
-      yield* Stream.runForEach(lines, (all) => {
+      yield* Stream.runForEach(groups, (group) => {
         any = true
-        return append(all)
+        return Effect.flatMap(write(group), printAnswer)
       })
       if (!any) return yield* nothing
     })
@@ -138,4 +159,4 @@ const toConditions = (given: Given): Effect.Effect<Conditions | undefined, Wrong
 }
 
 const wasRepeated = (answer: string, conditions: Conditions | undefined): boolean =>
-  conditions?.producer !== undefined && (JSON.parse(answer) as { readonly repeated?: unknown }).repeated === true
+  conditions?.producer !== undefined && !isEventText(answer) && /"repeated":true[,}]/.test(answer)

@@ -16,6 +16,7 @@ const taking = new Set([
   "--output",
   "-i",
   "--input",
+  "--invalid",
   "--offset",
   "--tail",
   "--since",

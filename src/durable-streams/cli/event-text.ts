@@ -32,23 +32,35 @@ export const typedBody = (typed: Typed, contentType: string): Effect.Effect<stri
       : Effect.succeed(typed.message)
   })
 
-/** The data of a line of stdin. */
-export const toData = (line: string, input: "auto" | "text" | "json"): Effect.Effect<string, WrongUsage> => {
-  if (input === "text") return Effect.succeed(toMessage(line))
-  if (input === "json") return jsonText(line, `The line ${JSON.stringify(line.slice(0, 60))}`)
+/** The data of a line of stdin, or why it is not JSON. */
+export const lineData = (
+  line: string,
+  input: "auto" | "text" | "json"
+): { readonly data?: string; readonly fault?: string } => {
   // Text that only happens to be JSON (a number, `null`) stays text.
-  return /^\s*[[{]/.test(line)
-    ? Effect.orElseSucceed(jsonText(line, "The line"), () => toMessage(line))
-    : Effect.succeed(toMessage(line))
+  if (input === "text" || (input === "auto" && !/^\s*[[{]/.test(line))) return { data: toMessage(line) }
+  const fault = faultOf(line)
+  if (fault === undefined) return { data: onOneLine(line) }
+  return input === "auto" ? { data: toMessage(line) } : { fault }
 }
 
 const toMessage = (text: string): string => JSON.stringify({ type: "message", text })
 
-const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage> =>
-  Effect.try({
-    try: () => {
-      JSON.parse(text)
-      return text.replace(/[\r\n]/g, " ")
-    },
-    catch: () => new WrongUsage(`${what} is not JSON: ${jsonFault(new TextEncoder().encode(text))}.`)
-  })
+const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage> => {
+  const fault = faultOf(text)
+  return fault === undefined
+    ? Effect.succeed(onOneLine(text))
+    : Effect.fail(new WrongUsage(`${what} is not JSON: ${fault}.`))
+}
+
+const onOneLine = (json: string): string => json.replace(/[\r\n]/g, " ")
+
+/** Why a text is not JSON; undefined where it is. */
+const faultOf = (text: string): string | undefined => {
+  try {
+    JSON.parse(text)
+    return undefined
+  } catch {
+    return jsonFault(new TextEncoder().encode(text))
+  }
+}

@@ -1,46 +1,143 @@
 /**
- * Lines of stdin, in the groups in which they arrive: what is there at once becomes one commit, and a line that comes
- * alone waits for nobody.
+ * Lines of stdin, in the groups in which they arrive, each with its number. Each byte is looked at once, however large a
+ * line is, and no more of one is held than the server could take.
  */
 import { Effect, Stream } from "effect"
-import { fixedLimits } from "../limits.ts"
 import { WrongUsage } from "./exit.ts"
 
-/** Well below the server's default limit for a body. */
-const groupCharactersMax = 256 * 1024
+export interface Line {
+  /** From 1 on; empty lines count. */
+  readonly number: number
+  /** Without its line end; U+FFFD stands for bytes that are not UTF-8. */
+  readonly text: string
+  /** The first byte that is not UTF-8, and its place in the line, from 1 on. */
+  readonly badByte?: { readonly place: number; readonly byte: number } | undefined
+  /** It has more than so many bytes, and its text was not kept. */
+  readonly longerThan?: number | undefined
+}
 
-/** Groups of lines without their line ends; empty lines are left out. Fails when the bytes are not UTF-8. */
-export const stdinLines: Stream.Stream<ReadonlyArray<string>, WrongUsage> = Stream.suspend(() => {
-  const decoder = new TextDecoder("utf-8", { fatal: true })
-  let rest = ""
-  const split = (text: string, isLast: boolean) => {
-    const lines = (rest + text).split(/\r?\n/)
-    rest = isLast ? "" : lines.pop()!
-    return grouped(lines.filter((line) => line !== ""))
-  }
-  const decoding = (decode: () => string, isLast: boolean) =>
-    Effect.try({
-      try: () => split(decode(), isLast),
-      catch: () => new WrongUsage("stdin is not UTF-8 text. Convert it first, for example with iconv.")
-    })
-  return Stream.fromAsyncIterable(process.stdin as AsyncIterable<Uint8Array>, () => new WrongUsage("stdin failed."))
-    .pipe(
-      Stream.mapEffect((chunk) => decoding(() => decoder.decode(chunk, { stream: true }), false)),
-      Stream.concat(Stream.fromEffect(Effect.suspend(() => decoding(() => decoder.decode(), true)))),
-      Stream.flatMap(Stream.fromIterable)
+/** Looked at before anybody is asked what the server takes. */
+const heldBytesMin = 64 * 1024
+
+/** Groups of lines; empty lines are left out. `bytesMax` is asked once, when a line gets long. */
+export const stdinLines = <E, R>(
+  bytesMax: Effect.Effect<number, E, R>,
+  input: AsyncIterable<Uint8Array> = process.stdin
+): Stream.Stream<ReadonlyArray<Line>, E | WrongUsage, R> =>
+  Stream.suspend(() => {
+    const splitter = makeSplitter()
+    let max: number | undefined
+    return Stream.fromAsyncIterable(input, () => new WrongUsage("stdin could not be read.")).pipe(
+      Stream.mapEffect((chunk) => {
+        const lines = splitter.take(chunk)
+        if (splitter.heldBytes() <= heldBytesMin) return Effect.succeed(lines)
+        const asked = max === undefined ? Effect.map(bytesMax, (bytes) => max = bytes) : Effect.succeed(max)
+        return Effect.map(asked, (bytes) => [...lines, ...splitter.giveUp(bytes)])
+      }),
+      Stream.concat(Stream.sync(splitter.end)),
+      Stream.filter((lines) => lines.length > 0)
     )
-})
+  })
 
-const grouped = (lines: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
-  const groups: Array<Array<string>> = []
-  let size = Infinity
-  for (const line of lines) {
-    if (size + line.length > groupCharactersMax || groups.at(-1)!.length === fixedLimits.appendEventsMax) {
-      groups.push([])
-      size = 0
+const makeSplitter = () => {
+  let number = 0
+  /** The begin of a line whose end has not arrived, in the first bytes of a buffer that grows. */
+  let held = Buffer.alloc(0)
+  let heldBytes = 0
+  let isGivenUp = false
+
+  const hold = (bytes: Uint8Array) => {
+    if (isGivenUp || bytes.length === 0) return
+    if (heldBytes + bytes.length > held.length) {
+      const larger = Buffer.alloc(2 * (heldBytes + bytes.length))
+      held.copy(larger, 0, 0, heldBytes)
+      held = larger
     }
-    groups.at(-1)!.push(line)
-    size += line.length
+    held.set(bytes, heldBytes)
+    heldBytes += bytes.length
   }
-  return groups
+  const line = (text: string, bytes?: Uint8Array): ReadonlyArray<Line> => {
+    number++
+    const own = (number === 1 && text.startsWith("\ufeff") ? text.slice(1) : text).replace(/\r$/, "")
+    if (own === "") return []
+    return [{ number, text: own, badByte: bytes === undefined ? undefined : badByteOf(bytes, text) }]
+  }
+  const decodedLine = (bytes: Uint8Array): ReadonlyArray<Line> => {
+    const text = decoded(bytes)
+    return text === undefined ? line(replacing.decode(bytes), bytes) : line(text)
+  }
+  const heldLine = (): ReadonlyArray<Line> => {
+    const bytes = held.subarray(0, heldBytes)
+    const lines = isGivenUp ? [] : decodedLine(bytes)
+    if (held.length > heldBytesMin) held = Buffer.alloc(0)
+    heldBytes = 0
+    isGivenUp = false
+    return lines
+  }
+  const wholeLines = (bytes: Uint8Array): ReadonlyArray<Line> => {
+    if (bytes.length === 0) return []
+    const text = decoded(bytes)
+    if (text !== undefined) return text.slice(0, -1).split("\n").flatMap((text) => line(text))
+    const lines: Array<Line> = []
+    for (let from = 0; from < bytes.length;) {
+      const end = bytes.indexOf(lineFeed, from)
+      lines.push(...decodedLine(bytes.subarray(from, end)))
+      from = end + 1
+    }
+    return lines
+  }
+
+  return {
+    heldBytes: () => heldBytes,
+    take: (chunk: Uint8Array): ReadonlyArray<Line> => {
+      const last = chunk.lastIndexOf(lineFeed)
+      if (last < 0) {
+        hold(chunk)
+        return []
+      }
+      let from = 0
+      let lines: ReadonlyArray<Line> = []
+      if (heldBytes > 0 || isGivenUp) {
+        const first = chunk.indexOf(lineFeed)
+        hold(chunk.subarray(0, first))
+        lines = heldLine()
+        from = first + 1
+      }
+      const whole = wholeLines(chunk.subarray(from, last + 1))
+      hold(chunk.subarray(last + 1))
+      return lines.length === 0 ? whole : [...lines, ...whole]
+    },
+    /** Lets go of the line that is held where it has more bytes, and of what is still to come of it. */
+    giveUp: (bytes: number): ReadonlyArray<Line> => {
+      if (heldBytes <= bytes) return []
+      number++
+      held = Buffer.alloc(0)
+      heldBytes = 0
+      isGivenUp = true
+      return [{ number, text: "", longerThan: bytes }]
+    },
+    end: (): ReadonlyArray<Line> => heldBytes > 0 ? heldLine() : []
+  }
+}
+
+const lineFeed = 0x0a
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+const replacing = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/** Undefined when it is not UTF-8. */
+const decoded = (bytes: Uint8Array): string | undefined => {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Where the bytes and the text that was made of them with replacements part. */
+const badByteOf = (bytes: Uint8Array, replaced: string): Line["badByte"] => {
+  const good = Buffer.from(replaced)
+  let at = 0
+  while (bytes[at] === good[at]) at++
+  return { place: at + 1, byte: bytes[at]! }
 }
