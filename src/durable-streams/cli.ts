@@ -3,8 +3,10 @@
  */
 import { Console, Effect } from "effect"
 import { CliOutput, Command } from "effect/cli"
+import { bytesFault } from "./argument-bytes.ts"
 import { joinDashedValues } from "./cli/arguments.ts"
 import { doctorCommand } from "./cli/doctor-command.ts"
+import { WrongUsage } from "./cli/exit.ts"
 import { serverCommand } from "./cli/server-commands.ts"
 import { streamCommand } from "./cli/stream-commands.ts"
 import { verifyCommand } from "./cli/verify-command.ts"
@@ -32,7 +34,12 @@ const presenter: CliOutput.Presenter = {
 }
 
 export const run = (args: ReadonlyArray<string>) =>
-  Command.runWith(root, { version })(joinDashedValues(args)).pipe(
+  Effect.suspend(() => {
+    const fault = bytesFault(args)
+    return fault === undefined
+      ? Command.runWith(root, { version })(joinDashedValues(args))
+      : Effect.fail(new WrongUsage(fault))
+  }).pipe(
     Effect.provide(CliOutput.layerPresenter(presenter)),
     Effect.provideService(Console.Console, checkedConsole)
   )

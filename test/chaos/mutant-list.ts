@@ -339,5 +339,35 @@ export const mutants: ReadonlyArray<Mutant> = [
       "      return yield* Effect.tap(told(stream.append(request)), () => ask(request.data))"
     ),
     killedBy: ["test/chaos/model.test.ts"]
+  },
+  {
+    name: "a write of which a file took a part counts as a whole one",
+    changes: change(
+      "durable-streams/stdout.ts",
+      "rest = rest.subarray(fs.writeSync(stdout, rest))",
+      "fs.writeSync(stdout, rest)\n      rest = rest.subarray(rest.length)"
+    ),
+    killedBy: ["test/durable-streams/cli-output.test.ts"],
+    titled: "takes a part of the last write"
+  },
+  {
+    name: "a terminal obeys the controls of C1",
+    changes: change(
+      "durable-streams/visible-text.ts",
+      "const obeyedInLines = /(?![\\t\\n])[\\p{Cc}",
+      "const obeyedInLines = /(?![\\t\\n])[\\u0000-\\u001f"
+    ),
+    killedBy: ["test/durable-streams/cli-output.test.ts"],
+    titled: "is shown and not obeyed"
+  },
+  {
+    name: "groups of lines share a number",
+    changes: change(
+      "durable-streams/cli/append-writer.ts",
+      "if (producer !== undefined) producer.seq++",
+      "if (producer === undefined) isFirst = false"
+    ),
+    killedBy: ["test/durable-streams/cli-lines.test.ts"],
+    titled: "a group whose answer was lost"
   }
 ]

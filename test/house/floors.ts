@@ -68,6 +68,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "data-directory",
     "logging",
     "stdout",
+    "argument-bytes",
     "verify-data",
     "checks",
     "doctor",

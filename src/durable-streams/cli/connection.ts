@@ -39,10 +39,18 @@ interface Connection {
 export const remote = Effect.gen(function*() {
   const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""), Effect.orDie)
   if (url === "") return undefined
-  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url.replace(/(?<!\/)\/+$/, "")
-  return yield* Effect.fail(
-    new WrongUsage(`DURABLE_STREAMS_URL is ${JSON.stringify(url)}: write it like http://127.0.0.1:3000.`)
-  )
+  const parsed = /^https?:\/\/[^\s\p{Cc}]+$/iu.test(url) ? URL.parse(url) : null
+  // A password is not repeated.
+  const shown = parsed?.password ? "DURABLE_STREAMS_URL" : `DURABLE_STREAMS_URL is ${JSON.stringify(url)}`
+  const fault = parsed === null
+    ? `${shown}:`
+    : parsed.username !== "" || parsed.password !== ""
+    ? `${shown}: user and password have no meaning there;`
+    : /[?#]/.test(url)
+    ? `${shown}: a query or a fragment has no meaning there;`
+    : undefined
+  if (fault === undefined) return url.replace(/(?<!\/)\/+$/, "")
+  return yield* Effect.fail(new WrongUsage(`${fault} write it like http://127.0.0.1:3000.`))
 })
 
 /**

@@ -5,6 +5,7 @@ import { Config, Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import type { Checked } from "../doctor.ts"
 import { defaults } from "../settings.ts"
+import { toVisible } from "../visible-text.ts"
 import { remote } from "./connection.ts"
 import { Logged } from "./exit.ts"
 import { dataDirectoryFlag } from "./settings-flags.ts"
@@ -25,7 +26,7 @@ export const doctorCommand = Command.make(
         port: Option.getOrElse(port, () => defaults.port),
         portAsked: Option.isSome(port),
         url: yield* remote,
-        onChecked: (checked) => print(`${output === "json" ? json(checked) : text(checked)}\n`)
+        onChecked: (checked) => print(`${output === "json" ? json(checked) : toVisible(text(checked))}\n`)
       })
       if (!healthy) return yield* new Logged({ code: 1 })
     })

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { toOffset } from "../types.ts"
 import type { LogFault, Verified } from "../verify-data.ts"
+import { toVisible } from "../visible-text.ts"
 import { Logged } from "./exit.ts"
 import { dataDirectoryFlag } from "./settings-flags.ts"
 import { program, reportOutput } from "./stream-flags.ts"
@@ -27,7 +28,7 @@ export const verifyCommand = Command.make("verify", {
     const verified = yield* verifyData({
       dataDirectory,
       repair,
-      onFault: (fault) => print(`${asJson ? JSON.stringify(faultJson(fault)) : faultText(fault)}\n`),
+      onFault: (fault) => print(`${asJson ? JSON.stringify(faultJson(fault)) : toVisible(faultText(fault))}\n`),
       onInUse: (state) =>
         tell(
           state === "held"
