@@ -2,7 +2,7 @@
  * What is read of a server's answer: no more than an answer of ours can hold, for no longer than one of ours takes. The
  * server may be another program, or a hostile one. Browser-safe.
  */
-import { Data, Effect, Stream } from "effect"
+import { Array as Arr, Data, Effect, Stream } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { createdAtTail } from "./types.ts"
 
@@ -40,11 +40,14 @@ export const eventCharactersMax = (bodyBytesMax = 0): number =>
   Math.min(Math.max(2 * bodyBytesMax + 64 * 1024, 64 * 1024 * 1024), 2 ** 29 - 1024)
 
 /** Whether it has the parts of an event's text at their places (types.ts `sliceEvent`); the data itself is not looked at. */
-export const isEventText = (text: string): boolean =>
-  eventHead.test(text.slice(0, nameCharactersMax)) && eventTail.test(text.slice(-createdAtTail.length))
+export const isEventText = (text: string): boolean => {
+  eventTail.lastIndex = text.length - createdAtTail.length
+  return eventHead.test(text.length > nameCharactersMax ? text.slice(0, nameCharactersMax) : text) &&
+    eventTail.test(text)
+}
 
 const eventHead = /^\{"offset":"\d{16}","eventStreamId":"(?:[^"\\]|\\.)+","data":[^,}]/
-const eventTail = /,"createdAt":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}$/
+const eventTail = /,"createdAt":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}$/y
 
 /** The bytes of an answer; fails when nothing comes for `timeout`. */
 export const bytesOf = <E>(
@@ -116,6 +119,7 @@ export const linesOf = <E, E2, R2>(
         return length > floor ? Effect.as(check, lines) : Effect.succeed(lines)
       }),
       Stream.concat(Stream.sync(() => length === 0 ? [] : [parts.join("")])),
-      Stream.flattenIterable
+      Stream.filter(Arr.isReadonlyArrayNonEmpty),
+      Stream.flattenArray
     )
   })

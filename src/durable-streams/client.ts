@@ -17,7 +17,16 @@ import {
   textOf
 } from "./answer-bounds.ts"
 import type { ClientError } from "./client-answers.ts"
-import { accepted, ofType, problemOf, queryOf, ServerRefused, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
+import {
+  accepted,
+  ofType,
+  problemOf,
+  queryOf,
+  ServerRefused,
+  ServerUnreachable,
+  strange,
+  tooLarge
+} from "./client-answers.ts"
 import { StreamGone } from "./errors.ts"
 import { namesOf } from "./name-list.ts"
 import type { Address } from "./wire.ts"
@@ -202,7 +211,9 @@ export const makeClient = (address: string | Address) => {
               Effect.map(health, ({ bodyBytesMax }) => eventCharactersMax(bodyBytesMax)),
               () => tooLarge(base)
             ).pipe(
-              Stream.mapEffect((line) => isEventText(line) ? Effect.succeed(line) : Effect.fail(strange(base)))
+              Stream.mapArrayEffect((lines) =>
+                lines.every(isEventText) ? Effect.succeed(lines) : Effect.fail(strange(base))
+              )
             )
         )
       ),

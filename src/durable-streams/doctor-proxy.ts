@@ -19,6 +19,9 @@ const patience = 4_000
 /** A way around the earth takes less. */
 const delayMillisMax = 500
 
+/** A UUID's. */
+const markCharacters = 36
+
 /** The stream is gone after this time, whatever becomes of us. */
 const ttlSeconds = 60
 
@@ -68,7 +71,8 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
             Stream.decodeText(),
             Stream.runForEach((part) =>
               Effect.gen(function*() {
-                text += part
+                // A mark may come in two parts; what is long before it is not looked at again.
+                text = text.slice(-markCharacters) + part
                 const now = yield* Clock.monotonicTimeNanos
                 for (const [i, mark] of marks.entries()) {
                   if (text.includes(mark)) yield* Deferred.succeed(arrivals[i]!, now)

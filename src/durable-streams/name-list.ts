@@ -1,7 +1,7 @@
 /**
  * The answer of `GET /streams`, read name by name as it arrives: however many there are, one is held. Browser-safe.
  */
-import { Effect, Stream } from "effect"
+import { Array as Arr, Effect, Stream } from "effect"
 import { nameCharactersMax } from "./answer-bounds.ts"
 
 /** The names in `{"streams":["a","b"]}`; fails with `malformed` for a text that is anything else, or not whole. */
@@ -52,7 +52,8 @@ export const namesOf = <E>(text: Stream.Stream<string, E>, malformed: () => E): 
           )
         )
       ),
-      Stream.flattenIterable
+      Stream.filter(Arr.isReadonlyArrayNonEmpty),
+      Stream.flattenArray
     )
   })
 
