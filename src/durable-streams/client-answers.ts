@@ -83,16 +83,10 @@ export const ofType = (type: string, base: string) =>
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, AnswerUnusable> => {
   const sent = response.headers["content-type"]
-  return sent !== undefined && mediaType(sent) === type
-    ? Effect.succeed(response)
-    : Effect.fail(
-      new AnswerUnusable({
-        url: base,
-        problem: `is no Durable Streams server: it sends ${
-          sent?.slice(0, 100) ?? "nothing it names"
-        }, not ${type}. ${ask}`
-      })
-    )
+  // One without a type is judged by what it says.
+  if (sent === undefined || mediaType(sent) === type) return Effect.succeed(response)
+  const problem = `is no Durable Streams server: it sends ${sent.slice(0, 100)}, not ${type}. ${ask}`
+  return Effect.fail(new AnswerUnusable({ url: base, problem }))
 }
 
 /** The answer is of the right type and says something else. */
