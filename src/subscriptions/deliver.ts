@@ -2,7 +2,7 @@
  * Telling somebody of a wake: the webhook by a call, workers by an event on the wake stream. The answer is the transition
  * that follows.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Cause, Clock, Effect, Option, Schema } from "effect"
 import { EventData } from "../durable-streams/event-data.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { StreamName } from "../durable-streams/types.ts"
@@ -47,15 +47,19 @@ export const makeDeliver = (
       ? writeEvent(wakeStream ?? "", delivery)
       : callWebhook(webhookUrl, delivery)
     return told.pipe(
-      Effect.catch((error) =>
-        Effect.logWarning(`Nobody could be told of a wake: ${error.message}`).pipe(
-          Effect.annotateLogs({ subscription: id, wake: wake.id }),
-          Effect.as(failed(wake.id))
-        )
-      )
+      Effect.catch((error) => Effect.as(Effect.logWarning(`${noDelivery}: ${error.message}`), failed(wake.id))),
+      // A wake is tried again whatever went wrong, our own mistakes included.
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.interrupt
+          : Effect.as(Effect.logError(noDelivery, cause), failed(wake.id))
+      ),
+      Effect.annotateLogs({ subscription: id, wake: wake.id })
     )
   }
 }
+
+const noDelivery = "Nobody could be told of a wake"
 
 /** Whether the webhook's answer is `{"done":true}`; anything else means that it calls back. */
 const isDone = (answer: string): boolean => Option.isSome(decodeDone(answer))

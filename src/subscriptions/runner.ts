@@ -67,6 +67,10 @@ export class Runner {
   readonly #id: string
   readonly #around: Surroundings
   readonly #news = new Map<string, News>()
+  /** What deliveries came to, until a commit has it: each wake would wait for its own for ever. */
+  #results: ReadonlyArray<Act<void>> = []
+  /** Commits that failed in a row. */
+  #failures = 0
   #started = true
   #kicked = false
   #alarm: Fiber.Fiber<unknown> | undefined
@@ -150,21 +154,25 @@ export class Runner {
     more: ReadonlyArray<StateChange>
   ): Effect.Effect<A, TransitionFailed> {
     const news = new Map(this.#news)
+    const results = this.#results
     this.#news.clear()
+    this.#results = []
     const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
       prepare,
+      results,
       started: this.#started
     })
     const state = [...toStateChanges(changes, life.log.state), ...more]
     const committed = state.length === 0
       ? Effect.void
       : life.log.commit(state).pipe(
-        Effect.tapError(() => Effect.sync(() => this.#putBack(news, moment.now))),
+        Effect.tapCause(() => Effect.sync(() => this.#putBack(news, results, moment.now))),
         Effect.catchTag("StreamNotFound", () => Effect.fail(noSubscription))
       )
     return committed.pipe(
       Effect.andThen(() => {
         this.#started = false
+        this.#failures = 0
         life.state = apply(life.state, changes)
         for (const [path, link] of changes.links) {
           // What the pattern means is heard of by the pattern.
@@ -186,12 +194,14 @@ export class Runner {
   }
 
   /** What could not be kept is still to be taken in: again in a moment. */
-  #putBack(news: ReadonlyMap<string, News>, now: number): void {
+  #putBack(news: ReadonlyMap<string, News>, results: ReadonlyArray<Act<void>>, now: number): void {
+    this.#results = [...results, ...this.#results]
+    this.#failures++
     for (const [path, item] of news) {
       const newer = this.#news.get(path)
       this.#news.set(path, newer === undefined ? item : following(item, newer))
     }
-    this.#setAlarm(now + commitPauseMillis, now)
+    this.#setAlarm(now + Math.min(commitPauseMax, commitPauseMin * 2 ** Math.min(this.#failures - 1, 10)), now)
   }
 
   #setAlarm(at: number | undefined, now: number): void {
@@ -217,8 +227,11 @@ export class Runner {
           Effect.yieldNow,
           this.#around.deliver({ subscription: life.state, wake, streams, base: life.base })
         ),
-        // In a fiber of its own: what follows may start the next delivery, which ends this one.
-        (act) => this.#soon(this.run(act))
+        // The transition has a fiber of its own: it may start the next delivery, which ends this one.
+        (result) => {
+          this.#results = [...this.#results, result]
+          this.kick()
+        }
       )
     )
   }
@@ -242,8 +255,9 @@ export class Runner {
 
 const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
 
-/** After a commit that failed: long enough not to hammer a full disk. */
-const commitPauseMillis = 1_000
+/** After a commit that failed, in milliseconds, doubled each time: a disk that is full for hours is neither hammered nor logged. */
+const commitPauseMin = 1_000
+const commitPauseMax = 60_000
 
 /**
  * Moments by the clock as it was set at the start, and from then on by one that nobody sets: a lease is as long as it was

@@ -46,20 +46,33 @@ export type Matches = (path: string) => boolean
 /** Comes before the news: links that they may already be about. */
 export type Prepare = (draft: Draft) => void
 
-/** One transition; `started` says that it is the first one since the server was started. */
+/** What a transition takes in besides the news. */
+export interface Besides {
+  readonly prepare?: Prepare | undefined
+  /** What deliveries came to. */
+  readonly results?: ReadonlyArray<Act<void>>
+  /** Whether this is the first transition since the server was started. */
+  readonly started?: boolean
+}
+
+/** One transition. */
 export const advance = <A>(
   state: Subscription,
   moment: Moment,
   matches: Matches,
   news: ReadonlyMap<string, News>,
   act: Act<A>,
-  { prepare, started = false }: { readonly prepare?: Prepare | undefined; readonly started?: boolean } = {}
+  { prepare, results = [], started = false }: Besides = {}
 ): Step<A> => {
   const draft = new Draft(state, moment)
   prepare?.(draft)
   for (const [path, item] of news) absorb(draft, path, item, matches)
   expire(draft, started)
   if (started) resume(draft)
+  for (const result of results) {
+    result(draft)
+    settle(draft)
+  }
   const outcome = act(draft)
   settle(draft)
   return { changes: draft, outcome }

@@ -330,6 +330,9 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a file that is let go for good is opened again by who reads on",
     changes: change("storage-filesystem/open-files.ts", "          closed = true\n", ""),
     killedBy: [lostLogs]
+    name: "what a delivery came to is lost when its commit fails",
+    changes: change("subscriptions/runner.ts", "this.#results = [...results, ...this.#results]", "this.#results = []"),
+    killedBy: ["test/subscriptions/full-disk.test.ts"]
   },
   {
     name: "a hook is asked when the events are stored",

@@ -58,6 +58,8 @@ class World {
   telling: { readonly wakeId: string; readonly tails: ReadonlyMap<string, number> } | undefined
   now = 1_000_000
   #count = 0
+  /** What deliveries came to, until a commit has it. */
+  #results: Array<Act<void>> = []
   #diskFails = false
   #started = false
 
@@ -73,12 +75,17 @@ class World {
     const prepare = linking === undefined
       ? undefined
       : linkExplicitly(new Map([[linking, this.#look(linking)]]), matches)
-    const { changes, outcome } = advance(before, moment, matches, this.#news, act, { prepare, started: this.#started })
+    const { changes, outcome } = advance(before, moment, matches, this.#news, act, {
+      prepare,
+      results: this.#results,
+      started: this.#started
+    })
     if (this.#diskFails) {
       this.#diskFails = false
       return Result.fail({ code: "DISK" })
     }
     this.#news.clear()
+    this.#results = []
     this.#started = false
     applyState(this.stored, toStateChanges(changes, this.stored))
     this.state = apply(before, changes)
@@ -126,15 +133,15 @@ class World {
         if (this.telling === undefined) return
         const { tails, wakeId } = this.telling
         this.telling = undefined
-        return void this.step(
-          delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined)
-        )
+        this.#results.push(delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined))
+        return void this.step(onlyNews)
       }
       case "failed": {
         if (this.telling === undefined) return
         const { wakeId } = this.telling
         this.telling = undefined
-        return void this.step(failed(wakeId))
+        this.#results.push(failed(wakeId))
+        return void this.step(onlyNews)
       }
       case "link":
         return void this.step(onlyNews, path)
@@ -142,7 +149,9 @@ class World {
         return void this.step(unlink(path))
       case "disk fails":
         this.#diskFails = true
-        return this.run({ op: n < 2 ? "append" : "claim", path, n: 1 })
+        this.run({ op: n < 2 ? "append" : n === 2 ? "claim" : n === 3 ? "delivered" : "failed", path, n: 1 })
+        this.#diskFails = false
+        return
       case "restart":
         return this.#restart()
     }
@@ -157,6 +166,7 @@ class World {
     assert.deepStrictEqual(withoutTail(links), withoutTail(this.state.links))
     this.state = read
     this.telling = undefined
+    this.#results = []
     this.#started = true
     this.#news.clear()
     for (const path of paths) if (links.has(path) || matches(path)) this.#news.set(path, this.#look(path))
