@@ -14,6 +14,14 @@ export interface Moment {
   readonly chance: number
 }
 
+/** A stream that is not, at a start, what its cursor says. */
+export interface Surprise {
+  readonly path: string
+  /** The link before. */
+  readonly link: Link
+  readonly what: "gone" | "another" | "shorter"
+}
+
 export class Draft implements Changes {
   readonly from: Subscription
   readonly moment: Moment
@@ -26,6 +34,7 @@ export class Draft implements Changes {
   deliver = false
   /** Streams that match but are too many. */
   readonly refused: Array<string> = []
+  readonly surprises: Array<Surprise> = []
   #linkCount: number
 
   constructor(from: Subscription, moment: Moment) {

@@ -42,18 +42,29 @@ export const makeLook = (manager: StreamManager["Service"]) => {
         }),
         (entries) => new Map(entries)
       ),
-    /** Those that can be looked at. */
-    each: (paths: Iterable<string>, tell: (path: string, news: News) => void): Effect.Effect<void> =>
-      Effect.forEach(
-        paths,
-        (path) =>
-          look(path).pipe(
-            Effect.map((news) => tell(path, news)),
-            Effect.catch((error) =>
-              Effect.logWarning(`A stream that a subscription reads could not be opened: ${error.message}`)
-            )
-          ),
-        { concurrency: looksAtOnce, discard: true }
+    /** All of them, too; answers with those that could not be looked at and may be another time. */
+    each: (
+      paths: Iterable<string>,
+      tell: (path: string, news: News) => void
+    ): Effect.Effect<ReadonlyArray<string>> => {
+      const left: Array<string> = []
+      return Effect.as(
+        Effect.forEach(
+          paths,
+          (path) =>
+            look(path).pipe(
+              Effect.map((news) => tell(path, news)),
+              Effect.catch((error) => {
+                if (error._tag !== "LogDamaged") left.push(path)
+                return Effect.annotateLogs(Effect.logWarning(`${notOpened}: ${error.message}`), { stream: path })
+              })
+            ),
+          { concurrency: looksAtOnce, discard: true }
+        ),
+        left
       )
+    }
   }
 }
+
+const notOpened = "A stream that a subscription reads could not be opened"

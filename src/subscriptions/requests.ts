@@ -162,7 +162,7 @@ const ackFault = (draft: Draft, path: string, offset: number | undefined): Subsc
   if (draft.wake?.gone.includes(path) === true) {
     return refused(
       "INVALID_OFFSET",
-      `The stream ${named} was deleted since this wake; the next wake shows what is new.`
+      `The stream ${named} was deleted or restored since this wake; the next wake shows what is new.`
     )
   }
   if (offset === undefined) {

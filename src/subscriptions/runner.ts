@@ -6,7 +6,8 @@
 import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
-import type { Moment } from "./draft.ts"
+import { toOffset } from "../durable-streams/types.ts"
+import type { Moment, Surprise } from "./draft.ts"
 import { compileGlob } from "./glob.ts"
 import type { Interest } from "./interest.ts"
 import type { SubscriptionRefused } from "./refused.ts"
@@ -69,6 +70,8 @@ export class Runner {
   readonly #news = new Map<string, News>()
   /** What deliveries came to, until a commit has it: each wake would wait for its own for ever. */
   #results: ReadonlyArray<Act<void>> = []
+  /** The streams whose writers told something since the start, while that matters. */
+  #told: Set<string> | undefined = new Set()
   /** Commits that failed in a row. */
   #failures = 0
   #started = true
@@ -107,13 +110,19 @@ export class Runner {
 
   /** Notes what became of a stream. Called by the stream's writer: does not wait, does not fail. */
   tell(path: string, news: News): void {
+    this.#told?.add(path)
     this.#news.set(path, following(this.#news.get(path), news))
     this.kick()
   }
 
-  /** Notes what was found out about a stream; what its writer said is newer. */
+  /** Notes what was found of a stream at the start; if its writer has told anything since, that is newer. */
   learn(path: string, news: News): void {
-    if (!this.#news.has(path)) this.#news.set(path, news)
+    if (this.#told?.has(path) === false) this.#news.set(path, { ...news, found: true })
+  }
+
+  /** All that happened while no server ran was learnt. */
+  caughtUp(): void {
+    this.#told = undefined
   }
 
   /** Takes in the news soon. */
@@ -122,12 +131,21 @@ export class Runner {
     this.#kicked = true
     this.#soon(Effect.suspend(() => {
       this.#kicked = false
-      return this.run(onlyNews)
+      return this.#inTurn(onlyNews)
     }))
   }
 
-  /** A transition, when it is its turn. */
-  run<A>(act: Act<A>, prepare?: Prepare): Effect.Effect<A, TransitionFailed> {
+  /** A transition, when it is its turn, that knows of everything that was appended before. */
+  run<A>(act: Act<A>): Effect.Effect<A, TransitionFailed> {
+    const { interest } = this.#around
+    return Effect.suspend(() =>
+      interest.isSettled
+        ? this.#inTurn(act)
+        : Effect.andThen(Effect.timeoutOption(interest.settled, settledWithin), this.#inTurn(act))
+    )
+  }
+
+  #inTurn<A>(act: Act<A>, prepare?: Prepare): Effect.Effect<A, TransitionFailed> {
     return this.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => this.transition(act, prepare))))
   }
 
@@ -181,7 +199,10 @@ export class Runner {
         }
         this.#setAlarm(deadline(life.state), moment.now)
         if (changes.deliver && changes.wake !== undefined) this.#startDelivery(life, changes.wake, shown(changes))
-        return changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void
+        return Effect.andThen(
+          changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void,
+          Effect.forEach(changes.surprises, (surprise) => this.#surprised(surprise), { discard: true })
+        )
       }),
       Effect.andThen(Effect.fromResult(outcome))
     )
@@ -190,6 +211,12 @@ export class Runner {
   #tooMany(streams: ReadonlyArray<string>): Effect.Effect<void> {
     return Effect.logWarning("A subscription reads as many streams as it can; others that it means are left out").pipe(
       Effect.annotateLogs({ subscription: this.#id, count: streams.length, first: streams[0] })
+    )
+  }
+
+  #surprised({ link, path, what }: Surprise): Effect.Effect<void> {
+    return Effect.logWarning(surprises[what]).pipe(
+      Effect.annotateLogs({ subscription: this.#id, stream: path, cursor: toOffset(link.acked) })
     )
   }
 
@@ -251,6 +278,16 @@ export class Runner {
       )
     )
   }
+}
+
+/** Patterns of the worst kind by the thousands keep news for longer; nobody waits for them. */
+const settledWithin = "1 second"
+
+const surprises: Readonly<Record<Surprise["what"], string>> = {
+  gone: "A stream that a subscription read is not there any more: if it was not deleted, bring it back from a backup",
+  another: "A stream that a subscription reads is another one than before: it is read from its beginning",
+  shorter:
+    "A stream has less than a subscription has processed of it, as after a restored backup: it is read on from its end"
 }
 
 const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")

@@ -21,6 +21,8 @@ export interface News {
   readonly tail: number
   /** Lives of streams of that name that were over before this one, since news were last taken in. */
   readonly over?: ReadonlyArray<string>
+  /** Whether it was read from the stream at a start: it counts, however little the stream has. */
+  readonly found?: boolean
 }
 
 /** News of a stream after older ones that nobody has taken in: the newer ones, and which lives they leave behind. */
@@ -86,6 +88,7 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
   const link = draft.link(path)
   if (!item.exists) {
     if (link === undefined || !isAbout(item, link)) return
+    if (item.found && link.life !== undefined) draft.surprises.push({ path, link, what: "gone" })
     const anew = beginAnew(draft, path, link)
     return draft.setLink(path, link.explicit ? anew : undefined)
   }
@@ -95,7 +98,14 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
     const { begin, life, tail } = item
     return draft.setLink(path, { glob: true, explicit: false, acked: begin, life, tail })
   }
-  const known = link.life === undefined || link.life === item.life ? link : beginAnew(draft, path, link)
+  const isSame = link.life === undefined || link.life === item.life
+  if (item.found && !isSame) draft.surprises.push({ path, link, what: "another" })
+  if (item.found && link.life === item.life && item.tail < link.acked) {
+    draft.surprises.push({ path, link, what: "shorter" })
+    disown(draft, path)
+    return draft.setLink(path, { ...link, acked: item.tail, tail: item.tail })
+  }
+  const known = isSame ? link : beginAnew(draft, path, link)
   draft.setLink(path, {
     ...known,
     acked: known.life === undefined ? item.begin : known.acked,
@@ -115,15 +125,20 @@ const wakeStreamGone = (draft: Draft): void => {
   draft.retry = nextRetry(draft, 0)
 }
 
-/** The stream is gone, and so is what was processed of it. Whoever still works on it cannot mean the next one. */
+/** The stream is gone, and so is what was processed of it. */
 const beginAnew = (draft: Draft, path: string, link: Link): Link => {
+  disown(draft, path)
+  return { ...link, acked: 0, tail: 0, life: undefined }
+}
+
+/** A worker that was shown the stream as it was cannot mean what there is of it now. */
+const disown = (draft: Draft, path: string): void => {
   const { lease, from: { config }, wake } = draft
   // Workers are shown the streams when they claim.
   if (wake !== undefined && (lease !== undefined || config.type === "webhook") && !wake.gone.includes(path)) {
     if (wake.gone.length < goneMax) draft.wake = { ...wake, gone: [...wake.gone, path] }
     else clearWake(draft)
   }
-  return { ...link, acked: 0, tail: 0, life: undefined }
 }
 
 /** A wake that has seen more streams go is over: whoever holds it would rather see what there is now. */

@@ -330,6 +330,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a file that is let go for good is opened again by who reads on",
     changes: change("storage-filesystem/open-files.ts", "          closed = true\n", ""),
     killedBy: [lostLogs]
+    name: "a cursor that is ahead of its stream stays there",
+    changes: change("subscriptions/wake-cycle.ts", "item.tail < link.acked) {", "item.tail < -1) {"),
+    killedBy: ["test/subscriptions/behind.test.ts"]
+  },
+  {
+    name: "a stream that could not be looked at is not looked at again",
+    changes: change(
+      "subscriptions/look.ts",
+      `if (error._tag !== "LogDamaged") left.push(path)`,
+      "if (left.length > 1e9) left.push(path)"
+    ),
+    killedBy: ["test/subscriptions/behind.test.ts"]
+  },
+  {
     name: "what a delivery came to is lost when its commit fails",
     changes: change("subscriptions/runner.ts", "this.#results = [...results, ...this.#results]", "this.#results = []"),
     killedBy: ["test/subscriptions/full-disk.test.ts"]

@@ -3,7 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { compileGlob, patternFault, patternLengthMax } from "../../src/subscriptions/glob.ts"
+import { compileGlob, parseGlob, patternFault, patternLengthMax } from "../../src/subscriptions/glob.ts"
+import { tried } from "../properties.ts"
 
 const segment = Schema.Literals(["a", "b", "c"])
 const path = Schema.NonEmptyArray(segment)
@@ -20,7 +21,28 @@ const means = (pattern: ReadonlyArray<string>, path: ReadonlyArray<string>): boo
 describe("a pattern", () => {
   it.prop("means what its definition says", [pattern, path], ([pattern, path]) => {
     assert.strictEqual(compileGlob(pattern.join("/"))(path.join("/")), means(pattern, path))
-  })
+  }, tried(5_000, 12))
+
+  it.prop(
+    "of two letters and many stars means what its definition says, and costs no more than the page says",
+    [
+      Schema.NonEmptyArray(Schema.Literals(["a", "a", "*", "**"])),
+      Schema.NonEmptyArray(Schema.Literals(["a", "a", "", "b"]))
+    ],
+    ([pattern, path]) => {
+      const effort = { steps: 0 }
+      const { first, last, matches } = parseGlob(pattern.join("/"))
+      // A name that is empty is none.
+      if (path.length === 1 && path[0] === "") return
+      const meant = matches(path, effort)
+      assert.strictEqual(meant, means(pattern, path))
+      assert.isAtMost(effort.steps, (path.length + 1) * (pattern.length + 1))
+      // What the index goes by.
+      if (meant && first !== undefined) assert.strictEqual(path[0], first)
+      if (meant && last !== undefined) assert.strictEqual(path.at(-1), last)
+    },
+    tried(5_000, 10)
+  )
 
   it.prop("that is a name means that name alone", [path, path], ([one, other]) => {
     assert.strictEqual(compileGlob(one.join("/"))(other.join("/")), one.join("/") === other.join("/"))

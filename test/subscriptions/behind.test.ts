@@ -1,0 +1,189 @@
+/**
+ * Subscriptions that know more of a stream than there is: a backup was restored, the last seconds were lost. They say so, and
+ * what is appended from then on is told.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger } from "effect"
+import { TestClock } from "effect/testing"
+import { StorageFailed } from "../../src/durable-streams/errors.ts"
+import { sliceBlock } from "../../src/durable-streams/event-block.ts"
+import { Storage } from "../../src/durable-streams/storage.ts"
+import type { StreamName } from "../../src/durable-streams/types.ts"
+import { ack, claim } from "../../src/subscriptions/requests.ts"
+import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
+import { temporaryDirectory } from "../durable-streams/served.ts"
+import { append, begin, cursors, memoryStorage, pullConfig, settled, StandIn, webhookConfig } from "./stage.ts"
+
+const put = (config = webhookConfig({ pattern: "events/*", streams: ["named"] })) =>
+  Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.put("s", config, "hash", "http://127.0.0.1:1"))
+
+/** Lives of a server over one storage, with what it logs. */
+const ground = Effect.gen(function*() {
+  const hooks = new StandIn()
+  hooks.answer = () => `{"done":true}`
+  const lines: Array<string> = []
+  const kept = yield* memoryStorage
+  const ground = { storage: kept, keyDirectory: `${yield* temporaryDirectory}/keys` }
+  const life = <A, E>(
+    play: Effect.Effect<A, E, Effect.Services<ReturnType<typeof append>> | Subscriptions>,
+    storage = kept
+  ) =>
+    Effect.flatMap(begin({ ...ground, storage }, hooks.layer), (context) => Effect.provideContext(play, context)).pipe(
+      Effect.scoped,
+      Effect.provide(Logger.layer([Logger.make(({ message }) => lines.push(String(message)))]))
+    )
+  /** Puts a copy of the stream in its place that has only its first events, and perhaps another id. */
+  const restore = (name: string, count: number, id?: string) =>
+    Effect.gen(function*() {
+      const { description, read } = yield* kept.open(name as StreamName)
+      const events = sliceBlock(yield* read(0, 1_000_000), 0, count)
+      yield* kept.delete(name as StreamName)
+      yield* kept.create({ ...description, id: id ?? description.id }, { events, state: [] })
+    }).pipe(Effect.scoped)
+  return { hooks, lines, life, restore, kept }
+})
+
+const acked = (path: string, offset: number): Effect.Effect<void, unknown, Subscriptions> =>
+  Effect.flatMap(
+    cursors("s"),
+    (all) => all[path] === offset ? Effect.void : Effect.andThen(settled, acked(path, offset))
+  )
+
+describe("10: a subscription that is ahead of its stream", () => {
+  const kinds = [["by its pattern", "events/a"], ["by its name", "named"]] as const
+  for (const [how, path] of kinds) {
+    it.effect(`which it reads ${how}, says so and is told of what comes next`, () =>
+      Effect.gen(function*() {
+        const { hooks, life, lines, restore } = yield* ground
+        yield* life(Effect.gen(function*() {
+          yield* put()
+          yield* append(path, 1, 2, 3, 4, 5)
+          yield* acked(path, 5)
+        }))
+        yield* restore(path, 2)
+        const before = hooks.calls.length
+        yield* life(Effect.gen(function*() {
+          yield* settled
+          assert.strictEqual((yield* cursors("s"))[path], 2)
+          assert.isTrue(lines.some((line) => line.includes("A stream has less than a subscription has processed")))
+          yield* append(path, "new")
+          yield* settled
+          assert.strictEqual(hooks.calls.length, before + 1)
+          const shown = hooks.calls[before]!.body.streams.find((stream) => stream.path === path)!
+          assert.deepInclude(shown, { acked_offset: "0000000000000002", tail_offset: "0000000000000003" })
+        }))
+      }).pipe(Effect.scoped))
+
+    it.effect(`which it reads ${how}, and which is another one, begins with the first event of that and says so`, () =>
+      Effect.gen(function*() {
+        const { hooks, life, lines, restore } = yield* ground
+        yield* life(Effect.gen(function*() {
+          yield* put()
+          yield* append(path, 1, 2, 3, 4, 5)
+          yield* acked(path, 5)
+        }))
+        yield* restore(path, 2, "another")
+        const before = hooks.calls.length
+        yield* life(Effect.gen(function*() {
+          yield* settled
+          assert.isTrue(lines.some((line) => line.includes("is another one than before")))
+          assert.strictEqual(hooks.calls.length, before + 1)
+          const shown = hooks.calls[before]!.body.streams.find((stream) => stream.path === path)!
+          assert.deepInclude(shown, { acked_offset: "-1", tail_offset: "0000000000000002" })
+        }))
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("does not take the acknowledgement of a worker that was shown more", () =>
+    Effect.gen(function*() {
+      const { life, restore } = yield* ground
+      const { generation, wakeId } = yield* life(Effect.gen(function*() {
+        yield* append("wake", 0)
+        yield* append("events/a", 0)
+        yield* put(pullConfig({ pattern: "events/*", leaseMillis: 600_000 }))
+        yield* append("events/a", 1, 2, 3)
+        const subscriptions = yield* Subscriptions
+        const claimed = yield* subscriptions.act("s", claim("me"))
+        const reference = { ...claimed, tokenGeneration: claimed.generation }
+        yield* subscriptions.act("s", ack("pull-wake", { ...reference, acks: [["events/a", 3]], done: false }))
+        return claimed
+      }))
+      yield* restore("events/a", 1)
+      yield* life(Effect.gen(function*() {
+        yield* settled
+        // What it was shown has these offsets, too.
+        yield* append("events/a", "new", "new", "new")
+        const subscriptions = yield* Subscriptions
+        const request = {
+          wakeId,
+          generation,
+          tokenGeneration: generation,
+          acks: [["events/a", 4]] as const,
+          done: true
+        }
+        const refusal = yield* Effect.flip(subscriptions.act("s", ack("pull-wake", request)))
+        assert.deepInclude(refusal, { code: "INVALID_OFFSET" })
+        assert.strictEqual((yield* cursors("s"))["events/a"], 1)
+        assert.isTrue(yield* subscriptions.act("s", ack("pull-wake", { ...request, acks: [] })))
+      }))
+    }).pipe(Effect.scoped))
+
+  it.effect("whose stream is gone says so", () =>
+    Effect.gen(function*() {
+      const { kept, life, lines } = yield* ground
+      yield* life(Effect.gen(function*() {
+        yield* put()
+        yield* append("named", 1, 2)
+        yield* acked("named", 2)
+      }))
+      yield* kept.delete("named" as StreamName)
+      yield* life(Effect.gen(function*() {
+        yield* settled
+        assert.isTrue(lines.some((line) => line.includes("is not there any more")))
+        assert.deepStrictEqual(yield* cursors("s"), { named: 0 })
+      }))
+    }).pipe(Effect.scoped))
+})
+
+describe("10: after a start on a disk that does not answer yet", () => {
+  for (const what of ["the streams cannot be listed", "a stream cannot be opened"] as const) {
+    it.effect(`where ${what}, what was missed is told as soon as it can be`, () =>
+      Effect.gen(function*() {
+        const { hooks, kept, life, restore } = yield* ground
+        yield* life(Effect.gen(function*() {
+          yield* put(webhookConfig({ pattern: "events/*" }))
+          yield* append("events/a", 1, 2)
+          yield* acked("events/a", 2)
+          yield* append("events/b", 1, 2, 3)
+          yield* acked("events/b", 3)
+        }))
+        // Behind the back of the subscription, as a crash leaves it.
+        yield* restore("events/b", 3, "another")
+        let fails = true
+        const failed = new StorageFailed({ message: "the disk does not answer" })
+        const storage = Storage.of({
+          ...kept,
+          list: Effect.suspend(() => fails && what.includes("listed") ? Effect.fail(failed) : kept.list),
+          open: (name) =>
+            Effect.suspend(() =>
+              fails && what.includes("opened") && name === "events/b" ? Effect.fail(failed) : kept.open(name)
+            )
+        })
+        const before = hooks.calls.length
+        yield* life(
+          Effect.gen(function*() {
+            yield* settled
+            assert.strictEqual(hooks.calls.length, before)
+            yield* TestClock.adjust("10 minutes")
+            yield* settled
+            assert.strictEqual(hooks.calls.length, before)
+            fails = false
+            yield* TestClock.adjust("1 minute")
+            yield* settled
+            assert.strictEqual(hooks.calls.length, before + 1)
+          }),
+          storage
+        )
+      }).pipe(Effect.scoped))
+  }
+})
