@@ -32,6 +32,12 @@ export const makeLook = (manager: StreamManager["Service"]) => {
       })
     )
   return {
+    /** Whether there is a stream of that name, damaged or not. */
+    exists: (path: string): Effect.Effect<boolean, StorageError> =>
+      look(path).pipe(
+        Effect.map(({ exists }) => exists),
+        Effect.catchTag("LogDamaged", () => Effect.succeed(true))
+      ),
     /** All of them; fails where one cannot be looked at. */
     all: (
       paths: Iterable<string>

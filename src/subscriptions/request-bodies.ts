@@ -9,6 +9,7 @@ import { isReserved, nameFault } from "../durable-streams/types.ts"
 import { patternFault } from "./glob.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
+import { withoutEndSlashes } from "./stream-names.ts"
 import type { Config } from "./subscription.ts"
 
 const { linksMax } = fixedLimits
@@ -55,17 +56,27 @@ const AckBody = Schema.Struct({
   done: orNull(Schema.Boolean)
 })
 
+/** Finds the name of the stream that is meant by a name as it was sent. */
+export type NameOf<E> = (sent: string) => Effect.Effect<string, E>
+
 /** The configuration, in its normal form. `urlFault` judges a webhook's URL. */
-export const toConfig = Effect.fnUntraced(function*(text: string, urlFault: (url: string) => string | undefined) {
+export const toConfig = Effect.fnUntraced(function*<E>(
+  text: string,
+  urlFault: (url: string) => string | undefined,
+  nameOf: NameOf<E>
+) {
   const body = yield* decode(PutBody, text)
-  const pattern = trimmed(body.pattern)
-  const streams = [...new Set(yield* streamNames(body.streams ?? []))].toSorted()
+  const pattern = withoutEndSlashes(body.pattern ?? "")
+  const streams = [...new Set(yield* streamNames(body.streams ?? [], nameOf))].toSorted()
+  const wakeStream = body.type === "pull-wake" && typeof body.wake_stream === "string"
+    ? yield* nameOf(body.wake_stream)
+    : undefined
   const config: Config = {
     type: body.type,
     pattern: pattern === "" ? undefined : pattern,
     streams,
     webhookUrl: body.type === "webhook" ? body.webhook?.url : undefined,
-    wakeStream: body.type === "pull-wake" ? trimmed(body.wake_stream) : undefined,
+    wakeStream,
     leaseMillis: body.lease_ttl_ms ?? leaseMillisDefault,
     description: body.description ?? undefined
   }
@@ -81,12 +92,11 @@ export const toConfig = Effect.fnUntraced(function*(text: string, urlFault: (url
 /** What two requests for the same subscription have in common (PROTOCOL.md 6.2). */
 export const hashOf = (config: Config): string => createHash("sha256").update(JSON.stringify(config)).digest("hex")
 
-export const toStreams = (text: string) =>
-  Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams))
+export const toStreams = <E>(text: string, nameOf: NameOf<E>) =>
+  Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams, nameOf))
 
-/** The name of a stream, without the slashes at its ends, as the protocol's clients may write it. */
-export const toStreamName = (text: string): Effect.Effect<string, SubscriptionRefused> => {
-  const name = trimmed(text)!
+/** The name of a stream as it was sent; refused if it can be none. */
+export const toStreamName = (name: string): Effect.Effect<string, SubscriptionRefused> => {
   const fault = streamFault(name)
   return fault === undefined ? Effect.succeed(name) : invalid(fault)
 }
@@ -101,7 +111,7 @@ export const toAcks = Effect.fnUntraced(function*(text: string) {
   const named = yield* Effect.forEach(acks ?? [], ({ offset, path, stream = path }) =>
     stream === undefined
       ? invalid("Each of acks names its stream.")
-      : Effect.succeed([trimmed(stream)!, toNumber(offset)] as const))
+      : Effect.succeed([stream, toNumber(offset)] as const))
   return { wakeId, generation, acks: named, done: done ?? false }
 })
 
@@ -109,12 +119,8 @@ export const toAcks = Effect.fnUntraced(function*(text: string) {
 const toNumber = (offset: string): number | undefined =>
   /^\d{16}$/.test(offset) && Number.isSafeInteger(Number(offset)) ? Number(offset) : undefined
 
-/** Looks at a run of slashes once, however long it is: without looking behind, it would begin anew at each of them. */
-const trimmed = (path: string | null | undefined): string | undefined => path?.replace(/^\/+|(?<!\/)\/+$/g, "")
-
 const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStream, webhookUrl }: Config) => {
   if (pattern === undefined && streams.length === 0) return "Name streams, or give a pattern, or both."
-  if (streams.length > linksMax) return `A subscription reads at most ${linksMax} streams.`
   const fault = pattern === undefined ? undefined : patternFault(pattern)
   if (fault !== undefined) return fault
   if (leaseMillis < leaseMillisMin || leaseMillis > leaseMillisMax) {
@@ -126,10 +132,16 @@ const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStr
   if (type === "webhook") return webhookUrl === undefined ? "A webhook subscription needs webhook.url." : undefined
   if (wakeStream === undefined) return "A pull-wake subscription needs wake_stream."
   if (streams.includes(wakeStream)) return "A subscription does not read its own wake stream."
-  return streamFault(wakeStream)
+  // What is there is the server's to write.
+  return wakeStream === "__registry__" ? `The name ${JSON.stringify(wakeStream)} is reserved.` : streamFault(wakeStream)
 }
 
-const streamNames = (names: ReadonlyArray<string>) => Effect.forEach(names, toStreamName)
+const streamNames = <E>(names: ReadonlyArray<string>, nameOf: NameOf<E>) =>
+  names.length > linksMax
+    ? invalid(tooManyStreams)
+    : Effect.forEach(names, (name) => Effect.flatMap(nameOf(name), toStreamName))
+
+const tooManyStreams = `A subscription reads at most ${linksMax} streams.`
 
 const streamFault = (name: string): string | undefined => {
   const fault = nameFault(name)

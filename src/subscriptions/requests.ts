@@ -5,6 +5,7 @@ import { Result } from "effect"
 import type { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
+import { withoutEndSlashes } from "./stream-names.ts"
 import type { Link } from "./subscription.ts"
 import { isPending, subjectOf } from "./subscription.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
@@ -30,7 +31,7 @@ export interface WakeReference {
 }
 
 export interface AckRequest extends WakeReference {
-  /** The streams, each with the first offset that was not processed; undefined where what was sent is none. */
+  /** The streams, by their names as they were sent, each with the first offset that was not processed; undefined where what was sent is none. */
   readonly acks: ReadonlyArray<readonly [path: string, offset: number | undefined]>
   readonly done: boolean
 }
@@ -90,9 +91,10 @@ export const claim = (worker: string): Act<Claimed> => (draft) => {
 export const ack = (type: "webhook" | "pull-wake", request: AckRequest): Act<boolean> => (draft) => {
   const { config } = draft.from
   if (config.type !== type) return notOfType(type, config.type)
-  const fault = fence(draft, request) ?? request.acks.map((one) => ackFault(draft, ...one)).find(Boolean)
+  const acks = request.acks.map(([sent, offset]) => [meant(draft, sent), offset] as const)
+  const fault = fence(draft, request) ?? acks.map((one) => ackFault(draft, ...one)).find(Boolean)
   if (fault !== undefined) return Result.fail(fault)
-  for (const [path, offset = 0] of request.acks) {
+  for (const [path, offset = 0] of acks) {
     const link = draft.link(path)!
     if (offset > link.acked) draft.setLink(path, { ...link, acked: offset })
   }
@@ -141,11 +143,16 @@ export const linkByGlob = (streams: ReadonlyMap<string, News>): Prepare => (draf
 }
 
 /** Takes away the link by name; that by pattern stays. */
-export const unlink = (path: string): Act<void> => (draft) => {
+export const unlink = (sent: string): Act<void> => (draft) => {
+  const path = meant(draft, sent)
   const link = draft.link(path)
   if (link?.explicit === true) draft.setLink(path, link.glob ? { ...link, explicit: false } : undefined)
   return Result.succeed(undefined)
 }
+
+/** The stream that is meant: the one of that name, if it is read or was shown and deleted since. */
+const meant = (draft: Draft, sent: string): string =>
+  draft.link(sent) !== undefined || draft.wake?.gone.includes(sent) === true ? sent : withoutEndSlashes(sent)
 
 const notOfType = (wanted: string, type: string): Result.Result<never, SubscriptionRefused> =>
   Result.fail(refused("INVALID_REQUEST", `This is for ${wanted} subscriptions, and this one is ${type}.`))

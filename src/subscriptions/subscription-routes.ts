@@ -51,7 +51,7 @@ export const subscriptionRoutes: Effect.Effect<
 
     const put = Effect.fnUntraced(function*(request: Incoming, id: string) {
       const base = yield* baseOf(request)
-      const config = yield* toConfig(yield* textOf(request), sender.fault)
+      const config = yield* toConfig(yield* textOf(request), sender.fault, subscriptions.nameOf)
       const { made, subscription } = yield* subscriptions.put(id, config, hashOf(config), base)
       return yield* shown(made ? 201 : 200, subscription, base)
     })
@@ -100,7 +100,7 @@ export const subscriptionRoutes: Effect.Effect<
     })
 
     const linked = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      yield* subscriptions.addStreams(id, yield* toStreams(yield* textOf(request)))
+      yield* subscriptions.addStreams(id, yield* toStreams(yield* textOf(request), subscriptions.nameOf))
       return noContent
     })
 

@@ -9,7 +9,7 @@ import { fixedLimits } from "../durable-streams/limits.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
-import type { StreamName } from "../durable-streams/types.ts"
+import { nameFault, type StreamName } from "../durable-streams/types.ts"
 import { makeCatchUp } from "./catch-up.ts"
 import { makeDeliver } from "./deliver.ts"
 import { Draft } from "./draft.ts"
@@ -22,6 +22,7 @@ import { linkByGlob, linkExplicitly } from "./requests.ts"
 import type { Life, Surroundings, TransitionFailed } from "./runner.ts"
 import { makeMoments, Runner } from "./runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./state-codec.ts"
+import { withoutEndSlashes } from "./stream-names.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
 import type { Config, Subscription } from "./subscription.ts"
 import { apply, newSubscription, subjectOf } from "./subscription.ts"
@@ -49,6 +50,8 @@ export class Subscriptions extends Context.Service<Subscriptions, {
   addStreams(id: string, paths: ReadonlyArray<string>): Effect.Effect<void, TransitionFailed>
   /** One transition. */
   act<A>(id: string, act: Act<A>): Effect.Effect<A, TransitionFailed>
+  /** The name of the stream that is meant by a name as it was sent. */
+  nameOf(sent: string): Effect.Effect<string, TransitionFailed>
   /** The generation that a token of the subscription is for. */
   verify(id: string, token: string): Effect.Effect<number, TransitionFailed | KeyFailed>
 }>()("durable-streams/subscriptions/subscriptions") {
@@ -250,6 +253,11 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         put,
         remove,
         addStreams,
+        nameOf: (sent) => {
+          const trimmed = withoutEndSlashes(sent)
+          if (trimmed === sent || nameFault(sent) !== undefined) return Effect.succeed(trimmed)
+          return Effect.map(look.exists(sent), (exists) => exists ? sent : trimmed)
+        },
         act: (id, act) => Effect.flatMap(found(id), (runner) => runner.run(act)),
         get: (id) => Effect.flatMap(found(id), (runner) => Effect.andThen(runner.run(onlyNews), living(id))),
         verify: (id, token) => Effect.flatMap(living(id), (state) => keys.verify(token, subjectOf(state)))

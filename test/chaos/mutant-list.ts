@@ -344,6 +344,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/subscriptions/behind.test.ts"]
   },
   {
+    name: "names are acknowledged without the slashes at their ends",
+    changes: change("subscriptions/requests.ts", "draft.link(sent) !== undefined ||", "draft.link(sent) === null ||"),
+    killedBy: ["test/subscriptions/names.test.ts"]
+  },
+  {
     name: "what a delivery came to is lost when its commit fails",
     changes: change("subscriptions/runner.ts", "this.#results = [...results, ...this.#results]", "this.#results = []"),
     killedBy: ["test/subscriptions/full-disk.test.ts"]
