@@ -18,14 +18,17 @@ class Ear implements Listener {
 
 const makeInterest = Effect.map(FiberSet.makeRuntime<never>(), (fork) => new Interest<Ear>(fork))
 
-/** The longest time in which nobody else was served while this ran, in milliseconds. */
+/**
+ * The longest time in which nobody else was served while this ran, in milliseconds of this thread: what others do on the
+ * machine does not count.
+ */
 const longestPause = <A, E>(running: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
     let longest = 0
-    let last = performance.now()
+    let last = threadMillis()
     let isOver = false
     const look = () => {
-      const now = performance.now()
+      const now = threadMillis()
       longest = Math.max(longest, now - last)
       last = now
       if (!isOver) setImmediate(look)
@@ -36,6 +39,11 @@ const longestPause = <A, E>(running: Effect.Effect<A, E>) =>
     isOver = true
     return longest
   })
+
+const threadMillis = () => {
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1_000
+}
 
 const number = (i: number) => `${i}`.padStart(5, "0")
 
@@ -59,7 +67,7 @@ describe("10,000 patterns", () => {
         const everything = new Ear()
         interest.addGlob("**", everything)
         const pauses: Array<number> = []
-        for (const i of [1, 2, 3]) {
+        for (const i of [1, 2]) {
           pauses.push(
             yield* longestPause(
               Effect.suspend(() => {
@@ -69,11 +77,10 @@ describe("10,000 patterns", () => {
             )
           )
         }
-        assert.deepStrictEqual(everything.heard, [1, 2, 3].map((i) => [name(i), i] as const))
+        assert.deepStrictEqual(everything.heard, [1, 2].map((i) => [name(i), i] as const))
         const heard = ears.flatMap((ear, i) => ear.heard.map(() => i))
-        assert.deepStrictEqual(heard, meant === undefined ? [] : [1, 2, 3])
-        // What the machine did meanwhile is not ours.
-        assert.isBelow(Math.min(...pauses), 50)
+        assert.deepStrictEqual(heard, meant === undefined ? [] : [1, 2])
+        assert.isBelow(Math.min(...pauses), 20)
       }).pipe(Effect.scoped))
   }
 })
