@@ -17,6 +17,7 @@ import { toStateChanges } from "./state-codec.ts"
 import type { SubscriptionLog } from "./subscription-log.ts"
 import type { Config, Subscription, Wake } from "./subscription.ts"
 import { apply, deadline } from "./subscription.ts"
+import type { Turns } from "./turns.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
 import { advance, following, onlyNews } from "./wake-cycle.ts"
 
@@ -32,6 +33,7 @@ export interface Delivery {
 /** What runners share. */
 export interface Surroundings {
   readonly interest: Interest<Runner>
+  readonly turns: Turns
   /** Starts a fiber that ends with the server at the latest. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   readonly moment: Effect.Effect<Moment>
@@ -265,8 +267,8 @@ export class Runner {
 
   /** In a fiber of its own, after whoever is at work now: that may be a stream's writer. */
   #soon(work: Effect.Effect<void, TransitionFailed>): void {
-    this.#around.fork(
-      Effect.andThen(Effect.yieldNow, work).pipe(
+    this.#around.turns.add(
+      work.pipe(
         Effect.catchTag("SubscriptionRefused", () => Effect.void),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)

@@ -1,7 +1,7 @@
 /**
  * All subscriptions of this server: made, found, deleted, and found again after a restart.
  */
-import { Context, DateTime, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { Context, DateTime, Effect, Exit, FiberSet, Layer, Scope, Semaphore } from "effect"
 import { randomUUID } from "node:crypto"
 import type { StorageError } from "../durable-streams/errors.ts"
 import { StorageFailed } from "../durable-streams/errors.ts"
@@ -26,13 +26,14 @@ import { withoutEndSlashes } from "./stream-names.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
 import type { Config, Subscription } from "./subscription.ts"
 import { apply, newSubscription, subjectOf } from "./subscription.ts"
+import { Turns } from "./turns.ts"
 import type { Act } from "./wake-cycle.ts"
 import { onlyNews } from "./wake-cycle.ts"
 import { WebhookSender } from "./webhook-sender.ts"
 
 const { linksMax, subscriptionsMax } = fixedLimits
 
-/** How many subscriptions are opened at a time at the start. */
+/** How many subscriptions are opened at a time at the start, and look at their streams. */
 const openedAtOnce = 16
 
 export interface Made {
@@ -74,6 +75,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       const moment = yield* makeMoments
       const around: Surroundings = {
         interest,
+        turns: new Turns(fork),
         fork,
         moment,
         deliver: makeDeliver(manager, keys, yield* WebhookSender)
@@ -241,12 +243,13 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         if (older !== name) newest.set(parsed.id, { number: parsed.number, name })
         if (older !== undefined) yield* Effect.ignore(storage.delete(older))
       }
+      const catchingUp = yield* Semaphore.make(openedAtOnce)
       const opened = yield* Effect.forEach(newest, ([id, { name }]) => open(id, name), { concurrency: openedAtOnce })
       for (const one of opened) {
         if (one === undefined) continue
         const [runner, { links }] = one
         // Requests wait until it has caught up.
-        fork(runner.lock.withPermit(catchUp(runner, links.keys())))
+        fork(runner.lock.withPermit(catchingUp.withPermit(catchUp(runner, links.keys()))))
       }
 
       return Subscriptions.of({

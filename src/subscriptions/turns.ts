@@ -1,0 +1,39 @@
+/**
+ * Work that thousands of subscriptions may get at the same moment, since they read the same stream or were made together: a
+ * little of it is begun in each turn of the process, in the order in which it came, and others are served in between.
+ */
+import { Effect } from "effect"
+
+export class Turns {
+  #waiting: Array<Effect.Effect<void>> = []
+  #next = 0
+  #isGoing = false
+  readonly #fork: (effect: Effect.Effect<void>) => unknown
+
+  /** `fork` starts a fiber that ends with the server at the latest. */
+  constructor(fork: (effect: Effect.Effect<void>) => unknown) {
+    this.#fork = fork
+  }
+
+  /** Begins the work soon, in a fiber of its own. Does not wait, does not fail. */
+  add(work: Effect.Effect<void>): void {
+    this.#waiting.push(work)
+    if (this.#isGoing) return
+    this.#isGoing = true
+    this.#fork(this.#goOn)
+  }
+
+  readonly #goOn = Effect.gen({ self: this }, function*() {
+    while (this.#next < this.#waiting.length) {
+      yield* Effect.yieldNow
+      const end = Math.min(this.#next + begunAtOnce, this.#waiting.length)
+      while (this.#next < end) this.#fork(this.#waiting[this.#next++]!)
+    }
+    this.#waiting = []
+    this.#next = 0
+    this.#isGoing = false
+  })
+}
+
+/** A transition is some fifty microseconds: about a millisecond in a turn. */
+const begunAtOnce = 20
