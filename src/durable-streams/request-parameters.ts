@@ -133,6 +133,8 @@ export const producerNumber = (headers: Headers): Exit.Exit<ProducerNumber | und
   if (producerHeaders.every((name) => headers.header(name) === undefined)) return Exit.succeed(undefined)
   const id = keptHeader(headers, "Producer-Id", producerBytesMax)
   if (Exit.isFailure(id)) return Exit.failCause(id.cause)
+  // Whoever numbered as the server does could fence its wake events.
+  if (isReserved(id.value ?? "")) return invalid("Producer ids below __ds are reserved: choose another Producer-Id.")
   const epoch = countHeader(headers, "Producer-Epoch")
   if (Exit.isFailure(epoch)) return Exit.failCause(epoch.cause)
   const seq = countHeader(headers, "Producer-Seq")

@@ -23,7 +23,10 @@ export const readToken = (secret: KeyObject, token: string): TokenClaims | undef
   const dot = token.indexOf(".")
   if (dot < 0 || token.length > tokenLengthMax) return undefined
   const text = token.slice(0, dot)
-  const given = Buffer.from(token.slice(dot + 1), "base64url")
+  const signature = token.slice(dot + 1)
+  const given = Buffer.from(signature, "base64url")
+  // Node reads base64url leniently: of all spellings of a token, only ours is one.
+  if (given.toString("base64url") !== signature) return undefined
   const wanted = hmac(secret, text)
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined
   const claims = decode(Buffer.from(text, "base64url").toString())

@@ -15,12 +15,17 @@ export const urlFault = (text: string, development: boolean): string | undefined
   if (/[\u0000-\u0020\u007f\\]/.test(text)) {
     return "The URL of a webhook has no spaces, control characters or backslashes."
   }
-  if (!URL.canParse(text)) return "The URL of a webhook must be a whole one: https://host/path."
+  if (!URL.canParse(text) || authorityOf(text) === "") {
+    return "The URL of a webhook must be a whole one: https://host/path."
+  }
   const url = new URL(text)
   if (url.username !== "" || url.password !== "") return "The URL of a webhook holds no user name and no password."
   const host = hostOf(url)
   // 2130706433, 0x7f.1, 017700000001 and other digits are all 127.0.0.1: whoever writes them so has something to hide.
-  if (isIP(host) === 4 && !authorityOf(text).includes(host)) return "Write the address as four decimal numbers."
+  if (isIP(host) === 4 && authorityOf(text).replace(/:\d*$/, "") !== host) {
+    return "Write the address as four decimal numbers."
+  }
+  if (url.port === "0") return "Nothing listens on port 0."
   if (url.protocol === "http:") return development && isLocalHost(host) ? undefined : mustBeHttps(development)
   if (url.protocol !== "https:") return mustBeHttps(development)
   if (isIP(host) !== 0) return isOpen(host) ? undefined : `The address ${host} is not on the open internet.`
@@ -38,8 +43,8 @@ const mustBeHttps = (development: boolean): string =>
   "A webhook goes to https" +
   (development ? ", or to http on localhost or 127.0.0.x." : "; http on localhost is for servers that listen there.")
 
-/** What stands between the slashes as it was written. */
-const authorityOf = (text: string): string => text.split("/")[2] ?? ""
+/** Host and port as they were written; empty if the slashes before them are missing. */
+const authorityOf = (text: string): string => /^[a-z]+:\/\/([^/?#]*)/i.exec(text)?.[1] ?? ""
 
 const isLocalHost = (host: string): boolean => host === "localhost" || /^127\.0\.0\.\d{1,3}$/.test(host)
 

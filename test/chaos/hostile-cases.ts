@@ -136,6 +136,13 @@ const protocol: ReadonlyArray<HostileCase> = [
       "1"
     )
   ),
+  ...["__ds", "__ds/subscriptions/x"].flatMap((id) => {
+    const producer = { ...json, "Producer-Id": id, "Producer-Epoch": "9007199254740991", "Producer-Seq": "0" }
+    return [
+      refused(`the producer ${id}`, 400, request("POST", kept, producer, "1")),
+      refused(`the producer ${id} of the native API`, 400, request("POST", "/streams/kept", producer, `{"data":1}`))
+    ]
+  }),
   refused("a Stream-Seq of 5 KB", 400, request("POST", kept, { ...json, "Stream-Seq": "9".repeat(5_000) }, "1")),
   refused("a fork of nothing", 404, request("PUT", bad, { ...json, "Stream-Forked-From": "/v1/stream/nothing" })),
   refused("a place to fork, and no source", 400, request("PUT", bad, { ...json, "Stream-Fork-Offset": "0" })),

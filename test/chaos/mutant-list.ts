@@ -349,6 +349,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/subscriptions/names.test.ts"]
   },
   {
+    name: "tokens have many spellings",
+    changes: change("subscriptions/tokens.ts", `if (given.toString("base64url") !== signature)`, "if (dot < 0)"),
+    killedBy: ["test/subscriptions/refusals.test.ts"]
+  },
+  {
     name: "what a delivery came to is lost when its commit fails",
     changes: change("subscriptions/runner.ts", "this.#results = [...results, ...this.#results]", "this.#results = []"),
     killedBy: ["test/subscriptions/full-disk.test.ts"]

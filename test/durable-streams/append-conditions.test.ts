@@ -118,7 +118,7 @@ for (const storage of ["memory", "fs"] as const) {
         const name = freshName()
         const { "Producer-Epoch": _, ...withoutEpoch } = producer(0, 0)
         const { "Producer-Id": __, ...withoutId } = producer(0, 0)
-        const bad = [withoutEpoch, withoutId, producer(0, 0, "")]
+        const bad = [withoutEpoch, withoutId, producer(0, 0, ""), producer(0, 0, "__ds/subscriptions/x")]
         for (const number of ["-1", "+1", "01", "1.0", "1e3", "x", "", "9007199254740992", "0, 0"]) {
           bad.push(producer(number, 0), producer(0, number))
         }

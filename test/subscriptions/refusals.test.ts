@@ -11,6 +11,9 @@ import { temporaryDirectory } from "../durable-streams/served.ts"
 import { served } from "./served.ts"
 import { append, layerOn, stage } from "./stage.ts"
 
+/** Another last letter that a lenient reader takes for the same bytes. */
+const nextLetter = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) + 1)
+
 const codeIn = (body: Record<string, unknown>) => (body["error"] as { readonly code: string } | undefined)?.code
 
 const webhook = { type: "webhook", pattern: "events/*", webhook: { url: "https://worker.example/" } }
@@ -161,6 +164,11 @@ describe("subscriptions over HTTP", () => {
           `Bearer ${two.token}`,
           `Bearer ${claims}`,
           `Bearer ${claims}.`,
+          // What a lenient reader of base64url lets be.
+          ...["=", "==", "!!", ".", "A", "%3D", "\u00a0"].map((more) => `Bearer ${one.token}${more}`),
+          `Bearer ${claims}=.${signature}`,
+          `Bearer ${claims}.${signature.slice(0, 20)}!${signature.slice(20)}`,
+          `Bearer ${claims}.${signature.slice(0, -1)}${nextLetter(signature.at(-1)!)}`,
           `Bearer ${claims}.${signature.slice(1)}`,
           `Bearer ${claims}.${signature.replace(/^./, (c) => c === "A" ? "B" : "A")}`,
           `Bearer ${forged}.${signature}`,
