@@ -9,7 +9,9 @@ import { getHeapStatistics } from "node:v8"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
 import { layerMayFail } from "../storage-filesystem/failpoints.ts"
+import { WebhookCallsMax } from "../subscriptions/call-line.ts"
 import { Keys } from "../subscriptions/keys.ts"
+import { type Own, OwnAddress } from "../subscriptions/own-address.ts"
 import { PublicUrl } from "../subscriptions/public-url.ts"
 import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
@@ -64,6 +66,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     )
     // Known to the routes before there are any.
     const open = { connections: () => 0 }
+    const own: Own = { listening: undefined, publicUrl: undefined }
     const manager = StreamManager.layer.pipe(
       Layer.provide(factory),
       Layer.provideMerge(layerStreamLimit),
@@ -77,6 +80,8 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
         WebhookSender.layer(isLoopback(settings.host)),
         PublicUrl.layer
       )),
+      Layer.tap((context) => Effect.sync(() => own.publicUrl = Context.get(context, PublicUrl).told)),
+      Layer.provide(Layer.merge(Layer.succeed(OwnAddress, own), Layer.succeed(WebhookCallsMax, shares.webhooks))),
       Layer.provide(storage)
     )
     const others = [protocolRoutes, subscriptionRoutes]
@@ -86,6 +91,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     )
     return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
       Layer.tap((context) => Effect.sync(() => open.connections = Context.get(context, Server).connections)),
+      Layer.tap((context) => Effect.sync(() => own.listening = Context.get(context, Server))),
       Layer.provide(routes),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),

@@ -8,6 +8,8 @@ import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
 
 export class PublicUrl extends Context.Service<PublicUrl, {
+  /** What `DURABLE_STREAMS_PUBLIC_URL` says, without a slash at its end. */
+  readonly told: string | undefined
   /** The server's address without a slash at its end, for whoever sent the request. */
   readonly base: (request: Incoming) => Effect.Effect<string, SubscriptionRefused>
 }>()("durable-streams/subscriptions/public-url/PublicUrl") {
@@ -19,7 +21,7 @@ export class PublicUrl extends Context.Service<PublicUrl, {
         Config.nested("DURABLE_STREAMS")
       )
       const told = url?.href.replace(/[?#].*$/s, "").replace(/(?<!\/)\/+$/, "")
-      return PublicUrl.of({ base: (request) => told === undefined ? reached(request) : Effect.succeed(told) })
+      return PublicUrl.of({ told, base: (request) => told === undefined ? reached(request) : Effect.succeed(told) })
     })
   )
 }

@@ -3,10 +3,11 @@
  * anybody hears of it. News arrive from the streams' writers at any moment and are only noted; the next transition takes
  * them in.
  */
-import { Cause, Clock, Effect, type Fiber, Random, Semaphore } from "effect"
+import { Cause, Effect, type Fiber, Result, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../durable-streams/errors.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import { toOffset } from "../durable-streams/types.ts"
+import type { CallLine } from "./call-line.ts"
 import type { Moment, Surprise } from "./draft.ts"
 import { compileGlob } from "./glob.ts"
 import type { Interest } from "./interest.ts"
@@ -19,7 +20,7 @@ import type { Config, Subscription, Wake } from "./subscription.ts"
 import { apply, deadline } from "./subscription.ts"
 import type { Turns } from "./turns.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
-import { advance, following, onlyNews } from "./wake-cycle.ts"
+import { advance, failed, following, onlyNews } from "./wake-cycle.ts"
 
 /** Somebody is to be told of a wake. */
 export interface Delivery {
@@ -34,6 +35,7 @@ export interface Delivery {
 export interface Surroundings {
   readonly interest: Interest<Runner>
   readonly turns: Turns
+  readonly line: CallLine
   /** Starts a fiber that ends with the server at the latest. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   readonly moment: Effect.Effect<Moment>
@@ -81,6 +83,8 @@ export class Runner {
   #alarm: Fiber.Fiber<unknown> | undefined
   #alarmAt: number | undefined
   #delivery: Fiber.Fiber<unknown> | undefined
+  /** The wake whose webhook waits until it may be called. */
+  #inLine: string | undefined
 
   constructor(id: string, around: Surroundings) {
     this.#id = id
@@ -180,6 +184,7 @@ export class Runner {
     const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
       prepare,
       results,
+      inLine: this.#inLine,
       started: this.#started
     })
     const state = [...toStateChanges(changes, life.log.state), ...more]
@@ -199,7 +204,9 @@ export class Runner {
           if (link?.explicit === true) this.#around.interest.addPath(path, this)
           else this.#around.interest.removePath(path, this)
         }
-        this.#setAlarm(deadline(life.state), moment.now)
+        const isInLine = this.#inLine !== undefined && this.#inLine === life.state.wake?.id &&
+          !life.state.wake.delivered
+        this.#setAlarm(isInLine ? undefined : deadline(life.state), moment.now)
         if (changes.deliver && changes.wake !== undefined) this.#startDelivery(life, changes.wake, shown(changes))
         return Effect.andThen(
           changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void,
@@ -249,20 +256,42 @@ export class Runner {
 
   /** Tells somebody, in place of whoever is still being told of an older wake. */
   #startDelivery(life: Life, wake: Wake, streams: ReadonlyArray<StreamStatus>): void {
+    const { deliver, fork, line } = this.#around
+    const { webhookUrl } = life.state.config
     this.#delivery?.interruptUnsafe()
-    this.#delivery = this.#around.fork(
-      Effect.map(
-        Effect.andThen(
-          Effect.yieldNow,
-          this.#around.deliver({ subscription: life.state, wake, streams, base: life.base })
-        ),
-        // The transition has a fiber of its own: it may start the next delivery, which ends this one.
-        (result) => {
-          this.#results = [...this.#results, result]
-          this.kick()
-        }
+    this.#inLine = undefined
+    const delivery = { subscription: life.state, wake, streams, base: life.base }
+    const telling = webhookUrl === undefined
+      ? deliver(delivery)
+      : line.take(
+        URL.parse(webhookUrl)?.origin ?? webhookUrl,
+        () => void (this.#inLine = wake.id),
+        Effect.suspend(() => this.#inLine === undefined ? deliver(delivery) : this.#callNow(delivery))
       )
-    )
+    // The transition has a fiber of its own: it may start the next delivery, which ends this one.
+    this.#delivery = fork(Effect.map(Effect.andThen(Effect.yieldNow, telling), (result) => this.#note(result)))
+  }
+
+  /** The turn of a webhook that had to wait: its lease begins now, and it is shown what there is now. */
+  #callNow(delivery: Delivery): Effect.Effect<Act<void>> {
+    const { wake } = delivery
+    const begin: Act<ReadonlyArray<StreamStatus> | undefined> = (draft) => {
+      this.#inLine = undefined
+      // A receiver that was called before may have called back meanwhile.
+      if (draft.wake?.id !== wake.id || draft.wake.delivered) return Result.succeed(undefined)
+      draft.holdLease(undefined)
+      return Result.succeed(shown(draft))
+    }
+    return Effect.matchEffect(this.#inTurn(begin), {
+      onSuccess: (streams) =>
+        streams === undefined ? Effect.succeed(onlyNews) : this.#around.deliver({ ...delivery, streams }),
+      onFailure: () => Effect.succeed(failed(wake.id))
+    })
+  }
+
+  #note(result: Act<void>): void {
+    this.#results = [...this.#results, result]
+    this.kick()
   }
 
   /** In a fiber of its own, after whoever is at work now: that may be a stream's writer. */
@@ -297,22 +326,3 @@ const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subsc
 /** After a commit that failed, in milliseconds, doubled each time: a disk that is full for hours is neither hammered nor logged. */
 const commitPauseMin = 1_000
 const commitPauseMax = 60_000
-
-/**
- * Moments by the clock as it was set at the start, and from then on by one that nobody sets: a lease is as long as it was
- * said to be, whatever becomes of the time of day.
- */
-export const makeMoments: Effect.Effect<Effect.Effect<Moment>> = Effect.map(Clock.Clock, (clock) => {
-  const steady = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-  const origin = clock.currentTimeMillisUnsafe() - steady()
-  return Effect.gen(function*() {
-    return {
-      now: Math.round(origin + steady()),
-      wakeId: `w_${digits(yield* Random.next)}${digits(yield* Random.next)}`,
-      chance: yield* Random.next
-    }
-  })
-})
-
-/** Twelve digits of chance. */
-const digits = (chance: number): string => Math.floor(chance * 16 ** 12).toString(16).padStart(12, "0")

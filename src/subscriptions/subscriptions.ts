@@ -10,6 +10,7 @@ import type { StateChange } from "../durable-streams/storage.ts"
 import { Storage } from "../durable-streams/storage.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import { nameFault, type StreamName } from "../durable-streams/types.ts"
+import { CallLine, WebhookCallsMax } from "./call-line.ts"
 import { makeCatchUp } from "./catch-up.ts"
 import { makeDeliver } from "./deliver.ts"
 import { Draft } from "./draft.ts"
@@ -17,10 +18,11 @@ import { Interest } from "./interest.ts"
 import type { KeyFailed } from "./key-file.ts"
 import { Keys } from "./keys.ts"
 import { goneNews, grownNews, madeNews, makeLook } from "./look.ts"
+import { makeMoments } from "./moments.ts"
 import { refused } from "./refused.ts"
 import { linkByGlob, linkExplicitly } from "./requests.ts"
 import type { Life, Surroundings, TransitionFailed } from "./runner.ts"
-import { makeMoments, Runner } from "./runner.ts"
+import { Runner } from "./runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./state-codec.ts"
 import { withoutEndSlashes } from "./stream-names.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "./subscription-log.ts"
@@ -76,6 +78,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       const around: Surroundings = {
         interest,
         turns: new Turns(fork),
+        line: new CallLine(yield* WebhookCallsMax),
         fork,
         moment,
         deliver: makeDeliver(manager, keys, yield* WebhookSender)

@@ -53,6 +53,8 @@ export interface Besides {
   readonly prepare?: Prepare | undefined
   /** What deliveries came to. */
   readonly results?: ReadonlyArray<Act<void>>
+  /** The wake that waits for its turn to be told: its lease has not begun. */
+  readonly inLine?: string | undefined
   /** Whether this is the first transition since the server was started. */
   readonly started?: boolean
 }
@@ -64,12 +66,12 @@ export const advance = <A>(
   matches: Matches,
   news: ReadonlyMap<string, News>,
   act: Act<A>,
-  { prepare, results = [], started = false }: Besides = {}
+  { inLine, prepare, results = [], started = false }: Besides = {}
 ): Step<A> => {
   const draft = new Draft(state, moment)
   prepare?.(draft)
   for (const [path, item] of news) absorb(draft, path, item, matches)
-  expire(draft, started)
+  if (inLine === undefined || inLine !== draft.wake?.id || draft.wake.delivered) expire(draft, started)
   if (started) resume(draft)
   for (const result of results) {
     result(draft)

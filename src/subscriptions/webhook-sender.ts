@@ -7,6 +7,7 @@ import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns"
 import { type IncomingMessage, request as requestHttp } from "node:http"
 import { request as requestHttps } from "node:https"
 import { isIP, type LookupFunction } from "node:net"
+import { isOwn, type Own, OwnAddress, ownFault } from "./own-address.ts"
 import { hostOf, mayConnect, urlFault } from "./webhook-target.ts"
 
 /** The webhook was not reached, or did not answer with success. `message` is for the log: it holds no token. */
@@ -30,25 +31,30 @@ export class WebhookSender extends Context.Service<WebhookSender, {
 }>()("durable-streams/subscriptions/webhook-sender/WebhookSender") {
   /** `development`: http to this machine's loopback is allowed. `resolve` finds the addresses of a name. */
   static readonly layer = (development: boolean, resolve: Resolve = lookup): Layer.Layer<WebhookSender> =>
-    Layer.succeed(
+    Layer.effect(
       WebhookSender,
-      WebhookSender.of({
-        fault: (url) => urlFault(url, development),
-        post: (text, body, headers) =>
-          Effect.suspend(() => {
-            // What was allowed when the subscription was made need not be, where the server is started differently now.
-            const fault = urlFault(text, development)
-            if (fault !== undefined) return Effect.fail(new WebhookFailed({ message: fault }))
-            return post(new URL(text), body, headers, resolve)
-          }).pipe(
-            Effect.timeoutOrElse({
-              duration: webhookTimeLimit,
-              orElse: () =>
-                Effect.fail(new WebhookFailed({ message: `The webhook did not answer within ${webhookTimeLimit}.` }))
-            })
-          )
-      })
+      Effect.map(OwnAddress, (own) => make(own, development, resolve))
     )
+}
+
+const make = (own: Own, development: boolean, resolve: Resolve) => {
+  const fault = (text: string) => urlFault(text, development) ?? ownFault(new URL(text), own)
+  return WebhookSender.of({
+    fault,
+    post: (text, body, headers) =>
+      Effect.suspend(() => {
+        // What was allowed when the subscription was made need not be, where the server is started differently now.
+        const message = fault(text)
+        if (message !== undefined) return Effect.fail(new WebhookFailed({ message }))
+        return post(new URL(text), own, body, headers, resolve)
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: webhookTimeLimit,
+          orElse: () =>
+            Effect.fail(new WebhookFailed({ message: `The webhook did not answer within ${webhookTimeLimit}.` }))
+        })
+      )
+  })
 }
 
 /** `dns.lookup`, as far as it is used here. */
@@ -58,7 +64,7 @@ export type Resolve = (
   callback: (error: NodeJS.ErrnoException | null, addresses: Array<LookupAddress>) => void
 ) => void
 
-const post = (url: URL, body: string, headers: Readonly<Record<string, string>>, resolve: Resolve) =>
+const post = (url: URL, own: Own, body: string, headers: Readonly<Record<string, string>>, resolve: Resolve) =>
   Effect.callback<string, WebhookFailed>((resume, signal) => {
     const fail = (message: string) => resume(Effect.fail(new WebhookFailed({ message })))
     const host = hostOf(url)
@@ -69,7 +75,7 @@ const post = (url: URL, body: string, headers: Readonly<Record<string, string>>,
       method: "POST",
       // No pool: nothing of this connection is used again, for this host or another.
       agent: false,
-      lookup: lookupFor(url, resolve),
+      lookup: lookupFor(url, own, resolve),
       signal,
       headers: {
         ...headers,
@@ -106,10 +112,10 @@ const collect = (answer: IncomingMessage, done: (text: string) => void, fail: (m
 }
 
 /** Looks the name up and gives only addresses that may be connected to, so that nothing lies between check and use. */
-const lookupFor = (url: URL, resolve: Resolve): LookupFunction => (hostname, options, callback) => {
+const lookupFor = (url: URL, own: Own, resolve: Resolve): LookupFunction => (hostname, options, callback) => {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) return callback(error, "")
-    const good = addresses.filter(({ address }) => mayConnect(url, address))
+    const good = addresses.filter(({ address }) => mayConnect(url, address) && !isOwn(url, address, own))
     const first = good[0]
     if (first === undefined) {
       return callback(new Error(`${hostname} stands for no address that a webhook may go to.`), "")

@@ -71,6 +71,11 @@ const blockList = (networks: ReadonlyArray<readonly [network: string, bits: numb
   return list
 }
 
+/** Whether an address is this machine's own, in whatever notation of IPv6. */
+export const isLoopback = (address: string): boolean => everyLoopback.check(address, family(address))
+
+const everyLoopback = blockList([["127.0.0.0", 8], ["::1", 128], ["::ffff:127.0.0.0", 104]])
+
 const loopback = blockList([["127.0.0.0", 24], ["::1", 128]])
 
 /** All of IPv6 that is given out to the world; IPv4 in IPv6's clothes (::ffff:0:0/96, 64:ff9b::/96) is not. */

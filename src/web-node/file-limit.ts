@@ -29,12 +29,18 @@ export interface FileShares {
   readonly connections: number
   /** Connections beyond these, which are only told so. */
   readonly beyond: number
+  /** Calls of webhooks at once. */
+  readonly webhooks: number
 }
+
+/** A thousand receivers that answer in half a second are all called within eight. */
+const webhooksMost = 64
 
 export const fileShares = (limit: number): FileShares => {
   const quarter = Math.floor(limit / 4)
   const beyond = Math.min(beyondMax, Math.floor(limit / 8))
+  const webhooks = Math.max(1, Math.min(webhooksMost, Math.floor(limit / 16)))
   // Where files are few, three of eight or more are left to what is open for a moment: logs that wake, the journal, directories.
-  if (limit < 2 * logsMost) return { logs: quarter, connections: quarter, beyond }
-  return { logs: logsMost, connections: limit - logsMost - beyond - othersMost, beyond }
+  if (limit < 2 * logsMost) return { logs: quarter, connections: quarter, beyond, webhooks }
+  return { logs: logsMost, connections: limit - logsMost - beyond - othersMost - webhooks, beyond, webhooks }
 }

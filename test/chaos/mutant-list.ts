@@ -289,7 +289,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "leases go by the time of day",
     changes: change(
-      "subscriptions/runner.ts",
+      "subscriptions/moments.ts",
       "now: Math.round(origin + steady())",
       "now: clock.currentTimeMillisUnsafe()"
     ),
@@ -352,6 +352,16 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "tokens have many spellings",
     changes: change("subscriptions/tokens.ts", `if (given.toString("base64url") !== signature)`, "if (dot < 0)"),
     killedBy: ["test/subscriptions/refusals.test.ts"]
+  },
+  {
+    name: "a receiver that says nothing takes every call",
+    changes: change("subscriptions/call-line.ts", "Math.floor(most / 4)", "most"),
+    killedBy: ["test/subscriptions/call-line.test.ts"]
+  },
+  {
+    name: "a webhook goes to the server itself by a name that means it",
+    changes: change("subscriptions/webhook-sender.ts", " && !isOwn(url, address, own)", ""),
+    killedBy: ["test/subscriptions/own-address.test.ts"]
   },
   {
     name: "what a delivery came to is lost when its commit fails",

@@ -215,12 +215,14 @@ describe("setting limits", () => {
     // Node's own, the lock, the journal, a directory that is listed, a log that is read while it is made.
     const reserve = 32
     for (let files = 128; files <= 20_000; files++) {
-      const { beyond, connections, logs } = fileShares(files)
-      assert.isAtLeast(Math.min(beyond, connections, logs), 1)
-      assert.isAtMost(connections + beyond + logs + reserve, files, `${files} files`)
+      const { beyond, connections, logs, webhooks } = fileShares(files)
+      assert.isAtLeast(Math.min(beyond, connections, logs, webhooks), 1)
+      assert.isAtMost(connections + beyond + logs + webhooks + reserve, files, `${files} files`)
     }
-    const { beyond, connections, logs } = fileShares(64)
-    assert.isBelow(connections + beyond + logs, 64)
+    const { beyond, connections, logs, webhooks } = fileShares(64)
+    assert.isBelow(connections + beyond + logs + webhooks, 64)
+    // Where the system does not say how many there are.
+    assert.strictEqual(fileShares(Infinity).webhooks, 64)
     assert.deepStrictEqual(limitsInForce({ connectionsMax: 500 }, 320), { ...defaultLimits, connectionsMax: 320 })
     const megabyte = 1024 * 1024
     assert.strictEqual(limitsInForce({}, 320, 448 * megabyte).awakeMax, 3_584)

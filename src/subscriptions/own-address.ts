@@ -1,0 +1,59 @@
+/**
+ * Where this server itself is reached: a webhook that came back to it would become an event that wakes it again, and that
+ * every reader could take the token from. Known once the server listens, and asked at every call: a subscription may be older
+ * than the port.
+ */
+import { Context } from "effect"
+import { isIP } from "node:net"
+import { networkInterfaces } from "node:os"
+import { isLoopback } from "./webhook-target.ts"
+
+export interface Own {
+  /** Where it listens, once it does. */
+  listening: { readonly host: string; readonly port: number } | undefined
+  /** What `DURABLE_STREAMS_PUBLIC_URL` says, without a slash at its end. */
+  publicUrl: string | undefined
+}
+
+/** Filled in by the server as it starts. */
+export const OwnAddress = Context.Reference<Own>("durable-streams/subscriptions/own-address/OwnAddress", {
+  defaultValue: () => ({ listening: undefined, publicUrl: undefined })
+})
+
+/** Why a webhook may not go there, as a sentence; undefined if it is not this server, as far as the URL says. */
+export const ownFault = (url: URL, own: Own): string | undefined => {
+  const host = url.hostname.replace(/^\[|\]$/g, "")
+  const address = host === "localhost" ? "127.0.0.1" : host
+  return isPublic(url, own) || (isIP(address) !== 0 && isOwn(url, address, own)) ? itself : undefined
+}
+
+/** Whether a connection to this address, one of those that the URL's host stands for, would come back. */
+export const isOwn = (url: URL, address: string, { listening }: Own): boolean =>
+  listening !== undefined && portOf(url) === listening.port &&
+  (isLoopback(address) || address === listening.host || interfaceAddresses().includes(address))
+
+/** Other programs may be served below the same public name: only paths of ours count. */
+const isPublic = (url: URL, { publicUrl }: Own): boolean => {
+  const base = publicUrl === undefined ? null : URL.parse(publicUrl)
+  if (base === null || base.origin !== url.origin) return false
+  const path = plain(url.pathname)
+  return ours.some((root) => `${path}/`.startsWith(`${plain(base.pathname).replace(/\/$/, "")}${root}/`))
+}
+
+const ours = ["/streams", "/v1/stream"]
+
+/** A path as a proxy may pass it on. */
+const plain = (path: string): string => {
+  try {
+    return decodeURIComponent(path).replace(/\/+/g, "/")
+  } catch {
+    return path
+  }
+}
+
+const portOf = (url: URL): number => url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
+
+const interfaceAddresses = () =>
+  Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address))
+
+const itself = "A webhook does not go to this server itself, where every wake would be an event that wakes it again."
