@@ -33,7 +33,7 @@ export const makeLook = (manager: StreamManager["Service"]) => {
     )
   return {
     /** Whether there is a stream of that name, damaged or not. */
-    exists: (path: string): Effect.Effect<boolean, StorageError> =>
+    exists: (path: string): Effect.Effect<boolean, StorageError | Overloaded> =>
       look(path).pipe(
         Effect.map(({ exists }) => exists),
         Effect.catchTag("LogDamaged", () => Effect.succeed(true))

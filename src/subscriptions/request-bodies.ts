@@ -5,7 +5,7 @@
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { fixedLimits } from "../durable-streams/limits.ts"
-import { isReserved, nameFault } from "../durable-streams/types.ts"
+import { isReserved, nameFault, registryName } from "../durable-streams/types.ts"
 import { patternFault } from "./glob.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
@@ -133,7 +133,7 @@ const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStr
   if (wakeStream === undefined) return "A pull-wake subscription needs wake_stream."
   if (streams.includes(wakeStream)) return "A subscription does not read its own wake stream."
   // What is there is the server's to write.
-  return wakeStream === "__registry__" ? `The name ${JSON.stringify(wakeStream)} is reserved.` : streamFault(wakeStream)
+  return wakeStream === registryName ? `The name ${JSON.stringify(wakeStream)} is reserved.` : streamFault(wakeStream)
 }
 
 const streamNames = <E>(names: ReadonlyArray<string>, nameOf: NameOf<E>) =>

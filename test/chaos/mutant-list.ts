@@ -330,6 +330,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a file that is let go for good is opened again by who reads on",
     changes: change("storage-filesystem/open-files.ts", "          closed = true\n", ""),
     killedBy: [lostLogs]
+  },
+  {
     name: "a cursor that is ahead of its stream stays there",
     changes: change("subscriptions/wake-cycle.ts", "item.tail < link.acked) {", "item.tail < -1) {"),
     killedBy: ["test/subscriptions/behind.test.ts"]
