@@ -23,15 +23,25 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
   /** Whether it matters what happens to other streams. */
   let listening = false
 
-  const write = (changes: ReadonlyArray<Change>) =>
-    manager.append(registry, { data: changes.map(EventData.fromValue), contentType: jsonType, mustExist: true })
+  /** Writes as many as there are, a commit at a time. */
+  const write = Effect.fnUntraced(function*(changes: ReadonlyArray<Change>) {
+    for (let from = 0; from < changes.length; from += changesMax) {
+      const data = changes.slice(from, from + changesMax).map(EventData.fromValue)
+      yield* manager.append(registry, { data, contentType: jsonType, mustExist: true })
+    }
+  })
 
   /** Takes up a registry that is there: what it says is compared with what there is. */
   const takeUp = Effect.gen(function*() {
     const told = yield* readRegistry(manager)
     listening = told !== undefined
     if (told === undefined) return
-    const names = new Set<string>((yield* manager.list()).filter((name) => isTold(name)))
+    const names = new Set<string>()
+    for (const [i, name] of (yield* manager.list()).entries()) {
+      // A thousand are less than a millisecond.
+      if (i % 1_000 === 999) yield* Effect.yieldNow
+      if (isTold(name)) names.add(name)
+    }
     let changes: Array<Change> = [...told].filter((name) => !names.has(name)).map(toDelete)
     for (const name of names) {
       if (!told.has(name)) changes.push(...yield* describe(manager, name as StreamName))
@@ -42,6 +52,15 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     if (changes.length > 0) yield* write(changes)
     known = names
   })
+
+  /** What could not be written is found by comparing: as soon as the disk has room again, not at the next start. */
+  const takeUpAgain = (pauseMillis: number): Effect.Effect<void> =>
+    Effect.sleep(pauseMillis).pipe(
+      Effect.andThen(takeUp),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.interrupt : takeUpAgain(Math.min(pauseMax, pauseMillis * 2))
+      )
+    )
 
   const hear = Effect.fnUntraced(function*(all: ReadonlyArray<Heard>) {
     const changes: Array<Change> = []
@@ -73,20 +92,31 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
   yield* manager.watch({ created: listen("made"), deleted: listen("deleted") })
   yield* safely(takeUp).pipe(
     // What is still waiting when the server stops is written, too.
-    Effect.andThen(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(heard), (all) => safely(hear(all))))),
+    Effect.tap(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(heard), (all) => safely(hear(all))))),
+    Effect.andThen((isTakenUp) => isTakenUp ? Effect.void : takeUpAgain(pauseMin)),
     Effect.andThen(Effect.forever(
-      Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(Queue.takeAll(heard)), (all) => safely(hear(all))))
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(
+          restore(Queue.takeAll(heard)),
+          (all) =>
+            Effect.andThen(safely(hear(all)), (isWritten) => isWritten ? Effect.void : restore(takeUpAgain(pauseMin)))
+        )
+      )
     )),
     Effect.forkScoped
   )
 }))
 
-/** The registry is nobody's first concern: what goes wrong with it is told, and it goes on. */
+/** Answers whether it succeeded. The registry is nobody's first concern: a failure is logged, and it goes on. */
 const safely = <E, R>(keeping: Effect.Effect<unknown, E, R>) =>
-  Effect.catchCause(Effect.asVoid(keeping), (cause) =>
+  Effect.catchCause(Effect.as(keeping, true), (cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.interrupt
-      : Effect.logWarning("The registry lacks streams that were made or deleted just now", cause))
+      : Effect.as(Effect.logWarning("The registry lacks streams that were made or deleted just now", cause), false))
+
+/** Before it is tried again, in milliseconds, doubled each time. */
+const pauseMin = 1_000
+const pauseMax = 60_000
 
 interface Heard {
   readonly what: "made" | "deleted"
@@ -127,6 +157,8 @@ const readRegistry = Effect.fnUntraced(function*(manager: StreamManager["Service
   const names = new Set<string>()
   let cursor = yield* stream.cursor("beginning")
   while (true) {
+    // The events of a block are parsed in one turn.
+    yield* Effect.yieldNow
     const block = yield* stream.read(cursor)
     if (block.count === 0) return names
     for (let i = 0; i < block.count; i++) {

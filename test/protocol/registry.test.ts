@@ -3,11 +3,16 @@
  */
 import { createStateSchema, MaterializedState } from "@durable-streams/state"
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { StorageFull } from "../../src/durable-streams/errors.ts"
+import { EventData } from "../../src/durable-streams/event-data.ts"
 import { Server } from "../../src/durable-streams/server.ts"
 import { filesOf } from "../../src/durable-streams/settings.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
+import { type Log, Storage } from "../../src/durable-streams/storage.ts"
+import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
+import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { layerRegistry } from "../../src/protocol/registry.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import {
   append,
@@ -19,6 +24,7 @@ import {
   temporaryDirectory
 } from "../durable-streams/served.ts"
 import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
+import { eventsOf, settled } from "../subscriptions/stage.ts"
 import { get, json, put, remove, text } from "./speaking.ts"
 
 /** On the test's own clock: far enough from its beginning to be told from nothing. */
@@ -120,6 +126,54 @@ it.effect("is told at the next start what it could not be told before, and what 
         [`insert ${kept}`, `insert ${gone}`, `delete ${gone}`, `insert ${missed}`]
       )
     }).pipe(Effect.provide(Server.layer(settings)))
+  }).pipe(Effect.scoped))
+
+it.effect("10: tells when there is room again what it could not tell on a full disk, without a new start", () =>
+  Effect.gen(function*() {
+    let isFull = false
+    const memory = Context.get(yield* Layer.build(Storage.layerMemory), Storage)
+    const guarded = (log: Log): Log => ({
+      ...log,
+      commit: (commit) =>
+        Effect.suspend(() =>
+          isFull && log.description.name === "__registry__"
+            ? Effect.fail(new StorageFull({ message: "no room" }))
+            : log.commit(commit)
+        )
+    })
+    const storage = Storage.of({
+      ...memory,
+      open: (name) => Effect.map(memory.open(name), guarded),
+      create: (...given) => Effect.map(memory.create(...given), guarded)
+    })
+    const manager = StreamManager.layer.pipe(
+      Layer.provide(ActiveFactory),
+      Layer.provide(Layer.succeed(Storage, storage))
+    )
+    yield* Effect.gen(function*() {
+      const { append, create, delete: remove } = yield* StreamManager
+      const one = { data: [EventData.fromValue(1)] }
+      yield* create(named("__registry__"), { data: [], contentType: "application/json" })
+      yield* append(named("a"), one)
+      yield* settled
+      isFull = true
+      yield* append(named("b"), one)
+      yield* settled
+      yield* remove(named("a"))
+      yield* append(named("c"), one)
+      yield* settled
+      yield* TestClock.adjust("1 hour")
+      isFull = false
+      yield* TestClock.adjust("1 minute")
+      yield* settled
+      const told = (yield* eventsOf("__registry__")) as ReadonlyArray<unknown> as ReadonlyArray<Change>
+      assert.deepStrictEqual(told.map(({ headers, key }) => `${String(headers["operation"])} ${key}`), [
+        "insert a",
+        "delete a",
+        "insert b",
+        "insert c"
+      ])
+    }).pipe(Effect.provide(layerRegistry.pipe(Layer.provideMerge(manager))))
   }).pipe(Effect.scoped))
 
 it.effect("is not there unless somebody makes it", () =>
