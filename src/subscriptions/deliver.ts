@@ -11,7 +11,7 @@ import type { Keys } from "./keys.ts"
 import type { Delivery } from "./runner.ts"
 import { subjectOf } from "./subscription.ts"
 import type { Act } from "./wake-cycle.ts"
-import { delivered, failed } from "./wake-cycle.ts"
+import { delivered, failed, outpaced } from "./wake-cycle.ts"
 import type { WebhookSender } from "./webhook-sender.ts"
 import { wakeBody, wakeEvent } from "./wire.ts"
 
@@ -28,16 +28,27 @@ export const makeDeliver = (
     return delivered(wake.id, processed)
   })
 
-  const writeEvent = Effect.fnUntraced(function*(wakeStream: string, { subscription, wake }: Delivery) {
+  const writeEvent = Effect.fnUntraced(function*(wakeStream: string, { isNew, subscription, wake }: Delivery) {
     const event = wakeEvent(subscription, wake.stream, yield* Clock.currentTimeMillis)
-    yield* manager.append(wakeStream as StreamName, {
+    const { generation } = subscription
+    const written = yield* manager.append(wakeStream as StreamName, {
       data: [EventData.fromValue(event)],
       contentType: jsonType,
       mustExist: true,
       // Written once for each wake, however often a crash or a failure makes us try.
-      producer: { id: `__ds/subscriptions/${subscription.life}`, epoch: subscription.generation, seq: 0 }
-    })
-    return delivered(wake.id, undefined)
+      producer: { id: `__ds/subscriptions/${subscription.life}`, epoch: generation, seq: 0 }
+    }).pipe(
+      Effect.map(({ producer }) => producer),
+      Effect.catchTag(
+        "ProducerFenced",
+        (fenced) =>
+          fenced.epoch < generationMax ? Effect.succeed({ epoch: fenced.epoch, repeated: true }) : Effect.fail(fenced)
+      )
+    )
+    // A wake that is told for the first time is not there yet.
+    return written?.repeated === true && (isNew || written.epoch > generation)
+      ? outpaced(wake.id, written.epoch)
+      : delivered(wake.id, undefined)
   })
 
   return (delivery: Delivery): Effect.Effect<Act<void>> => {
@@ -58,6 +69,9 @@ export const makeDeliver = (
     )
   }
 }
+
+/** Beyond this there is no generation that every client holds exactly. */
+const generationMax = Number.MAX_SAFE_INTEGER - 1
 
 const noDelivery = "Nobody could be told of a wake"
 

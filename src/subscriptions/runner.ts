@@ -26,6 +26,8 @@ import { advance, failed, following, onlyNews } from "./wake-cycle.ts"
 export interface Delivery {
   readonly subscription: Subscription
   readonly wake: Wake
+  /** Whether it was not told before. */
+  readonly isNew: boolean
   readonly streams: ReadonlyArray<StreamStatus>
   /** The server's address as the subscription's maker knows it. */
   readonly base: string
@@ -198,6 +200,7 @@ export class Runner {
       Effect.andThen(() => {
         this.#started = false
         this.#failures = 0
+        const isNew = changes.wake?.id !== life.state.wake?.id
         life.state = apply(life.state, changes)
         for (const [path, link] of changes.links) {
           // What the pattern means is heard of by the pattern.
@@ -207,7 +210,9 @@ export class Runner {
         const isInLine = this.#inLine !== undefined && this.#inLine === life.state.wake?.id &&
           !life.state.wake.delivered
         this.#setAlarm(isInLine ? undefined : deadline(life.state), moment.now)
-        if (changes.deliver && changes.wake !== undefined) this.#startDelivery(life, changes.wake, shown(changes))
+        if (changes.deliver && changes.wake !== undefined) {
+          this.#startDelivery(life, changes.wake, isNew, shown(changes))
+        }
         return Effect.andThen(
           changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void,
           Effect.forEach(changes.surprises, (surprise) => this.#surprised(surprise), { discard: true })
@@ -255,12 +260,12 @@ export class Runner {
   }
 
   /** Tells somebody, in place of whoever is still being told of an older wake. */
-  #startDelivery(life: Life, wake: Wake, streams: ReadonlyArray<StreamStatus>): void {
+  #startDelivery(life: Life, wake: Wake, isNew: boolean, streams: ReadonlyArray<StreamStatus>): void {
     const { deliver, fork, line } = this.#around
     const { webhookUrl } = life.state.config
     this.#delivery?.interruptUnsafe()
     this.#inLine = undefined
-    const delivery = { subscription: life.state, wake, streams, base: life.base }
+    const delivery = { subscription: life.state, wake, isNew, streams, base: life.base }
     const telling = webhookUrl === undefined
       ? deliver(delivery)
       : line.take(

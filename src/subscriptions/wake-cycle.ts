@@ -221,6 +221,18 @@ export const failed = (wakeId: string): Act<void> => (draft) => {
 }
 
 /**
+ * The wake stream has a wake of this generation already, or of a later one: our log lost its last commits, as after a
+ * restored backup. Workers may have seen that one, so another is made, which is later than both.
+ */
+export const outpaced = (wakeId: string, generation: number): Act<void> => (draft) => {
+  if (draft.wake?.id === wakeId && !draft.wake.delivered) {
+    draft.generation = Math.max(draft.generation, generation)
+    clearWake(draft)
+  }
+  return Result.succeed(undefined)
+}
+
+/**
  * After a start: a wake that nobody was told of, as far as is known, is told now. A wake event is written in any case where
  * no worker has come: the stream knows whether it has it (webhooks do not).
  */

@@ -6,13 +6,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { StorageFailed } from "../../src/durable-streams/errors.ts"
-import { sliceBlock } from "../../src/durable-streams/event-block.ts"
+import { emptyBlock, sliceBlock } from "../../src/durable-streams/event-block.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
 import { ack, claim } from "../../src/subscriptions/requests.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
-import { append, begin, cursors, memoryStorage, pullConfig, settled, StandIn, webhookConfig } from "./stage.ts"
+import {
+  append,
+  begin,
+  cursors,
+  eventsOf,
+  memoryStorage,
+  pullConfig,
+  settled,
+  StandIn,
+  webhookConfig
+} from "./stage.ts"
 
 const put = (config = webhookConfig({ pattern: "events/*", streams: ["named"] })) =>
   Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.put("s", config, "hash", "http://127.0.0.1:1"))
@@ -143,6 +153,48 @@ describe("10: a subscription that is ahead of its stream", () => {
         assert.deepStrictEqual(yield* cursors("s"), { named: 0 })
       }))
     }).pipe(Effect.scoped))
+})
+
+describe("10: a subscription that is behind its wake stream", () => {
+  for (const lost of [1, 2]) {
+    it.effect(`by ${lost} tells the next wake all the same`, () =>
+      Effect.gen(function*() {
+        const { kept, life } = yield* ground
+        const name = "__ds/subscriptions/0/s" as StreamName
+        const stateNow = Effect.scoped(
+          Effect.map(kept.open(name), ({ description, state }) => ({ description, state: [...state] }))
+        )
+        const work = Effect.gen(function*() {
+          yield* append("events/a", 1)
+          yield* settled
+          const subscriptions = yield* Subscriptions
+          const claimed = yield* subscriptions.act("s", claim("me"))
+          const acks = claimed.streams.map(({ link, path }) => [path, link.tail] as const)
+          const request = { ...claimed, tokenGeneration: claimed.generation, acks, done: true }
+          yield* subscriptions.act("s", ack("pull-wake", request))
+        })
+        const backup = yield* life(Effect.gen(function*() {
+          yield* append("wake", 0)
+          yield* put(pullConfig({ pattern: "events/*" }))
+          yield* work
+          const backup = yield* stateNow
+          for (let i = 0; i < lost; i++) yield* work
+          return backup
+        }))
+        yield* kept.delete(name)
+        yield* Effect.scoped(kept.create(backup.description, { events: emptyBlock(0), state: backup.state }))
+        yield* life(Effect.gen(function*() {
+          yield* settled
+          const events = (yield* eventsOf("wake")) as ReadonlyArray<unknown> as ReadonlyArray<{ generation?: number }>
+          assert.deepStrictEqual(
+            events.map(({ generation }) => generation ?? 0),
+            Array.from({ length: lost + 3 }, (_, i) => i)
+          )
+          const subscriptions = yield* Subscriptions
+          assert.strictEqual((yield* subscriptions.act("s", claim("me"))).generation, lost + 2)
+        }))
+      }).pipe(Effect.scoped))
+  }
 })
 
 describe("10: after a start on a disk that does not answer yet", () => {
