@@ -24,6 +24,7 @@ import type {
   TooManyStreams
 } from "./errors.ts"
 import type { EventData } from "./event-data.ts"
+import type { OffsetBeyondTail } from "./place-errors.ts"
 import type { ForkOrigin, StreamDescription } from "./storage.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 
@@ -191,8 +192,11 @@ export interface DurableStream {
   /** Counts as use until the scope closes, however slowly a reader takes a piece. */
   readonly reading: Effect.Effect<void, never, Scope.Scope>
 
-  /** A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Counts as use. */
-  readonly cursor: (from: From) => Effect.Effect<Cursor>
+  /**
+   * A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Fails for an offset beyond the
+   * tail, which no reader of this life was ever given (promise 10). Counts as use.
+   */
+  readonly cursor: (from: From) => Effect.Effect<Cursor, OffsetBeyondTail>
 
   /** Durable events from the cursor on, about `bytesMax` bytes of them; an empty block at the tail. Never waits. */
   readonly read: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
@@ -207,7 +211,7 @@ export interface DurableStream {
   readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>
 
   /** Catch-up, then live, each event once. Ends with the stream's closing, fails when it is deleted. */
-  readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError>
+  readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError | OffsetBeyondTail>
 
   /** Finds the place at which the stream is to be forked, and keeps what is before it for the fork from now on. */
   readonly reserve: (

@@ -25,6 +25,8 @@ export const refusals = {
   SourceGone: { status: 409, title: "The source was deleted" },
   StreamDeleted: { status: 410, title: "The stream was deleted" },
   StreamGone: { status: 410, title: "The stream was deleted" },
+  OffsetBeyondTail: { status: 410, title: "The stream does not reach that far" },
+  OtherLife: { status: 410, title: "Another stream of that name" },
   TailMismatch: { status: 412, title: "The stream has moved on" },
   PayloadTooLarge: { status: 413, title: "Too large" },
   UnsupportedMediaType: { status: 415, title: "Unsupported media type" },

@@ -3,28 +3,29 @@
  */
 import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
-import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
+import type { Answer, Handler, Incoming } from "../web/exchange.ts"
 import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
 import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
-import { isRefusal, problem, problemText } from "../web/problem.ts"
+import { isRefusal, problem } from "../web/problem.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { makeRouter } from "../web/router.ts"
 import { Api } from "./api.ts"
 import { appendEvents } from "./append-events.ts"
+import { placeHeaders } from "./append-headers.ts"
 import type { Cursor } from "./durable-stream.ts"
 import { InternalError, OtherServer, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
 import type { Followers } from "./followers.ts"
+import { subscribe } from "./following.ts"
 import type { EventJoints } from "./framing.ts"
-import { joinedBytes, joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
-import { startOf, tailOf } from "./reading-start.ts"
-import { countParameter, lastEventId, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
+import { joinedBytes, joinEvents } from "./framing.ts"
+import { lifeHeader, lifeOf, openAt } from "./reading-start.ts"
+import { countParameter, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
-import { toOffset } from "./types.ts"
 import type { Health } from "./wire.ts"
-import { directoryHeader, keepAliveComment, toDirectoryHeader } from "./wire.ts"
+import { directoryHeader, toDirectoryHeader } from "./wire.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */
@@ -98,28 +99,20 @@ const nativeRoutes = Effect.gen(function*() {
   /** Of the API: made once, when somebody first looks. */
   let description: string | undefined
 
-  const subscribe = Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* streamName(request.parameter)
-    yield* followers.enter(name)
-    const stream = yield* manager.get(name)
-    const resumed = request.header("last-event-id")
-    const asked = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "now")
-    const start = resumed === undefined ? asked : yield* stream.cursor(yield* lastEventId(resumed))
-    const tail = yield* tailOf(stream)
-    return {
-      status: 200,
-      headers: { ...sseHeaders, "stream-next-offset": toOffset(start.next) },
-      body: frames(stream, start, tail)
-    }
-  })
-
   const events = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
-    const start = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "beginning")
+    yield* stream.info
+    const life = yield* lifeOf(request)
+    const { description, start, tail } = yield* openAt(stream, {
+      query: request.query,
+      offset: yield* offsetParameter(request.query),
+      otherwise: "beginning",
+      isLife: (id) => life === undefined || id === life
+    })
     const limit = yield* countParameter(request.query, "limit")
-    const { tail } = yield* stream.info
     const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
-    return yield* answerEvents(stream, start, Math.min(tail, start.next + (limit ?? Infinity)), shape)
+    const end = Math.min(tail, start.next + (limit ?? Infinity))
+    return yield* answerEvents(stream, start, end, shape, { ...placeHeaders(end, false), ...lifeHeader(description) })
   })
 
   return [
@@ -134,7 +127,7 @@ const nativeRoutes = Effect.gen(function*() {
       })
     },
     { method: "POST", path: "/streams/:name", handle: appendEvents(manager, bodyBytesMax) },
-    { method: "GET", path: "/streams/:name", handle: subscribe },
+    { method: "GET", path: "/streams/:name", handle: subscribe(manager, followers) },
     {
       method: "DELETE",
       path: "/streams/:name",
@@ -172,64 +165,6 @@ const nativeRoutes = Effect.gen(function*() {
   ] satisfies ReadonlyArray<Route>
 })
 
-/**
- * Server-Sent Events from the cursor on. The end of a closed stream is told as an event named `closed`, what ends them early
- * as one named `problem`; an end without either is the server's. Where nothing is to
- * be caught up with, an id alone comes first: an `EventSource` keeps it, and a connection lost before the first event
- * misses nothing either (promise 4).
- */
-const frames = (stream: HookedStream, start: Cursor, tail: number): Streamed => {
-  let cursor = start
-  let over = false
-  const memory = new PieceMemory()
-  let place = start.next < tail ? undefined : start.next === 0 ? "id: -1\n\n" : `id: ${toOffset(start.next - 1)}\n\n`
-  const frame = Effect.suspend(() => stream.next(cursor)).pipe(
-    Effect.map((block) => {
-      if (block.count === 0) {
-        over = true
-        return Buffer.from(`event: closed\ndata: {"nextOffset":"${toOffset(cursor.next)}"}\n\n`)
-      }
-      cursor = { life: cursor.life, next: block.first + block.count }
-      if (block.release === undefined) return toSse(block)
-      // A block of one's own: its frames are nobody else's.
-      const frames = memory.fill(sseBytes(block), (target) => writeSse(block, target))
-      block.release()
-      return frames
-    }),
-    Effect.catch((refusal) => {
-      over = true
-      return Effect.succeed(Buffer.from(`event: problem\ndata: ${problemText(refusal)}\n\n`))
-    })
-  )
-
-  return {
-    _tag: "Streamed",
-    keepAlive,
-    live: {
-      take: () => {
-        const block = place === undefined && !over ? stream.live.take(cursor) : "behind"
-        if (block === undefined) return undefined
-        if (block === "behind") return "pull"
-        cursor = { life: cursor.life, next: block.first + block.count }
-        return toSse(block)
-      },
-      wait: (wake) => {
-        memory.forget()
-        stream.live.wait(wake)
-      },
-      leave: stream.live.leave
-    },
-    pull: Effect.suspend(() => {
-      if (place === undefined) return over ? Effect.undefined : frame
-      const bytes = Buffer.from(place)
-      place = undefined
-      return Effect.succeed(bytes)
-    })
-  }
-}
-
-const keepAlive = Buffer.from(keepAliveComment)
-
 /** How a run of events is written into an answer. */
 interface Shape {
   readonly contentType: string
@@ -253,8 +188,14 @@ const lines: Shape = {
 }
 
 /** The events before `end`: at once when one read has them all, else as they are read. */
-const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cursor, end: number, shape: Shape) {
-  const headers = { "content-type": shape.contentType }
+const answerEvents = Effect.fnUntraced(function*(
+  stream: HookedStream,
+  start: Cursor,
+  end: number,
+  shape: Shape,
+  place: Readonly<Record<string, string>>
+) {
+  const headers = { "content-type": shape.contentType, ...place }
   const memory = new PieceMemory()
   let cursor = start
 
@@ -278,13 +219,6 @@ const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cu
   const rest = Effect.suspend(() => cursor.next >= end ? Effect.undefined : piece)
   return { status: 200, headers, body: inPieces(first, rest) }
 })
-
-const sseHeaders = {
-  "content-type": "text/event-stream",
-  "cache-control": "no-store",
-  // Proxies of the nginx family would collect events otherwise.
-  "x-accel-buffering": "no"
-}
 
 /** Headers of every answer: never taken for a page, and read by those who may. */
 const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => {

@@ -78,9 +78,9 @@ export const sinceParameter = (query: URLSearchParams) =>
 export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> =>
   text === "-1" ? Effect.succeed(0) : Effect.map(lastEventOffset(text), (offset) => offset + 1)
 
-/** `Last-Event-ID` where it is the next offset. */
+/** `Last-Event-ID` where it is the next offset; -1 is the beginning. */
 export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequest> => {
-  const offset = offsetNumber(text)
+  const offset = text === "-1" ? 0 : offsetNumber(text)
   return offset === undefined
     ? invalid(`The Last-Event-ID ${show(text)} is no offset: it has 1 to 16 digits.`)
     : Effect.succeed(offset)

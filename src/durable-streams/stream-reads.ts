@@ -7,6 +7,7 @@ import type { Cursor, DurableStream, From, LiveStream, ReadError } from "./durab
 import type { LogDamaged, StorageError } from "./errors.ts"
 import { StreamDeleted } from "./errors.ts"
 import { emptyBlock, sliceBlock } from "./event-block.ts"
+import { cursorAt } from "./place.ts"
 import { searchSince } from "./search-since.ts"
 import type { Log } from "./storage.ts"
 import type { Standing } from "./stream-standing.ts"
@@ -83,9 +84,9 @@ export const makeReads = (name: StreamName, now: Standing, { look, stopReading, 
     next,
     live,
     cursor: (from: From) =>
-      Effect.map(current(now, look), (): Cursor => {
+      Effect.flatMap(current(now, look), () => {
         use()
-        return { life: now.life, next: from === "beginning" ? 0 : from === "now" ? now.tail : from }
+        return cursorAt(from, { stream: name, id: now.log?.description.id, life: now.life, tail: now.tail })
       }),
     reading: Effect.acquireRelease(Effect.sync(() => now.startReading()), () => Effect.sync(stopReading)),
     offsetSince: (time) =>

@@ -95,5 +95,8 @@ export const streamPath = (name: string): string => `/streams/${encodeURICompone
 /** The path of a stream for the protocol: the name, percent-encoded (PROTOCOL 5). */
 export const protocolPath = (name: string): string => `/v1/stream/${encodeURIComponent(name)}`
 
-/** How long an event with nothing to say is kept from being taken for a dead connection: an SSE comment. */
-export const keepAliveComment = ": keep-alive\n\n"
+/**
+ * An SSE comment, which keeps a quiet connection from being taken for a dead one. No empty line is behind it: some parsers
+ * take one for an event without data (fetch-event-source).
+ */
+export const keepAliveComment = ": keep-alive\n"

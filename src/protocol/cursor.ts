@@ -1,6 +1,7 @@
 /**
  * Cursors of live answers (docs/protocol.md 15): they change as time passes, so that no cache between client and server
- * answers a waiting client with the same old answer for ever.
+ * answers a waiting client with the same old answer for ever. Clients send them back and know nothing of what they mean, so
+ * each also carries the life of its stream: a client that comes from another life is told (promise 10).
  */
 import { Clock, Effect, Random } from "effect"
 
@@ -9,12 +10,50 @@ const epoch = Date.UTC(2024, 9, 9)
 /** An hour: clients whose cursors are ahead are spread over it. */
 const jitterMax = 3600_000 / intervalMillis
 
+/** The last 24 bits of a cursor name the life; two lives share them once in 16 million times. */
+const lives = 2 ** 24
+/** Greater intervals come after the year 2194: with them a cursor would be no number that every client holds exactly. */
+const intervalsMax = 2 ** 28
+/** A cursor without one is a bare interval, as other servers of the protocol write it, and names no life. */
+const intervalsMin = 1
+
 /** The cursor for a client that sent `given`. One that is no cursor counts as none. */
-export const nextCursor = Effect.fnUntraced(function*(given: string | undefined) {
-  const current = currentCursor(yield* Clock.currentTimeMillis)
-  const client = given !== undefined && /^\d{1,15}$/.test(given) ? Number(given) : -1
-  return client < current ? current : client + (yield* Random.nextIntBetween(1, jitterMax))
+export const nextCursor = Effect.fnUntraced(function*(given: string | undefined, id: string) {
+  const current = currentInterval(yield* Clock.currentTimeMillis)
+  const client = parse(given)?.interval ?? -1
+  return toCursor(client < current ? current : client + (yield* Random.nextIntBetween(1, jitterMax)), id)
 })
 
-/** The interval in which the time (milliseconds since 1970) is. */
-export const currentCursor = (time: number): number => Math.max(0, Math.floor((time - epoch) / intervalMillis))
+/** The cursor of a time (milliseconds since 1970) in the life with this id. */
+export const cursorOf = (time: number, id: string): number => toCursor(currentInterval(time), id)
+
+/** Whether the client may be of this life: false when its cursor is of another one. */
+export const isOfLife = (given: string | undefined, id: string): boolean => {
+  const cursor = parse(given)
+  return cursor === undefined || cursor.life === lifeNumber(id)
+}
+
+/** The interval in which the time is. */
+export const currentInterval = (time: number): number =>
+  Math.max(intervalsMin, Math.floor((time - epoch) / intervalMillis))
+
+const toCursor = (interval: number, id: string) => interval * lives + lifeNumber(id)
+
+const parse = (given: string | undefined) => {
+  if (given === undefined || !/^\d{1,16}$/.test(given)) return undefined
+  const number = Number(given)
+  const interval = Math.floor(number / lives)
+  return interval >= intervalsMin && interval < intervalsMax ? { interval, life: number % lives } : undefined
+}
+
+/** FNV-1a, folded. A thousand followers ask for the same one in a row. */
+const lifeNumber = (id: string): number => {
+  if (id !== newest.id) {
+    let hash = 0x811c9dc5
+    for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
+    newest = { id, number: ((hash >>> 24) ^ hash) & (lives - 1) }
+  }
+  return newest.number
+}
+
+let newest = { id: "", number: 0 }

@@ -43,10 +43,11 @@ export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
 export const infoHeaders = ({ closed, description, tail }: StreamInfo): Record<string, string> => {
   const headers = placeHeaders(tail, closed)
   headers["content-type"] = description.contentType
+  headers["stream-life"] = description.id
   if (description.ttlSeconds !== undefined) headers["stream-ttl"] = `${description.ttlSeconds}`
   if (description.expiresAt !== undefined) headers["stream-expires-at"] = description.expiresAt
   return headers
 }
 
 /** What this server adds to the protocol. */
-export const extensions = { "stream-extensions": "limit, tail, since, last-event-id, ping, if-match" }
+export const extensions = { "stream-extensions": "limit, tail, since, last-event-id, ping, if-match, life" }

@@ -13,7 +13,8 @@ import type { Reading } from "./reading.ts"
 const pieceBytesMax = 1024 * 1024
 
 /** The events from the reading's start up to `end`, which all are there. */
-export const rangeBody = Effect.fnUntraced(function*({ contentType, start, stream }: Reading, end: number) {
+export const rangeBody = Effect.fnUntraced(function*({ description, start, stream }: Reading, end: number) {
+  const { contentType } = description
   const joints = jointsOf(contentType)
   const memory = new PieceMemory()
   let cursor: Cursor = start

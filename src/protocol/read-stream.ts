@@ -6,6 +6,7 @@ import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
 import { StreamDeleted } from "../durable-streams/errors.ts"
 import type { Followers } from "../durable-streams/followers.ts"
+import { lifeHeader } from "../durable-streams/reading-start.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { toOffset } from "../durable-streams/types.ts"
@@ -25,10 +26,11 @@ export const catchUp = (manager: StreamManager["Service"]) =>
     const offset = yield* offsetOf(request.query)
     const limit = yield* countParameter(request.query, "limit")
     const reading = yield* openReading(manager, request, offset)
-    if (offset !== "now") return yield* answer(request, reading, limit, noHeaders)
+    const cursor = yield* cursorHeader(request, reading)
+    if (offset !== "now") return yield* answer(request, reading, limit, cursor)
     // Where the tail is changes with every append: neither to be kept nor to be asked for again by its tag.
-    const { etag: _, ...headers } = headersOf(reading, reading.start.next)
-    const body = bodyOf([], reading.contentType)
+    const { etag: _, ...headers } = headersOf(reading, reading.start.next, cursor)
+    const body = bodyOf([], reading.description.contentType)
     return { status: 200, headers: { ...headers, "cache-control": "no-store" }, body }
   })
 
@@ -38,16 +40,16 @@ export const longPoll = (manager: StreamManager["Service"], followers: Followers
     const limit = yield* countParameter(request.query, "limit")
     yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
-    const { start, stream } = opened
+    const { description, start, stream } = opened
     const found = yield* Effect.timeoutOption(stream.next(start), waitMillis)
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
-    const cursor = { "stream-cursor": `${yield* nextCursor(request.query.get("cursor") ?? undefined)}` }
+    const cursor = yield* cursorHeader(request, opened)
     if (Option.isSome(found) && found.value.count > 0) {
       return yield* answer(request, { ...opened, tail, closed }, limit, cursor)
     }
     const isEnd = closed && start.next >= tail
-    const headers: Record<string, string> = placeHeaders(start.next, isEnd)
+    const headers: Record<string, string> = { ...placeHeaders(start.next, isEnd), ...lifeHeader(description) }
     headers["stream-up-to-date"] = "true"
     headers["cache-control"] = "no-store"
     return { status: 204, headers: isEnd ? headers : { ...headers, ...cursor }, body: undefined }
@@ -58,23 +60,35 @@ const answer = Effect.fnUntraced(function*(
   request: RouteRequest,
   reading: Reading,
   limit: number | undefined,
-  more: Readonly<Record<string, string>>
+  cursor: Readonly<Record<string, string>>
 ) {
   const end = Math.min(reading.tail, reading.start.next + (limit ?? Infinity))
-  const headers = { ...headersOf(reading, end), ...more }
+  const headers = headersOf(reading, end, cursor)
   if (namesTag(request.header("if-none-match"), headers["etag"])) {
     return { status: 304, headers, body: undefined } satisfies Answer as Answer
   }
   return { status: 200, headers, body: yield* rangeBody(reading, end) } satisfies Answer as Answer
 })
 
-const headersOf = ({ closed, contentType, id, isFixed, start, tail }: Reading, end: number) => {
+/** A client sends it with its next request, and by it is known the life that the client has read. */
+const cursorHeader = (request: RouteRequest, { description: { id } }: Reading) =>
+  Effect.map(
+    nextCursor(request.query.get("cursor") ?? undefined, id),
+    (cursor) => ({ "stream-cursor": `${cursor}` })
+  )
+
+const headersOf = (
+  { closed, description, isFixed, start, tail }: Reading,
+  end: number,
+  cursor: Readonly<Record<string, string>>
+) => {
   const isTail = end >= tail
   const isEnd = isTail && closed
   return {
-    "content-type": contentType,
+    "content-type": description.contentType,
     "stream-next-offset": toOffset(end),
-    "etag": etagOf(id, start.next, end, isEnd),
+    ...lifeHeader(description),
+    "etag": etagOf(description.id, start.next, end, isEnd),
     // What ends before the tail, or at the end of all, is the same whenever it is asked for. What ends at the tail is
     // longer after the next append, and whoever writes and then reads must see it. `private`: we do not know what a
     // stream holds, and a shared cache would show it to others (PROTOCOL 10.1).
@@ -84,7 +98,7 @@ const headersOf = ({ closed, contentType, id, isFixed, start, tail }: Reading, e
     // Whoever opens a stream of HTML in a browser must not run it as a page of this server.
     "content-security-policy": "sandbox",
     ...(isTail ? { "stream-up-to-date": "true" } : noHeaders),
-    ...(isEnd ? { "stream-closed": "true" } : noHeaders)
+    ...(isEnd ? { "stream-closed": "true" } : cursor)
   }
 }
 

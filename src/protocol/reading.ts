@@ -4,18 +4,19 @@
  */
 import { Effect } from "effect"
 import type { Cursor, From, StreamInfo } from "../durable-streams/durable-stream.ts"
-import { StreamDeleted } from "../durable-streams/errors.ts"
-import { startOf } from "../durable-streams/reading-start.ts"
+import { StreamDeleted, StreamNotFound } from "../durable-streams/errors.ts"
+import { lifeOf, openAt } from "../durable-streams/reading-start.ts"
+import type { StreamDescription } from "../durable-streams/storage.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { HookedStream } from "../durable-streams/with-hooks.ts"
 import type { RouteRequest } from "../web/router.ts"
+import { isOfLife } from "./cursor.ts"
 import { addressed } from "./stream-address.ts"
 
 /** A stream that is being read. */
 export interface Reading {
   readonly stream: HookedStream
-  readonly id: string
-  readonly contentType: string
+  readonly description: StreamDescription
   readonly start: Cursor
   /** Where the stream stood when it began. */
   readonly tail: number
@@ -24,18 +25,28 @@ export interface Reading {
   readonly isFixed: boolean
 }
 
-/** Begins where the request asks, or at the tail where that is beyond it. Fails when there is no such stream. */
+/**
+ * Begins where the request asks. Fails when there is no such stream, for an offset beyond the tail, and for one of another
+ * life, which the request names itself or by its cursor.
+ */
 export const openReading = Effect.fnUntraced(function*(
   manager: StreamManager["Service"],
   request: RouteRequest,
   offset: From | undefined
 ) {
   const stream = yield* manager.get(yield* addressed(request))
-  const { next } = yield* startOf(stream, request.query, offset, "beginning")
-  const { closed, description: { contentType, id }, life, tail } = yield* stream.info
+  yield* stream.info
+  const life = yield* lifeOf(request)
+  const cursor = request.query.get("cursor") ?? undefined
+  const { closed, description, start, tail } = yield* openAt(stream, {
+    query: request.query,
+    offset,
+    otherwise: "beginning",
+    isLife: (id) => (life === undefined || id === life) && isOfLife(cursor, id)
+  })
+  if (description === undefined) return yield* new StreamNotFound({ stream: stream.name })
   const isFixed = offset !== "now" && !request.query.has("since") && !request.query.has("tail")
-  const start = { life, next: Math.min(next, tail) }
-  return { stream, id, contentType, start, tail, closed, isFixed } satisfies Reading as Reading
+  return { stream, description, start, tail, closed, isFixed } satisfies Reading as Reading
 })
 
 /** Whether a reading has come to the tail, and whether that is the end. */
@@ -46,8 +57,11 @@ export interface Place {
 
 /** What is to be told of a reading that has come to `next`. Asked after the reading, so that it is never too early. */
 export const placeOf = (stream: HookedStream, { life, next }: Cursor) =>
-  Effect.flatMap(stream.info, (info: StreamInfo): Effect.Effect<Place, StreamDeleted> => {
-    if (info.life !== life) return Effect.fail(new StreamDeleted({ stream: stream.name }))
-    const isTail = next >= info.tail
-    return Effect.succeed({ isTail, isEnd: isTail && info.closed })
-  })
+  stream.info.pipe(
+    Effect.catchTag(["StreamNotFound", "StreamGone"], () => Effect.undefined),
+    Effect.flatMap((info: StreamInfo | undefined): Effect.Effect<Place, StreamDeleted> => {
+      if (info?.life !== life) return Effect.fail(new StreamDeleted({ stream: stream.name }))
+      const isTail = next >= info.tail
+      return Effect.succeed({ isTail, isEnd: isTail && info.closed })
+    })
+  )

@@ -4,6 +4,7 @@
  * kept from it is made up for at the next start.
  */
 import { Cause, Effect, Layer, Option, Predicate, Queue } from "effect"
+import type { Cursor } from "../durable-streams/durable-stream.ts"
 import { parseEvent } from "../durable-streams/event-block.ts"
 import { EventData } from "../durable-streams/event-data.ts"
 import type { StreamDescription } from "../durable-streams/storage.ts"
@@ -155,7 +156,7 @@ const readRegistry = Effect.fnUntraced(function*(manager: StreamManager["Service
   const info = yield* Effect.option(stream.info)
   if (Option.isNone(info) || info.value.closed || !isJson(info.value.description.contentType)) return undefined
   const names = new Set<string>()
-  let cursor = yield* stream.cursor("beginning")
+  let cursor: Cursor = { life: info.value.life, next: 0 }
   while (true) {
     // The events of a block are parsed in one turn.
     yield* Effect.yieldNow

@@ -9,22 +9,48 @@ import { createdAtTail } from "../durable-streams/types.ts"
 export const endsWhole = ({ bytes, count, ends }: EventBlock): boolean =>
   bytes[ends[count - 1]! - createdAtTail.length - 1] === 0x22
 
-/** How many of the pieces, from the first one on, make a text that does not end in the middle of a character. */
+/**
+ * How many of the pieces, from the first one on, make a text that does not end in the middle of a character. Only the last
+ * three bytes can begin a character that is still to be completed: a byte behind them that does not go on with it has
+ * decided that nothing will.
+ */
 export const wholePieces = (pieces: ReadonlyArray<Uint8Array>): number => {
-  for (let count = pieces.length; count > 0; count--) {
-    if (!endsInside(Buffer.concat(pieces.slice(Math.max(0, count - characterBytesMax), count)))) return count
+  let count = pieces.length
+  while (count > 0) {
+    const begins = openCharacter(pieces, count)
+    if (begins === undefined || isBroken(pieces, count)) return count
+    count = begins
   }
   return 0
 }
 
 const characterBytesMax = 4
 
-const endsInside = (text: Uint8Array): boolean => {
-  for (let back = 1; back < characterBytesMax && back <= text.length; back++) {
-    const byte = text[text.length - back]!
-    // 10xxxxxx goes on with a character; what begins one says of how many bytes it is.
-    if (byte >> 6 === 0b10) continue
-    return (byte >> 5 === 0b110 ? 2 : byte >> 4 === 0b1110 ? 3 : byte >> 3 === 0b11110 ? 4 : 1) > back
+/** The piece that begins the character in whose middle the first `count` pieces end; undefined if they end with a whole one. */
+const openCharacter = (pieces: ReadonlyArray<Uint8Array>, count: number): number | undefined => {
+  let back = 0
+  for (let piece = count - 1; piece >= 0; piece--) {
+    const bytes = pieces[piece]!
+    for (let at = bytes.length - 1; at >= 0; at--) {
+      if (++back === characterBytesMax) return undefined
+      if (!goesOn(bytes[at]!)) return lengthOf(bytes[at]!) > back ? piece : undefined
+    }
+  }
+  return undefined
+}
+
+/** Whether the pieces behind the first `count` begin with something that does not go on with a character. */
+const isBroken = (pieces: ReadonlyArray<Uint8Array>, count: number): boolean => {
+  for (let piece = count; piece < pieces.length; piece++) {
+    const first = pieces[piece]![0]
+    if (first !== undefined) return !goesOn(first)
   }
   return false
 }
+
+/** 10xxxxxx goes on with a character. */
+const goesOn = (byte: number): boolean => byte >> 6 === 0b10
+
+/** What begins a character says of how many bytes it is. */
+const lengthOf = (byte: number): number =>
+  byte >> 5 === 0b110 ? 2 : byte >> 4 === 0b1110 ? 3 : byte >> 3 === 0b11110 ? 4 : 1

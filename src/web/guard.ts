@@ -89,6 +89,7 @@ const understood = [
   "If-Match",
   "If-None-Match",
   "Last-Event-ID",
+  "Stream-Life",
   "Stream-Seq",
   "Stream-TTL",
   "Stream-Expires-At",
@@ -104,6 +105,7 @@ const understood = [
 /** Every header of an answer that a page may want to read. */
 const exposed = [
   "Stream-Next-Offset",
+  "Stream-Life",
   "Stream-Cursor",
   "Stream-Up-To-Date",
   "Stream-Closed",

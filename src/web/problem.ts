@@ -37,7 +37,7 @@ export const problem = (refusal: Refusal): Answer => {
   if (refusal._tag === "StreamClosed") headers["stream-closed"] = "true"
   for (const [field, header] of told[refusal._tag] ?? []) {
     const value: unknown = field in refusal ? refusal[field as keyof Refusal] : undefined
-    headers[header] = Array.isArray(value) ? value.join(", ") : `${value as string | number}`
+    if (value !== undefined) headers[header] = Array.isArray(value) ? value.join(", ") : `${value as string | number}`
   }
   return { status, headers, body: problemText(refusal) }
 }
@@ -47,6 +47,8 @@ const told: { readonly [Tag in Refusal["_tag"]]?: ReadonlyArray<readonly [field:
   MethodNotAllowed: [["allow", "allow"]],
   StreamClosed: [["tail", "stream-next-offset"]],
   TailMismatch: [["tail", "stream-next-offset"]],
+  OffsetBeyondTail: [["tail", "stream-next-offset"], ["life", "stream-life"]],
+  OtherLife: [["tail", "stream-next-offset"], ["life", "stream-life"]],
   ProducerFenced: [["epoch", "producer-epoch"]],
   ProducerGap: [["expected", "producer-expected-seq"], ["received", "producer-received-seq"]]
 }

@@ -141,29 +141,32 @@ for (const storage of ["memory", "fs"] as const) {
       5_000
     )
 
-    it.effect("Promise 10: the largest offset there can be is waited for, and its id is one a reader can resume from", () =>
+    it.effect("Promise 10: the largest offset there can be is beyond every tail, and told with 16 digits", () =>
       talk(async (port) => {
         const offset = "9".repeat(16)
-        for (const [target, headers] of [[`?offset=${offset}`, {}], ["", { "Last-Event-ID": offset }]] as const) {
-          const wire = await Wire.open(port)
-          wire.send(request("GET", `/streams/${freshName()}${target}`, headers))
-          const { headers: answered, status } = await wire.head()
-          assert.strictEqual(status, 200)
-          assert.match(answered["stream-next-offset"] ?? "", /^\d{16}$/)
-          assert.match((await wire.chunk())?.toString() ?? "", /^id: \d{16}\n\n$/)
-          wire.close()
+        const path = `/streams/${freshName()}`
+        const refused = await exchange(port, request("GET", `${path}?offset=${offset}`))
+        assertProblem(refused, 410, "OffsetBeyondTail")
+        const resumed = await exchange(port, request("GET", path, { "Last-Event-ID": offset }))
+        assert.strictEqual(resumed.status, 200)
+        for (const { body } of [refused, resumed]) {
+          assert.match(body.toString(), /"offset":"9\d{15}","tail":"0{16}"/)
         }
       }))
 
-    it.effect("an offset beyond the tail has no events, and a limit of 10^12 is just large", () =>
+    it.effect("an offset at the tail has no events, one beyond it is refused, and a limit of 10^12 is just large", () =>
       talk(async (port) => {
         const name = freshName()
         const event = await append(port, name, "1")
         const read = async (query: string) => await (await fetch(`${urlOf(port, name)}/events?${query}`)).text()
         assert.strictEqual(await read("limit=1000000000000"), `{"events":[${event}]}`)
         assert.strictEqual(await read("tail=1000000000000"), `{"events":[${event}]}`)
-        assert.strictEqual(await read("offset=9999999999999999"), `{"events":[]}`)
         assert.strictEqual(await read("offset=1"), `{"events":[]}`)
+        for (const offset of ["2", "9999999999999999"]) {
+          const answer = await fetch(`${urlOf(port, name)}/events?offset=${offset}`)
+          assert.strictEqual(answer.status, 410)
+          assert.strictEqual(answer.headers.get("stream-next-offset"), offsetOf(1))
+        }
       }))
   })
 }

@@ -14,6 +14,7 @@ const understood = [
   "If-Match",
   "If-None-Match",
   "Last-Event-ID",
+  "Stream-Life",
   "Stream-Seq",
   "Stream-TTL",
   "Stream-Expires-At",
@@ -28,6 +29,7 @@ const understood = [
 
 const exposed = [
   "Stream-Next-Offset",
+  "Stream-Life",
   "Stream-Cursor",
   "Stream-Up-To-Date",
   "Stream-Closed",

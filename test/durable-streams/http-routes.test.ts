@@ -154,10 +154,16 @@ for (const storage of ["memory", "fs"] as const) {
           const what = `${query} ${JSON.stringify(headers)}`
           assert.strictEqual(follower.headers["stream-next-offset"], offsetOf(from), what)
           const first = await follower.frame()
-          // Nothing to be caught up with: an id alone, of the event before.
-          if (from === 5) assert.strictEqual(first?.text, `id: ${offsetOf(4)}`, what)
-          else assert.strictEqual(first?.id, offsetOf(from), what)
-          return { follower, left: from === 5 ? 0 : 4 - from, what }
+          // A resume and a following with nothing to catch up with begin by saying where they are.
+          const isTold = from === 5 || headers["Last-Event-ID"] !== undefined
+          if (isTold) {
+            assert.deepStrictEqual(
+              [first?.event, first?.id],
+              ["connected", from === 0 ? "-1" : offsetOf(from - 1)],
+              what
+            )
+          } else assert.strictEqual(first?.id, offsetOf(from), what)
+          return { follower, left: isTold ? 5 - from : 4 - from, what }
         }))
         const live = await append(port, name, "5")
         for (const { follower, left, what } of followers) {
@@ -183,7 +189,6 @@ for (const storage of ["memory", "fs"] as const) {
           ["?limit=1", 0, 1],
           ["?limit=99", 0, 5],
           ["?offset=5", 5, 5],
-          ["?offset=99", 5, 5],
           ["?tail=2", 3, 5],
           ["?tail=99", 0, 5],
           ["?tail=3&limit=1", 2, 3],

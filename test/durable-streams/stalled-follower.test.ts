@@ -69,7 +69,7 @@ it.live(
       yield* Effect.sync(() => fs.rmSync(path.join(directory, "without"), { recursive: true }))
       yield* withServer(path.join(directory, "with"), async (server) => {
         const follower = await Follower.open(server.port, "/streams/s")
-        assert.strictEqual((await follower.frame())?.text, "id: -1")
+        assert.strictEqual((await follower.frame())?.event, "connected")
         follower.wire.socket.pause()
         const stalled = await memoryAfterLoad(server)
         assert.isBelow(stalled, without + 20, `${without.toFixed(1)} MB without it, ${stalled.toFixed(1)} MB with it`)

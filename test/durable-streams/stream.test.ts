@@ -146,7 +146,7 @@ describe("Deleting", () => {
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const old = yield* stream.cursor("now")
-      const follower = yield* Effect.forkChild(Effect.flip(stream.next(yield* stream.cursor(10))))
+      const follower = yield* Effect.forkChild(Effect.flip(Stream.runDrain(stream.subscribe("beginning"))))
       const before = yield* Effect.forkChild(stream.append(appending("before")))
       yield* settled
       const deleting = yield* Effect.forkChild(stream.delete)

@@ -8,7 +8,7 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time", "visible-text"],
+  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time", "visible-text", "place-errors"],
   [
     "hooks",
     "storage",
@@ -28,6 +28,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "log-holder",
     "end-of-turn",
     "event-stream",
+    "place",
     "stream-state",
     "stream-config",
     "append-batch",
@@ -51,6 +52,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "json-scan",
     "json-fault",
     "framing",
+    "following",
     "docs-page",
     "client",
     "client-answers",
@@ -87,6 +89,7 @@ const floorsWithNode: ReadonlyArray<number> = [7, 9]
 const browserSafe: ReadonlyArray<string> = [
   "types",
   "errors",
+  "place-errors",
   "limits",
   "wire",
   "api",
@@ -110,13 +113,14 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["web", {
     node: false,
     imports: ["types", "errors"],
-    guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces]
+    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces]
   }],
   ["protocol", {
     node: false,
     imports: [
       "types",
       "errors",
+      "place-errors",
       "event-data",
       "event-block",
       "storage",
@@ -127,6 +131,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "followers",
       "request-parameters",
       "reading-start",
+      "following",
       "append-body",
       "append-headers",
       "rfc3339",
@@ -150,7 +155,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   }],
   ["web-node", {
     node: true,
-    imports: ["types", "errors", "limits", "src/web"],
+    imports: ["types", "errors", "place-errors", "limits", "src/web"],
     guests: [...meetingPlaces, "doctor-machine"]
   }]
 ])

@@ -25,21 +25,26 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await get(port, name, "?offset=0&live=yes")).status, 400)
       }))
 
-    it.effect("Promise 10: an offset beyond the tail means the tail, and the answer says so", () =>
+    it.effect("Promise 10: an offset beyond the tail is refused, and the answer says where the tail is", () =>
       talk(async (port) => {
         const name = freshName()
         await putText(port, name, "a", "b")
-        const answer = await get(port, name, "?offset=9")
-        assert.strictEqual(await answer.text(), "")
-        assert.strictEqual(answer.headers.get("stream-next-offset"), offsetOf(2))
-        assert.strictEqual(answer.headers.get("stream-up-to-date"), "true")
-        assert.strictEqual(answer.headers.get("cache-control"), asked)
-        const waiting = get(port, name, "?offset=9&live=long-poll")
-        await new Promise((resolve) => setTimeout(resolve, 100))
-        await post(port, name, text, "c")
-        const waited = await waiting
-        assert.strictEqual(await waited.text(), "c")
-        assert.strictEqual(waited.headers.get("stream-next-offset"), offsetOf(3))
+        const life = (await get(port, name)).headers.get("stream-life")
+        assert.match(life ?? "", /^[0-9a-f]{16}$/)
+        for (const live of ["", "&live=long-poll", "&live=sse"]) {
+          const answer = await get(port, name, `?offset=9${live}`)
+          assert.strictEqual(answer.status, 410, live)
+          assert.strictEqual(answer.headers.get("stream-next-offset"), offsetOf(2))
+          assert.strictEqual(answer.headers.get("stream-life"), life)
+          const problem = (await answer.json()) as Record<string, unknown>
+          assert.strictEqual(problem["type"], "urn:durable-streams:OffsetBeyondTail")
+          assert.deepStrictEqual([problem["offset"], problem["tail"], problem["life"]], [
+            offsetOf(9),
+            offsetOf(2),
+            life
+          ])
+        }
+        assert.strictEqual((await get(port, freshName(), "?offset=9")).status, 404)
       }))
 
     it.effect("an answer is all there is, streamed where it is large", () =>

@@ -117,7 +117,10 @@ for (const storage of ["memory", "fs"] as const) {
         ]
         assert.deepStrictEqual(answers.map(({ status }) => status), [201, 200, 200, 409, 400, 404, 204])
         for (const { headers, status } of answers) {
-          assert.strictEqual(headers.get("stream-extensions"), "limit, tail, since, last-event-id, ping, if-match")
+          assert.strictEqual(
+            headers.get("stream-extensions"),
+            "limit, tail, since, last-event-id, ping, if-match, life"
+          )
           if (status >= 400) assert.strictEqual(headers.get("content-type"), "application/problem+json")
         }
         const allowed = await exchange(port, request("PATCH", `/v1/stream/${name}`))

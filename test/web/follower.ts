@@ -34,27 +34,28 @@ export class Follower {
     return new Follower(wire, head.status, head.headers)
   }
 
-  /** The next frame of whatever kind; undefined at the proper end of the answer. */
+  /** The next frame of whatever kind, or a comment, which has a line; undefined at the proper end of the answer. */
   async frame(): Promise<Frame | undefined> {
+    const ending = () => this.#text.startsWith(":") ? "\n" : "\n\n"
     let end: number
-    while ((end = this.#text.indexOf("\n\n")) < 0) {
+    while ((end = this.#text.indexOf(ending())) < 0) {
       const chunk = await this.wire.chunk()
       if (chunk === undefined) return undefined
       this.#text += this.#decoder.decode(chunk, { stream: true })
     }
     const text = this.#text.slice(0, end)
-    this.#text = this.#text.slice(end + 2)
+    this.#text = this.#text.slice(end + ending().length)
     const lines = text.split("\n")
     const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
     return { text, id: field("id"), event: field("event"), data: field("data") }
   }
 
-  /** The next frame that holds an event or a problem. */
+  /** The next frame that holds an event, a closing or a problem. */
   async event(): Promise<Frame> {
     while (true) {
       const frame = await this.frame()
       if (frame === undefined) throw new Error("The following ended.")
-      if (frame.data !== undefined) return frame
+      if (frame.data !== undefined && frame.event !== "connected") return frame
     }
   }
 

@@ -10,6 +10,7 @@ import { toVisible } from "../visible-text.ts"
 import { append } from "./append-command.ts"
 import { connect, connectionFlags, locate } from "./connection.ts"
 import { makeShow } from "./format.ts"
+import { gapText } from "./gap-text.ts"
 import { close, create, fork, info } from "./protocol-commands.ts"
 import { count, name, optionalText, orNothing, output, program } from "./stream-flags.ts"
 import { print, printAsIs, tell } from "./terminal.ts"
@@ -167,6 +168,11 @@ const printLive = <E, R>(
       Effect.suspend(() => {
         next ??= offset
         return isBack ? tell(`Back again, going on at offset ${offset}.`) : Effect.void
+      }),
+    onGap: (gap) =>
+      Effect.suspend(() => {
+        next = undefined
+        return tell(gapText(gap))
       })
   }).pipe(limit === undefined ? (events) => events : Stream.take(limit))
   return events.pipe(
