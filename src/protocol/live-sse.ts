@@ -75,7 +75,7 @@ const ended = ({ description, tail }: Reading): Answer => ({
 const keepAlive = Buffer.from(": ping\n")
 
 interface Following {
-  /** Reads the first batch, which is sent first. */
+  /** Reads what is there, so that a failure can be the answer. It is sent first. */
   readonly begin: Effect.Effect<void, ReadError>
   readonly pull: Streamed["pull"]
   readonly live: NonNullable<Streamed["live"]>
@@ -148,10 +148,15 @@ const following = (
     return { ...place, next, cursor: streamCursor }
   }
 
-  const batch: Effect.Effect<Uint8Array, ReadError> = Effect.flatMap(events, (block) => {
+  const some = Effect.flatMap(events, (block) => {
     begun = true
-    return Effect.filterOrElse(frames(block, control), (bytes) => bytes !== undefined, () => batch)
+    return frames(block, control)
   })
+  const batch: Effect.Effect<Uint8Array, ReadError> = Effect.filterOrElse(
+    some,
+    (bytes) => bytes !== undefined,
+    () => batch
+  )
   const told = Effect.catch(batch, (refusal) => {
     over = true
     return Effect.as(logFailure(refusal, target), problemFrame(refusal))
@@ -164,7 +169,7 @@ const following = (
 
   const { leave, place, take, wait } = stream.live
   return {
-    begin: Effect.map(batch, (bytes) => void (first = bytes)),
+    begin: Effect.map(some, (bytes) => void (first = bytes)),
     pull,
     live: {
       take: () => {

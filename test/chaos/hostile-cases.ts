@@ -243,13 +243,18 @@ const odd: ReadonlyArray<HostileCase> = [
   { title: "2,000 parameters", status: 200, bytes: request("GET", `/streams?${"a=1&".repeat(2_000)}`) },
   { title: "a limit of 10^14", status: 200, bytes: request("GET", "/streams/kept/events?limit=100000000000000") },
   { title: "a tail of 10^14", status: 200, bytes: request("GET", "/streams/kept/events?tail=100000000000000") },
-  { title: "the largest offset", status: 200, bytes: request("GET", "/streams/kept/events?offset=9999999999999999") },
+  { title: "the largest offset", status: 410, bytes: request("GET", "/streams/kept/events?offset=9999999999999999") },
   {
     title: "the largest offset, followed",
-    status: 200,
-    follows: true,
+    status: 410,
     bytes: request("GET", "/streams/kept?offset=9999999999999999")
   },
+  {
+    title: "the largest offset, resumed",
+    status: 200,
+    bytes: request("GET", "/streams/kept", { "Last-Event-ID": "9999999999999999" })
+  },
+  { title: "a life of 10 KB", status: 410, bytes: request("GET", `/streams/kept?offset=1&life=${"a".repeat(10_000)}`) },
   { title: "a name that is only inherited", status: 404, bytes: request("GET", "/streams/toString/events") },
   { title: "a deletion of nothing", status: 404, bytes: request("DELETE", "/streams/bad") }
 ]

@@ -108,7 +108,7 @@ class Waiter {
       this.#socket.on("error", () => resolve(false)).on("close", () => resolve(false))
       this.#socket.on("data", (bytes) => {
         resolve(true)
-        for (let at = -1; (at = bytes.indexOf("\ndata: ", at + 1)) >= 0;) this.events++
+        for (let at = -1; (at = bytes.indexOf("\ndata: {\"offset\"", at + 1)) >= 0;) this.events++
       })
     })
   }

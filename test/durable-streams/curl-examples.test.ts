@@ -58,7 +58,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("curl", (it
         "and on"
       )
       assert.strictEqual(some.slice(0, some.indexOf("{")), `id: ${offsetOf(5)}\ndata: `)
-      const live = shell(port, "curl -N http://localhost:3000/streams/my-stream", "data: ")
+      const live = shell(port, "curl -N http://localhost:3000/streams/my-stream", `data: {"offset":`)
       // Whether or not curl is there already: it is shown the first event appended after it came.
       const seen = { done: false }
       void live.finally(() => seen.done = true)
