@@ -1,7 +1,7 @@
 /**
  * The native API (docs/protocol.md): translates requests to calls of the stream manager and answers back, nothing more.
  */
-import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
+import { Cause, Clock, Context, type Deferred, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import type { Answer, Handler, Incoming } from "../web/exchange.ts"
 import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
@@ -38,6 +38,8 @@ export class ServerInfo extends Context.Service<ServerInfo, {
   readonly followers: Followers
   /** Why nothing can be stored now, if so. */
   readonly trouble: Effect.Effect<{ readonly message: string } | undefined>
+  /** Done once the server is to stop: a request that only waits is answered then. */
+  readonly stopping: Deferred.Deferred<void>
   /** What is open now, but for what the routes know. */
   readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions

@@ -1,6 +1,6 @@
 /**
  * Refusals of a place in a stream: the stream that is there now never gave it to a reader (promise 10;
- * docs/decisions/0012-lives.md). Browser-safe.
+ * docs/decisions/0012-lives.md).
  */
 import { Schema } from "effect"
 import { refusals } from "./errors.ts"

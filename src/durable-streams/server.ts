@@ -3,7 +3,7 @@
  * appends under way are finished, then the lock is freed.
  */
 import type { Config } from "effect"
-import { Context, DateTime, Effect, Layer, type Scope } from "effect"
+import { Context, DateTime, Deferred, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { getHeapStatistics } from "node:v8"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
@@ -86,7 +86,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     )
     const others = [protocolRoutes, subscriptionRoutes]
     const routes = HttpRoutes.layer<Effect.Services<typeof others[number]>>(others).pipe(
-      Layer.provide(layerInfo(settings, open)),
+      Layer.provideMerge(layerInfo(settings, open)),
       Layer.provide(subscriptions)
     )
     return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
@@ -150,6 +150,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
         longPollMillis: settings.longPollMillis,
         followers: new Followers(limits.followersMax),
         trouble,
+        stopping: yield* Deferred.make<void>(),
         usage: () => ({ connections: open.connections(), streams: current() }),
         guard: { loopback: isLoopback(settings.host), origins: settings.corsOrigins }
       })
@@ -159,7 +160,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
 const listen = (
   settings: ServerSettings,
   connectionsBeyond: number
-): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | Scope.Scope> =>
+): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | ServerInfo | Scope.Scope> =>
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
     const { corsOrigins, host, port } = settings
@@ -181,7 +182,13 @@ const listen = (
           "Raise its limit (ulimit -n), or lower --max-connections"
       )
     }
-    const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
+    const { stopping } = yield* ServerInfo
+    // Scopes close backwards: the requests that wait are told before the network goes.
+    const on = (port: number) =>
+      Effect.tap(
+        serve({ host, port, handler: handle, limits, connectionsBeyond }),
+        () => Effect.addFinalizer(() => Deferred.succeed(stopping, undefined))
+      )
     if (port !== undefined) return yield* on(port)
     return yield* on(defaults.port).pipe(
       Effect.catchIf(

@@ -2,7 +2,7 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Effect, Exit, Option } from "effect"
+import { Deferred, Effect, Exit, Option } from "effect"
 import { refusals } from "../durable-streams/errors.ts"
 import { ServerInfo } from "../durable-streams/http-routes.ts"
 import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
@@ -23,7 +23,7 @@ import { addressed, offsetOf } from "./stream-address.ts"
 export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo> = Effect.gen(
   function*() {
     const manager = yield* StreamManager
-    const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
+    const { bodyBytesMax, followers, longPollMillis, stopping } = yield* ServerInfo
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
     const head = Effect.fnUntraced(function*(request: RouteRequest) {
@@ -39,7 +39,7 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
 
     const modes = {
       caughtUp: catchUp(manager),
-      "long-poll": longPoll(manager, followers, longPollMillis),
+      "long-poll": longPoll(manager, followers, longPollMillis, Deferred.await(stopping)),
       sse: liveSse(manager, followers)
     }
 

@@ -5,6 +5,7 @@ import { Effect, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
 import { StreamDeleted } from "../durable-streams/errors.ts"
+import { emptyBlock } from "../durable-streams/event-block.ts"
 import type { Followers } from "../durable-streams/followers.ts"
 import { lifeHeader } from "../durable-streams/reading-start.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
@@ -34,14 +35,20 @@ export const catchUp = (manager: StreamManager["Service"]) =>
     return { status: 200, headers: { ...headers, "cache-control": "no-store" }, body }
   })
 
-/** What is there from the offset on or, where nothing is, what comes within the time. */
-export const longPoll = (manager: StreamManager["Service"], followers: Followers, waitMillis: number) =>
+/** What is there from the offset on or, where nothing is, what comes within the time and before the server stops. */
+export const longPoll = (
+  manager: StreamManager["Service"],
+  followers: Followers,
+  waitMillis: number,
+  stopping: Effect.Effect<void>
+) =>
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const limit = yield* countParameter(request.query, "limit")
     yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
     const { description, start, stream } = opened
-    const found = yield* Effect.timeoutOption(stream.next(start), waitMillis)
+    const news = Effect.raceFirst(stream.next(start), Effect.as(stopping, emptyBlock(start.next)))
+    const found = yield* Effect.timeoutOption(news, waitMillis)
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = yield* cursorHeader(request, opened)

@@ -181,3 +181,30 @@ it.live("Promise 3: a request of many events that was cut by kill -9 is there as
       stored.map((_, i) => i % 500)
     )
   }))
+
+it.live(
+  "a long-poll that waits while the server stops is answered with the tail, as when its time is over",
+  () =>
+    withServers(async (start) => {
+      const server = await start("--storage=memory")
+      await append(server.port, "a", "0")
+      const url = `http://127.0.0.1:${server.port}`
+      const waiting = fetch(`${url}/v1/stream/a?offset=1&live=long-poll`)
+      const followers = async () => {
+        const { usage } = (await (await fetch(`${url}/health`)).json()) as {
+          readonly usage: { readonly followers: number }
+        }
+        return usage.followers
+      }
+      await until(async () => await followers() === 1, () => "the long-poll's arrival")
+      const from = performance.now()
+      server.child.kill("SIGTERM")
+      const answer = await waiting
+      assert.strictEqual(answer.status, 204)
+      assert.strictEqual(answer.headers.get("stream-next-offset"), offsetOf(1))
+      assert.strictEqual(answer.headers.get("stream-up-to-date"), "true")
+      assert.strictEqual((await server.ended).code, 0)
+      assert.isBelow(performance.now() - from, 1_400)
+    }),
+  30_000
+)

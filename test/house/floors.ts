@@ -89,7 +89,6 @@ const floorsWithNode: ReadonlyArray<number> = [7, 9]
 const browserSafe: ReadonlyArray<string> = [
   "types",
   "errors",
-  "place-errors",
   "limits",
   "wire",
   "api",
