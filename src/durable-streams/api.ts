@@ -21,6 +21,7 @@ const Problem = (status: number, description: string) =>
 const invalid = Problem(400, "The request is not valid")
 const refused = Problem(403, "Not allowed: another origin, or a host that is not this one")
 const unknown = Problem(404, "No such stream")
+const lost = Problem(410, "The offset is beyond the tail, or of another life of the stream; or the stream was deleted")
 const unavailable = Problem(503, "The disk cannot be used now")
 const failed = Problem(500, "The storage failed, or the log is damaged")
 
@@ -31,6 +32,10 @@ const start = {
   tail: Schema.optionalKey(Schema.FiniteFromString).annotate({ description: "Only the last N events" }),
   since: Schema.optionalKey(Schema.String).annotate({
     description: "Only events created since then: RFC 3339, or a duration such as 10m"
+  }),
+  life: Schema.optionalKey(Schema.String).annotate({
+    description:
+      "The life of the stream that the offset is of, as Stream-Life says it: 410 if the stream is another one"
   })
 }
 
@@ -90,14 +95,24 @@ const streams = HttpApiGroup.make("streams").add(
   }).annotate(OpenApi.Summary, "Appends; the first append makes the stream"),
   HttpApiEndpoint.get("subscribe", "/streams/:name", {
     params: name,
-    query: start,
-    headers: {
-      "last-event-id": Schema.optionalKey(Schema.String).annotate({ description: "Resume after this offset" })
+    query: {
+      ...start,
+      lastEventId: Schema.optionalKey(Schema.String).annotate({
+        description: "The same as Last-Event-ID, for clients that cannot set headers"
+      })
     },
-    success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
+    headers: {
+      "last-event-id": Schema.optionalKey(Schema.String).annotate({ description: "Resume after this offset" }),
+      "stream-life": Schema.optionalKey(Schema.String).annotate({ description: "The same as the parameter life" })
+    },
+    success: [
+      Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })),
+      HttpApiSchema.NoContent.annotate({ description: "A resume at the end of a closed stream: there is no more" })
+    ],
     error: [
       invalid,
       refused,
+      lost,
       failed,
       Problem(503, "The stream has as many followers as it may have, or the disk cannot be used now")
     ]
@@ -106,7 +121,7 @@ const streams = HttpApiGroup.make("streams").add(
     params: name,
     query: { ...start, limit: Schema.optionalKey(Schema.FiniteFromString) },
     success: Schema.Struct({ events: Schema.Array(StreamEvent) }),
-    error: [invalid, refused, unknown, failed, unavailable]
+    error: [invalid, refused, unknown, lost, failed, unavailable]
   }).annotate(OpenApi.Summary, "Reads what is there, and ends"),
   HttpApiEndpoint.delete("delete", "/streams/:name", {
     params: name,

@@ -1,6 +1,6 @@
 /**
  * Refusals of a place in a stream: the stream that is there now never gave it to a reader (promise 10;
- * docs/decisions/0012-lives.md).
+ * docs/decisions/0013-lives.md).
  */
 import { Schema } from "effect"
 import { refusals } from "./errors.ts"
@@ -8,7 +8,7 @@ import { Offset, toOffset } from "./types.ts"
 
 /**
  * A reader asked for a place that this stream has not come to yet. Servers give out no such place, so the reader has it
- * from an earlier life of the stream, or from before the stream was restored from a copy (decision 12). The next event
+ * from an earlier life of the stream, or from before the stream was restored from a copy (decision 13). The next event
  * will have the offset `tail`; `life` is the stream's, if there is one.
  */
 export class OffsetBeyondTail extends Schema.TaggedError<OffsetBeyondTail>()(

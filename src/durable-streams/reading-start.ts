@@ -1,6 +1,6 @@
 /**
  * Where a reading begins, of all the ways in which a request can say it, and which life of the stream it means. A place
- * that the stream never gave out is refused, never waited for (promise 10; docs/decisions/0012-lives.md).
+ * that the stream never gave out is refused, never waited for (promise 10; docs/decisions/0013-lives.md).
  */
 import { Effect, type Scope } from "effect"
 import type { Absent, Cursor, From, ReadError } from "./durable-stream.ts"

@@ -62,6 +62,32 @@ export const mutants: ReadonlyArray<Mutant> = [
     suites: ["histories"]
   },
   {
+    name: "a place beyond the tail is waited for",
+    changes: change("durable-streams/place.ts", "return next <= tail ?", "return next <= Infinity ?"),
+    killedBy: ["test/durable-streams/lives.test.ts", "test/durable-streams/bad-input.test.ts"],
+    titled: "Promise 10"
+  },
+  {
+    name: "the life that a reader names is not looked at",
+    changes: change(
+      "durable-streams/reading-start.ts",
+      "&& !asked.isLife(description.id)",
+      "&& asked.isLife(\"\")"
+    ),
+    killedBy: ["test/durable-streams/lives.test.ts"],
+    titled: "Promise 10"
+  },
+  {
+    name: "an EventSource comes back to a stream that was made again where it left the one before",
+    changes: change("durable-streams/following.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
+    killedBy: ["test/durable-streams/lives.test.ts"]
+  },
+  {
+    name: "live=sse answers before it has read",
+    changes: change("protocol/live-sse.ts", "    yield* begin\n", ""),
+    killedBy: ["test/protocol/told.test.ts"]
+  },
+  {
     name: "a torn tail is not cut",
     changes: change(
       "storage-filesystem/storage-filesystem.ts",

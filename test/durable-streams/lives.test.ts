@@ -1,5 +1,5 @@
 /**
- * A place belongs to one life of a stream (docs/decisions/0012-lives.md): a reader whose place is beyond the tail, or of
+ * A place belongs to one life of a stream (docs/decisions/0013-lives.md): a reader whose place is beyond the tail, or of
  * another life, is told so, natively and by the protocol, with what is there now. Silence is what none of these may get.
  */
 import { assert, it, layer } from "@effect/vitest"
