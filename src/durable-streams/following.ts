@@ -37,7 +37,8 @@ export const subscribe = (manager: StreamManager["Service"], followers: Follower
       query: resumed === undefined ? request.query : new URLSearchParams(),
       offset: resumed ?? offset,
       otherwise: "now",
-      isLife: (id) => life === undefined || id === life
+      isLife: (id) => life === undefined || id === life,
+      mustExist: false
     })
     const opened = yield* resumed === undefined ? opening : Effect.catch(opening, lostPlace)
     return "status" in opened ? opened : resumed !== undefined && isEnd(opened) ? ended(opened) : {

@@ -103,15 +103,15 @@ const nativeRoutes = Effect.gen(function*() {
 
   const events = Effect.fnUntraced(function*(request: RouteRequest) {
     const stream = yield* manager.get(yield* streamName(request.parameter))
-    yield* stream.info
+    const limit = yield* countParameter(request.query, "limit")
     const life = yield* lifeOf(request)
     const { description, start, tail } = yield* openAt(stream, {
       query: request.query,
       offset: yield* offsetParameter(request.query),
       otherwise: "beginning",
-      isLife: (id) => life === undefined || id === life
+      isLife: (id) => life === undefined || id === life,
+      mustExist: true
     })
-    const limit = yield* countParameter(request.query, "limit")
     const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
     const end = Math.min(tail, start.next + (limit ?? Infinity))
     return yield* answerEvents(stream, start, end, shape, { ...placeHeaders(end, false), ...lifeHeader(description) })

@@ -23,6 +23,8 @@ export interface Asked {
   readonly otherwise: From
   /** Whether the life with this id is the one that `offset` belongs to; true if the request does not say. */
   readonly isLife: (id: string) => boolean
+  /** Whether a stream that does not exist is refused; else its beginning is a place. */
+  readonly mustExist: boolean
 }
 
 /** Where a reading begins, and how its stream stands then. */
@@ -38,8 +40,8 @@ export type OpenError = Absent | ReadError | InvalidRequest | OffsetBeyondTail |
 
 /**
  * The latest of what `offset`, `since` and `tail` ask for. A stream that does not exist has its tail at the beginning. Fails
- * for an offset beyond the tail and for one of another life: the reader has to know, and the problem says what is there.
- * From here on the stream is being read, until the scope closes.
+ * for a parameter that is none before a stream is looked for, and for an offset beyond the tail or of another life: the
+ * reader has to know, and the problem says what is there. From here on the stream is being read, until the scope closes.
  */
 export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -48,7 +50,8 @@ export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Openin
     const last = yield* countParameter(asked.query, "tail")
     const isByContent = since !== undefined || last !== undefined
     const from = asked.offset ?? (isByContent ? "beginning" : asked.otherwise)
-    const { description, tail } = yield* standOf(stream)
+    const standing = asked.mustExist ? stream.info : standOf(stream)
+    const { description, tail } = yield* standing
     // The beginning and the tail are the same places in every life.
     if (typeof from === "number" && from > 0 && description !== undefined && !asked.isLife(description.id)) {
       return yield* new OtherLife({
@@ -60,7 +63,7 @@ export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Openin
     }
     const { life, next } = yield* stream.cursor(from)
     const first = since === undefined ? 0 : yield* stream.offsetSince(since)
-    const { life: now, ...place } = yield* standOf(stream)
+    const { life: now, ...place } = yield* standing
     if (now !== life) return yield* new StreamDeleted({ stream: stream.name })
     const start = { life, next: Math.max(next, first, last === undefined ? 0 : place.tail - last) }
     return { start, ...place }

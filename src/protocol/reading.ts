@@ -35,14 +35,14 @@ export const openReading = Effect.fnUntraced(function*(
   offset: From | undefined
 ) {
   const stream = yield* manager.get(yield* addressed(request))
-  yield* stream.info
   const life = yield* lifeOf(request)
   const cursor = request.query.get("cursor") ?? undefined
   const { closed, description, start, tail } = yield* openAt(stream, {
     query: request.query,
     offset,
     otherwise: "beginning",
-    isLife: (id) => (life === undefined || id === life) && isOfLife(cursor, id)
+    isLife: (id) => (life === undefined || id === life) && isOfLife(cursor, id),
+    mustExist: true
   })
   if (description === undefined) return yield* new StreamNotFound({ stream: stream.name })
   const isFixed = offset !== "now" && !request.query.has("since") && !request.query.has("tail")

@@ -64,8 +64,9 @@ it.live(
   60_000
 )
 
+const bytes = (...numbers: ReadonlyArray<number>) => Uint8Array.from(numbers)
+
 describe("text that is cut anywhere", () => {
-  const bytes = (...numbers: ReadonlyArray<number>) => Uint8Array.from(numbers)
   const cafe = Buffer.from("caf\xe9", "latin1")
 
   it("is held back only from the piece that begins an incomplete character", () => {
