@@ -127,6 +127,7 @@ const known = new Set([
   "keep-alive",
   "stream-cursor",
   "stream-extensions",
+  "stream-life",
   "stream-next-offset",
   "stream-up-to-date",
   "transfer-encoding",
