@@ -6,7 +6,7 @@ import { Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { CreateRequest } from "../../src/durable-streams/durable-stream.ts"
 import { EventData } from "../../src/durable-streams/event-data.ts"
-import { startOf } from "../../src/durable-streams/reading-start.ts"
+import { openAt } from "../../src/durable-streams/reading-start.ts"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
@@ -88,8 +88,9 @@ describe("A stream with a time to live", () => {
       const reading = yield* Scope.make()
       const { cursor, stream } = yield* Effect.gen(function*() {
         const stream = yield* manager.get(name)
-        const query = new URLSearchParams()
-        return { stream, cursor: yield* startOf(stream, query, "beginning", "now") }
+        const asked = { query: new URLSearchParams(), offset: undefined, otherwise: "beginning" } as const
+        const { start } = yield* openAt(stream, { ...asked, isLife: () => true, mustExist: true })
+        return { stream, cursor: start }
       }).pipe(Scope.provide(reading))
       yield* seconds(60)
       assert.isTrue(yield* isThere)
