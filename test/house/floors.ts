@@ -8,7 +8,18 @@ import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
 /** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
 const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  ["types", "errors", "limits", "event-data", "version", "durations", "rfc3339", "steady-time", "visible-text", "place-errors"],
+  [
+    "types",
+    "errors",
+    "limits",
+    "event-data",
+    "version",
+    "durations",
+    "rfc3339",
+    "steady-time",
+    "visible-text",
+    "place-errors"
+  ],
   [
     "hooks",
     "storage",
