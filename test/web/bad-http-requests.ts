@@ -25,10 +25,7 @@ export const badHttp: ReadonlyArray<BadHttp> = [
   ...statuses(400, [
     ["no HTTP at all", "hello\r\n\r\n"],
     ["TLS where none is spoken", Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03])],
-    ["a version that is none", `GET /health HTTP/9.9\r\n${host}\r\n`],
     ["HTTP/2 from the start", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
-    ["a method in lower case", `get /health HTTP/1.1\r\n${host}\r\n`],
-    ["a method nobody knows", `BREW /health HTTP/1.1\r\n${host}\r\n`],
     ["no Host", "GET /health HTTP/1.1\r\n\r\n"],
     ["no Host in HTTP/1.0", "GET /health HTTP/1.0\r\n\r\n"],
     ["two Hosts", `GET /health HTTP/1.1\r\n${host}${host}\r\n`],
@@ -74,6 +71,14 @@ export const badHttp: ReadonlyArray<BadHttp> = [
     ["a chunk size beyond 64 bits", `${post}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n${body}\r\n`],
     ["a body on GET", `GET /streams HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\n{}`],
     ["a chunked body on GET", `GET /streams/kept/events HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`]
+  ]),
+  ...statuses(501, [
+    ["a method in lower case", `get /health HTTP/1.1\r\n${host}\r\n`],
+    ["a method nobody knows", `BREW /health HTTP/1.1\r\n${host}\r\n`]
+  ]),
+  ...statuses(505, [
+    ["a version that is none", `GET /health HTTP/9.9\r\n${host}\r\n`],
+    ["a version without a minor one of its own", `GET /health HTTP/1.2\r\n${host}\r\n`]
   ]),
   ...statuses(404, [
     ["the root", `GET / HTTP/1.1\r\n${host}\r\n`],
