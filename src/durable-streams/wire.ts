@@ -57,6 +57,7 @@ export const Health = Schema.Struct({
   limits: Schema.Struct({
     ...Limits.fields,
     awakeMax: Schema.optionalKey(Schema.Int),
+    bodiesBytesMax: Schema.optionalKey(Schema.Int),
     fixed: Schema.optionalKey(FixedLimits)
   }),
   usage: Usage,

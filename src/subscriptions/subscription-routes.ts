@@ -3,7 +3,7 @@
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
 import { Effect } from "effect"
-import type { InvalidRequest } from "../durable-streams/errors.ts"
+import type { InvalidRequest, Overloaded } from "../durable-streams/errors.ts"
 import { type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
 import { mediaType, nameFault } from "../durable-streams/types.ts"
 import type { Answer, Incoming } from "../web/exchange.ts"
@@ -28,7 +28,7 @@ import { controlPath, streamsOf, subscriptionOf } from "./wire.ts"
 /** The largest body: a thousand names or acknowledgements, as a wake shows them. */
 const bodyBytesMax = 256 * 1024
 
-type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest
+type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest | Overloaded
 type Answering = Effect.Effect<Answer, Failed>
 
 /** The routes of subscriptions. */
@@ -162,7 +162,11 @@ const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(controlPa
 const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answering): Answering =>
   allowed.includes(method)
     ? answer()
-    : Effect.fail(refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`))
+    : Effect.fail(
+      refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`, {
+        allow: allowed.join(", ")
+      })
+    )
 
 const textOf = Effect.fnUntraced(function*(request: Incoming) {
   const type = request.header("content-type")
@@ -188,5 +192,15 @@ const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
     KeyFailed: ({ message }) => Effect.fail(new StorageFailed({ message }))
   })
 
-const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer =>
-  json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
+const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer => {
+  const answer = json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
+  // What RFC 9110 wants with these (11.6.1, 15.5.6), and what 503 may say.
+  const more: Record<string, string> = answer.status === 401
+    ? { "www-authenticate": "Bearer" }
+    : answer.status === 405
+    ? { allow: String(details["allow"]) }
+    : answer.status === 503
+    ? { "retry-after": "1" }
+    : {}
+  return { ...answer, headers: { ...answer.headers, ...more } }
+}

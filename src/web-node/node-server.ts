@@ -9,6 +9,7 @@ import type { Limits } from "../durable-streams/limits.ts"
 import { defaultLimits } from "../durable-streams/limits.ts"
 import type { Handler } from "../web/exchange.ts"
 import { isDirect } from "../web/exchange.ts"
+import { Bodies } from "./bodies.ts"
 import { beyondMax, Connections } from "./connections.ts"
 import { probeHalfClosed } from "./half-closed.ts"
 import { listen } from "./listening.ts"
@@ -31,7 +32,10 @@ export interface ServerOptions {
   readonly connectionsBeyond?: number
 }
 
-type ServerLimits = Pick<Limits, "connectionsMax" | "headersMillis" | "requestMillis" | "stallMillis">
+type ServerLimits = Pick<
+  Limits,
+  "bodiesBytesMax" | "connectionsMax" | "headersMillis" | "requestMillis" | "stallMillis"
+>
 
 export interface RunningServer {
   readonly host: string
@@ -54,15 +58,16 @@ const stopTimeout = "1500 millis"
 
 /** Starts listening; stops with the scope. */
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
-  const { connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
+  const { bodiesBytesMax, connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
   const services = yield* Effect.context<never>()
   const runFork = Effect.runForkWith(services)
   const state: Sending = { open: new Map(), stallMillis, stopping: false }
   const busy = new Set<Fiber.Fiber<void, unknown>>()
   const direct = new Counted()
+  const bodies = new Bodies(bodiesBytesMax)
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    const incoming = new NodeIncoming(request, response)
+    const incoming = new NodeIncoming(request, response, bodies)
     const refused = connections.refusal(request, response)
     if (refused !== undefined) incoming.refusedBody = true
     const answering = refused === undefined ? options.handler(incoming) : Effect.succeed(refused)

@@ -3,9 +3,8 @@
  * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
  */
 import { Effect } from "effect"
-import type { PayloadTooLarge } from "../durable-streams/errors.ts"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../durable-streams/errors.ts"
-import type { Answer, Answering, Done, Incoming } from "./exchange.ts"
+import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
@@ -108,7 +107,7 @@ class Routed implements RouteRequest {
     return this.#request.body(bytesMax)
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>) {
+  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
     this.#request.collect(bytesMax, done)
   }
 }

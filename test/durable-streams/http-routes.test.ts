@@ -305,6 +305,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isAtLeast(awakeMax!, 1)
         assert.deepStrictEqual(others, {
           bodyBytesMax: 1024 * 1024,
+          bodiesBytesMax: 64 * 1024 * 1024,
           headersMillis: 10_000,
           requestMillis: 30_000,
           stallMillis: 60_000,
