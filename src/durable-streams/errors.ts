@@ -25,6 +25,7 @@ export const refusals = {
   SourceGone: { status: 409, title: "The source was deleted" },
   StreamDeleted: { status: 410, title: "The stream was deleted" },
   StreamGone: { status: 410, title: "The stream was deleted" },
+  PreconditionFailed: { status: 412, title: "A precondition does not hold" },
   TailMismatch: { status: 412, title: "The stream has moved on" },
   PayloadTooLarge: { status: 413, title: "Too large" },
   UnsupportedMediaType: { status: 415, title: "Unsupported media type" },
@@ -194,6 +195,18 @@ export class TailMismatch extends Schema.TaggedError<TailMismatch>()(
 ) {
   override get message() {
     return `The stream ${quoted(this.stream)} has moved on: the tail is ${this.tail}, not ${this.expected}.`
+  }
+}
+
+/** `If-Match` or `If-None-Match` does not hold for the stream; `tail` is where it stands, if it is there. */
+export class PreconditionFailed extends Schema.TaggedError<PreconditionFailed>()(
+  "PreconditionFailed",
+  { stream: Schema.String, tail: Schema.optionalKey(Offset) },
+  status("PreconditionFailed")
+) {
+  override get message() {
+    const stands = this.tail === undefined ? "there is no such stream" : `its tail is ${this.tail}`
+    return `The stream ${quoted(this.stream)} is not as If-Match or If-None-Match wants it: ${stands}.`
   }
 }
 

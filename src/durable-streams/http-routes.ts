@@ -19,6 +19,7 @@ import { sliceBlock } from "./event-block.ts"
 import type { Followers } from "./followers.ts"
 import type { EventJoints } from "./framing.ts"
 import { joinedBytes, joinEvents, sseBytes, toSse, writeSse } from "./framing.ts"
+import { deleteOnConditions, onConditions } from "./preconditions.ts"
 import { startOf, tailOf } from "./reading-start.ts"
 import { countParameter, lastEventId, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
@@ -90,6 +91,8 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
     )
 }
 
+const nameOf = ({ parameter }: RouteRequest) => streamName(parameter)
+
 /** The routes of the native API. */
 const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
@@ -133,13 +136,17 @@ const nativeRoutes = Effect.gen(function*() {
         return json(200, JSON.stringify({ streams: yield* manager.list({ prefix, after, limit }) }))
       })
     },
-    { method: "POST", path: "/streams/:name", handle: appendEvents(manager, bodyBytesMax) },
+    {
+      method: "POST",
+      path: "/streams/:name",
+      handle: onConditions(manager, nameOf, false, appendEvents(manager, bodyBytesMax))
+    },
     { method: "GET", path: "/streams/:name", handle: subscribe },
     {
       method: "DELETE",
       path: "/streams/:name",
-      handle: Effect.fnUntraced(function*({ parameter }) {
-        yield* manager.delete(yield* streamName(parameter))
+      handle: Effect.fnUntraced(function*(request) {
+        yield* deleteOnConditions(manager, yield* nameOf(request), request)
         return { status: 204, headers: {}, body: undefined }
       })
     },

@@ -4,7 +4,7 @@
 import { Effect, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
-import { StreamDeleted } from "../durable-streams/errors.ts"
+import { PreconditionFailed, StreamDeleted } from "../durable-streams/errors.ts"
 import type { Followers } from "../durable-streams/followers.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
@@ -12,7 +12,7 @@ import { toOffset } from "../durable-streams/types.ts"
 import type { Answer } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { nextCursor } from "./cursor.ts"
-import { etagOf, namesTag } from "./etag.ts"
+import { etagOf, namesTag, wantsOtherTag } from "./etag.ts"
 import { bodyOf } from "./messages.ts"
 import { rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
@@ -62,6 +62,9 @@ const answer = Effect.fnUntraced(function*(
 ) {
   const end = Math.min(reading.tail, reading.start.next + (limit ?? Infinity))
   const headers = { ...headersOf(reading, end), ...more }
+  if (wantsOtherTag(request.header("if-match"), headers["etag"])) {
+    return yield* new PreconditionFailed({ stream: reading.stream.name, tail: toOffset(reading.tail) })
+  }
   if (namesTag(request.header("if-none-match"), headers["etag"])) {
     return { status: 304, headers, body: undefined } satisfies Answer as Answer
   }

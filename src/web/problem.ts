@@ -36,7 +36,8 @@ export const problem = (refusal: Refusal): Answer => {
   if (status === 503) headers["retry-after"] = "1"
   if (refusal._tag === "StreamClosed") headers["stream-closed"] = "true"
   for (const [field, header] of told[refusal._tag] ?? []) {
-    const value: unknown = field in refusal ? refusal[field as keyof Refusal] : undefined
+    if (!(field in refusal)) continue
+    const value: unknown = refusal[field as keyof Refusal]
     headers[header] = Array.isArray(value) ? value.join(", ") : `${value as string | number}`
   }
   return { status, headers, body: problemText(refusal) }
@@ -47,6 +48,7 @@ const told: { readonly [Tag in Refusal["_tag"]]?: ReadonlyArray<readonly [field:
   MethodNotAllowed: [["allow", "allow"]],
   StreamClosed: [["tail", "stream-next-offset"]],
   TailMismatch: [["tail", "stream-next-offset"]],
+  PreconditionFailed: [["tail", "stream-next-offset"]],
   ProducerFenced: [["epoch", "producer-epoch"]],
   ProducerGap: [["expected", "producer-expected-seq"], ["received", "producer-received-seq"]]
 }

@@ -48,6 +48,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-body",
     "append-events",
     "append-headers",
+    "preconditions",
     "json-scan",
     "json-fault",
     "framing",
@@ -110,7 +111,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["web", {
     node: false,
     imports: ["types", "errors"],
-    guests: ["http-routes", "append-events", "docs-page", ...meetingPlaces]
+    guests: ["http-routes", "append-events", "preconditions", "docs-page", ...meetingPlaces]
   }],
   ["protocol", {
     node: false,
@@ -130,6 +131,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "append-body",
       "append-headers",
       "rfc3339",
+      "preconditions",
       "src/web"
     ],
     guests: meetingPlaces
