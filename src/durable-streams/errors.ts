@@ -32,6 +32,8 @@ export const refusals = {
   OtherServer: { status: 421, title: "Another server" },
   HookError: { status: 422, title: "Refused by a hook" },
   TooManyProducers: { status: 429, title: "Too many producers" },
+  NotImplemented: { status: 501, title: "Not implemented" },
+  VersionNotSupported: { status: 505, title: "Another version of HTTP" },
   StorageFailed: { status: 500, title: "The storage failed" },
   InternalError: { status: 500, title: "The server failed" },
   LogDamaged: { status: 500, title: "The log is damaged" },
@@ -56,6 +58,23 @@ export class AccessRefused extends Schema.TaggedError<AccessRefused>()(
   { message: Schema.String },
   status("AccessRefused")
 ) {}
+
+/** The request asks for something of HTTP that is not there: an unknown coding of its body. */
+export class NotImplemented extends Schema.TaggedError<NotImplemented>()(
+  "NotImplemented",
+  { message: Schema.String },
+  status("NotImplemented")
+) {}
+
+export class VersionNotSupported extends Schema.TaggedError<VersionNotSupported>()(
+  "VersionNotSupported",
+  {},
+  status("VersionNotSupported")
+) {
+  override get message() {
+    return "This server speaks HTTP/1.1 and HTTP/1.0. Send the request as one of them."
+  }
+}
 
 export class StreamNotFound extends Schema.TaggedError<StreamNotFound>()(
   "StreamNotFound",

@@ -3,6 +3,7 @@
  */
 import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
+import { prefers } from "../web/accept.ts"
 import type { Answer, Handler, Incoming, Streamed } from "../web/exchange.ts"
 import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
@@ -121,7 +122,7 @@ const nativeRoutes = Effect.gen(function*() {
     const start = yield* startOf(stream, request.query, yield* offsetParameter(request.query), "beginning")
     const limit = yield* countParameter(request.query, "limit")
     const { tail } = yield* stream.info
-    const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
+    const shape = prefers(request.header("accept"), "application/x-ndjson", "application/json") ? lines : items
     return yield* answerEvents(stream, start, Math.min(tail, start.next + (limit ?? Infinity)), shape)
   })
 

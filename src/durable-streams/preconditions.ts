@@ -141,6 +141,8 @@ const infoOf = (manager: StreamManager["Service"], name: StreamName) =>
 class Settled implements RouteRequest {
   readonly method: string
   readonly target: string
+  readonly version: string
+  readonly stopping: Effect.Effect<void>
   readonly path: string
   readonly parameter: string
   readonly parameters: ReadonlyArray<string>
@@ -153,6 +155,8 @@ class Settled implements RouteRequest {
   constructor(request: RouteRequest, tail: number | undefined) {
     this.method = request.method
     this.target = request.target
+    this.version = request.version
+    this.stopping = request.stopping
     this.path = request.path
     this.parameter = request.parameter
     this.parameters = request.parameters

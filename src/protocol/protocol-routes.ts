@@ -12,6 +12,7 @@ import type { Answer } from "../web/exchange.ts"
 import { isDirect } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
 import { problem } from "../web/problem.ts"
+import { PublicUrl } from "../web/public-url.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { appendToStream } from "./append-to-stream.ts"
 import { createStream } from "./create-stream.ts"
@@ -21,55 +22,57 @@ import { catchUp, longPoll } from "./read-stream.ts"
 import { addressed, offsetOf } from "./stream-address.ts"
 
 /** The routes of the protocol. */
-export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo> = Effect.gen(
-  function*() {
-    const manager = yield* StreamManager
-    const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
-    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo | PublicUrl> = Effect
+  .gen(
+    function*() {
+      const manager = yield* StreamManager
+      const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
+      const { base } = yield* PublicUrl
+      const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
-    const head = Effect.fnUntraced(function*(request: RouteRequest) {
-      const stream = yield* manager.get(yield* addressed(request))
-      const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
-      return { status: 200, headers, body: undefined }
-    })
+      const head = Effect.fnUntraced(function*(request: RouteRequest) {
+        const stream = yield* manager.get(yield* addressed(request))
+        const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
+        return { status: 200, headers, body: undefined }
+      })
 
-    const remove = Effect.fnUntraced(function*(request: RouteRequest) {
-      yield* deleteOnConditions(manager, yield* addressed(request), request)
-      return { status: 204, headers: {}, body: undefined }
-    })
+      const remove = Effect.fnUntraced(function*(request: RouteRequest) {
+        yield* deleteOnConditions(manager, yield* addressed(request), request)
+        return { status: 204, headers: {}, body: undefined }
+      })
 
-    const modes = {
-      caughtUp: catchUp(manager),
-      "long-poll": longPoll(manager, followers, longPollMillis),
-      sse: liveSse(manager, followers)
+      const modes = {
+        caughtUp: catchUp(manager),
+        "long-poll": longPoll(manager, followers, longPollMillis),
+        sse: liveSse(manager, followers)
+      }
+
+      const read = Effect.fnUntraced(function*(request: RouteRequest) {
+        const live = yield* textParameter(request.query, "live")
+        if (live === undefined) return yield* modes.caughtUp(request)
+        if (live !== "long-poll" && live !== "sse") {
+          return yield* invalid("live is long-poll or sse; leave it out to catch up.")
+        }
+        const offset = yield* offsetOf(request.query)
+        if (offset === undefined) {
+          return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
+        }
+        return yield* modes[live](request, offset)
+      })
+
+      const conditional = (mustExist: boolean, handle: Route["handle"]) =>
+        onConditions(manager, addressed, mustExist, handle)
+
+      const path = "/v1/stream/*"
+      return [
+        { method: "PUT", path, handle: announcing(conditional(false, createStream(manager, bodyBytesMax, base))) },
+        { method: "POST", path, handle: announcing(conditional(true, appendToStream(manager, runFork, bodyBytesMax))) },
+        { method: "GET", path, handle: announcing(read) },
+        { method: "HEAD", path, handle: announcing(head) },
+        { method: "DELETE", path, handle: announcing(remove) }
+      ]
     }
-
-    const read = Effect.fnUntraced(function*(request: RouteRequest) {
-      const live = yield* textParameter(request.query, "live")
-      if (live === undefined) return yield* modes.caughtUp(request)
-      if (live !== "long-poll" && live !== "sse") {
-        return yield* invalid("live is long-poll or sse; leave it out to catch up.")
-      }
-      const offset = yield* offsetOf(request.query)
-      if (offset === undefined) {
-        return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
-      }
-      return yield* modes[live](request, offset)
-    })
-
-    const conditional = (mustExist: boolean, handle: Route["handle"]) =>
-      onConditions(manager, addressed, mustExist, handle)
-
-    const path = "/v1/stream/*"
-    return [
-      { method: "PUT", path, handle: announcing(conditional(false, createStream(manager, bodyBytesMax))) },
-      { method: "POST", path, handle: announcing(conditional(true, appendToStream(manager, runFork, bodyBytesMax))) },
-      { method: "GET", path, handle: announcing(read) },
-      { method: "HEAD", path, handle: announcing(head) },
-      { method: "DELETE", path, handle: announcing(remove) }
-    ]
-  }
-)
+  )
 
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
 const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {

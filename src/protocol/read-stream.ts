@@ -39,7 +39,9 @@ export const longPoll = (manager: StreamManager["Service"], followers: Followers
     yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
     const { start, stream } = opened
-    const found = yield* Effect.timeoutOption(stream.next(start), waitMillis)
+    // A server that stops has whoever waits ask the next one, as after a time without news.
+    const news = Effect.raceFirst(Effect.asSome(stream.next(start)), Effect.as(request.stopping, Option.none()))
+    const found = Option.flatten(yield* Effect.timeoutOption(news, waitMillis))
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = { "stream-cursor": `${yield* nextCursor(request.query.get("cursor") ?? undefined)}` }

@@ -9,11 +9,11 @@ import { mediaType, nameFault } from "../durable-streams/types.ts"
 import type { Answer, Incoming } from "../web/exchange.ts"
 import { json } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
+import { PublicUrl } from "../web/public-url.ts"
 import type { Route } from "../web/router.ts"
 import { decodePercent as decoded } from "../web/router.ts"
 import type { KeyFailed } from "./key-file.ts"
 import { Keys } from "./keys.ts"
-import { PublicUrl } from "./public-url.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { codes, refused } from "./refused.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
@@ -41,7 +41,13 @@ export const subscriptionRoutes: Effect.Effect<
     const subscriptions = yield* Subscriptions
     const sender = yield* WebhookSender
     const keys = yield* Keys
-    const { base: baseOf } = yield* PublicUrl
+    const publicUrl = yield* PublicUrl
+    const baseOf = (request: Incoming) => {
+      const base = publicUrl.base(request)
+      return base === undefined
+        ? Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
+        : Effect.succeed(base)
+    }
 
     const shown = (status: number, subscription: Subscription, base: string) =>
       Effect.map(

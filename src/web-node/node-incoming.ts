@@ -6,7 +6,7 @@ import type * as Http from "node:http"
 import type { Overloaded } from "../durable-streams/errors.ts"
 import { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
 import type { BodyRefused, Done, Incoming } from "../web/exchange.ts"
-import { hasDoubtfulEnd } from "../web/guard.ts"
+import { framingFault } from "../web/guard.ts"
 import type { Bodies, HeldBody } from "./bodies.ts"
 
 /** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
@@ -15,17 +15,26 @@ const discardFor = "1 second"
 export class NodeIncoming implements Incoming {
   readonly method: string
   readonly target: string
+  readonly version: string
+  readonly stopping: Effect.Effect<void>
   readonly #request: Http.IncomingMessage
   readonly #response: Http.ServerResponse
   readonly #bodies: Bodies
 
-  constructor(request: Http.IncomingMessage, response: Http.ServerResponse, bodies: Bodies) {
+  constructor(
+    request: Http.IncomingMessage,
+    response: Http.ServerResponse,
+    bodies: Bodies,
+    stopping: Effect.Effect<void>
+  ) {
     this.method = request.method ?? ""
     this.target = request.url ?? ""
+    this.version = request.httpVersion
+    this.stopping = stopping
     this.#request = request
     this.#response = response
     this.#bodies = bodies
-    this.refusedBody = hasDoubtfulEnd(this)
+    this.refusedBody = framingFault(this) !== undefined
   }
 
   /** Looked for among the few that came: Node's table of all of them costs more than a request asks. */

@@ -2,7 +2,7 @@
  * Brings handlers to sockets with `node:http`: bodies are refused while they arrive, streamed answers go at the reader's
  * pace and hold no more than the socket's own buffer (promise 6), and stopping ends every answer cleanly.
  */
-import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
 import { type AddressInfo, Server as NetServer } from "node:net"
 import type { Limits } from "../durable-streams/limits.ts"
@@ -65,9 +65,11 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const busy = new Set<Fiber.Fiber<void, unknown>>()
   const direct = new Counted()
   const bodies = new Bodies(bodiesBytesMax)
+  const told = yield* Deferred.make<void>()
+  const stops = Deferred.await(told)
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    const incoming = new NodeIncoming(request, response, bodies)
+    const incoming = new NodeIncoming(request, response, bodies, stops)
     const refused = connections.refusal(request, response)
     if (refused !== undefined) incoming.refusedBody = true
     const answering = refused === undefined ? options.handler(incoming) : Effect.succeed(refused)
@@ -136,6 +138,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
         })
         const closing = yield* Effect.forkChild(closed, { startImmediately: true })
         for (const stream of state.open.values()) stream.end()
+        yield* Deferred.succeed(told, undefined)
         // Every connection closes behind its last answer. Those that Node takes for idle may still have bytes to send.
         yield* Effect.forEach([...busy], (fiber) => Fiber.await(fiber), { discard: true }).pipe(
           Effect.andThen(direct.none),

@@ -9,10 +9,14 @@ export interface Incoming {
   readonly method: string
   /** The target as it came, before any normalisation: `/streams/a%2Fb?offset=-1`. */
   readonly target: string
+  /** Of HTTP: `1.1`. */
+  readonly version: string
   /** Header values by lower-case name; a repeated header is joined by a comma. */
   readonly header: (name: string) => string | undefined
   /** How often a header stands in the request, which joining hides. */
   readonly headerCount: (name: string) => number
+  /** Ends when the server is told to stop: whoever waits for news answers then. */
+  readonly stopping: Effect.Effect<void>
   /** The body, refused while it arrives if it is larger than `bytesMax`. At most once, like `collect`. */
   readonly body: (bytesMax: number) => Effect.Effect<Uint8Array, BodyRefused>
   /** The body for whoever waits without a fiber: `done` is called once. */

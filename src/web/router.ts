@@ -74,6 +74,8 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
 class Routed implements RouteRequest {
   readonly method: string
   readonly target: string
+  readonly version: string
+  readonly stopping: Effect.Effect<void>
   readonly path: string
   readonly parameters: ReadonlyArray<string>
   readonly #request: Incoming
@@ -82,6 +84,8 @@ class Routed implements RouteRequest {
   constructor(request: Incoming, path: string, parameters: ReadonlyArray<string>) {
     this.method = request.method
     this.target = request.target
+    this.version = request.version
+    this.stopping = request.stopping
     this.path = path
     this.parameters = parameters
     this.#request = request

@@ -298,6 +298,7 @@ for (const storage of ["memory", "fs"] as const) {
           durability: storage === "memory" ? "none" : "os",
           bodyBytesMax: 1024 * 1024,
           corsOrigins: [],
+          allowHosts: [],
           longPollMillis: 30_000
         })
         const { awakeMax, connectionsMax, ...others } = limits as Health["limits"]

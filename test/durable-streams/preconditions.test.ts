@@ -10,19 +10,19 @@ import { append, eventTexts, freshName, layerServer, offsetOf, talk } from "./se
 const json = { "Content-Type": "application/json" }
 const noTag = `"00000000-0000:0:1"`
 
+const send = async (port: number, method: string, target: string, headers: Record<string, string>, body?: string) =>
+  exchange(port, request(method, target, { ...(body === undefined ? {} : json), ...headers }, body))
+
+const etagOf = async (port: number, name: string): Promise<string> =>
+  (await send(port, "GET", `/v1/stream/${name}?offset=-1`, {})).headers["etag"]!
+
+const isFailed = ({ body, headers, status }: Reply, tail: number | undefined) => {
+  assert.strictEqual(status, 412, body.toString())
+  assert.strictEqual(headers["stream-next-offset"], tail === undefined ? undefined : offsetOf(tail))
+  assert.strictEqual((JSON.parse(body.toString()) as { readonly status: number }).status, 412)
+}
+
 layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
-  const send = async (port: number, method: string, target: string, headers: Record<string, string>, body?: string) =>
-    exchange(port, request(method, target, { ...(body === undefined ? {} : json), ...headers }, body))
-
-  const etagOf = async (port: number, name: string): Promise<string> =>
-    (await send(port, "GET", `/v1/stream/${name}?offset=-1`, {})).headers["etag"]!
-
-  const isFailed = ({ body, headers, status }: Reply, tail: number | undefined) => {
-    assert.strictEqual(status, 412, body.toString())
-    assert.strictEqual(headers["stream-next-offset"], tail === undefined ? undefined : offsetOf(tail))
-    assert.strictEqual((JSON.parse(body.toString()) as { readonly status: number }).status, 412)
-  }
-
   for (const root of ["/streams/", "/v1/stream/"]) {
     it.effect(`of a deletion keeps a stream that has moved on: ${root}`, () =>
       talk(async (port) => {
