@@ -256,7 +256,7 @@ const items: Shape = {
 
 /** An event a line. */
 const lines: Shape = {
-  contentType: "application/x-ndjson",
+  contentType: "application/x-ndjson; charset=utf-8",
   joints: (_, isEmpty) => ({ before: "", between: "\n", after: isEmpty ? "" : "\n" })
 }
 
@@ -288,7 +288,8 @@ const answerEvents = Effect.fnUntraced(function*(stream: HookedStream, start: Cu
 })
 
 const sseHeaders = {
-  "content-type": "text/event-stream",
+  // Always UTF-8; clients that go by the rules for other texts would take it for Latin-1.
+  "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store",
   // Proxies of the nginx family would collect events otherwise.
   "x-accel-buffering": "no"

@@ -53,7 +53,8 @@ const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: s
   const body = problemOf(status, title, detail)
   endOf(
     socket,
-    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: ${problemType}\r\n` +
+    `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ndate: ${new Date().toUTCString()}\r\n` +
+      `content-type: ${problemType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }

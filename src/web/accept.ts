@@ -6,7 +6,8 @@
 export const prefers = (accept: string | undefined, type: string, other: string): boolean => {
   if (accept === undefined) return false
   const quality = qualityOf(accept, type)
-  return quality !== undefined && quality > 0 && quality >= (qualityOf(accept, other) ?? 0)
+  if (quality === undefined || quality === 0) return false
+  return quality >= (qualityOf(accept, other) ?? qualityOf(accept, "application/*") ?? qualityOf(accept, "*/*") ?? 0)
 }
 
 /** What the list says of exactly that type, 0 to 1; undefined where it does not name it. */

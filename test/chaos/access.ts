@@ -128,7 +128,7 @@ const isFollowing = ({ isAllowed, target }: Combination): boolean =>
 const refusedFault = async (wire: Wire, { isPreflight, method }: Combination): Promise<string | undefined> => {
   const head = await wire.head()
   // A following would never end.
-  if (head.status === 200 && head.headers["content-type"] === "text/event-stream") {
+  if (head.status === 200 && head.headers["content-type"]?.startsWith("text/event-stream") === true) {
     wire.close()
     return "follows"
   }
