@@ -29,6 +29,7 @@ export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal 
   const fault = framingFault(request)
   if (fault !== undefined) return fault
   const host = request.header("host") ?? ""
+  if (!hostForm.test(host)) return new InvalidRequest({ message: `The Host ${show(host)} is none.` })
   if (hosts === 1 && !isAnswered(hostOf(host), options)) return new AccessRefused({ message: otherHost(host, options) })
   if (options.origins.includes("*") || isPreflight(request)) return undefined
   const origin = request.header("origin")
@@ -43,6 +44,9 @@ export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal 
   }
   return undefined
 }
+
+/** `uri-host [":" port]` (RFC 9112 3.2, RFC 3986 3.2.2): what is anything else is no Host at all. */
+const hostForm = /^(?:\[[0-9a-z:.%]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9a-f]{2})*)(?::\d*)?$/i
 
 type GuardRefusal = AccessRefused | InvalidRequest | NotImplemented | VersionNotSupported
 

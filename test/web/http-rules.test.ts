@@ -122,6 +122,24 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       }
     }))
 
+  it.effect("an empty line before a request is overlooked", () =>
+    talk(async (port) => {
+      const wire = (await Wire.open(port)).send("\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n")
+      assert.strictEqual((await wire.reply()).status, 200)
+      assert.strictEqual((await wire.send(request("GET", "/health")).reply()).status, 200)
+      wire.close()
+    }))
+
+  it.effect("TRACE and OPTIONS tell what is allowed, and nothing of the request", () =>
+    talk(async (port) => {
+      const trace = await exchange(port, request("TRACE", "/health", { "X-Secret": "hidden" }))
+      assert.strictEqual(trace.status, 405)
+      assert.notInclude(trace.body.toString(), "hidden")
+      const { headers, status } = await exchange(port, request("OPTIONS", "/streams/x"))
+      assert.strictEqual(status, 204)
+      assert.strictEqual(headers["allow"], "POST, GET, HEAD, DELETE, OPTIONS")
+    }))
+
   it.effect("401 names a scheme, and 405 what is allowed, also of subscriptions", () =>
     talk(async (port) => {
       const path = "/v1/stream/__ds/subscriptions/x"
