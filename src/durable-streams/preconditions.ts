@@ -47,7 +47,7 @@ const named = (text: string | undefined): Named | undefined => {
   if (text === undefined) return undefined
   if (text.trim() === "*") return "*"
   const found: Array<Validator> = []
-  let rest = text
+  let rest = text.trim()
   while (rest !== "") {
     const [all, weak, tag, bare] = element.exec(rest) ?? []
     if (all === undefined) return undefined
@@ -58,7 +58,7 @@ const named = (text: string | undefined): Named | undefined => {
   return found.length === 0 ? undefined : found
 }
 
-const element = /^[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\d{1,16}))?[ \t]*(?:,|$)/
+const element = /^(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\d{1,16}))?[ \t]*(?:,[ \t]*|$)/
 
 /** Whether the stream as it stands, or its absence, is what the request depends on. */
 const hold = ({ ifMatch, ifNoneMatch }: Preconditions, info: StreamInfo | undefined): boolean =>

@@ -58,7 +58,7 @@ export const framingFault = (request: Incoming): InvalidRequest | NotImplemented
   const coding = request.header("transfer-encoding")?.toLowerCase()
   if (coding === undefined || (coding === "chunked" && request.version !== "1.0")) return undefined
   if (request.version === "1.0") return new InvalidRequest({ message: "HTTP/1.0 has no Transfer-Encoding." })
-  return /(?:^|,)[ \t]*chunked$/.test(coding)
+  return coding.split(",").at(-1)?.trim() === "chunked"
     ? new NotImplemented({ message: "The only Transfer-Encoding here is chunked." })
     : new InvalidRequest({ message: "Transfer-Encoding can only be chunked." })
 }
