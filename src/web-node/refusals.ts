@@ -35,7 +35,8 @@ const behindAnswers = (socket: HttpSocket, refuse: () => void) => {
   // Where Node has let go of the socket, nobody else tells the answer that there is room.
   if (socket.parser == null) socket.on("drain", () => front.emit("drain"))
   front.once("close", () => {
-    if (socket.writable) refuse()
+    // A request that was late, and came after all, has its answer under way.
+    if (socket.writable && socket._httpMessage == null) refuse()
   })
 }
 

@@ -175,6 +175,8 @@ export class Turns {
     }
     this.#lines.delete(socket)
     delete (socket as Partial<Socket>).destroySoon
+    // A tunnel was asked for: Node has let go, and its parser may be another connection's by now.
+    if (socket.parser == null) return
     if (line.ended) {
       for (const end of line.ends) end.call(socket)
       return

@@ -164,6 +164,21 @@ layer(layerServer({ limits: { requestMillis: 1_000 }, longPollMillis: 2_000 }), 
   "a request on a connection",
   (it) => {
     it.effect(
+      "that never gets whole is refused behind the answer in front, and not within it",
+      () =>
+        talk(async (port) => {
+          const name = freshName()
+          await append(port, name, "1")
+          const wire = await Wire.open(port)
+          wire.send(request("GET", `/v1/stream/${name}?offset=now&live=long-poll`)).send("GET /hea")
+          assert.strictEqual((await wire.reply()).status, 204)
+          assert.strictEqual((await wire.reply()).status, 408)
+          assert.isTrue(await wire.ended())
+        }),
+      20_000
+    )
+
+    it.effect(
       "whose time passed while it waited for its turn still has time for its body, and no more than that",
       () =>
         talk(async (port) => {
