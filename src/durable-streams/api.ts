@@ -83,7 +83,7 @@ const streams = HttpApiGroup.make("streams").add(
       refused,
       Problem(409, "The stream is closed, of another type, or the sequence or the producer's number does not follow"),
       Problem(410, "The stream was deleted, and is kept for its forks"),
-      Problem(412, "If-Match is not the tail, which `tail` names"),
+      Problem(412, "If-Match or If-None-Match does not hold; `tail` names the tail"),
       Problem(413, "The body is too large"),
       Problem(415, "Neither application/json nor application/x-ndjson"),
       Problem(422, "Refused by the hook that `hookId` names"),
@@ -126,7 +126,7 @@ const streams = HttpApiGroup.make("streams").add(
   HttpApiEndpoint.delete("delete", "/streams/:name", {
     params: name,
     success: HttpApiSchema.NoContent,
-    error: [invalid, refused, unknown, failed, unavailable]
+    error: [invalid, refused, unknown, Problem(412, "If-Match or If-None-Match does not hold"), failed, unavailable]
   }).annotate(OpenApi.Summary, "Deletes the stream; its followers are told and ended")
 )
 

@@ -153,7 +153,18 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
 const lockedExit = 5
 
 const launch = (settings: ServerSettings) => {
-  const { bodyBytesMax, corsOrigins, dataDirectory, durability, host, limits, longPollMillis, port, storage } = settings
+  const {
+    allowHosts = [],
+    bodyBytesMax,
+    corsOrigins,
+    dataDirectory,
+    durability,
+    host,
+    limits,
+    longPollMillis,
+    port,
+    storage
+  } = settings
   const files = filesOf(dataDirectory)
   if ((fs.statSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
     fs.renameSync(files.log, files.oldLog)
@@ -172,6 +183,7 @@ const launch = (settings: ServerSettings) => {
     ...limitFlags({ ...limits, bodyBytesMax }),
     `--host=${host}`,
     `--cors-origin=${corsOrigins.join(",")}`,
+    `--allow-host=${allowHosts.join(",")}`,
     `--long-poll-timeout=${longPollMillis}ms`,
     ...(port === undefined ? [] : [`--port=${port}`])
   ], { detached: true, stdio: ["ignore", log, log] })

@@ -226,6 +226,11 @@ export interface DurableStream {
   /** Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. */
   readonly delete: Effect.Effect<void, Absent | StorageError>
 
+  /** The same, unless `check` fails for the stream as it stands then. */
+  readonly deleteIf: <E>(
+    check: (info: StreamInfo) => Effect.Effect<void, E>
+  ) => Effect.Effect<void, Absent | StorageError | E>
+
   /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
   readonly expire: Effect.Effect<number | undefined, StorageError>
 }

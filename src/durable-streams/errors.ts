@@ -27,12 +27,15 @@ export const refusals = {
   StreamGone: { status: 410, title: "The stream was deleted" },
   OffsetBeyondTail: { status: 410, title: "The stream does not reach that far" },
   OtherLife: { status: 410, title: "Another stream of that name" },
+  PreconditionFailed: { status: 412, title: "A precondition does not hold" },
   TailMismatch: { status: 412, title: "The stream has moved on" },
   PayloadTooLarge: { status: 413, title: "Too large" },
   UnsupportedMediaType: { status: 415, title: "Unsupported media type" },
   OtherServer: { status: 421, title: "Another server" },
   HookError: { status: 422, title: "Refused by a hook" },
   TooManyProducers: { status: 429, title: "Too many producers" },
+  NotImplemented: { status: 501, title: "Not implemented" },
+  VersionNotSupported: { status: 505, title: "Another version of HTTP" },
   StorageFailed: { status: 500, title: "The storage failed" },
   InternalError: { status: 500, title: "The server failed" },
   LogDamaged: { status: 500, title: "The log is damaged" },
@@ -57,6 +60,23 @@ export class AccessRefused extends Schema.TaggedError<AccessRefused>()(
   { message: Schema.String },
   status("AccessRefused")
 ) {}
+
+/** The request asks for something of HTTP that is not there: an unknown coding of its body. */
+export class NotImplemented extends Schema.TaggedError<NotImplemented>()(
+  "NotImplemented",
+  { message: Schema.String },
+  status("NotImplemented")
+) {}
+
+export class VersionNotSupported extends Schema.TaggedError<VersionNotSupported>()(
+  "VersionNotSupported",
+  {},
+  status("VersionNotSupported")
+) {
+  override get message() {
+    return "This server speaks HTTP/1.1 and HTTP/1.0. Send the request as one of them."
+  }
+}
 
 export class StreamNotFound extends Schema.TaggedError<StreamNotFound>()(
   "StreamNotFound",
@@ -196,6 +216,18 @@ export class TailMismatch extends Schema.TaggedError<TailMismatch>()(
 ) {
   override get message() {
     return `The stream ${quoted(this.stream)} has moved on: the tail is ${this.tail}, not ${this.expected}.`
+  }
+}
+
+/** `If-Match` or `If-None-Match` does not hold for the stream; `tail` is where it stands, if it is there. */
+export class PreconditionFailed extends Schema.TaggedError<PreconditionFailed>()(
+  "PreconditionFailed",
+  { stream: Schema.String, tail: Schema.optionalKey(Offset) },
+  status("PreconditionFailed")
+) {
+  override get message() {
+    const stands = this.tail === undefined ? "there is no such stream" : `its tail is ${this.tail}`
+    return `The stream ${quoted(this.stream)} is not as If-Match or If-None-Match wants it: ${stands}.`
   }
 }
 

@@ -177,7 +177,8 @@ const connectedFrame = (
 const keepAlive = Buffer.from(keepAliveComment)
 
 const sseHeaders = {
-  "content-type": "text/event-stream",
+  // Always UTF-8; clients that go by the rules for other texts would take it for Latin-1.
+  "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store",
   // Proxies of the nginx family would collect events otherwise.
   "x-accel-buffering": "no"

@@ -1,8 +1,9 @@
 /**
  * The native API (docs/protocol.md): translates requests to calls of the stream manager and answers back, nothing more.
  */
-import { Cause, Clock, Context, type Deferred, Effect, Exit, Layer, References, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
+import { prefers } from "../web/accept.ts"
 import type { Answer, Handler, Incoming } from "../web/exchange.ts"
 import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
 import type { GuardOptions } from "../web/guard.ts"
@@ -21,6 +22,7 @@ import type { Followers } from "./followers.ts"
 import { subscribe } from "./following.ts"
 import type { EventJoints } from "./framing.ts"
 import { joinedBytes, joinEvents } from "./framing.ts"
+import { deleteOnConditions, onConditions } from "./preconditions.ts"
 import { lifeHeader, lifeOf, openAt } from "./reading-start.ts"
 import { countParameter, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
@@ -38,8 +40,6 @@ export class ServerInfo extends Context.Service<ServerInfo, {
   readonly followers: Followers
   /** Why nothing can be stored now, if so. */
   readonly trouble: Effect.Effect<{ readonly message: string } | undefined>
-  /** Done once the server is to stop: a request that only waits is answered then. */
-  readonly stopping: Deferred.Deferred<void>
   /** What is open now, but for what the routes know. */
   readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions
@@ -93,6 +93,8 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
     )
 }
 
+const nameOf = ({ parameter }: RouteRequest) => streamName(parameter)
+
 /** The routes of the native API. */
 const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
@@ -112,7 +114,7 @@ const nativeRoutes = Effect.gen(function*() {
       isLife: (id) => life === undefined || id === life,
       mustExist: true
     })
-    const shape = /\bapplication\/x-ndjson\b/i.test(request.header("accept") ?? "") ? lines : items
+    const shape = prefers(request.header("accept"), "application/x-ndjson", "application/json") ? lines : items
     const end = Math.min(tail, start.next + (limit ?? Infinity))
     return yield* answerEvents(stream, start, end, shape, { ...placeHeaders(end, false), ...lifeHeader(description) })
   })
@@ -128,13 +130,17 @@ const nativeRoutes = Effect.gen(function*() {
         return json(200, JSON.stringify({ streams: yield* manager.list({ prefix, after, limit }) }))
       })
     },
-    { method: "POST", path: "/streams/:name", handle: appendEvents(manager, bodyBytesMax) },
+    {
+      method: "POST",
+      path: "/streams/:name",
+      handle: onConditions(manager, nameOf, false, appendEvents(manager, bodyBytesMax))
+    },
     { method: "GET", path: "/streams/:name", handle: subscribe(manager, followers) },
     {
       method: "DELETE",
       path: "/streams/:name",
-      handle: Effect.fnUntraced(function*({ parameter }) {
-        yield* manager.delete(yield* streamName(parameter))
+      handle: Effect.fnUntraced(function*(request) {
+        yield* deleteOnConditions(manager, yield* nameOf(request), request)
         return { status: 204, headers: {}, body: undefined }
       })
     },
@@ -185,7 +191,7 @@ const items: Shape = {
 
 /** An event a line. */
 const lines: Shape = {
-  contentType: "application/x-ndjson",
+  contentType: "application/x-ndjson; charset=utf-8",
   joints: (_, isEmpty) => ({ before: "", between: "\n", after: isEmpty ? "" : "\n" })
 }
 

@@ -21,6 +21,12 @@ const countMost = 100_000_000
 
 export const limitSettings: { readonly [Key in keyof Limits]: LimitSetting } = {
   bodyBytesMax: { flag: "max-body", unit: "bytes", about: "Largest request body, in bytes", most: 256 * 1024 * 1024 },
+  bodiesBytesMax: {
+    flag: "max-bodies",
+    unit: "bytes",
+    about: "Bytes of all request bodies under way",
+    most: 64 * 1024 * 1024 * 1024
+  },
   headersMillis: {
     flag: "header-timeout",
     unit: "time",
@@ -92,7 +98,14 @@ export const limitsInForce = (asked: Partial<Limits>, connectionsMost: number, h
   const limits = { ...defaultLimits, awakeMax, ...asked }
   const connectionsMax = Math.min(limits.connectionsMax, connectionsMost)
   // A request is not whole before its headers are.
-  return { ...limits, connectionsMax, headersMillis: Math.min(limits.headersMillis, limits.requestMillis) }
+  // One body has room, however large it may be.
+  const bodiesBytesMax = Math.max(limits.bodiesBytesMax, limits.bodyBytesMax)
+  return {
+    ...limits,
+    bodiesBytesMax,
+    connectionsMax,
+    headersMillis: Math.min(limits.headersMillis, limits.requestMillis)
+  }
 }
 
 const unitOf = (key: keyof Limits): string => limitSettings[key].unit === "time" ? "ms" : ""

@@ -7,6 +7,8 @@ import { Context, Schema } from "effect"
 export const Limits = Schema.Struct({
   /** The largest request body, in bytes. */
   bodyBytesMax: Schema.Int,
+  /** Bytes of the bodies of all requests under way, but for small ones. */
+  bodiesBytesMax: Schema.Int,
   /** How long the headers of a request may take to arrive, in milliseconds. */
   headersMillis: Schema.Int,
   /** How long a whole request may take to arrive, in milliseconds. */
@@ -29,6 +31,8 @@ export type Limits = typeof Limits.Type
 export const defaultLimits: Limits = {
   // Far more than an event needs, and little enough that a thousand bodies at once fit into memory.
   bodyBytesMax: 1024 * 1024,
+  // What a server on the smallest machines has to spare, and sixty-four of the largest bodies at once.
+  bodiesBytesMax: 64 * 1024 * 1024,
   // Headers are a packet or two: ten seconds are a lost packet, sent again three times.
   headersMillis: 10_000,
   // A body of a megabyte arrives in this time on any line worth the name.

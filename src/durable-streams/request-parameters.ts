@@ -63,7 +63,8 @@ export const countParameter = (query: URLSearchParams, name: string) =>
 /** `since` as milliseconds since 1970. */
 export const sinceParameter = (query: URLSearchParams) =>
   Effect.gen(function*() {
-    const text = yield* single(query, "since")
+    // A `+` that was not escaped is a space in a query (WHATWG URL 5.1), and no time has a space before its zone.
+    const text = (yield* single(query, "since"))?.replace(/ (?=\d\d:\d\d$)/, toPlus)
     if (text === undefined) return undefined
     const ago = durationMillis(text)
     if (ago !== undefined) return DateTime.toEpochMillis(yield* DateTime.now) - ago
@@ -73,6 +74,9 @@ export const sinceParameter = (query: URLSearchParams) =>
       `The time ${show(text)} is none: use RFC 3339 (2026-01-08T09:00:00Z) or a duration (90s, 10m, 1h30m, 2d).`
     )
   })
+
+/** Behind a date, a space stands before the time itself. */
+const toPlus = (space: string, at: number): string => at > "2026-01-08".length ? "+" : space
 
 /** `Last-Event-ID`: the last event the caller saw; -1 is what a follower was given before there was any. */
 export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> =>

@@ -3,7 +3,7 @@
  * appends under way are finished, then the lock is freed.
  */
 import type { Config } from "effect"
-import { Context, DateTime, Deferred, Effect, Layer, type Scope } from "effect"
+import { Context, DateTime, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { getHeapStatistics } from "node:v8"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
@@ -12,7 +12,6 @@ import { layerMayFail } from "../storage-filesystem/failpoints.ts"
 import { WebhookCallsMax } from "../subscriptions/call-line.ts"
 import { Keys } from "../subscriptions/keys.ts"
 import { type Own, OwnAddress } from "../subscriptions/own-address.ts"
-import { PublicUrl } from "../subscriptions/public-url.ts"
 import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
 import { WebhookSender } from "../subscriptions/webhook-sender.ts"
@@ -20,6 +19,7 @@ import { fileLimit, fileShares } from "../web-node/file-limit.ts"
 import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
+import { PublicUrl } from "../web/public-url.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
@@ -67,6 +67,9 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     // Known to the routes before there are any.
     const open = { connections: () => 0 }
     const own: Own = { listening: undefined, publicUrl: undefined }
+    const publicUrl = PublicUrl.layer.pipe(
+      Layer.tap((context) => Effect.sync(() => own.publicUrl = Context.get(context, PublicUrl).told?.url))
+    )
     const manager = StreamManager.layer.pipe(
       Layer.provide(factory),
       Layer.provideMerge(layerStreamLimit),
@@ -77,17 +80,16 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provideMerge(Layer.mergeAll(
         Keys.layer(filesOf(settings.dataDirectory).keys),
         // A server that others can reach is not one under development.
-        WebhookSender.layer(isLoopback(settings.host)),
-        PublicUrl.layer
+        WebhookSender.layer(isLoopback(settings.host))
       )),
-      Layer.tap((context) => Effect.sync(() => own.publicUrl = Context.get(context, PublicUrl).told)),
       Layer.provide(Layer.merge(Layer.succeed(OwnAddress, own), Layer.succeed(WebhookCallsMax, shares.webhooks))),
       Layer.provide(storage)
     )
     const others = [protocolRoutes, subscriptionRoutes]
     const routes = HttpRoutes.layer<Effect.Services<typeof others[number]>>(others).pipe(
       Layer.provideMerge(layerInfo(settings, open)),
-      Layer.provide(subscriptions)
+      Layer.provide(subscriptions),
+      Layer.provide(publicUrl)
     )
     return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
       Layer.tap((context) => Effect.sync(() => open.connections = Context.get(context, Server).connections)),
@@ -132,6 +134,8 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
       const limits = yield* CurrentLimits
       const { current } = yield* StreamCount
       const { trouble } = yield* Storage
+      const { told } = yield* PublicUrl
+      const { allowHosts = [] } = settings
       return ServerInfo.of({
         health: {
           pid: process.pid,
@@ -142,6 +146,7 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
           durability: settings.storage === "memory" ? "none" : settings.durability,
           bodyBytesMax: settings.bodyBytesMax,
           corsOrigins: settings.corsOrigins,
+          allowHosts,
           longPollMillis: settings.longPollMillis,
           limits: { ...limits, fixed: fixedLimits },
           startedAt: DateTime.formatIso(yield* DateTime.now)
@@ -150,9 +155,13 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
         longPollMillis: settings.longPollMillis,
         followers: new Followers(limits.followersMax),
         trouble,
-        stopping: yield* Deferred.make<void>(),
         usage: () => ({ connections: open.connections(), streams: current() }),
-        guard: { loopback: isLoopback(settings.host), origins: settings.corsOrigins }
+        guard: {
+          loopback: isLoopback(settings.host),
+          hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
+          // A page of the server's own address, also where a proxy asks for another one.
+          origins: told === undefined ? settings.corsOrigins : [...settings.corsOrigins, told.origin]
+        }
       })
     })
   )
@@ -175,6 +184,11 @@ const listen = (
         "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
       )
     }
+    if (settings.allowHosts?.includes("*") === true) {
+      yield* Effect.logWarning(
+        "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
+      )
+    }
     const asked = settings.limits?.connectionsMax ?? 0
     if (asked > limits.connectionsMax) {
       yield* Effect.logWarning(
@@ -182,13 +196,7 @@ const listen = (
           "Raise its limit (ulimit -n), or lower --max-connections"
       )
     }
-    const { stopping } = yield* ServerInfo
-    // Scopes close backwards: the requests that wait are told before the network goes.
-    const on = (port: number) =>
-      Effect.tap(
-        serve({ host, port, handler: handle, limits, connectionsBeyond }),
-        () => Effect.addFinalizer(() => Deferred.succeed(stopping, undefined))
-      )
+    const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
     if (port !== undefined) return yield* on(port)
     return yield* on(defaults.port).pipe(
       Effect.catchIf(

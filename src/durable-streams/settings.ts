@@ -20,6 +20,8 @@ export interface ServerSettings {
   readonly limits?: Partial<Omit<Limits, "bodyBytesMax">>
   /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
   readonly corsOrigins: ReadonlyArray<string>
+  /** Names it answers to besides its addresses and localhost, in small letters; `*` is all of them. */
+  readonly allowHosts?: ReadonlyArray<string>
   /** How long a long-poll waits for news, in milliseconds. */
   readonly longPollMillis: number
 }
@@ -32,6 +34,7 @@ export const defaults = {
   durability: "fsync",
   bodyBytesMax: defaultLimits.bodyBytesMax,
   corsOrigins: [] as ReadonlyArray<string>,
+  allowHosts: [] as ReadonlyArray<string>,
   // Below the minute after which proxies give up on a silent answer.
   longPollMillis: 30_000
 } as const
@@ -46,6 +49,12 @@ export const toOrigin = (text: string): string | undefined => {
     ? new URL(text).origin
     : text.toLowerCase()
   return /^[a-z][a-z0-9+.-]*:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.test(origin) ? origin : undefined
+}
+
+/** A name that requests may come by, without a port, or `*`; undefined when the text is none. */
+export const toAllowedHost = (text: string): string | undefined => {
+  const name = text.toLowerCase()
+  return name === "*" || /^(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})$/.test(name) ? name : undefined
 }
 
 /** The absolute path of a data directory as a person names it. */

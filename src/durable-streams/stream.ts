@@ -232,12 +232,8 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     if (now.log?.hidden === true && !(yield* isForked(storage, now.log, reserved))) yield* end(false)
   })
 
-  const remove = Effect.gen(function*() {
-    yield* upToDate
-    if (now.log === undefined) return yield* new StreamNotFound({ stream: name })
-    if (now.log.hidden) return yield* new StreamGone({ stream: name })
-    yield* forget
-  })
+  const deleteIf: DurableStream["deleteIf"] = (check) =>
+    writer.inOrder(Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget)))
 
   const upToDate: Effect.Effect<void, StorageError> = Effect.suspend(() =>
     now.isUnknown ? Effect.andThen(lookAgain, whileDue) : whileDue
@@ -288,7 +284,8 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       ),
     reserve: (fork, offset, subOffset) => writer.inOrder(reserve(fork, offset, subOffset)),
     release: (forkId) => writer.inOrder(release(forkId)),
-    delete: writer.inOrder(remove),
+    delete: deleteIf(() => Effect.void),
+    deleteIf,
     expire: Effect.map(look, () => now.due())
   }
   return stream

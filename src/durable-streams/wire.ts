@@ -51,12 +51,15 @@ export const Health = Schema.Struct({
   bodyBytesMax: Schema.Int,
   /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
   corsOrigins: Schema.Array(Schema.String),
+  /** Names it answers to besides its addresses and localhost; `*` is all of them. */
+  allowHosts: Schema.optionalKey(Schema.Array(Schema.String)),
   /** How long a long-poll waits for news, in milliseconds. */
   longPollMillis: Schema.Int,
   /** What the server takes on, and what is open of it. A server that does not say what is fixed is an earlier one. */
   limits: Schema.Struct({
     ...Limits.fields,
     awakeMax: Schema.optionalKey(Schema.Int),
+    bodiesBytesMax: Schema.optionalKey(Schema.Int),
     fixed: Schema.optionalKey(FixedLimits)
   }),
   usage: Usage,

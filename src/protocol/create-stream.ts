@@ -13,7 +13,11 @@ import type { RouteRequest } from "../web/router.ts"
 import { infoHeaders, lifetime, sentType } from "./protocol-headers.ts"
 import { addressed, protocolOffset, streamAt } from "./stream-address.ts"
 
-export const createStream = (manager: StreamManager["Service"], bodyBytesMax: number) =>
+export const createStream = (
+  manager: StreamManager["Service"],
+  bodyBytesMax: number,
+  publicBase: (request: Incoming) => string | undefined
+) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
     const name = yield* addressed(request)
     const contentType = yield* sentType(request)
@@ -37,7 +41,7 @@ export const createStream = (manager: StreamManager["Service"], bodyBytesMax: nu
       fork
     })
     const headers = infoHeaders(info)
-    if (made) headers["location"] = `http://${request.header("host")}${request.path}`
+    if (made) headers["location"] = `${publicBase(request) ?? ""}${request.path}`
     return { status: made ? 201 : 200, headers, body: undefined }
   })
 

@@ -2,15 +2,17 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Deferred, Effect, Exit, Option } from "effect"
+import { Effect, Exit, Option } from "effect"
 import { refusals } from "../durable-streams/errors.ts"
 import { ServerInfo } from "../durable-streams/http-routes.ts"
+import { deleteOnConditions, onConditions } from "../durable-streams/preconditions.ts"
 import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { Answer } from "../web/exchange.ts"
 import { isDirect } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
 import { problem } from "../web/problem.ts"
+import { PublicUrl } from "../web/public-url.ts"
 import type { Route, RouteRequest } from "../web/router.ts"
 import { appendToStream } from "./append-to-stream.ts"
 import { createStream } from "./create-stream.ts"
@@ -20,52 +22,57 @@ import { catchUp, longPoll } from "./read-stream.ts"
 import { addressed, offsetOf } from "./stream-address.ts"
 
 /** The routes of the protocol. */
-export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo> = Effect.gen(
-  function*() {
-    const manager = yield* StreamManager
-    const { bodyBytesMax, followers, longPollMillis, stopping } = yield* ServerInfo
-    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo | PublicUrl> = Effect
+  .gen(
+    function*() {
+      const manager = yield* StreamManager
+      const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
+      const { base } = yield* PublicUrl
+      const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
-    const head = Effect.fnUntraced(function*(request: RouteRequest) {
-      const stream = yield* manager.get(yield* addressed(request))
-      const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
-      return { status: 200, headers, body: undefined }
-    })
+      const head = Effect.fnUntraced(function*(request: RouteRequest) {
+        const stream = yield* manager.get(yield* addressed(request))
+        const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
+        return { status: 200, headers, body: undefined }
+      })
 
-    const remove = Effect.fnUntraced(function*(request: RouteRequest) {
-      yield* manager.delete(yield* addressed(request))
-      return { status: 204, headers: {}, body: undefined }
-    })
+      const remove = Effect.fnUntraced(function*(request: RouteRequest) {
+        yield* deleteOnConditions(manager, yield* addressed(request), request)
+        return { status: 204, headers: {}, body: undefined }
+      })
 
-    const modes = {
-      caughtUp: catchUp(manager),
-      "long-poll": longPoll(manager, followers, longPollMillis, Deferred.await(stopping)),
-      sse: liveSse(manager, followers)
+      const modes = {
+        caughtUp: catchUp(manager),
+        "long-poll": longPoll(manager, followers, longPollMillis),
+        sse: liveSse(manager, followers)
+      }
+
+      const read = Effect.fnUntraced(function*(request: RouteRequest) {
+        const live = yield* textParameter(request.query, "live")
+        if (live === undefined) return yield* modes.caughtUp(request)
+        if (live !== "long-poll" && live !== "sse") {
+          return yield* invalid("live is long-poll or sse; leave it out to catch up.")
+        }
+        const offset = yield* offsetOf(request.query)
+        if (offset === undefined) {
+          return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
+        }
+        return yield* modes[live](request, offset)
+      })
+
+      const conditional = (mustExist: boolean, handle: Route["handle"]) =>
+        onConditions(manager, addressed, mustExist, handle)
+
+      const path = "/v1/stream/*"
+      return [
+        { method: "PUT", path, handle: announcing(conditional(false, createStream(manager, bodyBytesMax, base))) },
+        { method: "POST", path, handle: announcing(conditional(true, appendToStream(manager, runFork, bodyBytesMax))) },
+        { method: "GET", path, handle: announcing(read) },
+        { method: "HEAD", path, handle: announcing(head) },
+        { method: "DELETE", path, handle: announcing(remove) }
+      ]
     }
-
-    const read = Effect.fnUntraced(function*(request: RouteRequest) {
-      const live = yield* textParameter(request.query, "live")
-      if (live === undefined) return yield* modes.caughtUp(request)
-      if (live !== "long-poll" && live !== "sse") {
-        return yield* invalid("live is long-poll or sse; leave it out to catch up.")
-      }
-      const offset = yield* offsetOf(request.query)
-      if (offset === undefined) {
-        return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
-      }
-      return yield* modes[live](request, offset)
-    })
-
-    const path = "/v1/stream/*"
-    return [
-      { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax)) },
-      { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
-      { method: "GET", path, handle: announcing(read) },
-      { method: "HEAD", path, handle: announcing(head) },
-      { method: "DELETE", path, handle: announcing(remove) }
-    ]
-  }
-)
+  )
 
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
 const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {

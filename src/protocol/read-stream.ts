@@ -4,8 +4,7 @@
 import { Effect, Option } from "effect"
 import { placeHeaders } from "../durable-streams/append-headers.ts"
 import type { From } from "../durable-streams/durable-stream.ts"
-import { StreamDeleted } from "../durable-streams/errors.ts"
-import { emptyBlock } from "../durable-streams/event-block.ts"
+import { PreconditionFailed, StreamDeleted } from "../durable-streams/errors.ts"
 import type { Followers } from "../durable-streams/followers.ts"
 import { lifeHeader } from "../durable-streams/reading-start.ts"
 import { countParameter } from "../durable-streams/request-parameters.ts"
@@ -14,7 +13,7 @@ import { toOffset } from "../durable-streams/types.ts"
 import type { Answer } from "../web/exchange.ts"
 import type { RouteRequest } from "../web/router.ts"
 import { nextCursor } from "./cursor.ts"
-import { etagOf, namesTag } from "./etag.ts"
+import { etagOf, namesTag, wantsOtherTag } from "./etag.ts"
 import { bodyOf } from "./messages.ts"
 import { rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
@@ -39,16 +38,16 @@ export const catchUp = (manager: StreamManager["Service"]) =>
 export const longPoll = (
   manager: StreamManager["Service"],
   followers: Followers,
-  waitMillis: number,
-  stopping: Effect.Effect<void>
+  waitMillis: number
 ) =>
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const limit = yield* countParameter(request.query, "limit")
     yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
     const { description, start, stream } = opened
-    const news = Effect.raceFirst(stream.next(start), Effect.as(stopping, emptyBlock(start.next)))
-    const found = yield* Effect.timeoutOption(news, waitMillis)
+    // A server that stops has whoever waits ask the next one, as after a time without news.
+    const news = Effect.raceFirst(Effect.asSome(stream.next(start)), Effect.as(request.stopping, Option.none()))
+    const found = Option.flatten(yield* Effect.timeoutOption(news, waitMillis))
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = yield* cursorHeader(request, opened)
@@ -71,6 +70,9 @@ const answer = Effect.fnUntraced(function*(
 ) {
   const end = Math.min(reading.tail, reading.start.next + (limit ?? Infinity))
   const headers = headersOf(reading, end, cursor)
+  if (wantsOtherTag(request.header("if-match"), headers["etag"])) {
+    return yield* new PreconditionFailed({ stream: reading.stream.name, tail: toOffset(reading.tail) })
+  }
   if (namesTag(request.header("if-none-match"), headers["etag"])) {
     return { status: 304, headers, body: undefined } satisfies Answer as Answer
   }

@@ -3,17 +3,17 @@
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
 import { Effect } from "effect"
-import type { InvalidRequest } from "../durable-streams/errors.ts"
+import type { InvalidRequest, Overloaded } from "../durable-streams/errors.ts"
 import { type PayloadTooLarge, StorageFailed } from "../durable-streams/errors.ts"
 import { mediaType, nameFault } from "../durable-streams/types.ts"
 import type { Answer, Incoming } from "../web/exchange.ts"
 import { json } from "../web/exchange.ts"
 import type { Refusal } from "../web/problem.ts"
+import { PublicUrl } from "../web/public-url.ts"
 import type { Route } from "../web/router.ts"
 import { decodePercent as decoded } from "../web/router.ts"
 import type { KeyFailed } from "./key-file.ts"
 import { Keys } from "./keys.ts"
-import { PublicUrl } from "./public-url.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { codes, refused } from "./refused.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
@@ -28,7 +28,7 @@ import { controlPath, streamsOf, subscriptionOf } from "./wire.ts"
 /** The largest body: a thousand names or acknowledgements, as a wake shows them. */
 const bodyBytesMax = 256 * 1024
 
-type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest
+type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest | Overloaded
 type Answering = Effect.Effect<Answer, Failed>
 
 /** The routes of subscriptions. */
@@ -41,7 +41,13 @@ export const subscriptionRoutes: Effect.Effect<
     const subscriptions = yield* Subscriptions
     const sender = yield* WebhookSender
     const keys = yield* Keys
-    const { base: baseOf } = yield* PublicUrl
+    const publicUrl = yield* PublicUrl
+    const baseOf = (request: Incoming) => {
+      const base = publicUrl.base(request)
+      return base === undefined
+        ? Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
+        : Effect.succeed(base)
+    }
 
     const shown = (status: number, subscription: Subscription, base: string) =>
       Effect.map(
@@ -162,7 +168,11 @@ const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(controlPa
 const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answering): Answering =>
   allowed.includes(method)
     ? answer()
-    : Effect.fail(refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`))
+    : Effect.fail(
+      refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`, {
+        allow: allowed.join(", ")
+      })
+    )
 
 const textOf = Effect.fnUntraced(function*(request: Incoming) {
   const type = request.header("content-type")
@@ -188,5 +198,15 @@ const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
     KeyFailed: ({ message }) => Effect.fail(new StorageFailed({ message }))
   })
 
-const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer =>
-  json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
+const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer => {
+  const answer = json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
+  // What RFC 9110 wants with these (11.6.1, 15.5.6), and what 503 may say.
+  const more: Record<string, string> = answer.status === 401
+    ? { "www-authenticate": "Bearer" }
+    : answer.status === 405
+    ? { allow: String(details["allow"]) }
+    : answer.status === 503
+    ? { "retry-after": "1" }
+    : {}
+  return { ...answer, headers: { ...answer.headers, ...more } }
+}

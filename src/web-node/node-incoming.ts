@@ -3,9 +3,11 @@
  */
 import { Effect, Exit } from "effect"
 import type * as Http from "node:http"
+import type { Overloaded } from "../durable-streams/errors.ts"
 import { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
-import type { Done, Incoming } from "../web/exchange.ts"
-import { hasDoubtfulEnd } from "../web/guard.ts"
+import type { BodyRefused, Done, Incoming } from "../web/exchange.ts"
+import { framingFault } from "../web/guard.ts"
+import type { Bodies, HeldBody } from "./bodies.ts"
 
 /** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
 const discardFor = "1 second"
@@ -13,15 +15,26 @@ const discardFor = "1 second"
 export class NodeIncoming implements Incoming {
   readonly method: string
   readonly target: string
+  readonly version: string
+  readonly stopping: Effect.Effect<void>
   readonly #request: Http.IncomingMessage
   readonly #response: Http.ServerResponse
+  readonly #bodies: Bodies
 
-  constructor(request: Http.IncomingMessage, response: Http.ServerResponse) {
+  constructor(
+    request: Http.IncomingMessage,
+    response: Http.ServerResponse,
+    bodies: Bodies,
+    stopping: Effect.Effect<void>
+  ) {
     this.method = request.method ?? ""
     this.target = request.url ?? ""
+    this.version = request.httpVersion
+    this.stopping = stopping
     this.#request = request
     this.#response = response
-    this.refusedBody = hasDoubtfulEnd(this)
+    this.#bodies = bodies
+    this.refusedBody = framingFault(this) !== undefined
   }
 
   /** Looked for among the few that came: Node's table of all of them costs more than a request asks. */
@@ -57,38 +70,52 @@ export class NodeIncoming implements Incoming {
     }).pipe(Effect.timeout(discardFor), Effect.ignore)
   }
 
-  body(bytesMax: number): Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest> {
+  body(bytesMax: number): Effect.Effect<Uint8Array, BodyRefused> {
     return Effect.callback((resume) => this.collect(bytesMax, resume))
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>): void {
+  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>): void {
     const request = this.#request
-    const tooLarge = () => {
+    const refuse = (refusal: PayloadTooLarge | Overloaded) => {
       this.refusedBody = true
       request.pause()
-      done(Exit.fail(new PayloadTooLarge({ bytesMax })))
+      done(Exit.fail(refusal))
     }
+    const tooLarge = () => refuse(new PayloadTooLarge({ bytesMax }))
     if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
     if (this.header("expect") !== undefined) this.#response.writeContinue()
     const body = new Collected(this.header("content-length"))
     const onData = (chunk: Buffer) => {
       if (body.size + chunk.length > bytesMax) {
         stop()
+        this.#bodies.release(held)
         tooLarge()
       } else {
         body.add(chunk)
+        this.#bodies.grow(held, body.size)
       }
     }
     // Nothing follows the end of a body: the listeners go with the request.
-    const onEnd = () => done(Exit.succeed(body.bytes))
+    const onEnd = () => {
+      if (this.#bodies.complete(held)) this.#response.once("close", () => this.#bodies.release(held))
+      done(Exit.succeed(body.bytes))
+    }
     const onError = () => {
       stop()
+      this.#bodies.release(held)
       done(Exit.fail(new InvalidRequest({ message: "The body ended before its end." })))
     }
     const stop = () => {
       request.off("data", onData)
       request.off("end", onEnd)
       request.off("error", onError)
+    }
+    const held: HeldBody = {
+      bytes: 0,
+      refuse: (refusal) => {
+        stop()
+        refuse(refusal)
+      }
     }
     request.on("data", onData)
     request.on("end", onEnd)

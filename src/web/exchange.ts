@@ -3,21 +3,28 @@
  * to a socket. Why not Effect's own server: docs/decisions/0002-plain-http.md.
  */
 import { Effect, Exit, type Scope } from "effect"
-import type { InvalidRequest, PayloadTooLarge } from "../durable-streams/errors.ts"
+import type { InvalidRequest, Overloaded, PayloadTooLarge } from "../durable-streams/errors.ts"
 
 export interface Incoming {
   readonly method: string
   /** The target as it came, before any normalisation: `/streams/a%2Fb?offset=-1`. */
   readonly target: string
+  /** Of HTTP: `1.1`. */
+  readonly version: string
   /** Header values by lower-case name; a repeated header is joined by a comma. */
   readonly header: (name: string) => string | undefined
   /** How often a header stands in the request, which joining hides. */
   readonly headerCount: (name: string) => number
+  /** Ends when the server is told to stop: whoever waits for news answers then. */
+  readonly stopping: Effect.Effect<void>
   /** The body, refused while it arrives if it is larger than `bytesMax`. At most once, like `collect`. */
-  readonly body: (bytesMax: number) => Effect.Effect<Uint8Array, PayloadTooLarge | InvalidRequest>
+  readonly body: (bytesMax: number) => Effect.Effect<Uint8Array, BodyRefused>
   /** The body for whoever waits without a fiber: `done` is called once. */
-  readonly collect: (bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>) => void
+  readonly collect: (bytesMax: number, done: Done<Uint8Array, BodyRefused>) => void
 }
+
+/** It is too large, ended early, or there is no memory for it now. */
+export type BodyRefused = PayloadTooLarge | InvalidRequest | Overloaded
 
 /** Is told once how something ended. */
 export type Done<A, E> = (exit: Exit.Exit<A, E>) => void

@@ -49,6 +49,7 @@ const told: { readonly [Tag in Refusal["_tag"]]?: ReadonlyArray<readonly [field:
   TailMismatch: [["tail", "stream-next-offset"]],
   OffsetBeyondTail: [["tail", "stream-next-offset"], ["life", "stream-life"]],
   OtherLife: [["tail", "stream-next-offset"], ["life", "stream-life"]],
+  PreconditionFailed: [["tail", "stream-next-offset"]],
   ProducerFenced: [["epoch", "producer-epoch"]],
   ProducerGap: [["expected", "producer-expected-seq"], ["received", "producer-received-seq"]]
 }

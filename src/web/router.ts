@@ -3,9 +3,8 @@
  * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
  */
 import { Effect } from "effect"
-import type { PayloadTooLarge } from "../durable-streams/errors.ts"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../durable-streams/errors.ts"
-import type { Answer, Answering, Done, Incoming } from "./exchange.ts"
+import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
@@ -75,6 +74,8 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
 class Routed implements RouteRequest {
   readonly method: string
   readonly target: string
+  readonly version: string
+  readonly stopping: Effect.Effect<void>
   readonly path: string
   readonly parameters: ReadonlyArray<string>
   readonly #request: Incoming
@@ -83,6 +84,8 @@ class Routed implements RouteRequest {
   constructor(request: Incoming, path: string, parameters: ReadonlyArray<string>) {
     this.method = request.method
     this.target = request.target
+    this.version = request.version
+    this.stopping = request.stopping
     this.path = path
     this.parameters = parameters
     this.#request = request
@@ -108,7 +111,7 @@ class Routed implements RouteRequest {
     return this.#request.body(bytesMax)
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, PayloadTooLarge | InvalidRequest>) {
+  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
     this.#request.collect(bytesMax, done)
   }
 }

@@ -125,16 +125,21 @@ const isFollowing = ({ isAllowed, target }: Combination): boolean =>
   isAllowed && (target === "/streams/secret?offset=-1" || target.endsWith("live=sse"))
 
 /** What is wrong with the answer to somebody who is not to be let in. */
-const refusedFault = async (wire: Wire, { isPreflight, method }: Combination): Promise<string | undefined> => {
+const refusedFault = async (
+  wire: Wire,
+  { headers: sent, isPreflight, method }: Combination
+): Promise<string | undefined> => {
   const head = await wire.head()
   // A following would never end.
-  if (head.status === 200 && head.headers["content-type"] === "text/event-stream") {
+  if (head.status === 200 && head.headers["content-type"]?.startsWith("text/event-stream") === true) {
     wire.close()
     return "follows"
   }
   const body = await wire.body(head, method)
   const { headers, status } = head
-  if (status !== (isPreflight ? 204 : 403)) return `answered with ${status}`
+  // What is no host by its form is a broken request for HTTP.
+  const refusedWith = sent["Host"]?.includes("@") === true ? 400 : 403
+  if (status !== (isPreflight ? 204 : refusedWith)) return `answered with ${status}`
   if (Object.keys(headers).some((name) => name.startsWith("access-control-allow-origin"))) return "lets the origin read"
   if (headers["cross-origin-resource-policy"] !== "same-origin") return "may be embedded"
   if (headers["x-content-type-options"] !== "nosniff") return "may be taken for a page"

@@ -256,6 +256,30 @@ const odd: ReadonlyArray<HostileCase> = [
   },
   { title: "a life of 10 KB", status: 410, bytes: request("GET", `/streams/kept?offset=1&life=${"a".repeat(10_000)}`) },
   { title: "a name that is only inherited", status: 404, bytes: request("GET", "/streams/toString/events") },
+  {
+    title: "a thousand requests in one write",
+    status: 200,
+    follows: true,
+    bytes: Buffer.concat(Array.from({ length: 1_000 }, () => request("GET", "/v1/stream/kept?offset=-1")))
+  },
+  {
+    title: "a thousand followings in one write",
+    status: 200,
+    follows: true,
+    bytes: Buffer.concat(Array.from({ length: 1_000 }, () => request("GET", "/streams/kept")))
+  },
+  {
+    title: "a read and a deletion of nothing in one write",
+    status: 404,
+    bytes: Buffer.concat([request("GET", "/streams/bad/events"), request("DELETE", "/streams/bad")]),
+    follows: true
+  },
+  { title: "a deletion with a stale If-Match", status: 412, bytes: request("DELETE", kept, { "If-Match": "7" }) },
+  {
+    title: "a PUT that is to make what is there",
+    status: 412,
+    bytes: request("PUT", kept, { ...json, "If-None-Match": "*" })
+  },
   { title: "a deletion of nothing", status: 404, bytes: request("DELETE", "/streams/bad") }
 ]
 

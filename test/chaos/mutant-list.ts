@@ -434,5 +434,44 @@ export const mutants: ReadonlyArray<Mutant> = [
     ),
     killedBy: ["test/durable-streams/cli-lines.test.ts"],
     titled: "a group whose answer was lost"
+  },
+  {
+    name: "requests of one connection are handled at once",
+    changes: change(
+      "web-node/turns.ts",
+      "if (response.socket !== null) return handle",
+      "if (response !== null) return handle"
+    ),
+    killedBy: ["test/web/pipelining.test.ts"],
+    titled: "are performed one after the other"
+  },
+  {
+    name: "what waits on a connection is parsed all the same",
+    changes: change("web-node/turns.ts", "?.held === true ? pause : usual", "?.held === true ? usual : usual"),
+    killedBy: ["test/web/pipelining.test.ts"]
+  },
+  {
+    name: "a client that ends its side is hung up on",
+    changes: change("web-node/half-closed.ts", ".httpAllowHalfOpen = true", ".httpAllowHalfOpen = false"),
+    killedBy: ["test/web/half-closed.test.ts"]
+  },
+  {
+    name: "bodies take what memory they like",
+    changes: change("web-node/bodies.ts", "if (this.#bytes <= this.#bytesMax) return", "return"),
+    killedBy: ["test/web/bodies.test.ts"]
+  },
+  {
+    name: "a precondition of a deletion is not looked at",
+    changes: change(
+      "durable-streams/preconditions.ts",
+      "if (preconditions === undefined) return yield* manager.delete(name)",
+      "if (preconditions !== null) return yield* manager.delete(name)"
+    ),
+    killedBy: ["test/durable-streams/preconditions.test.ts"]
+  },
+  {
+    name: "beyond loopback every name is answered",
+    changes: change("web/guard.ts", "(!loopback && isAddress(host))", "!loopback"),
+    killedBy: ["test/durable-streams/access.test.ts"]
   }
 ]

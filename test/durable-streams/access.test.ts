@@ -4,7 +4,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Incoming } from "../../src/web/exchange.ts"
-import { refusal } from "../../src/web/guard.ts"
+import { type GuardOptions, refusal } from "../../src/web/guard.ts"
 import { exchange, request } from "../web/wire.ts"
 import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, talk } from "./served.ts"
 
@@ -20,8 +20,6 @@ const badHosts = [
   "localhost.",
   "127.0.0.1.evil.com",
   "127.0.0.1.",
-  "localhost:3000@evil",
-  "localhost@evil.com",
   "evil.com:3000",
   "0.0.0.0",
   "0.0.0.0:3000",
@@ -32,6 +30,16 @@ const badHosts = [
   "017700000001",
   "[::]",
   "[::ffff:127.0.0.1]",
+  "localhost,evil.com",
+  "localhost:123456",
+  "192.168.1.1",
+  "xn--lcalhost-x1a"
+]
+
+/** Not in the form of a host: RFC 9112 3.2 has these answered with 400. */
+const noHosts = [
+  "localhost:3000@evil",
+  "localhost@evil.com",
   "::1",
   "[::1",
   "[::1]evil.com",
@@ -41,11 +49,8 @@ const badHosts = [
   "localhost#evil.com",
   "localhost?evil.com",
   "localhost:abc",
-  "localhost:123456",
   "localhost\tx",
-  "http://localhost",
-  "192.168.1.1",
-  "xn--lcalhost-x1a"
+  "http://localhost"
 ]
 
 const goodOrigins = [
@@ -110,7 +115,8 @@ const requests: ReadonlyArray<readonly [method: string, target: string, headers:
   ["PATCH", "/streams/secret", {}, "x"]
 ]
 
-const refusedHeaders: ReadonlyArray<readonly [title: string, headers: Headers]> = [
+const refusedHeaders: ReadonlyArray<readonly [title: string, headers: Headers, status?: number]> = [
+  ...noHosts.map((host) => [`Host: ${host}`, { Host: host }, 400] as const),
   ...badHosts.map((host) => [`Host: ${host}`, { Host: host }] as const),
   ...badOrigins.map((origin) => [`Origin: ${origin}`, { Origin: origin }] as const),
   ["Sec-Fetch-Site: cross-site", { "Sec-Fetch-Site": "cross-site" }],
@@ -125,15 +131,15 @@ const refusedHeaders: ReadonlyArray<readonly [title: string, headers: Headers]> 
 
 layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (it) => {
   it.effect.each(refusedHeaders)(
-    "Promise 12: whatever the method and route, 403 for %s",
-    ([, headers]) =>
+    "Promise 12: whatever the method and route, a refusal for %s",
+    ([, headers, status = 403]) =>
       talk(async (port) => {
         const before = await eventTexts(port, "secret")
         if (before.length === 0) await append(port, "secret", `"payload"`)
         for (const [method, target, more, body] of requests) {
           const reply = await exchange(port, request(method, target, { ...more, ...headers }, body))
           const what = `${method} ${target}`
-          assert.strictEqual(reply.status, 403, what)
+          assert.strictEqual(reply.status, status, what)
           assert.strictEqual(reply.headers["content-type"], "application/problem+json", what)
           assert.isUndefined(reply.headers["access-control-allow-origin"], what)
           assert.strictEqual(reply.headers["x-content-type-options"], "nosniff", what)
@@ -294,15 +300,72 @@ describe("beyond loopback", () => {
     assert.strictEqual(verdict({ host: "logs.example.com", "sec-fetch-site": "cross-site" }), "AccessRefused")
     assert.strictEqual(verdict({}), "InvalidRequest")
   })
+
+  it("Promise 12: a page whose name was bound to this machine is refused there, too: names are let in one by one", () => {
+    const evil = { host: "evil.example:3000", origin: "http://evil.example:3000", "sec-fetch-site": "same-origin" }
+    assert.strictEqual(verdict(evil), "AccessRefused")
+    for (
+      const host of ["evil.example", "logs.example.com.evil.com", "x.logs.example.com", "1.2.3.4.evil.com", "1.2.3", ""]
+    ) {
+      assert.strictEqual(verdict({ host }), "AccessRefused", host)
+    }
+    for (
+      const host of [
+        "192.168.1.7:3000",
+        "10.0.0.1",
+        "[fd00::1]:3000",
+        "localhost:3000",
+        "127.0.0.1",
+        "LOGS.example.com"
+      ]
+    ) {
+      assert.isUndefined(verdict({ host }), host)
+    }
+    assert.isUndefined(verdict(evil, { loopback: false, hosts: ["*"], origins: [] }))
+  })
+
+  it("Promise 12: on loopback a name is answered that was let in, and the refusal of another says how that is done", () => {
+    const options = { loopback: true, hosts: ["app.localhost"], origins: [] }
+    assert.isUndefined(verdict({ host: "app.localhost:3000" }, options))
+    for (const host of ["b.localhost", "192.168.1.7"]) assert.strictEqual(verdict({ host }, options), "AccessRefused")
+    const said = refusal(asked({ host: "streams.example.com:443" }), options)?.message
+    assert.include(said, "--allow-host streams.example.com,")
+    assert.include(said, "header_up Host {upstream_hostport}")
+    assert.include(said, "proxy_set_header Host $proxy_host")
+  })
+
+  it("Promise 12: HTTP/1.0 needs no Host, and is refused another one", () => {
+    assert.isUndefined(verdict({}, { loopback: true, hosts: [], origins: [] }, "1.0"))
+    assert.strictEqual(
+      verdict({ host: "evil.com" }, { loopback: true, hosts: [], origins: [] }, "1.0"),
+      "AccessRefused"
+    )
+    assert.strictEqual(
+      verdict({ host: "localhost" }, { loopback: true, hosts: [], origins: [] }, "2.0"),
+      "VersionNotSupported"
+    )
+  })
+
+  it("Promise 12: where a request comes from counts however it is written", () => {
+    for (const site of ["Cross-Site", "SAME-SITE", "same-origin, cross-site", "cross-site, none", " cross-site"]) {
+      assert.strictEqual(verdict({ host: "localhost", "sec-fetch-site": site }), "AccessRefused")
+    }
+  })
 })
 
-const asked = (headers: Headers): Incoming => ({
+const asked = (headers: Headers, version = "1.1"): Incoming => ({
   method: "GET",
   target: "/streams",
+  version,
+  stopping: Effect.never,
   header: (name) => headers[name],
   headerCount: (name) => headers[name] === undefined ? 0 : 1,
   body: () => Effect.die("not read"),
   collect: () => assert.fail("not read")
 })
 
-const verdict = (headers: Headers) => refusal(asked(headers), { loopback: false, origins: [] })?._tag
+const verdict = (
+  headers: Headers,
+  options: GuardOptions = { loopback: false, hosts: ["logs.example.com"], origins: [] },
+  version?: string
+) => refusal(asked(headers, version), options)?._tag

@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
 import { builtMain } from "../built.ts"
+import { exchange, request } from "../web/wire.ts"
 import { dataOf, it, linesOf } from "./room.ts"
 
 const health = async (url: string): Promise<unknown> => (await fetch(`${url}/health`)).json()
@@ -69,6 +70,40 @@ describe("flags of the server", () => {
     await open.told("Listening")
     expect(await status("https://evil.com")).toBe(200)
     expect(open.stderr).toContain("(--cors-origin *)")
+  })
+
+  it("Promise 12: --allow-host lets names in, a restart keeps them, and what is no name starts no server", async ({ room }) => {
+    await room.ds([
+      "server",
+      "start",
+      "--port",
+      "0",
+      "--allow-host",
+      "Streams.example.com",
+      "--allow-host",
+      "a,b.localhost"
+    ])
+    const status = async () => {
+      const { stdout } = await room.ds(["server", "status", "--json"])
+      return JSON.parse(stdout) as { readonly port: number; readonly allowHosts: ReadonlyArray<string> }
+    }
+    for (const restart of [false, true]) {
+      if (restart) await room.ds(["server", "restart"])
+      const { allowHosts, port } = await status()
+      expect(allowHosts).toEqual(["streams.example.com", "a", "b.localhost"])
+      const answer = async (host: string) => (await exchange(port, request("GET", "/health", { Host: host }))).status
+      expect(await answer("streams.example.com:443")).toBe(200)
+      expect(await answer("b.localhost")).toBe(200)
+      expect(await answer("evil.example")).toBe(403)
+    }
+    await room.ds(["server", "stop"])
+    for (const name of ["http://a.example", "a.example:80", "a/b", "a b"]) {
+      expect(await room.ds(["server", "start", "--allow-host", name])).toMatchObject({ code: 2 })
+    }
+    await room.ds(["stream", "append", "-n", "a", "-m", "x"], {
+      env: { DURABLE_STREAMS_ALLOW_HOST: "a.example, c.example" }
+    })
+    expect((await status()).allowHosts).toEqual(["a.example", "c.example"])
   })
 
   it("DURABLE_STREAMS_CORS_ORIGIN and DURABLE_STREAMS_LONG_POLL_TIMEOUT stand in for flags, also where nobody starts a server by name", async ({ room }) => {

@@ -113,7 +113,7 @@ for (const storage of ["memory", "fs"] as const) {
         const texts = [await append(port, name, "0"), await append(port, name, "1"), await append(port, name, "2")]
         const follower = await Follower.open(port, `/streams/${name}?offset=-1`)
         assert.strictEqual(follower.status, 200)
-        assert.strictEqual(follower.headers["content-type"], "text/event-stream")
+        assert.strictEqual(follower.headers["content-type"], "text/event-stream; charset=utf-8")
         assert.strictEqual(follower.headers["cache-control"], "no-store")
         assert.strictEqual(follower.headers["x-accel-buffering"], "no")
         assert.strictEqual(follower.headers["stream-next-offset"], offsetOf(0))
@@ -210,7 +210,7 @@ for (const storage of ["memory", "fs"] as const) {
           const lines = await fetch(`${urlOf(port, name)}/events${query}`, {
             headers: { accept: "application/x-ndjson" }
           })
-          assert.strictEqual(lines.headers.get("content-type"), "application/x-ndjson")
+          assert.strictEqual(lines.headers.get("content-type"), "application/x-ndjson; charset=utf-8")
           assert.strictEqual(await lines.text(), texts.slice(from, to).map((text) => `${text}\n`).join(""), query)
         }
       }))
@@ -287,7 +287,7 @@ for (const storage of ["memory", "fs"] as const) {
           assert.strictEqual(head.headers["content-length"], get.headers["content-length"], target)
         }
         const follow = await exchange(port, request("HEAD", `/streams/${name}`))
-        assert.strictEqual(follow.headers["content-type"], "text/event-stream")
+        assert.strictEqual(follow.headers["content-type"], "text/event-stream; charset=utf-8")
       }))
 
     it.effect("health says who this server is", () =>
@@ -303,6 +303,7 @@ for (const storage of ["memory", "fs"] as const) {
           durability: storage === "memory" ? "none" : "os",
           bodyBytesMax: 1024 * 1024,
           corsOrigins: [],
+          allowHosts: [],
           longPollMillis: 30_000
         })
         const { awakeMax, connectionsMax, ...others } = limits as Health["limits"]
@@ -310,6 +311,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isAtLeast(awakeMax!, 1)
         assert.deepStrictEqual(others, {
           bodyBytesMax: 1024 * 1024,
+          bodiesBytesMax: 64 * 1024 * 1024,
           headersMillis: 10_000,
           requestMillis: 30_000,
           stallMillis: 60_000,

@@ -60,6 +60,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-body",
     "append-events",
     "append-headers",
+    "preconditions",
     "json-scan",
     "json-fault",
     "framing",
@@ -123,7 +124,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["web", {
     node: false,
     imports: ["types", "errors"],
-    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces]
+    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces, "preconditions"]
   }],
   ["protocol", {
     node: false,
@@ -145,6 +146,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
       "append-body",
       "append-headers",
       "rfc3339",
+      "preconditions",
       "src/web"
     ],
     guests: meetingPlaces

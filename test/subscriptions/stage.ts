@@ -10,10 +10,10 @@ import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
 import { Keys } from "../../src/subscriptions/keys.ts"
-import { PublicUrl } from "../../src/subscriptions/public-url.ts"
 import type { Config } from "../../src/subscriptions/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
+import { PublicUrl } from "../../src/web/public-url.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 
 /** One call of the stand-in. */

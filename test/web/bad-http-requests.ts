@@ -25,12 +25,9 @@ export const badHttp: ReadonlyArray<BadHttp> = [
   ...statuses(400, [
     ["no HTTP at all", "hello\r\n\r\n"],
     ["TLS where none is spoken", Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03])],
-    ["a version that is none", `GET /health HTTP/9.9\r\n${host}\r\n`],
     ["HTTP/2 from the start", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
-    ["a method in lower case", `get /health HTTP/1.1\r\n${host}\r\n`],
-    ["a method nobody knows", `BREW /health HTTP/1.1\r\n${host}\r\n`],
     ["no Host", "GET /health HTTP/1.1\r\n\r\n"],
-    ["no Host in HTTP/1.0", "GET /health HTTP/1.0\r\n\r\n"],
+    ["Transfer-Encoding in HTTP/1.0", `GET /health HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
     ["two Hosts", `GET /health HTTP/1.1\r\n${host}${host}\r\n`],
     ["an absolute-form target", `GET http://localhost/health HTTP/1.1\r\n${host}\r\n`],
     ["an absolute-form target of another host", `GET http://evil.com/health HTTP/1.1\r\n${host}\r\n`],
@@ -43,6 +40,9 @@ export const badHttp: ReadonlyArray<BadHttp> = [
     ["CONNECT with a path", `CONNECT /streams/bad HTTP/1.1\r\n${host}\r\n`],
     ["a space in the target", `GET /streams/a b HTTP/1.1\r\n${host}\r\n`],
     ["a NUL in the target", `GET /streams/a\0b HTTP/1.1\r\n${host}\r\n`],
+    ["a bare CR in a header", `GET /health HTTP/1.1\r\n${host}X-A: a\rb\r\n\r\n`],
+    ["a space before the first header", `GET /health HTTP/1.1\r\n X-A: a\r\n${host}\r\n`],
+    ["a Host that is none", "GET /health HTTP/1.1\r\nHost: a/b\r\n\r\n"],
     ["a NUL in a header", `GET /health HTTP/1.1\r\n${host}X-A: a\0b\r\n\r\n`],
     ["a header without a name", `GET /health HTTP/1.1\r\n${host}: a\r\n\r\n`],
     ["a space before the colon", `GET /health HTTP/1.1\r\nHost : localhost\r\n\r\n`],
@@ -56,24 +56,33 @@ export const badHttp: ReadonlyArray<BadHttp> = [
     ["a hexadecimal length", `${post}Content-Length: 0x13\r\n\r\n${body}`],
     ["a length beyond 64 bits", `${post}Content-Length: 99999999999999999999\r\n\r\n${body}`],
     [
-      "Transfer-Encoding: identity, chunked",
-      `${post}Transfer-Encoding: identity, chunked\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`
-    ],
-    ["Transfer-Encoding: gzip, chunked", `${post}Transfer-Encoding: gzip, chunked\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`],
-    [
       "Transfer-Encoding: chunked, identity",
       `${post}Transfer-Encoding: chunked, identity\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`
     ],
     ["Transfer-Encoding: xchunked", `${post}Transfer-Encoding: xchunked\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`],
-    [
-      "identity, chunked on a deletion",
-      `DELETE /streams/kept HTTP/1.1\r\n${host}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`
-    ],
     ["a chunk size that is none", `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n${body}\r\n0\r\n\r\n`],
     ["a chunk longer than it says", `${post}Transfer-Encoding: chunked\r\n\r\n2\r\n${body}\r\n0\r\n\r\n`],
     ["a chunk size beyond 64 bits", `${post}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n${body}\r\n`],
     ["a body on GET", `GET /streams HTTP/1.1\r\n${host}Content-Length: 2\r\n\r\n{}`],
     ["a chunked body on GET", `GET /streams/kept/events HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`]
+  ]),
+  ...statuses(501, [
+    [
+      "Transfer-Encoding: identity, chunked",
+      `${post}Transfer-Encoding: identity, chunked\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`
+    ],
+    ["Transfer-Encoding: gzip, chunked", `${post}Transfer-Encoding: gzip, chunked\r\n\r\n13\r\n${body}\r\n0\r\n\r\n`],
+    [
+      "identity, chunked on a deletion",
+      `DELETE /streams/kept HTTP/1.1\r\n${host}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`
+    ],
+    ["a method in lower case", `get /health HTTP/1.1\r\n${host}\r\n`],
+    ["a method nobody knows", `BREW /health HTTP/1.1\r\n${host}\r\n`]
+  ]),
+  ...statuses(505, [
+    ["HTTP/2.0 in the form of 1.1", `GET /health HTTP/2.0\r\n${host}\r\n`],
+    ["a version that is none", `GET /health HTTP/9.9\r\n${host}\r\n`],
+    ["a version without a minor one of its own", `GET /health HTTP/1.2\r\n${host}\r\n`]
   ]),
   ...statuses(404, [
     ["the root", `GET / HTTP/1.1\r\n${host}\r\n`],

@@ -29,6 +29,8 @@ const answer = (method: string, target: string) =>
     Effect.scoped(toEffect(router({
       method,
       target,
+      version: "1.1",
+      stopping: Effect.never,
       header: () => undefined,
       headerCount: () => 0,
       body: () => Effect.succeed(new Uint8Array(0)),

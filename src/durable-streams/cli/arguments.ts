@@ -34,6 +34,7 @@ const taking = new Set([
   "--producer-epoch",
   "--producer-seq",
   "--cors-origin",
+  "--allow-host",
   "--long-poll-timeout"
 ])
 

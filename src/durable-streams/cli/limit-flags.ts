@@ -32,6 +32,7 @@ const limitFlag = (key: keyof Limits) =>
 
 export const limitFlags: { readonly [Key in keyof Limits]: ReturnType<typeof limitFlag> } = {
   bodyBytesMax: limitFlag("bodyBytesMax"),
+  bodiesBytesMax: limitFlag("bodiesBytesMax"),
   headersMillis: limitFlag("headersMillis"),
   requestMillis: limitFlag("requestMillis"),
   stallMillis: limitFlag("stallMillis"),

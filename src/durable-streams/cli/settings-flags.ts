@@ -7,7 +7,7 @@ import type { Found } from "../daemon.ts"
 import { durationMillis } from "../durations.ts"
 import type { Limits } from "../limits.ts"
 import type { ServerSettings } from "../settings.ts"
-import { defaults, resolveDirectory, toOrigin } from "../settings.ts"
+import { defaults, resolveDirectory, toAllowedHost, toOrigin } from "../settings.ts"
 import { WrongUsage } from "./exit.ts"
 import { givenLimits, limitFlags, limitsOfEnvironment } from "./limit-flags.ts"
 
@@ -35,6 +35,14 @@ const toOrigins = (texts: string | ReadonlyArray<string>) =>
       : Effect.succeed(origin)
   })
 
+const toAllowedHosts = (texts: string | ReadonlyArray<string>) =>
+  Effect.forEach([texts].flat().flatMap((text) => text.split(",")).filter((text) => text.trim() !== ""), (text) => {
+    const host = toAllowedHost(text.trim())
+    return host === undefined
+      ? invalid("allow-host", text, "it is no name: write the host without scheme, port or path, or *")
+      : Effect.succeed(host)
+  })
+
 const toLongPollMillis = (text: string) => {
   const millis = durationMillis(/^\d+$/.test(text) ? `${text}s` : text) ?? 0
   return millis >= 1 && millis <= longPollMillisMax
@@ -46,6 +54,7 @@ const toLongPollMillis = (text: string) => {
 const longPollMillisMax = 60 * 60 * 1000
 
 const corsVariable = "DURABLE_STREAMS_CORS_ORIGIN"
+const allowHostVariable = "DURABLE_STREAMS_ALLOW_HOST"
 const longPollVariable = "DURABLE_STREAMS_LONG_POLL_TIMEOUT"
 
 export const settingsFlags = {
@@ -84,6 +93,17 @@ export const settingsFlags = {
     Flag.mapEffect(toOrigins),
     Flag.optional
   ),
+  allowHosts: Flag.String("allow-host").pipe(
+    Flag.withDescription(
+      `Answer to requests for this host name, too, or for all (*); may be repeated (${allowHostVariable}, with commas); ` +
+        "left out: only to localhost and addresses"
+    ),
+    Flag.withMetavar("name"),
+    Flag.atLeast(1),
+    Flag.withFallbackConfig(Config.String(allowHostVariable)),
+    Flag.mapEffect(toAllowedHosts),
+    Flag.optional
+  ),
   longPollMillis: Flag.String("long-poll-timeout").pipe(
     Flag.withDescription(
       `How long a long-poll waits for news (${longPollVariable}), in seconds, or as 500ms, 2m; ` +
@@ -119,6 +139,7 @@ export const toSettings = (input: Input, base: Base = { ...defaults, port: undef
     bodyBytesMax,
     limits: { ...base.limits, ...limits },
     corsOrigins: Option.getOrElse(input.corsOrigins, () => base.corsOrigins),
+    allowHosts: Option.getOrElse(input.allowHosts, () => base.allowHosts ?? []),
     longPollMillis: Option.getOrElse(input.longPollMillis, () => base.longPollMillis)
   }
 }
@@ -134,6 +155,7 @@ export const settingsOf = ({ health, port }: Found): Base => {
     bodyBytesMax,
     limits,
     corsOrigins: health.corsOrigins,
+    allowHosts: health.allowHosts ?? [],
     longPollMillis: health.longPollMillis
   }
 }
@@ -147,6 +169,7 @@ export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) 
     bodyBytesMax,
     limits,
     corsOrigins: yield* fromEnvironment(corsVariable, toOrigins, base.corsOrigins),
+    allowHosts: yield* fromEnvironment(allowHostVariable, toAllowedHosts, base.allowHosts),
     longPollMillis: yield* fromEnvironment(longPollVariable, toLongPollMillis, base.longPollMillis)
   } satisfies ServerSettings
 })

@@ -1,0 +1,46 @@
+/**
+ * Where a stream is for others: what `DURABLE_STREAMS_PUBLIC_URL` says, wherever the request came to.
+ */
+import { assert, layer } from "@effect/vitest"
+import { ConfigProvider, Layer } from "effect"
+import { layerServer, talk } from "../durable-streams/served.ts"
+import { exchange, request } from "../web/wire.ts"
+
+const told = ConfigProvider.layer(
+  ConfigProvider.fromUnknown({ DURABLE_STREAMS: { PUBLIC_URL: "https://streams.example.com/logs/" } })
+)
+const json = { "Content-Type": "application/json" }
+
+layer(Layer.provide(layerServer(), told), { excludeTestServices: true })("a server that knows its address", (it) => {
+  it.effect("says it as the Location of a new stream", () =>
+    talk(async (port) => {
+      const { headers, status } = await exchange(port, request("PUT", "/v1/stream/a%2Fb", json))
+      assert.strictEqual(status, 201)
+      assert.strictEqual(headers["location"], "https://streams.example.com/logs/v1/stream/a%2Fb")
+    }))
+
+  it.effect("Promise 12: answers to its name and lets its own pages in, and no others", () =>
+    talk(async (port) => {
+      const status = async (headers: Readonly<Record<string, string>>) =>
+        (await exchange(port, request("GET", "/health", headers))).status
+      assert.strictEqual(await status({ Host: "streams.example.com" }), 200)
+      assert.strictEqual(await status({ Host: "localhost", Origin: "https://streams.example.com" }), 200)
+      assert.strictEqual(await status({ Host: "other.example.com" }), 403)
+      assert.strictEqual(await status({ Host: "localhost", Origin: "https://other.example.com" }), 403)
+    }))
+})
+
+layer(layerServer({ allowHosts: ["streams.example.com"] }), { excludeTestServices: true })(
+  "a server that was not told",
+  (it) => {
+    it.effect("says where the request came to", () =>
+      talk(async (port) => {
+        for (const host of ["localhost:1", "127.0.0.1", "streams.example.com"]) {
+          const { headers } = await exchange(port, request("PUT", `/v1/stream/${host}`, { ...json, Host: host }))
+          assert.strictEqual(headers["location"], `http://${host}/v1/stream/${host}`)
+        }
+        const { headers } = await exchange(port, "PUT /v1/stream/old HTTP/1.0\r\nContent-Type: text/plain\r\n\r\n")
+        assert.strictEqual(headers["location"], "/v1/stream/old")
+      }))
+  }
+)
