@@ -52,6 +52,19 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/chaos/model.test.ts"]
   },
   {
+    name: "the keys of a state go through an object",
+    changes: change(
+      "storage-filesystem/state-replay.ts",
+      "members(bytes)?.map(([key, start, end]): StateChange => {\n    const value = bytes.toString(\"utf8\", start, end)",
+      "Object.entries(JSON.parse(text)).map(([key, inner]): StateChange => {\n    const value = JSON.stringify(inner)"
+    ),
+    killedBy: [
+      "test/chaos/model.test.ts",
+      "test/durable-streams/strange-producers.test.ts",
+      "test/storage-filesystem/state-keys.test.ts"
+    ]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",

@@ -13,6 +13,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "errors",
     "limits",
     "event-data",
+    "json-scan",
+    "json-values",
     "version",
     "durations",
     "rfc3339",
@@ -60,7 +62,6 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-body",
     "append-events",
     "append-headers",
-    "json-scan",
     "json-fault",
     "framing",
     "following",
@@ -117,7 +118,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "in
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", {
     node: true,
-    imports: ["types", "errors", "storage", "event-block", "steady-time"],
+    imports: ["types", "errors", "json-scan", "storage", "event-block", "steady-time"],
     guests: [...meetingPlaces, "verify-data"]
   }],
   ["web", {
