@@ -54,7 +54,7 @@ const fits = (bytes: Buffer, crc: number): boolean => {
  * What the text of a state changes; undefined where it is no object. Values are taken as they stand, and no key goes through
  * an object's: V8 takes one for another there (nodejs/node#63785), and a producer's number would be that of another.
  */
-const changesIn = (text: string): ReadonlyArray<StateChange> | undefined => {
+export const changesIn = (text: string): ReadonlyArray<StateChange> | undefined => {
   const bytes = Buffer.from(text)
   return members(bytes)?.map(([key, start, end]): StateChange => {
     const value = bytes.toString("utf8", start, end)

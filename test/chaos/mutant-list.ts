@@ -65,6 +65,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     ]
   },
   {
+    name: "a state may forget a producer",
+    changes: change("storage-filesystem/state-history.ts", "if (now.has(key)) continue", "continue"),
+    killedBy: ["test/storage-filesystem/verify-state.test.ts"]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",
