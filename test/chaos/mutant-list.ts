@@ -70,6 +70,15 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/storage-filesystem/verify-state.test.ts"]
   },
   {
+    name: "a long name that cannot be read stops everything",
+    changes: change(
+      "storage-filesystem/log-names.ts",
+      "isMissing(failure) ? Effect.undefined : leftOut(file, failure)",
+      "isMissing(failure) ? Effect.undefined : Effect.die(failure)"
+    ),
+    killedBy: ["test/storage-filesystem/log-names.test.ts"]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",

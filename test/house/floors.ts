@@ -25,6 +25,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "hooks",
     "storage",
+    "sorted-names",
     "stream-signals",
     "wire",
     "api",
@@ -118,7 +119,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "in
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", {
     node: true,
-    imports: ["types", "errors", "json-scan", "storage", "event-block", "steady-time"],
+    imports: ["types", "errors", "json-scan", "storage", "sorted-names", "event-block", "steady-time"],
     guests: [...meetingPlaces, "verify-data"]
   }],
   ["web", {
