@@ -79,6 +79,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/storage-filesystem/log-names.test.ts"]
   },
   {
+    name: "no more logs are open where there are more descriptors",
+    changes: change("web-node/file-limit.ts", "Math.max(quarter, logsLeast)", "logsLeast"),
+    killedBy: ["test/storage-filesystem/cost.test.ts"]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",

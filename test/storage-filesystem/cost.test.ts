@@ -9,6 +9,7 @@ import { TestClock } from "effect/testing"
 import * as Path from "node:path"
 import type { Log, Storage } from "../../src/durable-streams/storage.ts"
 import { nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { fileShares } from "../../src/web-node/file-limit.ts"
 import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
 import { FaultDisk } from "./fault-disk.ts"
@@ -173,5 +174,20 @@ describe("Promise 7: two thousand sleeping streams", () => {
       disk.reset()
       assert.deepStrictEqual(yield* storage.list(), names.slice(1).map(named).toSorted())
       assert.deepStrictEqual(disk.calls, { stampOf: 3, list: 1 })
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 7: a thousand streams that are used in turn", () => {
+  it.effect("cost what one does: none is opened for an append, where there are descriptors enough", () =>
+    Effect.gen(function*() {
+      const disk = new CountingDisk(new FaultDisk())
+      const storage = yield* storageOn(disk, { openFilesMax: fileShares(4_096).logs })
+      const names = Array.from({ length: 1_000 }, (_, i) => `stream/${i}`)
+      const logs = yield* Effect.forEach(names, (name) => storage.create(described(name), commitOf(name, 0, ["0"])))
+      disk.reset()
+      for (const round of [1, 2]) {
+        for (const [i, log] of logs.entries()) yield* log.commit(commitOf(names[i]!, round, [`${round}`]))
+      }
+      assert.deepStrictEqual(disk.calls, { write: 2_000, flush: 2_000 })
     }).pipe(Effect.scoped))
 })
