@@ -8,7 +8,7 @@ import type { ForkOrigin } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
-import { isMissing } from "./disk.ts"
+import { isMissing, noRegularFile } from "./disk.ts"
 import { fromFileName, hiddenSuffix, toFileName } from "./file-names.ts"
 import type { Records } from "./journal-reader.ts"
 import { readJournal } from "./journal-reader.ts"
@@ -254,5 +254,5 @@ const toFault = (entry: Entry, looked: LogFindings, repaired: Repaired | undefin
 const unreadable = (entry: Entry, { call, code }: DiskFailure): LogFault => ({
   ...blank(entry),
   kind: "unreadable",
-  problem: `${call} failed with ${code}`
+  problem: code === noRegularFile ? "it is no regular file" : `${call} failed with ${code}`
 })

@@ -84,6 +84,11 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/storage-filesystem/cost.test.ts"]
   },
   {
+    name: "a full disk keeps logs from being opened",
+    changes: change("storage-filesystem/regaining.ts", " || isFull(code)", ""),
+    killedBy: ["test/storage-filesystem/full-disk.test.ts"]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
-import { DiskFailure, nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk.ts"
 import { isInstalled, strace } from "../chaos/machine.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
@@ -111,6 +111,20 @@ describe("A file on the real disk", () => {
     context.skip(status !== 0 && /mount|unshare/.test(stderr), `a tmpfs may not be mounted here: ${stderr}`)
     assert.strictEqual(stdout.trim(), "there,write EROFS,ftruncate EROFS,fdatasync EROFS", stderr)
   })
+
+  it.live.each([["a pipe", ["mkfifo"]], ["a directory", ["mkdir"]]] as const)(
+    "is a file: %s is not opened, and not waited for",
+    ([, command]) =>
+      withDirectory((directory) =>
+        Effect.gen(function*() {
+          const path = Path.join(directory, "x.json")
+          assert.strictEqual(spawnSync(command[0], [path]).status, 0)
+          for (const open of [nodeDisk.open, nodeDiskToRead.open, nodeDisk.create]) {
+            assert.include(["EFTYPE", "EISDIR"], (yield* Effect.flip(open(path))).code)
+          }
+        })
+      )
+  )
 
   it.live("belongs to its user alone, in a directory that does too", () =>
     withDirectory((directory) =>
