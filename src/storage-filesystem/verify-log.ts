@@ -12,7 +12,7 @@ import type { ScannedLine, Trailer } from "./line-scan.ts"
 import { scanLines } from "./line-scan.ts"
 import { readHeader } from "./log-header.ts"
 import { isEventLine, lineOffset, trailerState } from "./record-codec.ts"
-import { recover } from "./recovery.ts"
+import { recover, tornBytesMax } from "./recovery.ts"
 import { StateHistory } from "./state-history.ts"
 
 export interface LogFindings {
@@ -48,9 +48,6 @@ interface Damage {
   /** How many places in the log are hurt; commits that stand in a row are one. */
   readonly places: number
 }
-
-/** A write that a crash tore leaves less than this: nobody is let cut more without having looked. */
-const tornBytesMax = 256 * 1024 * 1024
 
 /** `key` is the name of the log's file while it is not hidden. */
 export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string) {

@@ -9,7 +9,9 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
 import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk.ts"
+import { recover } from "../../src/storage-filesystem/recovery.ts"
 import { isInstalled, strace } from "../chaos/machine.ts"
+import { CountingDisk } from "./counting-disk.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -125,6 +127,18 @@ describe("A file on the real disk", () => {
         })
       )
   )
+
+  it.live("that is sparse and larger than any memory is no log, which a piece of it tells", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const path = Path.join(directory, "a.json")
+        fs.writeFileSync(path, "{}\n")
+        fs.truncateSync(path, 50 * 2 ** 30)
+        const disk = new CountingDisk(nodeDisk)
+        assert.strictEqual(yield* recover(yield* disk.open(path), 0), "damaged")
+        assert.isBelow(disk.bytesRead, 2 ** 30)
+      })
+    ))
 
   it.live("belongs to its user alone, in a directory that does too", () =>
     withDirectory((directory) =>
