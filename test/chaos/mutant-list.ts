@@ -292,8 +292,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "what a killed process has written counts for flushed",
     changes: change(
       "storage-filesystem/regaining.ts",
-      "if (durable && (fence !== undefined || !vouched.has(key))) yield*",
-      "if (!durable) yield*"
+      "const isVouched = !durable ||",
+      "const isVouched = true ||"
     ),
     killedBy: [regaining]
   },
