@@ -3,6 +3,7 @@
  * parses an event but `parseEvent`, which is for those who want the value.
  */
 import type { EventData } from "./event-data.ts"
+import { parseJson } from "./json-values.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 import { createdAtTail, offsetDigits, offsetStart } from "./types.ts"
 
@@ -51,7 +52,7 @@ const quote = 0x22
 const backslash = 0x5c
 
 /** The `i`-th event of a block, parsed. */
-export const parseEvent = (block: EventBlock, i: number): StreamEvent => JSON.parse(eventText(block, i)) as StreamEvent
+export const parseEvent = (block: EventBlock, i: number): StreamEvent => parseJson(eventText(block, i)) as StreamEvent
 
 /** What stands around the data of events of one stream that are made at one moment, as bytes. */
 export interface Frame {

@@ -1,6 +1,8 @@
 /**
  * What one event carries: JSON text that is kept as it was sent, or bytes written as JSON text.
  */
+import { parseJson } from "./json-values.ts"
+
 /**
  * One event's payload: JSON text, kept as it was sent, without line breaks. It is a text or a piece of the body that was
  * sent; the other, and the parsed value, are made only when somebody asks (hooks do, the read path never).
@@ -58,7 +60,7 @@ export class EventData {
 
   get value(): unknown {
     if (!this.#parsed) {
-      this.#value = JSON.parse(this.text)
+      this.#value = parseJson(this.text)
       this.#parsed = true
     }
     return this.#value

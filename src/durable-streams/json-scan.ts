@@ -102,6 +102,34 @@ export const elementRanges = (
   }
 }
 
+/** A member of an object: its key, and where its value begins and ends. */
+export type Member = readonly [key: string, start: number, end: number]
+
+/**
+ * Every member, in order, of bytes that are one object; undefined: they are none. A key is right whatever objects were read
+ * before it, which one that `JSON.parse` made is not (json-values.ts).
+ */
+export const members = (bytes: Uint8Array): ReadonlyArray<Member> | undefined => {
+  const found: Array<Member> = []
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== openBrace) return undefined
+  at = skipSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return isWhole(bytes, at + 1) ? found : undefined
+  while (true) {
+    const keyStart = at
+    at = keyEnd(bytes, at)
+    if (at < 0) return undefined
+    const start = skipSpace(bytes, at)
+    const end = valueEnd(bytes, start)
+    if (end < 0) return undefined
+    found.push([keyAt(bytes, keyStart), start, end])
+    at = skipSpace(bytes, end)
+    if (bytes[at] === closeBrace) return isWhole(bytes, at + 1) ? found : undefined
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+}
+
 /** Behind the space that begins at `from` (RFC 8259 2). */
 export const skipSpace = (bytes: Uint8Array, from: number): number => {
   let at = from
@@ -168,6 +196,10 @@ const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
   }
   return bytes[at] === quote
 }
+
+/** The key that begins at `from`, which is one. */
+const keyAt = (bytes: Uint8Array, from: number): string =>
+  JSON.parse(decoder.decode(bytes.subarray(from, stringEnd(bytes, from)))) as string
 
 /** Behind the number or word that begins at `from`. */
 const scalarEnd = (bytes: Uint8Array, from: number): number => {
@@ -249,3 +281,5 @@ const grown = (memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
   more.set(memory)
   return more
 }
+
+const decoder = new TextDecoder()

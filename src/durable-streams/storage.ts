@@ -10,6 +10,8 @@ import type { StorageError, StorageFull, TooManyStreams } from "./errors.ts"
 import { LogDamaged, StreamNotFound } from "./errors.ts"
 import { emptyBlock, sliceBlock } from "./event-block.ts"
 import { GrowingBlock, sizeOf } from "./growing-block.ts"
+import type { NamesWanted } from "./sorted-names.ts"
+import { SortedNames } from "./sorted-names.ts"
 import type { EventBlock, StreamName } from "./types.ts"
 import { toOffset } from "./types.ts"
 
@@ -118,8 +120,11 @@ export class Storage extends Context.Service<Storage, {
     first: Commit
   ): Effect.Effect<Log, StorageError | StorageFull | TooManyStreams, Scope.Scope>
 
-  /** The name of every stream that is not hidden, sorted by UTF-16 code units. Opens no log. */
-  readonly list: Effect.Effect<ReadonlyArray<StreamName>, StorageError>
+  /**
+   * The names of the streams that are not hidden, sorted by UTF-16 code units: those that are wanted, at a cost of about
+   * what is answered. Opens no log. What others put among the logs or take away may be late by a second and a little.
+   */
+  list(wanted?: NamesWanted): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
   /** What was there when the storage was opened: one look at the medium, for everything that a start wants to know. */
   readonly atStart: Effect.Effect<StreamsAtStart>
@@ -136,13 +141,12 @@ export class Storage extends Context.Service<Storage, {
   /** Keeps logs while the process lives. */
   static readonly layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
     const logs = new Map<StreamName, MemoryLog>()
+    const listed = new SortedNames()
     const found = <A>(name: StreamName, use: (log: MemoryLog) => A) =>
       Effect.suspend(() => {
         const log = logs.get(name)
         return log === undefined ? Effect.fail(new StreamNotFound({ stream: name })) : Effect.sync(() => use(log))
       })
-    const names = (wanted: (log: MemoryLog) => boolean) =>
-      Effect.sync(() => [...logs].filter(([, log]) => wanted(log)).map(([name]) => name).toSorted())
 
     return Storage.of({
       kind: "memory",
@@ -155,18 +159,27 @@ export class Storage extends Context.Service<Storage, {
           const log = new MemoryLog(description, source?.description.id === forkedFrom?.id ? source : undefined)
           log.append(first)
           logs.set(description.name, log)
+          listed.add(description.name)
           return log.reopened()
         }),
-      list: names((log) => !log.hidden),
-      atStart: Effect.all({
-        listed: names((log) => !log.hidden),
-        expiring: names(({ description }) =>
-          description.ttlSeconds !== undefined || description.expiresAt !== undefined
-        )
-      }),
+      list: (wanted) => Effect.sync(() => listed.list(wanted)),
+      atStart: Effect.sync(() => ({
+        listed: listed.list(),
+        expiring: [...logs.values()].map(({ description }) => description)
+          .filter(({ expiresAt, ttlSeconds }) => ttlSeconds !== undefined || expiresAt !== undefined)
+          .map(({ name }) => name)
+      })),
       trouble: Effect.undefined,
-      hide: (name) => found(name, (log) => void (log.hidden = true)),
-      delete: (name) => found(name, () => void logs.delete(name))
+      hide: (name) =>
+        found(name, (log) => {
+          log.hidden = true
+          listed.delete(name)
+        }),
+      delete: (name) =>
+        found(name, () => {
+          logs.delete(name)
+          listed.delete(name)
+        })
     })
   })
 }

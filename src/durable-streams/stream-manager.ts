@@ -25,7 +25,7 @@ import { differenceFrom } from "./stream-config.ts"
 import { StreamFactory } from "./stream-factory.ts"
 import { StreamSignals } from "./stream-signals.ts"
 import type { StreamName } from "./types.ts"
-import { isReserved, mediaType, registryName } from "./types.ts"
+import { isReserved, mediaType, registryName, reservedPrefix } from "./types.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 export interface ListOptions {
@@ -182,15 +182,11 @@ export class StreamManager extends Context.Service<StreamManager, {
           })
         },
         create,
-        list: (options = {}) =>
-          Effect.map(storage.list, (names) => {
-            const { after, limit, prefix = "" } = options
-            const from = after === undefined ? 0 : names.findIndex((name) => name > after)
-            const rest = from < 0
-              ? []
-              : names.slice(from).filter((name) => name.startsWith(prefix) && !isReserved(name))
-            return limit === undefined ? rest : rest.slice(0, limit)
-          }),
+        list: (options) =>
+          Effect.map(
+            storage.list({ ...options, without: reservedPrefix }),
+            (names) => names.filter((name) => !isReserved(name))
+          ),
         delete: (name) => use(name, (stream) => stream.delete),
         awakeCount: count,
         watch

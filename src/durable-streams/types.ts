@@ -32,8 +32,11 @@ export type StreamName = typeof StreamName.Type
 /** Keeps the names of all streams, once somebody makes it (docs/protocol.md 16). */
 export const registryName = "__registry__" as StreamName
 
+/** What names for the server's own use begin with. */
+export const reservedPrefix = "__ds/"
+
 /** Names for the server's own use, which nobody else can use or see (PROTOCOL.md 6). */
-export const isReserved = (name: string): boolean => name === "__ds" || name.startsWith("__ds/")
+export const isReserved = (name: string): boolean => name === "__ds" || name.startsWith(reservedPrefix)
 
 /** An offset as it is written everywhere: the event's number, 16 decimal digits, so that text order is event order. */
 export const Offset = Schema.String.check(Schema.isPattern(/^\d{16}$/)).pipe(Schema.brand("Offset"))

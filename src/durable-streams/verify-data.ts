@@ -64,9 +64,13 @@ const glancesMax = 1_000
 /** A quick look for `doctor`: at the two ends of each log, and not at all of too many. */
 export const checkLogs = (dataDirectory: string): Effect.Effect<Finding> =>
   glanceAtLogs(nodeDiskToRead, filesOf(dataDirectory).streams, glancesMax).pipe(
-    Effect.map(({ hurt, logs, looked }): Finding => {
+    Effect.map(({ hurt, logs, looked, unreadable }): Finding => {
       const counted = `${looked} ${looked === 1 ? "log" : "logs"}${looked < logs ? ` of ${logs}` : ""}`
       if (logs === 0) return { status: "ok", says: "There is none yet." }
+      if (hurt.length === 0 && unreadable.length > 0) {
+        const says = `${unreadable.length} of ${counted} cannot be read, such as ${unreadable[0]}.`
+        return { status: "fail", says, advice: "See why: durable-streams verify." }
+      }
       if (hurt.length === 0) return { status: "ok", says: `The ends of ${counted} are sound.` }
       const which = hurt.length === 1 ? `is damaged: ${hurt[0]}` : `are damaged, such as ${hurt[0]}`
       const advice = "See what is left: durable-streams verify; then bring the file back from a copy."

@@ -58,6 +58,9 @@ const what = (doing: string, name: StreamName | undefined) =>
 /** No space, no quota, or over the process's file size limit. */
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"])
 
+/** Whether a call failed because there is no room. */
+export const isFull = (code: string): boolean => full.has(code)
+
 /** What somebody can end, with nothing lost. */
 const reasons: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
@@ -66,5 +69,6 @@ const reasons: Readonly<Record<string, string>> = {
   ETIMEDOUT: "the disk has not answered for ten seconds",
   EMFILE: "too many files are open; raise ulimit -n",
   ENFILE: "too many files are open on this machine",
+  EFTYPE: "it is no regular file; take it away, or put the log there",
   ENOENT: "the data directory is not there any more"
 }

@@ -14,6 +14,8 @@ export interface Glance {
   /** How many logs there are, and how many of them were looked at. */
   readonly logs: number
   readonly looked: number
+  /** Files that cannot be read. */
+  readonly unreadable: ReadonlyArray<string>
   /** Files in which damage showed. A torn end is none: the next opening cuts it. */
   readonly hurt: ReadonlyArray<string>
 }
@@ -22,6 +24,7 @@ export const glanceAtLogs = Effect.fnUntraced(function*(disk: Disk, directory: s
   const entries = yield* entriesOf(disk, directory)
   const { records } = yield* readJournal(disk, Path.dirname(directory))
   const hurt: Array<string> = []
+  const unreadable: Array<string> = []
   const looked = entries.slice(0, looksMax)
   for (const entry of looked) {
     const isHurt = yield* withRestored(disk, directory, entry, records, (file) =>
@@ -30,8 +33,16 @@ export const glanceAtLogs = Effect.fnUntraced(function*(disk: Disk, directory: s
         const recovered = yield* recover(file, header?.description.forkedFrom?.offset ?? 0)
         if (recovered === "empty") return false
         return header?.sound !== true || recovered === "damaged" || recovered.damaged
-      })).pipe(Effect.catchIf(isMissing, () => Effect.succeed(false)))
+      })).pipe(
+        // Deleted meanwhile; or one that cannot be read, which says nothing of the others.
+        Effect.catch((failure) =>
+          Effect.sync(() => {
+            if (!isMissing(failure)) unreadable.push(entry.file)
+            return false
+          })
+        )
+      )
     if (isHurt) hurt.push(entry.file)
   }
-  return { logs: entries.length, looked: looked.length, hurt } satisfies Glance as Glance
+  return { logs: entries.length, looked: looked.length, hurt, unreadable } satisfies Glance as Glance
 }) satisfies (...args: never) => Effect.Effect<Glance, DiskFailure>

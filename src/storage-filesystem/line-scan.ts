@@ -23,6 +23,9 @@ export interface Trailer {
   readonly fits: boolean
   /** What it says of where the state begins; undefined when it says nothing, -1 when that is no number. */
   readonly back: number | undefined
+  /** How long it is, and its bytes, only until the next line; undefined where only the file has all of them. */
+  readonly length: number
+  readonly bytes: Buffer | undefined
 }
 
 /** The first bytes of a line tell what it is. */
@@ -34,9 +37,12 @@ const pieceBytes = 1024 * 1024
 /** More than the digits of a trailer take, and than a line's head does: kept from piece to piece. */
 const keptBytes = 128
 
-/** The lines of the file's first `size` bytes; what lies behind the last line feed is left out. */
+/**
+ * The lines of the file's first `size` bytes; what lies behind the last line feed is left out. The next line waits for what
+ * `onLine` still has to do.
+ */
 export const scanLines = Effect.fnUntraced(
-  function*(file: DiskFile, size: number, onLine: (line: ScannedLine) => void) {
+  function*(file: DiskFile, size: number, onLine: (line: ScannedLine) => Effect.Effect<void, DiskFailure> | undefined) {
     const buffer = Buffer.allocUnsafe(keptBytes + Math.min(pieceBytes, size))
     /** The head of a line that began before the buffer does. */
     const head = Buffer.alloc(headBytes)
@@ -59,12 +65,18 @@ export const scanLines = Effect.fnUntraced(
         if (length > 0) {
           const written = writtenCrc(bytes, end)
           const fits = crc >= 0 && written >= 0 && runningCrc(bytes, summed, end - crcToEnd, crc) === written
-          trailer = { fits, back: length > plainTrailer ? trailerBack(bytes, end) : undefined }
+          trailer = {
+            fits,
+            back: length > plainTrailer ? trailerBack(bytes, end) : undefined,
+            length,
+            bytes: end < length ? undefined : bytes.subarray(end - length, end)
+          }
           crc = written
           summed = end - crcToEnd
         }
         const [from, at] = lineAt < 0 ? [head, 0] : [bytes, lineAt]
-        onLine({ start: position + lineAt, end: position + end, bytes: from, at, trailer })
+        const more = onLine({ start: position + lineAt, end: position + end, bytes: from, at, trailer })
+        if (more !== undefined) yield* more
         lineAt = end
       }
       const dropped = Math.max(0, bytes.length - keptBytes)

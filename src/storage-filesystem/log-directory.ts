@@ -3,7 +3,7 @@
  * durable is taken back; where that fails, too, the log cannot be opened before it is certain what a power cut would leave
  * of it.
  */
-import { Effect } from "effect"
+import { type Clock, Effect, Exit } from "effect"
 import * as Path from "node:path"
 import type { StreamName } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
@@ -11,6 +11,7 @@ import { isMissing, removeIfThere } from "./disk.ts"
 import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, probeName, toFileName } from "./file-names.ts"
 import type { Header } from "./log-header.ts"
 import { readHeader } from "./log-header.ts"
+import { makeLogNames } from "./log-names.ts"
 
 export interface FoundFile {
   readonly path: string
@@ -19,10 +20,10 @@ export interface FoundFile {
   readonly hidden: boolean
 }
 
-export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean) => {
+export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean, clock: Clock.Clock) => {
   const pathOf = (name: StreamName) => Path.join(directory, toFileName(name))
   const flush = durable ? disk.flushDirectory(directory) : Effect.void
-  const namesOfHashed = new Map<string, StreamName>()
+  const names = makeLogNames(disk, directory, clock)
   /** Files of which it is not certain under which name, if any, a power cut would leave them. */
   const doubted = new Set<string>()
 
@@ -48,46 +49,29 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
 
   const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
-  const withHeader = (file: string) =>
-    Effect.acquireUseRelease(disk.open(Path.join(directory, file)), readHeader, (opened) => opened.close)
-
-  /** A file's name as it stands in the file; undefined when the file is none of ours. */
-  const nameInside = (file: string): Effect.Effect<StreamName | undefined, DiskFailure> => {
-    const known = namesOfHashed.get(file)
-    if (known !== undefined) return Effect.succeed(known)
-    return withHeader(file).pipe(
-      Effect.map((header) => {
-        // The hash in the file's name vouches for the name, whatever else of the header is damaged.
-        if (header === undefined || toFileName(header.description.name) !== file) return undefined
-        namesOfHashed.set(file, header.description.name)
-        return header.description.name
-      }),
-      // Deleted since it was listed.
-      Effect.catchIf(isMissing, () => Effect.undefined)
-    )
-  }
-
-  /** The names of the logs beside which there is such a file. */
-  const namesWith = Effect.fnUntraced(function*(suffix: string, entries: Iterable<string>) {
-    const names: Array<StreamName> = []
-    for (const entry of entries) {
-      if (!entry.endsWith(suffix)) continue
-      const file = entry.slice(0, entry.length - suffix.length)
-      const found = fromFileName(file)
-      const name = found === "hashed" ? yield* nameInside(file) : found
-      if (name !== undefined) names.push(name)
-    }
-    return names
-  })
+  /** What becomes of a list when the log was made or is gone; where that failed, only the directory tells. */
+  const noted = (change: () => void) => <A>(doing: Effect.Effect<A, DiskFailure>) =>
+    Effect.onExit(doing, (exit) => Effect.sync(Exit.isSuccess(exit) ? change : names.doubt))
 
   return {
     open,
     find,
     pathOf,
 
+    /** The disk for what comes and goes beside the logs, so that it is not taken for what somebody else does. */
+    touching: {
+      ...disk,
+      create: (path: string) =>
+        Effect.suspend(() => {
+          names.touched()
+          return disk.create(path)
+        })
+    } satisfies Disk,
+
     /** Makes the directory, removes what was never finished, and says what is there. */
     prepare: Effect.gen(function*() {
       yield* disk.makeDirectory(directory)
+      const time = yield* names.begin
       const entries = yield* disk.list(directory)
       const there = new Set(entries)
       const left = entries.filter((file) => isLeft(file, there))
@@ -95,14 +79,13 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       // What an earlier process did may have been seen only, and not be durable yet.
       yield* flush
       for (const file of left) there.delete(file)
-      return { listed: yield* namesWith("", there), expiring: yield* namesWith(expiringSuffix, there) }
+      const listed = yield* names.namesWith("", there)
+      names.take(listed, there, time)
+      return { listed, expiring: yield* names.namesWith(expiringSuffix, there) }
     }),
 
     /** The names of the logs that are not hidden, sorted. */
-    list: Effect.map(
-      Effect.flatMap(disk.list(directory), (entries) => namesWith("", entries)),
-      (names) => names.toSorted()
-    ),
+    list: names.list,
 
     /** What a log was made with, from its first line; undefined when that says nothing. */
     describe: (name: StreamName): Effect.Effect<Header | undefined, DiskFailure> =>
@@ -113,7 +96,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       Effect.andThen(
         disk.rename(pathOf(name) + newSuffix, pathOf(name)),
         settle(toFileName(name), disk.remove(pathOf(name)))
-      ),
+      ).pipe(noted(() => names.added(name))),
 
     /** The mark goes last: alone it is nothing, and is removed at the next start. */
     hide: Effect.fnUntraced(function*(name: StreamName) {
@@ -128,7 +111,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       )
       yield* settle(toFileName(name), undo)
       yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
-    }),
+    }, (hiding, name) => noted(() => names.removed(name))(hiding)),
 
     /** The same; the log may be hidden. Where it is not there, that is durable, too. */
     remove: Effect.fnUntraced(function*(name: StreamName) {
@@ -139,7 +122,7 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
       )
       yield* settle(toFileName(name))
       yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
-    }),
+    }, (removing, name) => noted(() => names.removed(name))(removing)),
 
     /** Says of a log that is about to be made that it can expire. */
     markExpiring: (name: StreamName) =>

@@ -32,6 +32,9 @@ export interface Recovered {
   readonly damaged: boolean
 }
 
+/** A write that a crash tore leaves less than this: nobody is let cut more without having looked. */
+export const tornBytesMax = 256 * 1024 * 1024
+
 /** Most logs end in commits far smaller than this. */
 const firstWindow = 64 * 1024
 
@@ -47,6 +50,8 @@ export const recover = Effect.fnUntraced(function*(file: DiskFile, first: number
     const got = yield* file.read(bytes, length, fileSize - length)
     const recovered = scan(bytes.subarray(0, got), fileSize - length, first)
     if (recovered !== undefined) return recovered
+    // No crash leaves so much without a line: nobody's server is to read a sparse file of any size into its memory.
+    if (length >= tornBytesMax && !bytes.includes(lineFeed)) return "damaged"
     if (length === fileSize) return bytes.includes(lineFeed) ? "damaged" : "empty"
   }
 }) satisfies (file: DiskFile, first: number) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>

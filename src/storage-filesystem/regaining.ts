@@ -6,6 +6,7 @@
  * may have what nobody was acknowledged.
  */
 import { Effect } from "effect"
+import { isFull } from "./disk-errors.ts"
 import type { DiskFile } from "./disk.ts"
 import { DiskFailure } from "./disk.ts"
 import type { Journal } from "./journal.ts"
@@ -47,10 +48,10 @@ export const makeRegaining = (journal: Journal, durable: boolean): Regaining => 
       // What was not cut is not read.
       const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
       if (typeof recovered === "string" || !isCut) return recovered
-      if (durable && (fence !== undefined || !vouched.has(key))) yield* vouch(file, recovered)
+      const isVouched = !durable || (fence === undefined && vouched.has(key)) || (yield* vouch(file, recovered))
       // Only one that was cut here: a log can be closed, and get its fence, while somebody looks into it.
       if (fence !== undefined) fences.delete(key)
-      vouched.add(key)
+      if (isVouched) vouched.add(key)
       return recovered
     })
 
@@ -80,7 +81,7 @@ const cutBehind = Effect.fnUntraced(function*(key: string, file: DiskFile, { crc
   return yield* withoutWrites(Effect.as(file.truncate(size), true), false)
 })
 
-/** Written again, since a flush that failed before has marked its pages clean: no later one writes them (fsync(2)). */
+/** False where the disk does not take it now: who opens the log next tries again. Written again, since a flush that failed before has marked its pages clean: no later one writes them (fsync(2)). */
 const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
   withoutWrites(
     Effect.gen(function*() {
@@ -88,10 +89,11 @@ const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
       const got = yield* file.read(bytes, bytes.length, commitAt)
       yield* file.write(bytes.subarray(0, got), commitAt)
       yield* file.flush
+      return true
     }),
-    undefined
+    false
   )
 
-/** What is on a file system that takes no more writes can be read all the same. */
+/** What is on a file system that takes no more writes, or none now, can be read all the same. */
 const withoutWrites = <A>(doing: Effect.Effect<A, DiskFailure>, otherwise: A) =>
-  Effect.catchIf(doing, ({ code }) => code === "EROFS", () => Effect.succeed(otherwise))
+  Effect.catchIf(doing, ({ code }) => code === "EROFS" || isFull(code), () => Effect.succeed(otherwise))

@@ -3,6 +3,7 @@
  * one have what they change. So a bounded piece at the end of the file says everything.
  */
 import { Effect } from "effect"
+import { members } from "../durable-streams/json-scan.ts"
 import type { StateChange } from "../durable-streams/storage.ts"
 import { applyState } from "../durable-streams/storage.ts"
 import type { DiskFailure, DiskFile } from "./disk.ts"
@@ -33,7 +34,11 @@ export const replayState = Effect.fnUntraced(function*(file: DiskFile, recovered
     const end = bytes.indexOf(lineFeed, start) + 1
     if (end === 0) return undefined
     const text = trailerLength(bytes, start, end) > 0 ? trailerState(bytes, start, end)?.text : undefined
-    if (text !== undefined) applyState(state, changesIn(text))
+    if (text !== undefined) {
+      const changes = changesIn(text)
+      if (changes === undefined) return undefined
+      applyState(state, changes)
+    }
     start = end
   }
   return state
@@ -45,8 +50,14 @@ const fits = (bytes: Buffer, crc: number): boolean => {
   return before >= 0 && runningCrc(bytes, crcToEnd, bytes.length - crcToEnd, afterTrailer(before)) === crc
 }
 
-const changesIn = (text: string): ReadonlyArray<StateChange> =>
-  Object.entries(JSON.parse(text) as Record<string, unknown>).map(([key, value]) => [
-    key,
-    value === null ? undefined : JSON.stringify(value)
-  ])
+/**
+ * What the text of a state changes; undefined where it is no object. Values are taken as they stand, and no key goes through
+ * an object's: V8 takes one for another there (nodejs/node#63785), and a producer's number would be that of another.
+ */
+export const changesIn = (text: string): ReadonlyArray<StateChange> | undefined => {
+  const bytes = Buffer.from(text)
+  return members(bytes)?.map(([key, start, end]): StateChange => {
+    const value = bytes.toString("utf8", start, end)
+    return [key, value === "null" ? undefined : value]
+  })
+}

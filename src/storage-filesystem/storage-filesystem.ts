@@ -53,7 +53,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   const { directory, disk = nodeDisk, durability, openFilesMax = openFilesMaxDefault } = options
   const clock = yield* Clock.Clock
   const files = makeOpenFiles(disk, openFilesMax)
-  const logs = makeLogDirectory(disk, directory, durability === "fsync")
+  const logs = makeLogDirectory(disk, directory, durability === "fsync", clock)
 
   const atStart = yield* Effect.mapError(logs.prepare, failed("use the data directory", undefined))
   const journal = yield* Effect.mapError(
@@ -62,7 +62,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   )
   const flusher = durability === "fsync" ? yield* makeFlusher(journal) : undefined
   const regaining = makeRegaining(journal, durability === "fsync")
-  const probe = yield* makeProbe(disk, directory, durability === "fsync", clock)
+  const probe = yield* makeProbe(logs.touching, directory, durability === "fsync", clock)
 
   const open = Effect.fnUntraced(function*(name: StreamName) {
     const found = yield* Effect.catchIf(
@@ -208,7 +208,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
           return Effect.fail(toStorageError("make the stream", description.name, failure))
         }
       )),
-    list: Effect.mapError(logs.list, failed("list the streams", undefined)),
+    list: (wanted) => Effect.mapError(logs.list(wanted), failed("list the streams", undefined)),
     atStart: Effect.succeed(atStart),
     trouble: Effect.map(
       probe.look,

@@ -11,8 +11,9 @@ import type { Bound } from "./find-commit.ts"
 import type { ScannedLine, Trailer } from "./line-scan.ts"
 import { scanLines } from "./line-scan.ts"
 import { readHeader } from "./log-header.ts"
-import { isEventLine, lineOffset } from "./record-codec.ts"
-import { recover } from "./recovery.ts"
+import { isEventLine, lineOffset, trailerState } from "./record-codec.ts"
+import { recover, tornBytesMax } from "./recovery.ts"
+import { StateHistory } from "./state-history.ts"
 
 export interface LogFindings {
   /** Undefined where the first line is no header. */
@@ -24,11 +25,20 @@ export interface LogFindings {
   readonly sound: Bound
   /** The first thing that is wrong; undefined where nothing is but the end. */
   readonly damage: Damage | undefined
+  /** Where the state first says what it cannot, though every sum fits: which events are right is not known from there on. */
+  readonly misled: Misled | undefined
   /** What follows the last whole commit, with no other one behind it. */
   readonly end: "whole" | "torn" | "never made"
   /** Where that commit ends, and how many bytes do follow it. */
   readonly wholeTo: number
   readonly torn: number
+}
+
+interface Misled {
+  readonly position: number
+  /** Before this offset nothing depended on it. */
+  readonly offset: number
+  readonly problem: string
 }
 
 interface Damage {
@@ -39,9 +49,6 @@ interface Damage {
   readonly places: number
 }
 
-/** A write that a crash tore leaves less than this: nobody is let cut more without having looked. */
-const tornBytesMax = 256 * 1024 * 1024
-
 /** `key` is the name of the log's file while it is not hidden. */
 export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string) {
   const size = yield* file.size
@@ -49,9 +56,9 @@ export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string
   const description = header?.description
   const first = description?.forkedFrom?.offset ?? 0
   const scan = new Scan(first)
-  yield* scanLines(file, size, (line) => scan.line(line))
-  const { events, wholeTo } = scan
-  const found = { description, bytes: size, events, sound: scan.sound, damage: scan.damage, wholeTo }
+  yield* scanLines(file, size, (line) => scan.line(line, file))
+  const { damage: hurt, events, misled, sound, wholeTo } = scan
+  const found = { description, bytes: size, events, sound, damage: hurt, misled, wholeTo }
   const foreign = description === undefined
     ? "its first line is no header that this version knows"
     : toFileName(description.name) === key
@@ -93,6 +100,7 @@ class Scan {
   lines = 0
   events = 0
   damage: Damage | undefined
+  misled: Misled | undefined
   sound: Bound
   /** Where the last commit that fits ends. */
   wholeTo = 0
@@ -106,16 +114,38 @@ class Scan {
   #misfitAt: number | undefined
   /** Where the newest commit with the whole state begins; undefined before the first, "lost" behind damage. */
   #stateAt: number | "lost" | undefined
+  readonly #state = new StateHistory()
+  /** The offset behind the newest commit with the whole state. */
+  #stateSound: number
 
   constructor(first: number) {
-    this.#next = first
+    this.#next = this.#stateSound = first
     this.sound = { offset: first, position: 0 }
   }
 
-  line(line: ScannedLine) {
+  /** What is left to do where the end of the line has to be read again. */
+  line(line: ScannedLine, file: DiskFile): Effect.Effect<void, DiskFailure> | undefined {
     this.lines++
     this.#look(line)
-    if (line.trailer !== undefined) this.#commit(line.end, line.trailer)
+    const { end, trailer } = line
+    if (trailer === undefined) return undefined
+    const at = this.#commitAt
+    this.#commit(end, trailer)
+    if (!trailer.fits) this.#state.forget()
+    if (!trailer.fits || trailer.back === undefined) return undefined
+    if (trailer.bytes !== undefined) return void this.#follow(at, trailer.bytes)
+    return Effect.map(readAt(file, end - trailer.length, trailer.length), (bytes) => this.#follow(at, bytes))
+  }
+
+  /** What the commit at the position says of the state, which ends with these bytes. */
+  #follow(position: number, bytes: Buffer) {
+    const { back, text } = trailerState(bytes, 0, bytes.length) ?? {}
+    if (text === undefined) return
+    const problem = this.#state.take(text, back === 0)
+    if (problem !== undefined) {
+      this.misled ??= { position, offset: this.#stateSound, problem: `the state in the commit there ${problem}` }
+    }
+    if (back === 0) this.#stateSound = Math.max(this.#stateSound, this.#next)
   }
 
   #look({ at, bytes, start, trailer }: ScannedLine) {
@@ -174,6 +204,12 @@ class Scan {
     this.damage = { ...(this.damage ?? { position, problem }), places }
   }
 }
+
+const readAt = (file: DiskFile, position: number, length: number) =>
+  Effect.suspend(() => {
+    const bytes = Buffer.alloc(length)
+    return Effect.map(file.read(bytes, length, position), () => bytes)
+  })
 
 const eventLead = `{"offset":"`
 const stateLead = `{"commit":{`

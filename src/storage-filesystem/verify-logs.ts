@@ -8,7 +8,7 @@ import type { ForkOrigin } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
-import { isMissing } from "./disk.ts"
+import { isMissing, noRegularFile } from "./disk.ts"
 import { fromFileName, hiddenSuffix, toFileName } from "./file-names.ts"
 import type { Records } from "./journal-reader.ts"
 import { readJournal } from "./journal-reader.ts"
@@ -39,9 +39,9 @@ export interface LogFault {
   readonly file: string
   /**
    * `damaged`: readers are served what is before it, and refused the rest. `torn`: a start cuts it. `never made`: there is
-   * no whole line. `orphaned`: what a fork inherits is gone. `unreadable`: the system does not let it be read.
+   * no whole line. `misled`: all of it is served, and an append can be in it twice, or be missing. `orphaned`: what a fork inherits is gone. `unreadable`: the system does not let it be read.
    */
-  readonly kind: "damaged" | "torn" | "never made" | "orphaned" | "unreadable"
+  readonly kind: "damaged" | "torn" | "never made" | "misled" | "orphaned" | "unreadable"
   /** Where in the file it begins. */
   readonly position: number
   /** The first offset that is not sound. */
@@ -89,7 +89,7 @@ export const verifyLogs = Effect.fnUntraced(function*(options: VerifyOptions) {
       yield* Effect.sleep(lookAgainMillis)
       records = yield* journal
       looked = yield* look(disk, directory, entry, records)
-      growing = looked.damage === undefined && looked.end !== "whole"
+      growing = looked.damage === undefined && looked.misled === undefined && looked.end !== "whole"
     }
     total.logs++
     total.events += looked.events
@@ -178,7 +178,8 @@ export const withRestored = <A>(
 const withFile = <A>(disk: Disk, path: string, use: (file: DiskFile) => Effect.Effect<A, DiskFailure>) =>
   Effect.acquireUseRelease(disk.open(path), use, (file) => file.close)
 
-const isSound = ({ damage, end }: LogFindings) => damage === undefined && end === "whole"
+const isSound = ({ damage, end, misled }: LogFindings) =>
+  damage === undefined && misled === undefined && end === "whole"
 
 /** Why what a fork inherits cannot be read; undefined where it can, as far as its source's two ends tell. */
 const lostOrigin = Effect.fnUntraced(
@@ -221,7 +222,7 @@ const blank = ({ file, key }: Entry) => {
 }
 
 const toFault = (entry: Entry, looked: LogFindings, repaired: Repaired | undefined): LogFault => {
-  const { damage, description, end, sound, torn, wholeTo } = looked
+  const { damage, description, end, misled, sound, torn, wholeTo } = looked
   const known = description !== undefined && toFileName(description.name) === entry.key ? description.name : undefined
   const base = {
     ...blank(entry),
@@ -230,10 +231,15 @@ const toFault = (entry: Entry, looked: LogFindings, repaired: Repaired | undefin
     torn,
     repaired
   }
+  const ending = torn === 0 ? "" : `; its last ${torn} bytes are a torn write`
   if (damage !== undefined) {
     const more = damage.places === 1 ? "" : `; ${damage.places} places are hurt`
-    const ending = torn === 0 ? "" : `; its last ${torn} bytes are a torn write`
     return { ...base, kind: "damaged", position: damage.position, problem: damage.problem + more + ending }
+  }
+  if (misled !== undefined) {
+    const { offset, position, problem } = misled
+    const outcome = "an append can be there twice from there on, or be missing"
+    return { ...base, kind: "misled", offset, position, problem: `${problem}: ${outcome}${ending}` }
   }
   return end === "torn"
     ? {
@@ -248,5 +254,5 @@ const toFault = (entry: Entry, looked: LogFindings, repaired: Repaired | undefin
 const unreadable = (entry: Entry, { call, code }: DiskFailure): LogFault => ({
   ...blank(entry),
   kind: "unreadable",
-  problem: `${call} failed with ${code}`
+  problem: code === noRegularFile ? "it is no regular file" : `${call} failed with ${code}`
 })

@@ -18,8 +18,11 @@ export const fileLimit = (pid: number | "self" = "self"): number | undefined => 
   }
 }
 
-/** Half of the usual limit (1,024); more only saves opening them again. */
-const logsMost = 512
+/** Half of the usual limit (1,024): with fewer, connections need what there is more. */
+const logsLeast = 512
+
+/** A log that is not open is opened for each append: that costs as much as the append. More than this are seldom in use. */
+const logsMost = 4_096
 
 /** Node's own, the lock, the journal, logs that are being read while they are made. */
 const othersMost = 128
@@ -41,6 +44,7 @@ export const fileShares = (limit: number): FileShares => {
   const beyond = Math.min(beyondMax, Math.floor(limit / 8))
   const webhooks = Math.max(1, Math.min(webhooksMost, Math.floor(limit / 16)))
   // Where files are few, three of eight or more are left to what is open for a moment: logs that wake, the journal, directories.
-  if (limit < 2 * logsMost) return { logs: quarter, connections: quarter, beyond, webhooks }
-  return { logs: logsMost, connections: limit - logsMost - beyond - othersMost - webhooks, beyond, webhooks }
+  if (limit < 2 * logsLeast) return { logs: quarter, connections: quarter, beyond, webhooks }
+  const logs = Math.min(Math.max(quarter, logsLeast), logsMost)
+  return { logs, connections: limit - logs - beyond - othersMost - webhooks, beyond, webhooks }
 }

@@ -206,7 +206,7 @@ const look = Effect.fnUntraced(
       found.push(...yield* behindIt(log, texts, sound.length, random))
       found.push(...yield* goesOn(log, state, isBeforeTail))
     }
-    if ((yield* storage.list).length !== 2) found.push("a stream is not listed any more")
+    if ((yield* storage.list()).length !== 2) found.push("a stream is not listed any more")
     return { found, isWhole, told }
   },
   Effect.scoped,

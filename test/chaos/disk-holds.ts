@@ -49,7 +49,7 @@ const crashedInRecovery = (disk: FaultDisk, random: Random): Effect.Effect<Fault
       })
     yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
       const storage = yield* storageOn(disk)
-      for (const name of yield* storage.list) yield* Effect.exit(storage.open(name))
+      for (const name of yield* storage.list()) yield* Effect.exit(storage.open(name))
     })))
     disk.before = () => Effect.void
     return crashed ?? disk
@@ -80,7 +80,7 @@ const recovered = Effect.fnUntraced(
       if (Exit.isFailure(appended)) found.push(`${name}: nothing can be appended: ${String(appended.cause)}`)
       after.push({ name, acknowledged: [...commits, more], maybe: [], there: "yes" })
     }
-    const listed = yield* Effect.orDie(storage.list)
+    const listed = yield* Effect.orDie(storage.list())
     const names = after.map(({ name }) => name).toSorted()
     if (!isDeepStrictEqual([...listed], names)) {
       found.push(`${listed.join()} are listed where ${names.join()} are there`)

@@ -52,6 +52,43 @@ export const mutants: ReadonlyArray<Mutant> = [
     killedBy: ["test/chaos/model.test.ts"]
   },
   {
+    name: "the keys of a state go through an object",
+    changes: change(
+      "storage-filesystem/state-replay.ts",
+      "members(bytes)?.map(([key, start, end]): StateChange => {\n    const value = bytes.toString(\"utf8\", start, end)",
+      "Object.entries(JSON.parse(text)).map(([key, inner]): StateChange => {\n    const value = JSON.stringify(inner)"
+    ),
+    killedBy: [
+      "test/chaos/model.test.ts",
+      "test/durable-streams/strange-producers.test.ts",
+      "test/storage-filesystem/state-keys.test.ts"
+    ]
+  },
+  {
+    name: "a state may forget a producer",
+    changes: change("storage-filesystem/state-history.ts", "if (now.has(key)) continue", "continue"),
+    killedBy: ["test/storage-filesystem/verify-state.test.ts"]
+  },
+  {
+    name: "a long name that cannot be read stops everything",
+    changes: change(
+      "storage-filesystem/log-names.ts",
+      "isMissing(failure) ? Effect.undefined : leftOut(file, failure)",
+      "isMissing(failure) ? Effect.undefined : Effect.die(failure)"
+    ),
+    killedBy: ["test/storage-filesystem/log-names.test.ts"]
+  },
+  {
+    name: "no more logs are open where there are more descriptors",
+    changes: change("web-node/file-limit.ts", "Math.max(quarter, logsLeast)", "logsLeast"),
+    killedBy: ["test/storage-filesystem/cost.test.ts"]
+  },
+  {
+    name: "a full disk keeps logs from being opened",
+    changes: change("storage-filesystem/regaining.ts", " || isFull(code)", ""),
+    killedBy: ["test/storage-filesystem/full-disk.test.ts"]
+  },
+  {
     name: "a condition is not looked at",
     changes: change(
       "durable-streams/judge-append.ts",
@@ -255,8 +292,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "what a killed process has written counts for flushed",
     changes: change(
       "storage-filesystem/regaining.ts",
-      "if (durable && (fence !== undefined || !vouched.has(key))) yield*",
-      "if (!durable) yield*"
+      "const isVouched = !durable ||",
+      "const isVouched = true ||"
     ),
     killedBy: [regaining]
   },

@@ -49,7 +49,7 @@ const append: fc.Arbitrary<Append> = fc.record({
   close: fc.nat(30).map((n) => n === 0),
   vetoed: fc.nat(12).map((n) => n === 0),
   producer: sometimes(fc.record({
-    id: fc.constantFrom("a", "__proto__"),
+    id: fc.constantFrom("a\\", "a\"", "__proto__"),
     epoch: fc.constantFrom(0, 0, 0, 0, 1, -1),
     seq: fc.constantFrom(1, 1, 1, 0, 2)
   })),

@@ -29,8 +29,8 @@ const readAgainMost = 50
 
 /** Two that number what they send, one that does not, and one that sends many events at a time. */
 export const everyKind = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
-  producer(at, stream, `${at.prefix ?? ""}p0`, random.fork()),
-  producer(at, stream, `${at.prefix ?? ""}p1`, random.fork()),
+  producer(at, stream, "p0", "w\\", random.fork()),
+  producer(at, stream, "p1", "w\"", random.fork()),
   ...withoutNumbers(at, stream, random)
 ]
 
@@ -39,12 +39,23 @@ export const withoutNumbers = (at: Surroundings, stream: string, random: Random)
   appender(at, stream, `${at.prefix ?? ""}b`, random.fork(), (random) => random.between(1, 50))
 ]
 
-/** Numbers its appends and sends each until it is answered. */
-const producer = async (at: Surroundings, stream: string, id: string, random: Random): Promise<void> => {
+/**
+ * Numbers its appends and sends each until it is answered. The server knows the two as `w\` and `w"`: careless readers of
+ * a log take the one for the other.
+ */
+const producer = async (
+  at: Surroundings,
+  stream: string,
+  name: string,
+  known: string,
+  random: Random
+): Promise<void> => {
+  const client = (at.prefix ?? "") + name
+  const id = (at.prefix ?? "") + known
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (let seq = 0; !at.isOver(); seq++) {
     const appending: Appending = {
-      keys: [`${stream}/${id}/${seq}`],
+      keys: [`${stream}/${client}/${seq}`],
       padding: paddingOf(at, random),
       producer: { id, epoch: 0, seq }
     }
@@ -57,7 +68,7 @@ const producer = async (at: Surroundings, stream: string, id: string, random: Ra
     const { offset, outcome, repeated, status } = answer
     at.ledger.add({
       op: "append",
-      client: id,
+      client,
       stream,
       keys: appending.keys,
       producer: appending.producer,

@@ -97,7 +97,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         const fork = yield* write(forkOf(name, from, 2), commitOf(name, 2, ["2"]))
         assert.isFalse((yield* Effect.scoped(open(from))).hidden)
         yield* storage.hide(named(from))
-        const listed = yield* storage.list
+        const listed = yield* storage.list()
         assert.deepStrictEqual([listed.includes(named(from)), listed.includes(named(name))], [false, true])
         const hidden = yield* open(from)
         assert.isTrue(hidden.hidden)

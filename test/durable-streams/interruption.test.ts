@@ -186,7 +186,7 @@ describe("Promise 5: a caller who hangs up", () => {
           assert.strictEqual((yield* Fiber.join(other)).length, 5)
         }
         assert.isAtMost(disk.opened, 1)
-        assert.deepStrictEqual(yield* storage.list, [named(name)])
+        assert.deepStrictEqual(yield* storage.list(), [named(name)])
       }).pipe(Effect.scoped, Effect.provide(layer))
     }))
 })

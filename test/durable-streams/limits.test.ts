@@ -219,6 +219,8 @@ describe("setting limits", () => {
       assert.isAtLeast(Math.min(beyond, connections, logs, webhooks), 1)
       assert.isAtMost(connections + beyond + logs + webhooks + reserve, files, `${files} files`)
     }
+    const shares = [1_024, 4_096, 16_384, 2 ** 20, Infinity].map(fileShares)
+    assert.deepStrictEqual(shares.map(({ logs }) => logs), [512, 1_024, 4_096, 4_096, 4_096])
     const { beyond, connections, logs, webhooks } = fileShares(64)
     assert.isBelow(connections + beyond + logs + webhooks, 64)
     // Where the system does not say how many there are.

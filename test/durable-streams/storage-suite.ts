@@ -303,7 +303,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         const name = freshName()
         assert.instanceOf(yield* Effect.flip(open(name)), StreamNotFound)
         assert.instanceOf(yield* Effect.flip(storage.delete(named(name))), StreamNotFound)
-        assert.notInclude(yield* storage.list, named(name))
+        assert.notInclude(yield* storage.list(), named(name))
       }))
 
     it.effect("a deleted log is gone, and another can be made under its name", () =>
@@ -312,7 +312,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         const name = freshName()
         yield* write(name, [commitOf(name, 0, ["0", "1"], `{"closed":true}`)])
         yield* storage.delete(named(name))
-        assert.notInclude(yield* storage.list, named(name))
+        assert.notInclude(yield* storage.list(), named(name))
         assert.instanceOf(yield* Effect.flip(open(name)), StreamNotFound)
         yield* write(name, [commitOf(name, 0, [`"new"`])])
         const log: Log = yield* open(name)
@@ -337,15 +337,15 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         const storage = yield* Storage
         for (const [, name] of names) yield* write(name, [commitOf(name, 0, [JSON.stringify(name)])])
         const ours = new Set<StreamName>(names.map(([, name]) => named(name)))
-        const listed = (yield* storage.list).filter((name) => ours.has(name))
+        const listed = (yield* storage.list()).filter((name) => ours.has(name))
         assert.deepStrictEqual(listed, [...ours].toSorted())
-        assert.deepStrictEqual(yield* storage.list, (yield* storage.list).toSorted())
+        assert.deepStrictEqual(yield* storage.list(), (yield* storage.list()).toSorted())
         for (const [kind, name] of names) {
           const log = yield* open(name)
           assert.deepStrictEqual(yield* readUpTo(log, 1), [shown(name, 0, JSON.stringify(name))], kind)
           assert.strictEqual(log.description.name, name)
         }
         for (const [, name] of names) yield* storage.delete(named(name))
-        assert.deepStrictEqual((yield* storage.list).filter((name) => ours.has(name)), [])
+        assert.deepStrictEqual((yield* storage.list()).filter((name) => ours.has(name)), [])
       }))
   })

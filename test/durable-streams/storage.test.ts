@@ -7,6 +7,7 @@ import * as Path from "node:path"
 import { Storage } from "../../src/durable-streams/storage.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { forkSuite } from "./fork-suite.ts"
+import { listSuite } from "./list-suite.ts"
 import { suite } from "./storage-suite.ts"
 
 /** A directory for logs that is gone with the layer. */
@@ -17,7 +18,7 @@ const layerTemporary = (durability: "fsync" | "os") =>
     return layerFileSystem({ directory: Path.join(directory, "streams"), durability, openFilesMax: 8 })
   })).pipe(Layer.provide(NodeFileSystem.layer))
 
-for (const run of [suite, forkSuite]) {
+for (const run of [suite, forkSuite, listSuite]) {
   run("memory", Storage.layerMemory)
   run("files, flushed", layerTemporary("fsync"))
   run("files, left to the operating system", layerTemporary("os"))

@@ -135,7 +135,7 @@ describe("A stream that does not exist", () => {
       yield* settled
       assert.instanceOf(yield* Effect.flip(stream.info), StreamNotFound)
       assert.strictEqual((yield* stream.read(yield* stream.cursor(0))).count, 0)
-      assert.deepStrictEqual(yield* storage.list, [])
+      assert.deepStrictEqual(yield* storage.list(), [])
       yield* stream.append(appending("a", "b"))
       assert.deepStrictEqual((yield* Fiber.join(follower)).map(({ data }) => data), ["a", "b"])
     }).pipe(inMemory))

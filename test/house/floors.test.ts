@@ -155,7 +155,7 @@ describe("the house complains about", () => {
       "a backend that reaches into the onion",
       "storage-filesystem/storage-filesystem.ts",
       `import { make } from "../durable-streams/stream.ts"`,
-      "imports src/durable-streams/stream.ts: src/storage-filesystem imports only effect, types, errors, storage, event-block, steady-time and itself."
+      "imports src/durable-streams/stream.ts: src/storage-filesystem imports only effect, types, errors, json-scan, storage, sorted-names, event-block, steady-time and itself."
     ],
     [
       "a room that imports another",

@@ -13,6 +13,8 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "errors",
     "limits",
     "event-data",
+    "json-scan",
+    "json-values",
     "version",
     "durations",
     "rfc3339",
@@ -23,6 +25,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
   [
     "hooks",
     "storage",
+    "sorted-names",
     "stream-signals",
     "wire",
     "api",
@@ -61,7 +64,6 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "append-events",
     "append-headers",
     "preconditions",
-    "json-scan",
     "json-fault",
     "framing",
     "following",
@@ -118,7 +120,7 @@ const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "in
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["storage-filesystem", {
     node: true,
-    imports: ["types", "errors", "storage", "event-block", "steady-time"],
+    imports: ["types", "errors", "json-scan", "storage", "sorted-names", "event-block", "steady-time"],
     guests: [...meetingPlaces, "verify-data"]
   }],
   ["web", {

@@ -69,7 +69,7 @@ const steady = fc.oneof(
     arbitrary: fc.record({
       do: is("produce"),
       slot,
-      id: fc.constantFrom("a", "b"),
+      id: fc.constantFrom("a\\", "a\""),
       // Mostly the next number, or one that was had.
       epoch: fc.constantFrom(0, 0, 0, 0, 1, -1),
       seq: fc.constantFrom(1, 1, 1, 0, -1, 2),

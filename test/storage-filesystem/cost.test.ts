@@ -5,9 +5,11 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
+import { TestClock } from "effect/testing"
 import * as Path from "node:path"
 import type { Log, Storage } from "../../src/durable-streams/storage.ts"
 import { nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { fileShares } from "../../src/web-node/file-limit.ts"
 import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
 import { FaultDisk } from "./fault-disk.ts"
@@ -110,7 +112,7 @@ describe("Promise 7: a log that is followed from its beginning", () => {
 })
 
 describe("Promise 7: two thousand sleeping streams", () => {
-  it.effect("cost a start one listing of the directory, and a list another", () =>
+  it.effect("cost a start one listing of the directory, and a list a look at the directory's time", () =>
     Effect.gen(function*() {
       const sleeping = Object.fromEntries(
         Array.from({ length: 2_000 }, (_, i) => [pathOf(`stream/${i}`), Buffer.from("not even looked at")])
@@ -118,10 +120,10 @@ describe("Promise 7: two thousand sleeping streams", () => {
       const disk = new CountingDisk(FaultDisk.holding(sleeping))
       const storage = yield* storageOn(disk)
       // What an earlier process did is flushed; the two are the journal's areas, which are looked for.
-      assert.deepStrictEqual(disk.calls, { makeDirectory: 1, list: 1, flushDirectory: 1, open: 2 })
+      assert.deepStrictEqual(disk.calls, { makeDirectory: 1, stampOf: 1, list: 1, flushDirectory: 1, open: 2 })
       disk.reset()
-      assert.strictEqual((yield* storage.list).length, 2_000)
-      assert.deepStrictEqual(disk.calls, { list: 1 })
+      assert.strictEqual((yield* storage.list()).length, 2_000)
+      assert.deepStrictEqual(disk.calls, { stampOf: 1 })
     }).pipe(Effect.scoped))
 
   it.effect("cost everything that a start wants to know of them that one listing", () =>
@@ -150,14 +152,42 @@ describe("Promise 7: two thousand sleeping streams", () => {
   it.effect("with names too long for a file name are opened to be listed, but once only", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
-      const storage = yield* storageOn(disk)
       const names = Array.from({ length: 20 }, (_, i) => `${i}`.padStart(400, "x"))
-      for (const name of names) yield* storage.create(described(name), commitOf(name, 0, ["1"]))
+      const earlier = yield* storageOn(disk)
+      for (const name of names) yield* earlier.create(described(name), commitOf(name, 0, ["1"]))
       disk.reset()
-      assert.deepStrictEqual(yield* storage.list, names.map(named).toSorted())
-      assert.deepStrictEqual(disk.calls, { list: 1, open: 20, read: 20 })
+      const storage = yield* storageOn(disk)
+      assert.deepStrictEqual(disk.calls, {
+        makeDirectory: 1,
+        stampOf: 1,
+        list: 1,
+        flushDirectory: 1,
+        open: 22,
+        read: 20
+      })
       disk.reset()
-      assert.deepStrictEqual(yield* storage.list, names.map(named).toSorted())
-      assert.deepStrictEqual(disk.calls, { list: 1 })
+      // Whatever is in the directory, it is read again only when a second has gone by.
+      yield* storage.delete(named(names[0]!))
+      assert.deepStrictEqual(yield* storage.list(), names.slice(1).map(named).toSorted())
+      assert.isUndefined(disk.calls["list"])
+      yield* TestClock.adjust("1 second")
+      disk.reset()
+      assert.deepStrictEqual(yield* storage.list(), names.slice(1).map(named).toSorted())
+      assert.deepStrictEqual(disk.calls, { stampOf: 3, list: 1 })
+    }).pipe(Effect.scoped))
+})
+
+describe("Promise 7: a thousand streams that are used in turn", () => {
+  it.effect("cost what one does: none is opened for an append, where there are descriptors enough", () =>
+    Effect.gen(function*() {
+      const disk = new CountingDisk(new FaultDisk())
+      const storage = yield* storageOn(disk, { openFilesMax: fileShares(4_096).logs })
+      const names = Array.from({ length: 1_000 }, (_, i) => `stream/${i}`)
+      const logs = yield* Effect.forEach(names, (name) => storage.create(described(name), commitOf(name, 0, ["0"])))
+      disk.reset()
+      for (const round of [1, 2]) {
+        for (const [i, log] of logs.entries()) yield* log.commit(commitOf(names[i]!, round, [`${round}`]))
+      }
+      assert.deepStrictEqual(disk.calls, { write: 2_000, flush: 2_000 })
     }).pipe(Effect.scoped))
 })

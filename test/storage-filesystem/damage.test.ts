@@ -57,7 +57,7 @@ const checkDamage = Effect.fnUntraced(
       }
     }
     assert.deepStrictEqual(disk.files, files, `${where}: the files were changed`)
-    assert.deepStrictEqual(yield* storage.list, [named(name), named(other)])
+    assert.deepStrictEqual(yield* storage.list(), [named(name), named(other)])
     const sound = yield* storage.open(named(other))
     assert.strictEqual((yield* readUpTo(sound, sound.tail)).length, 2)
   },

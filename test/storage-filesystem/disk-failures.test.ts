@@ -162,7 +162,7 @@ describe("A full disk", () => {
         const first = commitOf(name, 0, ["1"])
         assert.instanceOf(yield* Effect.flip(storage.create(described(name), first)), StorageFull)
         assert.deepStrictEqual(disk.files, {})
-        assert.deepStrictEqual(yield* storage.list, [])
+        assert.deepStrictEqual(yield* storage.list(), [])
         assert.strictEqual(disk.opened, 0)
         disk.space = Infinity
         yield* storage.create(described(name), first)
@@ -263,7 +263,7 @@ describe("Open files", () => {
       )
       const disk = FaultDisk.holding({ ...files, [`${pathOf("half made")}.new`]: Buffer.from("{") })
       const storage = yield* storageOn(disk)
-      assert.deepStrictEqual(yield* storage.list, [])
+      assert.deepStrictEqual(yield* storage.list(), [])
       assert.deepStrictEqual(disk.files, files)
     }).pipe(Effect.scoped))
 })

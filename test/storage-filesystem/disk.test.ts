@@ -8,8 +8,10 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
-import { DiskFailure, nodeDisk } from "../../src/storage-filesystem/disk.ts"
+import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk.ts"
+import { recover } from "../../src/storage-filesystem/recovery.ts"
 import { isInstalled, strace } from "../chaos/machine.ts"
+import { CountingDisk } from "./counting-disk.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -111,6 +113,32 @@ describe("A file on the real disk", () => {
     context.skip(status !== 0 && /mount|unshare/.test(stderr), `a tmpfs may not be mounted here: ${stderr}`)
     assert.strictEqual(stdout.trim(), "there,write EROFS,ftruncate EROFS,fdatasync EROFS", stderr)
   })
+
+  it.live.each([["a pipe", ["mkfifo"]], ["a directory", ["mkdir"]]] as const)(
+    "is a file: %s is not opened, and not waited for",
+    ([, command]) =>
+      withDirectory((directory) =>
+        Effect.gen(function*() {
+          const path = Path.join(directory, "x.json")
+          assert.strictEqual(spawnSync(command[0], [path]).status, 0)
+          for (const open of [nodeDisk.open, nodeDiskToRead.open, nodeDisk.create]) {
+            assert.include(["EFTYPE", "EISDIR"], (yield* Effect.flip(open(path))).code)
+          }
+        })
+      )
+  )
+
+  it.live("that is sparse and larger than any memory is no log, which a piece of it tells", () =>
+    withDirectory((directory) =>
+      Effect.gen(function*() {
+        const path = Path.join(directory, "a.json")
+        fs.writeFileSync(path, "{}\n")
+        fs.truncateSync(path, 50 * 2 ** 30)
+        const disk = new CountingDisk(nodeDisk)
+        assert.strictEqual(yield* recover(yield* disk.open(path), 0), "damaged")
+        assert.isBelow(disk.bytesRead, 2 ** 30)
+      })
+    ))
 
   it.live("belongs to its user alone, in a directory that does too", () =>
     withDirectory((directory) =>

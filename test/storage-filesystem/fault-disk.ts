@@ -67,6 +67,7 @@ export class FaultDisk implements Disk {
   #durable = new Map<string, Inode>()
   #pending: Array<EntryChange> = []
   #stamps = new Map<string, number>()
+  #changes = 0
 
   /** A disk on which these files rest, durable. */
   static holding(files: Readonly<Record<string, Uint8Array>>): FaultDisk {
@@ -125,7 +126,9 @@ export class FaultDisk implements Disk {
       this.#stamps.set(path, at)
     })
 
-  readonly stampOf = (path: string) => this.#call("stampOf", path, () => this.#stamps.get(path) ?? 0)
+  /** A directory's time is how often an entry of any has changed. */
+  readonly stampOf = (path: string) =>
+    this.#call("stampOf", path, () => this.#stamps.get(path) ?? (this.#seen.has(path) ? 0 : this.#changes))
 
   readonly remove = (path: string) =>
     // The name that the real disk's failure has.
@@ -151,6 +154,7 @@ export class FaultDisk implements Disk {
     })
 
   #change(change: EntryChange) {
+    this.#changes++
     applyEntry(this.#seen, change)
     this.#pending.push(change)
   }

@@ -220,7 +220,7 @@ describe("The journal", () => {
         yield* storage.hide(named("c"))
       }).pipe(Scope.provide(yield* Scope.make()))
       const next = yield* storageOn(disk.crash("everything", () => 0))
-      assert.deepStrictEqual(yield* next.list, ["b", "d", "e", "f"].map(named))
+      assert.deepStrictEqual(yield* next.list(), ["b", "d", "e", "f"].map(named))
       const log = yield* next.open(named("b"))
       assert.strictEqual(log.tail, 1)
       const hidden = yield* (yield* storageOn(disk.crash("nothing", () => 0))).open(named("c"))

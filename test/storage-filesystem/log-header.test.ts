@@ -24,7 +24,7 @@ describe("Promise 2: a log is opened whatever its first line takes", () => {
       const contentType = `text/plain; x=${"y".repeat(bytes)}`
       yield* making(disk, { ...described(name), contentType })
       const storage = yield* storageOn(disk)
-      assert.deepStrictEqual(yield* storage.list, [named(name)])
+      assert.deepStrictEqual(yield* storage.list(), [named(name)])
       assert.strictEqual((yield* storage.describe(named(name))).contentType, contentType)
       const log = yield* storage.open(named(name))
       assert.strictEqual(log.description.contentType, contentType)

@@ -151,7 +151,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
           const storage = yield* storageOn(disk)
           const files = yield* disk.list(directory)
           assert.isFalse(files.some((file) => file.endsWith(".new")), "a log half made is left")
-          const names = yield* storage.list
+          const names = yield* storage.list()
           if (names.length === 0) {
             assert.strictEqual(acknowledged, 0)
             yield* storage.create(described(name), commit)

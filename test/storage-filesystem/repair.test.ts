@@ -23,7 +23,7 @@ describe("verify --repair", () => {
       assert.isTrue(after[`${directory}/${copy}`]!.equals(torn), "the copy on the medium")
       assert.deepStrictEqual((yield* verifying(disk)).faults, [])
       const storage = yield* storageOn(disk)
-      assert.deepStrictEqual(yield* storage.list, [named(name), named(other)])
+      assert.deepStrictEqual(yield* storage.list(), [named(name), named(other)])
       assert.deepStrictEqual(disk.files, after, "a start changes neither")
     }).pipe(Effect.scoped))
 
@@ -42,7 +42,7 @@ describe("verify --repair", () => {
         const again = FaultDisk.holding({ ...torn.files, [pathOf(long)]: Buffer.concat([whole, Buffer.from("{")]) })
         const second = yield* verifying(again, { repair: true })
         assert.notStrictEqual(second.faults[0]!.repaired!.copy, faults[0]!.repaired!.copy)
-        assert.deepStrictEqual(yield* (yield* storageOn(again)).list, [named(long)])
+        assert.deepStrictEqual(yield* (yield* storageOn(again)).list(), [named(long)])
       }
     }).pipe(Effect.scoped))
 

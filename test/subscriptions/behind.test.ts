@@ -215,7 +215,8 @@ describe("10: after a start on a disk that does not answer yet", () => {
         const failed = new StorageFailed({ message: "the disk does not answer" })
         const storage = Storage.of({
           ...kept,
-          list: Effect.suspend(() => fails && what.includes("listed") ? Effect.fail(failed) : kept.list),
+          list: (wanted) =>
+            Effect.suspend(() => fails && what.includes("listed") ? Effect.fail(failed) : kept.list(wanted)),
           open: (name) =>
             Effect.suspend(() =>
               fails && what.includes("opened") && name === "events/b" ? Effect.fail(failed) : kept.open(name)

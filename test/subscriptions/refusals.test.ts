@@ -206,7 +206,7 @@ describe("subscriptions over HTTP", () => {
         )
         assert.isFalse(secrets.some((text) => text.includes(one.token) || text.includes(signature)))
         const storage = yield* Storage
-        for (const name of (yield* storage.list).filter((name) => name.startsWith("__ds/"))) {
+        for (const name of (yield* storage.list()).filter((name) => name.startsWith("__ds/"))) {
           const { state } = yield* storage.open(name)
           assert.isFalse([...state.values()].some((text) => text.includes(signature)), "tokens are kept nowhere")
         }

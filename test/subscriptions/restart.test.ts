@@ -264,7 +264,7 @@ for (const [kind, layer] of grounds) {
         yield* life(Effect.gen(function*() {
           assert.deepStrictEqual(yield* cursors("s"), { a: 0, b: 0 })
           const storage = yield* Storage
-          const names = (yield* storage.list).filter((name) => name.startsWith("__ds/"))
+          const names = (yield* storage.list()).filter((name) => name.startsWith("__ds/"))
           assert.deepStrictEqual(names, ["__ds/subscriptions/10/s"])
         }))
       }))

@@ -21,7 +21,7 @@ describe("the log of a subscription", () => {
       ]])
       for (let i = 0; i < 150; i++) {
         yield* log.commit([["big", text(i)], i % 2 === 0 ? ["gone", undefined] : ["gone", `${i}`]])
-        const [name, ...others] = yield* storage.list
+        const [name, ...others] = yield* storage.list()
         assert.deepStrictEqual(others, [])
         const found = yield* openLog(storage, scope, name as StreamName)
         const expected = [["big", text(i)], ["kept", "1"], ...(i % 2 === 0 ? [] : [["gone", `${i}`]])]
@@ -30,8 +30,8 @@ describe("the log of a subscription", () => {
           assert.deepInclude(description, { id: "l", createdAt: "then" })
         }
       }
-      assert.deepStrictEqual(yield* storage.list, ["__ds/subscriptions/2/a/b" as StreamName])
+      assert.deepStrictEqual(yield* storage.list(), ["__ds/subscriptions/2/a/b" as StreamName])
       yield* log.delete
-      assert.deepStrictEqual(yield* storage.list, [])
+      assert.deepStrictEqual(yield* storage.list(), [])
     }).pipe(Effect.scoped, Effect.provide(Storage.layerMemory)))
 })

@@ -132,7 +132,7 @@ describe("a webhook subscription", () => {
         yield* TestClock.adjust("1 hour")
         yield* settled
         assert.strictEqual(hooks.calls.length, 1)
-        assert.deepStrictEqual((yield* storage.list).filter((name) => name.startsWith("__ds/")), [])
+        assert.deepStrictEqual((yield* storage.list()).filter((name) => name.startsWith("__ds/")), [])
         assert.strictEqual(yield* codeOf(subscriptions.get("s")), "SUBSCRIPTION_NOT_FOUND")
         yield* put("s")
         assert.strictEqual(yield* codeOf(subscriptions.verify("s", body.callback_token)), "TOKEN_INVALID")
@@ -160,7 +160,7 @@ describe("a webhook subscription", () => {
           yield* Effect.all([subscriptions.remove("s"), put("s"), subscriptions.remove("s"), put("s"), put("s")], {
             concurrency: "unbounded"
           })
-          const logs = (yield* storage.list).filter((name) => name.startsWith("__ds/"))
+          const logs = (yield* storage.list()).filter((name) => name.startsWith("__ds/"))
           const known = yield* Effect.result(subscriptions.get("s"))
           assert.deepStrictEqual([logs.length, known._tag], [1, "Success"])
         }
@@ -366,7 +366,7 @@ describe("the log of a subscription", () => {
       Effect.gen(function*() {
         hooks.answer = () => `{"done":true}`
         yield* put("s")
-        const logs = Effect.map(storage.list, (names) => names.filter((name) => name.startsWith("__ds/")))
+        const logs = Effect.map(storage.list(), (names) => names.filter((name) => name.startsWith("__ds/")))
         let count = 0
         while ((yield* logs)[0] !== "__ds/subscriptions/1/s") {
           count++

@@ -1,0 +1,47 @@
+/**
+ * The keys of a state are the names of producers and streams, with whatever is in them: each entry comes back under its own
+ * (docs/storage-format.md 4), in a process in which other logs were read before.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import type { StateChange } from "../../src/durable-streams/storage.ts"
+import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
+import { tried } from "../properties.ts"
+import { FaultDisk } from "./fault-disk.ts"
+import { storageOn } from "./log-fixtures.ts"
+
+const Key = Schema.Array(Schema.Literals(["\\", "\"", "\t", "w", "/", "é", "u"])).check(Schema.isMaxLength(3))
+const Value = Schema.Union([Schema.Tuple([Schema.Int, Schema.Int]), Schema.Literals(["null", "\\", "\""])])
+const State = Schema.Array(Schema.Tuple([Key, Value])).check(Schema.isMaxLength(5))
+
+const changesOf = (state: typeof State.Type): ReadonlyArray<StateChange> => [
+  ["producer:first", "[0,0]"],
+  ...new Map(state.map(([key, value]) => [`producer:${key.join("")}`, JSON.stringify(value)]))
+]
+
+describe("Promise 3: the entries of a state", () => {
+  it.effect.prop(
+    "come back under their own keys, whatever logs were read before",
+    [Schema.Array(State)],
+    ([states]) =>
+      Effect.gen(function*() {
+        const disk = new FaultDisk()
+        const made = states.map((state, i) => ({ name: `log-${i}`, changes: changesOf(state) }))
+        yield* Effect.scoped(Effect.gen(function*() {
+          const storage = yield* storageOn(disk)
+          for (const { changes, name } of made) {
+            const log = yield* storage.create(described(name), commitOf(name, 0, [], "{}"))
+            yield* log.commit({ ...commitOf(name, 0, ["1"]), state: changes })
+            yield* log.commit({ ...commitOf(name, 1, ["2"]), state: [["producer:first", undefined]] })
+            yield* log.commit({ ...commitOf(name, 2, ["3"]), state: changes.slice(0, 2) })
+          }
+        }))
+        const storage = yield* storageOn(disk)
+        for (const { changes, name } of made) {
+          const { state } = yield* storage.open(named(name))
+          assert.deepStrictEqual([...state].toSorted(), [...changes].toSorted(), name)
+        }
+      }).pipe(Effect.scoped),
+    tried(300)
+  )
+})
