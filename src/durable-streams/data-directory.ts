@@ -13,6 +13,7 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
       const first = fs.mkdirSync(path, { recursive: true, mode: 0o700 })
       if (first === undefined) return
       let made = Path.resolve(path)
+      ignoreInGit(path)
       for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushEntries(Path.dirname(made))
     },
     catch: (cause) =>
@@ -21,6 +22,15 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
           "Choose another with --data-dir."
       })
   })
+
+/** A project's git leaves the directory out, without a line in the project's own files. */
+const ignoreInGit = (directory: string) => {
+  try {
+    fs.writeFileSync(Path.join(directory, ".gitignore"), "*\n", { mode: 0o600, flag: "wx" })
+  } catch {
+    // On a full disk the directory works without it.
+  }
+}
 
 const flushEntries = (directory: string) => {
   // Windows does not open directories.
@@ -36,7 +46,7 @@ const flushEntries = (directory: string) => {
 /** What a small file holds; undefined where there is none. */
 export const readText = (path: string): string | undefined => {
   try {
-    return fs.statSync(path).size > 64 ? undefined : fs.readFileSync(path, "utf8").trim()
+    return fs.statSync(path).size > 128 ? undefined : fs.readFileSync(path, "utf8").trim()
   } catch {
     return undefined
   }

@@ -7,7 +7,7 @@ import * as Path from "node:path"
 import { fileLimit } from "../web-node/file-limit.ts"
 import type { Found } from "./daemon.ts"
 import type { Finding } from "./doctor.ts"
-import { filesOf } from "./settings.ts"
+import { filesOf, quoted } from "./settings.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {
@@ -154,9 +154,6 @@ const entriesOf = (directory: string): ReadonlyArray<string> => {
 }
 
 const ownIt = (directory: string): string => `Make it yours: sudo chown -R "$(id -u)" ${quoted(directory)}`
-
-/** As one word of a shell. */
-const quoted = (path: string): string => /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 const amount = (bytes: number): string => {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]

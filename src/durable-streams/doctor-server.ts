@@ -10,6 +10,7 @@ import { makeClient } from "./client.ts"
 import type { Found } from "./daemon.ts"
 import { readDigits } from "./data-directory.ts"
 import type { DoctorOptions, Finding } from "./doctor.ts"
+import { holderOf } from "./lock.ts"
 import type { filesOf } from "./settings.ts"
 import { version } from "./version.ts"
 
@@ -124,21 +125,3 @@ const listening = (host: string, port: number): Effect.Effect<string | undefined
     server.once("error", (error: NodeJS.ErrnoException) => resume(Effect.succeed(error.code ?? error.message)))
     server.listen({ host, port, exclusive: true }, () => server.close(() => resume(Effect.undefined)))
   })
-
-/** The process that the kernel knows to hold a lock on the file; undefined where the system does not tell. */
-const holderOf = (path: string): number | undefined => {
-  try {
-    const { dev, ino } = fs.statSync(path, { bigint: true })
-    const [major, minor] = [(dev >> 8n) & 0xfffn, (dev & 0xffn) | ((dev >> 12n) & 0xfff00n)]
-    const key = `${hex(major)}:${hex(minor)}:${ino}`
-    const line = fs.readFileSync("/proc/locks", "utf8").split("\n").map((line) => line.split(/\s+/))
-      .find((fields) => fields.includes(key) && fields.includes("WRITE") && !fields.includes("->"))
-    const pid = Number(line?.[line.indexOf(key) - 1])
-    // 0 and below: a process that this one cannot see.
-    return pid > 0 ? pid : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const hex = (value: bigint): string => value.toString(16).padStart(2, "0")

@@ -134,16 +134,21 @@ const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
   }
 }
 
-const openWith = (flags: string) => (path: string) =>
-  Effect.map(call<number>("open", path, (done) => fs.open(path, flags, 0o600, done)), (fd) => toFile(fd, path))
+const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC } = fs.constants
+/** Windows has no such flag. */
+const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0
+
+/** A link that lies at the place of a log is not followed: it could lead out of the data directory (promise 12). */
+const openWith = (flags: number) => (path: string) =>
+  Effect.map(call<number>("open", path, (done) => fs.open(path, flags | O_NOFOLLOW, 0o600, done)), (fd) => toFile(fd, path))
 
 /** On a file system that turned read-only what is there can still be read; every write says why it fails. */
 const openToReadAtLeast = (path: string) =>
   Effect.catchIf(
-    openWith("r+")(path),
+    openWith(O_RDWR)(path),
     ({ code }) => code === "EROFS",
     ({ cause, code }) =>
-      Effect.map(openWith("r")(path), (file): DiskFile => ({
+      Effect.map(openWith(O_RDONLY)(path), (file): DiskFile => ({
         ...file,
         write: () => Effect.fail(new DiskFailure({ code, call: "write", path, cause })),
         truncate: () => Effect.fail(new DiskFailure({ code, call: "ftruncate", path, cause })),
@@ -167,7 +172,7 @@ const above = (path: string, first: string): ReadonlyArray<string> => {
 
 export const nodeDisk: Disk = {
   open: openToReadAtLeast,
-  create: openWith("w+"),
+  create: openWith(O_RDWR | O_CREAT | O_TRUNC),
   rename: (from, to) => call("rename", from, (done) => fs.rename(from, to, done)),
   remove: (path) => call("unlink", path, (done) => fs.unlink(path, done)),
   stamp: (path, at) => call("utimes", path, (done) => fs.utimes(path, at / 1000, at / 1000, done)),
@@ -182,4 +187,4 @@ export const nodeDisk: Disk = {
 }
 
 /** The same for who only looks: a directory that cannot be written to can be read all the same. */
-export const nodeDiskToRead: Disk = { ...nodeDisk, open: openWith("r") }
+export const nodeDiskToRead: Disk = { ...nodeDisk, open: openWith(O_RDONLY) }

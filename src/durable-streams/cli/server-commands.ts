@@ -1,7 +1,7 @@
 /**
  * `server run | start | stop | restart | status`.
  */
-import { type Cause, Effect, Exit, Option } from "effect"
+import { type Cause, Data, Effect, Exit, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
@@ -16,10 +16,17 @@ import { print, tell } from "./terminal.ts"
 
 const program = "durable-streams"
 
+/** The server cannot keep anything any more, and the next one must not meet it. */
+class DirectoryGone extends Data.TaggedError("DirectoryGone")<{ readonly dataDirectory: string }> {
+  override get message() {
+    return `The data directory ${this.dataDirectory} was removed or renamed; its server has ended.`
+  }
+}
+
 const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     // Only this command needs a server's modules; the others start faster without them.
-    const { run } = yield* Effect.promise(() => import("../run-server.ts"))
+    const { directoryGone, run } = yield* Effect.promise(() => import("../run-server.ts"))
     const settings = toSettings(input)
     const server = yield* run(settings)
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
@@ -30,7 +37,9 @@ const serve = (input: Input) =>
       dataDirectory: settings.dataDirectory
     }))
     const { signalled } = yield* Shutdown
-    yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal: yield* signalled }))
+    const gone = Effect.andThen(directoryGone(settings.dataDirectory), new DirectoryGone(settings))
+    const signal = yield* Effect.raceFirst(signalled, gone)
+    yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal }))
   }))
 
 const runCommand = Command.make(
