@@ -12,7 +12,8 @@ export interface Place {
   readonly host: string | undefined
   readonly port: number
   readonly pid: number
-  readonly secret: string
+  /** Undefined when an earlier version wrote the files. */
+  readonly secret: string | undefined
 }
 
 /** Writes them; fails with what the disk says. A reserve that is kept for them makes room on a full disk. */
@@ -33,7 +34,7 @@ export const readPlace = (dataDirectory: string): Place | undefined => {
   const files = filesOf(dataDirectory)
   const [pid, port] = [readDigits(files.pid), readDigits(files.port)]
   const secret = readText(files.secret)
-  if (pid === undefined || port === undefined || Number(port) > 65535 || secret === undefined) return undefined
+  if (pid === undefined || port === undefined || Number(port) > 65535) return undefined
   return { host: readText(files.host), port: Number(port), pid: Number(pid), secret }
 }
 
@@ -50,7 +51,7 @@ export const removePlace = (dataDirectory: string, place: Place): void => {
 const textsOf = (dataDirectory: string, { host, pid, port, secret }: Place) => {
   const files = filesOf(dataDirectory)
   return [
-    [files.secret, secret],
+    ...(secret === undefined ? [] : [[files.secret, secret] as const]),
     [files.port, String(port)],
     ...(host === undefined ? [] : [[files.host, host] as const]),
     [files.pid, String(pid)]

@@ -55,17 +55,26 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
 const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
   yield* refuseForeign(dataDirectory)
   const place = readPlace(dataDirectory)
-  return place === undefined ? undefined : yield* ask(place)
+  if (place === undefined) return undefined
+  if (place.secret === undefined && !(yield* holdsLock(dataDirectory, place.pid))) return undefined
+  return yield* ask(place)
 })
 
 /** The server at that place, if it proves itself. */
 const ask = Effect.fnUntraced(function*({ host, pid, port, secret }: Place) {
-  const url = `http://${host === undefined || !isHere(host) ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host}:${port}`
-  const health = yield* provenHealth(url, port, secret).pipe(
+  const url = `http://${host === undefined || !isOfMachine(host) ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host}:${port}`
+  const health = yield* (secret === undefined ? makeClient(url).health : provenHealth(url, port, secret)).pipe(
     Effect.timeout(healthTimeout),
     Effect.orElseSucceed(() => undefined)
   )
   return health?.pid === pid ? { url, port, health } satisfies Found : undefined
+})
+
+/** An earlier version has no secret; the kernel says whose lock it is, and a process that has it has its port, too. */
+const holdsLock = Effect.fnUntraced(function*(dataDirectory: string, pid: number) {
+  const { lock } = filesOf(dataDirectory)
+  if ((yield* lockState(lock)) !== "held") return false
+  return process.platform !== "linux" || holderOf(lock) === pid
 })
 
 /** What `/health` says, if the answer comes from a server that knows the secret and listens on that very port. */
@@ -81,7 +90,7 @@ const movedFrom = ({ health }: Found, dataDirectory: string): string | undefined
   health.dataDirectory === realPath(dataDirectory) ? undefined : health.dataDirectory
 
 /** Whether the address is one of this machine: a file may name any. */
-const isHere = (host: string): boolean =>
+const isOfMachine = (host: string): boolean =>
   isIP(host) !== 0 && (/^127\.|^::1$/.test(host) ||
     Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host)))
 
@@ -114,7 +123,7 @@ export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings)
 
 /**
  * Asks the server to stop and waits until it is gone; undefined when there was none. The signal goes to no process but the one
- * that has just proven itself: its number may be another's in this namespace, or by now.
+ * that has just proven itself: by now its number may be another's, and in a container it is.
  */
 export const stop = Effect.fnUntraced(function*(dataDirectory: string) {
   const found = yield* findProven(dataDirectory)
@@ -124,7 +133,8 @@ export const stop = Effect.fnUntraced(function*(dataDirectory: string) {
     return yield* new ServerSilent({ dataDirectory, pid: holderOf(lock) })
   }
   const { pid, process: identity } = found.health
-  if (identity !== identityOf(pid)) {
+  const isHere = identity === undefined ? yield* holdsLock(dataDirectory, pid) : identity === identityOf(pid)
+  if (!isHere) {
     return yield* new DaemonFailed({
       message: `The server runs elsewhere, such as in a container, where it is pid ${pid}: stop it there.`
     })

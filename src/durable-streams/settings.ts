@@ -83,7 +83,7 @@ export const filesOf = (dataDirectory: string) => ({
   /** What the server of this start proves itself with. */
   secret: Path.join(dataDirectory, "daemon.secret"),
   /** Room for the files above when the disk is full. */
-  reserve: Path.join(dataDirectory, "daemon.reserve"),
+  reserve: Path.join(dataDirectory, "reserve"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")
 })
