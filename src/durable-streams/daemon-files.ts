@@ -3,7 +3,7 @@
  * write them, because the disk is full, serves all the same and writes them when there is room.
  */
 import * as fs from "node:fs"
-import { readDigits, readText } from "./data-directory.ts"
+import { giveToOwner, readDigits, readText } from "./data-directory.ts"
 import { filesOf } from "./settings.ts"
 
 /** Where a server is, and what it proves itself with. */
@@ -81,4 +81,5 @@ const writeFile = (path: string, text: string | Uint8Array) => {
   // A link or a directory that lies there is replaced, not followed.
   fs.rmSync(path, { recursive: true, force: true })
   fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" })
+  giveToOwner(path)
 }

@@ -14,7 +14,7 @@ import { makeClient } from "./client.ts"
 import type { Place } from "./daemon-files.ts"
 import { readPlace } from "./daemon-files.ts"
 import { isSame, makeChallenge, proofOf } from "./daemon-secret.ts"
-import { makeDataDirectory, readDigits } from "./data-directory.ts"
+import { giveToOwner, makeDataDirectory, readDigits } from "./data-directory.ts"
 import { limitFlags } from "./limit-settings.ts"
 import { holderOf, lockState, tryLock } from "./lock.ts"
 import { identityOf } from "./process-identity.ts"
@@ -45,10 +45,12 @@ const pollEvery = "25 millis"
 /** A log larger than this is set aside when a daemon starts. */
 const logBytesMax = 10 * 1024 * 1024
 
-/** The running server of a data directory; undefined when there is none that proves it. */
+/** The running server of a data directory; undefined when there is none that proves it. Fails when it is of another path. */
 export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   const found = yield* findProven(dataDirectory)
-  return found !== undefined && movedFrom(found, dataDirectory) === undefined ? found : undefined
+  if (found === undefined || found.health.dataDirectory === realPath(dataDirectory)) return found
+  const { dataDirectory: before, pid } = found.health
+  return yield* new DataDirectoryMoved({ dataDirectory, pid, before })
 })
 
 /** The server that knows the secret in the directory, also when that had another path when it started. */
@@ -85,10 +87,6 @@ const provenHealth = Effect.fnUntraced(function*(url: string, port: number, secr
   return yield* Schema.decodeEffect(Schema.fromJsonString(Health))(body)
 })
 
-/** The path that the directory had when its server started; undefined when it is the same. */
-const movedFrom = ({ health }: Found, dataDirectory: string): string | undefined =>
-  health.dataDirectory === realPath(dataDirectory) ? undefined : health.dataDirectory
-
 /** Whether the address is one of this machine: a file may name any. */
 const isOfMachine = (host: string): boolean =>
   isIP(host) !== 0 && (/^127\.|^::1$/.test(host) ||
@@ -97,11 +95,7 @@ const isOfMachine = (host: string): boolean =>
 /** Finds the server of the settings' data directory, or starts one; says which. */
 export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings) {
   const { dataDirectory } = settings
-  const found = yield* findProven(dataDirectory)
-  const before = found && movedFrom(found, dataDirectory)
-  if (found !== undefined && before !== undefined) {
-    return yield* new DataDirectoryMoved({ dataDirectory, pid: found.health.pid, before })
-  }
+  const found = yield* find(dataDirectory)
   if (found !== undefined) return { ...found, started: false }
   yield* makeDataDirectory(settings.dataDirectory)
   return yield* Effect.scoped(Effect.gen(function*() {
@@ -174,7 +168,11 @@ const isGone = Effect.fnUntraced(function*(dataDirectory: string, pid: number) {
 /** Holds the right to start a daemon here, unless a server turns up while waiting for it. */
 const takeTurn = (
   dataDirectory: string
-): Effect.Effect<Found | undefined, DaemonFailed | DataDirectoryNotTrusted, HttpClient | Scope.Scope> =>
+): Effect.Effect<
+  Found | undefined,
+  DaemonFailed | DataDirectoryNotTrusted | DataDirectoryMoved,
+  HttpClient | Scope.Scope
+> =>
   Effect.gen(function*() {
     while (!(yield* tryLock(filesOf(dataDirectory).startLock))) {
       const found = yield* find(dataDirectory)
@@ -272,6 +270,7 @@ const launch = (settings: ServerSettings) => {
 const openLog = (path: string): number => {
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants
   const log = fs.openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  giveToOwner(path)
   if (fs.fstatSync(log).isFile()) return log
   fs.closeSync(log)
   throw new Error(`${path} is no file`)

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import { isTakenBeside } from "./beside-port.ts"
 import { makeClient } from "./client.ts"
 import type { Found } from "./daemon.ts"
 import { readDigits } from "./data-directory.ts"
@@ -66,9 +67,18 @@ export const checkPort = (
   found: Found | undefined
 ): Effect.Effect<Finding, never, HttpClient> =>
   Effect.gen(function*() {
-    if (found !== undefined) return { status: "ok", says: `Port ${found.port} is the server's.` }
+    const advice = "Ask for 127.0.0.1, or have one of the two listen on another port."
+    if (found !== undefined) {
+      return (yield* isTakenBeside("127.0.0.1", found.port))
+        ? { status: "warn", says: `Port ${found.port} of ::1 is another program's, which localhost can mean.`, advice }
+        : { status: "ok", says: `Port ${found.port} is the server's.` }
+    }
     const code = yield* listening(host, port)
-    if (code === undefined) return { status: "ok", says: `Port ${port} is free.` }
+    if (code === undefined) {
+      return (yield* isTakenBeside(host, port))
+        ? { status: "warn", says: `Port ${port} of ::1 is another program's, which localhost can mean.`, advice }
+        : { status: "ok", says: `Port ${port} is free.` }
+    }
     if (code !== "EADDRINUSE") {
       const says = `Port ${port} of ${host} cannot be listened on (${code}).`
       return { status: "fail", says, advice: "Choose another with --port or --host." }

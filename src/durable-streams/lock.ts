@@ -4,6 +4,7 @@
  */
 import { Data, Effect, type Scope } from "effect"
 import * as fs from "node:fs"
+import { giveToOwner } from "./data-directory.ts"
 import { DaemonFailed } from "./settings.ts"
 
 /**
@@ -15,7 +16,10 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     const { DatabaseSync } = yield* Effect.promise(loadSqlite)
     const database = yield* Effect.try({
       try: () => {
-        if (!fs.existsSync(path)) fs.closeSync(fs.openSync(path, createOnly, 0o600))
+        if (!fs.existsSync(path)) {
+          fs.closeSync(fs.openSync(path, createOnly, 0o600))
+          giveToOwner(path)
+        }
         return new DatabaseSync(path)
       },
       catch: (cause) => unusable(path, cause)

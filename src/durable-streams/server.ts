@@ -21,11 +21,13 @@ import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { PublicUrl } from "../web/public-url.ts"
 import { DaemonSecret, proofOf } from "./daemon-secret.ts"
+import { isTakenBeside } from "./beside-port.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { limitsInForce } from "./limit-settings.ts"
+import type { Limits } from "./limits.ts"
 import { CurrentLimits, fixedLimits } from "./limits.ts"
 import { tryLock } from "./lock.ts"
 import { identityOf } from "./process-identity.ts"
@@ -192,36 +194,44 @@ const listen = (
 ): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | ServerInfo | Scope.Scope> =>
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
-    const { corsOrigins, host, port } = settings
+    const { host, port } = settings
     const limits = yield* CurrentLimits
-    if (!isLoopback(host)) {
-      yield* Effect.logWarning(
-        `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
-      )
-    }
-    if (corsOrigins.includes("*")) {
-      yield* Effect.logWarning(
-        "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
-      )
-    }
-    if (settings.allowHosts?.includes("*") === true) {
-      yield* Effect.logWarning(
-        "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
-      )
-    }
-    const asked = settings.limits?.connectionsMax ?? 0
-    if (asked > limits.connectionsMax) {
-      yield* Effect.logWarning(
-        `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
-          "Raise its limit (ulimit -n), or lower --max-connections"
-      )
-    }
     const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
-    if (port !== undefined) return yield* on(port)
-    return yield* on(defaults.port).pipe(
-      Effect.catchIf(
-        (error) => error.code === "EADDRINUSE",
-        () => Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
-      )
+    const onFree = Effect.suspend(() =>
+      Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
     )
+    const server = port !== undefined
+      ? yield* on(port)
+      : (yield* isTakenBeside(host, defaults.port))
+      ? yield* onFree
+      : yield* Effect.catchIf(on(defaults.port), (error) => error.code === "EADDRINUSE", () => onFree)
+    yield* warn(settings, limits)
+    return server
   })
+
+/** What a person should know of a server that listens. */
+const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limits) {
+  const { corsOrigins, host } = settings
+  if (!isLoopback(host)) {
+    yield* Effect.logWarning(
+      `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+    )
+  }
+  if (corsOrigins.includes("*")) {
+    yield* Effect.logWarning(
+      "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
+    )
+  }
+  if (settings.allowHosts?.includes("*") === true) {
+    yield* Effect.logWarning(
+      "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
+    )
+  }
+  const asked = settings.limits?.connectionsMax ?? 0
+  if (asked > limits.connectionsMax) {
+    yield* Effect.logWarning(
+      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
+        "Raise its limit (ulimit -n), or lower --max-connections"
+    )
+  }
+})

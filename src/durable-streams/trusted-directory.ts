@@ -77,7 +77,7 @@ const foreignLink = (path: string, link: fs.Stats): Foreign | undefined => {
   const refused = judge(path, target)
   if (refused !== undefined || !target.isDirectory()) return refused
   const entries = entriesOf(path)
-  return entries.length === 0 || entries.includes("lock") ? undefined : {
+  return entries.length === 0 || entries.includes("lock") || entries.includes("start.lock") ? undefined : {
     path,
     reason: `is a link to ${fs.realpathSync(path)}, which is no data directory`,
     advice: `If that is what you want, name it: --data-dir ${quoted(fs.realpathSync(path))}`

@@ -81,6 +81,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "limit-settings",
     "data-directory",
     "trusted-directory",
+    "beside-port",
     "daemon-files",
     "daemon-secret",
     "process-identity",
