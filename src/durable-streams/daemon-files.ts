@@ -41,7 +41,8 @@ export const readPlace = (dataDirectory: string): Place | undefined => {
 /** Takes those away that are still this server's: another may have the directory's path by now. */
 export const removePlace = (dataDirectory: string, place: Place): void => {
   for (const [path, text] of textsOf(dataDirectory, place).toReversed()) {
-    if (readText(path) === text) fs.rmSync(path, { force: true })
+    // A full disk may have left an empty one.
+    if (["", text].includes(readText(path) ?? text)) fs.rmSync(path, { force: true })
   }
   const { pid, reserve } = filesOf(dataDirectory)
   if (fs.existsSync(dataDirectory) && !fs.existsSync(pid)) keepReserve(reserve)

@@ -26,7 +26,10 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     })
     const locked = yield* Effect.try({
       try: () => {
-        database.exec("PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE")
+        // The journal in memory: a file of its own would need room, and the disk may be full.
+        database.exec(
+          "PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE"
+        )
         return true
       },
       catch: (cause) => isBusy(cause) ? new Busy() : unusable(path, cause)

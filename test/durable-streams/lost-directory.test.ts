@@ -10,6 +10,9 @@ import { MountSpace } from "../chaos/mount-space.ts"
 import { builtMain } from "../built.ts"
 import { isAlive, it, type Room, until } from "./room.ts"
 
+const textsOf = (stdout: string) =>
+  stdout.split("\n").slice(0, -1).map((line) => (JSON.parse(line) as { readonly text: string }).text)
+
 const append = (room: Room, text: string, cwd = room.directory) =>
   room.ds(["stream", "append", "-n", "a", "-m", text], { cwd })
 
@@ -34,7 +37,7 @@ describe("a data directory that goes away under its server", () => {
     expect(isAlive(pid)).toBe(false)
     expect((await append(room, "two", after)).code).toBe(0)
     const got = await room.ds(["stream", "get", "-n", "a", "-o", "raw"], { cwd: after })
-    expect(got.stdout).toBe("one\ntwo\n")
+    expect(textsOf(got.stdout)).toEqual(["one", "two"])
     await room.ds(["server", "stop"], { cwd: after })
   })
 
@@ -48,7 +51,7 @@ describe("a data directory that goes away under its server", () => {
     expect(second).not.toBe(first)
     expect(room.pid).toBe(second)
     const got = await room.ds(["stream", "get", "-n", "a", "-o", "raw"])
-    expect(got).toMatchObject({ code: 0, stdout: "two\n", stderr: "" })
+    expect(textsOf(got.stdout)).toEqual(["two"])
     expect(room.pid).toBe(second)
   })
 })
@@ -104,7 +107,10 @@ describe("on a full disk", () => {
       space.run("sh", "-c", `head -c 3M /dev/zero > ${disk}/fill || true`)
       await ds("server", "stop")
       if (isFirst) space.run("sh", "-c", `rm ${disk}/x/reserve; head -c 3M /dev/zero >> ${disk}/fill || true`)
-      expect(await ds("stream", "get", "-n", "b", "-o", "raw")).toMatchObject({ code: 0, stdout: "hi\n" })
+      expect(await ds("stream", "get", "-n", "b", "-o", "raw")).toMatchObject({
+        code: 0,
+        stdout: `{"type":"message","text":"hi"}\n`
+      })
       if (!isFirst) expect((await ds("stream", "append", "-n", "b", "-m", "x".repeat(9000))).code).toBe(1)
       const second = await ds("stream", "delete", "-n", "b")
       if (isFirst) {
@@ -114,7 +120,7 @@ describe("on a full disk", () => {
         space.run("rm", `${disk}/fill`)
         await until(() => fs.existsSync(space.outside(`${disk}/x/daemon.pid`)), () => "the files of the server")
         expect((await ds("stream", "delete", "-n", "b")).code).toBe(0)
-      } else expect(second).toMatchObject({ code: 0, stderr: "" })
+      } else expect(second).toMatchObject({ code: 0, stderr: "Deleted b\n" })
       expect((await ds("server", "stop")).code).toBe(0)
       space.close()
     })
@@ -144,10 +150,7 @@ describe("where a server listens", () => {
     for (
       const [name, value, sentence] of [
         ["PORT", "abc", `The value "abc" of --port will not do: expected a number.`],
-        ["PORT", "70000", `The value "70000" of --port will not do: expected a value between 0 and 65535.`],
-        ["PORT", "", "The flag --port needs a value."],
-        ["HOST", "", "The flag --host needs a value."],
-        ["DATA_DIR", "", "The flag --data-dir needs a value."]
+        ["PORT", "70000", `The value "70000" of --port will not do: expected a value between 0 and 65535.`]
       ] as const
     ) {
       const variable = `DURABLE_STREAMS_${name}`
@@ -156,6 +159,11 @@ describe("where a server listens", () => {
       const byVariable = await room.ds(["server", "start"], { env: { [variable]: value } })
       expect({ variable, ...byVariable }).toEqual({ variable, ...byFlag })
       expect(byVariable).toMatchObject({ code: 2, stderr: `${sentence} See: durable-streams server start --help\n` })
+    }
+    for (const name of ["port", "host", "data-dir"]) {
+      const { code, stderr } = await room.ds(["server", "start", `--${name}=`])
+      expect(stderr).toBe(`The flag --${name} needs a value. See: durable-streams server start --help\n`)
+      expect(code).toBe(2)
     }
     const doctor = await room.ds(["doctor"], { env: { DURABLE_STREAMS_PORT: "abc" } })
     expect(doctor).toMatchObject({

@@ -209,6 +209,10 @@ const fromEnvironment = <A>(
     (text) => Option.isNone(text) ? Effect.succeed(otherwise) : parse(text.value)
   ).pipe(
     Effect.mapError(({ expected, value }) =>
-      new WrongUsage(`The value ${JSON.stringify(value)} of ${variable} will not do: ${expected}.`)
+      new WrongUsage(
+        `The value ${JSON.stringify(value)} of ${variable} will not do: ${
+          expected.startsWith("it ") ? "" : "expected "
+        }${expected}.`
+      )
     )
   )
