@@ -64,7 +64,9 @@ const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
 
 /** The server at that place, if it proves itself. */
 const ask = Effect.fnUntraced(function*({ host, pid, port, secret }: Place) {
-  const url = `http://${host === undefined || !isOfMachine(host) ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host}:${port}`
+  const url = `http://${
+    host === undefined || !isOfMachine(host) ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host
+  }:${port}`
   const health = yield* (secret === undefined ? makeClient(url).health : provenHealth(url, port, secret)).pipe(
     Effect.timeout(healthTimeout),
     Effect.orElseSucceed(() => undefined)

@@ -53,7 +53,10 @@ export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
     ["file system", checkFileSystem(dataDirectory)],
     ["logs", checkLogs(dataDirectory)],
     ["lock", checkLock(files, lock, found)],
-    ["daemon", trouble?._tag === "DataDirectoryMoved" ? Effect.succeed(moved(trouble)) : checkDaemon(files, lock, found)],
+    [
+      "daemon",
+      trouble?._tag === "DataDirectoryMoved" ? Effect.succeed(moved(trouble)) : checkDaemon(files, lock, found)
+    ],
     ["port", checkPort(options, found)],
     ["versions", checkVersions(url, found)],
     ["open files", checkFileLimit(found)],

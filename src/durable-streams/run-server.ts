@@ -24,7 +24,10 @@ export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
     pid: process.pid,
     secret
   }
-  const write = Effect.try({ try: () => writePlace(dataDirectory, place), catch: (cause) => new DaemonFailed(cause as Error) })
+  const write = Effect.try({
+    try: () => writePlace(dataDirectory, place),
+    catch: (cause) => new DaemonFailed(cause as Error)
+  })
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => removePlace(dataDirectory, place)).pipe(
       Effect.ignoreCause,

@@ -67,8 +67,7 @@ export const resolveDirectory = (directory: string): string => {
 }
 
 /** A path as one word of a shell. */
-export const quoted = (path: string): string =>
-  /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+export const quoted = (path: string): string => /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({

@@ -1,12 +1,12 @@
 /**
- * Whether a data directory may be believed (promise 12; docs/decisions/0012-directories-of-others.md). The default one lies in
+ * Whether a data directory may be believed (promise 12; docs/decisions/0014-directories-of-others.md). The default one lies in
  * the current folder, which an archive, a cloned repository or another user can have filled. The server and the commands
  * refuse it when a place where they write is a link, belongs to another user, or can be written by everybody.
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { filesOf, quoted } from "./settings.ts"
+import { defaults, filesOf, quoted } from "./settings.ts"
 
 /** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
 export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotTrusted")<{
@@ -36,8 +36,26 @@ const foreign = (dataDirectory: string): Foreign | undefined => {
   const refused = itself.isSymbolicLink() ? foreignLink(dataDirectory, itself) : judge(dataDirectory, itself)
   if (refused !== undefined) return refused
   const places = placesOf(dataDirectory)
-  return places.map(foreignPlace).find((found) => found !== undefined)
+  return places.map(foreignPlace).find((found) => found !== undefined) ?? clonedSubscriptions(dataDirectory)
 }
+
+/**
+ * Subscriptions call addresses from the start on. A server makes `streams` for its user alone, and git does not keep such a
+ * mode: a current folder whose `streams` is open to others was cloned. A directory that is named is the user's own word.
+ */
+const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
+  if (dataDirectory !== Path.resolve(defaults.dataDirectory)) return undefined
+  const { streams } = filesOf(dataDirectory)
+  if (((lstat(streams)?.mode ?? 0) & 0o007) === 0) return undefined
+  return !entriesOf(streams).some((name) => name.startsWith(subscriptionLogs)) ? undefined : {
+    path: streams,
+    reason: "has subscriptions, which call the addresses that they name, and was not made by a server of this user",
+    advice: `If you trust them: chmod -R go-rwx ${quoted(dataDirectory)}`
+  }
+}
+
+/** How the file names of their logs begin (docs/storage-format.md 9). */
+const subscriptionLogs = "__ds%2Fsubscriptions%2F"
 
 /** Every path at which a server or a command writes, apart from the logs: each log is opened without following a link. */
 const placesOf = (dataDirectory: string): ReadonlyArray<string> => {
@@ -97,7 +115,9 @@ const judge = (path: string, { mode, uid }: fs.Stats): Foreign | undefined => {
   return (mode & 0o002) === 0 ? undefined : {
     path,
     reason: "can be written by every user of this machine",
-    advice: `Close it: chmod o-w ${quoted(path)}. Or choose another with --data-dir, such as one that is made inside of it.`
+    advice: `Close it: chmod o-w ${
+      quoted(path)
+    }. Or choose another with --data-dir, such as one that is made inside of it.`
   }
 }
 

@@ -140,7 +140,10 @@ const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0
 
 /** A link that lies at the place of a log is not followed: it could lead out of the data directory (promise 12). */
 const openWith = (flags: number) => (path: string) =>
-  Effect.map(call<number>("open", path, (done) => fs.open(path, flags | O_NOFOLLOW, 0o600, done)), (fd) => toFile(fd, path))
+  Effect.map(
+    call<number>("open", path, (done) => fs.open(path, flags | O_NOFOLLOW, 0o600, done)),
+    (fd) => toFile(fd, path)
+  )
 
 /** On a file system that turned read-only what is there can still be read; every write says why it fails. */
 const openToReadAtLeast = (path: string) =>

@@ -65,6 +65,32 @@ describe("Promise 12: a data directory is not used, and nothing outside of it is
     expect(fs.readdirSync(room.dataDirectory)).toEqual([])
   })
 
+  it("when it was cloned with subscriptions in it, until its user trusts them or names it", async ({ room }) => {
+    await append(room, "one")
+    const made = await fetch(`${room.url}/v1/stream/__ds/subscriptions/s`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ type: "webhook", pattern: "**", webhook: { url: "http://127.0.0.1:1/" } })
+    })
+    expect(made.status).toBe(201)
+    await room.ds(["server", "stop"])
+    expect((await append(room, "two")).code).toBe(0)
+    await room.ds(["server", "stop"])
+    // As git leaves it.
+    fs.chmodSync(at(room, "streams"), 0o755)
+    const { code, stderr } = await append(room, "three")
+    expect(stderr).toContain(`${at(room, "streams")} has subscriptions, which call the addresses that they name`)
+    expect(stderr).toContain(`If you trust them: chmod -R go-rwx ${room.dataDirectory}\n`)
+    expect(code).toBe(4)
+    const other = Path.join(room.directory, "named")
+    fs.cpSync(room.dataDirectory, other, { recursive: true })
+    const named = ["--data-dir", other]
+    expect((await room.ds(["stream", "append", "-n", "a", "-m", "x", ...named])).code).toBe(0)
+    await room.ds(["server", "stop", ...named])
+    fs.chmodSync(at(room, "streams"), 0o700)
+    expect((await append(room, "three")).code).toBe(0)
+  })
+
   it("and a single log that is a link is not followed", async ({ room }) => {
     await append(room, "one")
     const outside = Path.join(room.directory, "outside.json")

@@ -6,8 +6,8 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
-import { MountSpace } from "../chaos/mount-space.ts"
 import { builtMain } from "../built.ts"
+import { MountSpace } from "../chaos/mount-space.ts"
 import { isAlive, it, type Room, until } from "./room.ts"
 
 const textsOf = (stdout: string) =>
@@ -97,7 +97,8 @@ describe("on a full disk", () => {
       space.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk)
       const ds = (...args: ReadonlyArray<string>) => {
         const [command, ...rest] = space.wrapper
-        return room.spawn(command!, [...rest, process.execPath, builtMain, ...args, "--data-dir", `${disk}/x`], {}).ended
+        return room.spawn(command!, [...rest, process.execPath, builtMain, ...args, "--data-dir", `${disk}/x`], {})
+          .ended
       }
       expect((await ds("stream", "append", "-n", "b", "-m", "hi")).code).toBe(0)
       if (isFirst) {
