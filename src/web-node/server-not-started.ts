@@ -19,7 +19,6 @@ export class ServerNotStarted extends Data.TaggedError("ServerNotStarted")<{
     if (this.code === "ENOTFOUND" || this.code === "EAI_AGAIN") {
       return `There is no address for the name ${JSON.stringify(this.host)}. Choose one of this machine with --host.`
     }
-    if (this.code === "EADDRNOTAVAIL") return `${this.host} is no address of this machine. Choose one with --host.`
     return `Could not listen on ${where} (${this.code}). Check --host and --port.`
   }
 }

@@ -125,7 +125,7 @@ const statusCommand = Command.make("status", {
       yield* print(`${
         JSON.stringify(
           found === undefined ? { status: "stopped", dataDirectory } : {
-            ...found.health,
+            ...withoutProcess(found.health),
             status: "running",
             url: found.url,
             port: found.port
@@ -152,6 +152,9 @@ export const serverCommand = Command.make("server").pipe(
 
 const describe = ({ health, url }: Found): string =>
   `${url} (pid ${health.pid}), storage ${health.storage}, data in ${health.dataDirectory}`
+
+/** Which process it is among all that had its number is of use to `server stop` alone. */
+const withoutProcess = ({ process: _, ...health }: Found["health"]) => health
 
 const duration = (seconds: number): string =>
   seconds < 60 ? `${seconds}s` : seconds < 3600 ? `${Math.floor(seconds / 60)}m` : `${Math.floor(seconds / 3600)}h`
