@@ -30,7 +30,7 @@ import {
 import { StreamGone } from "./errors.ts"
 import { namesOf } from "./name-list.ts"
 import type { Address } from "./wire.ts"
-import { Health, protocolPath, type StreamList, streamPath, toTarget } from "./wire.ts"
+import { challengeHeader, Health, proofHeader, protocolPath, type StreamList, streamPath, toTarget } from "./wire.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -226,7 +226,15 @@ export const makeClient = (address: string | Address) => {
 
     delete: (name: string) => Effect.asVoid(request(HttpClientRequest.delete(base + streamPath(name)))),
 
-    health
+    health,
+
+    /** The text of `/health`, also of a server that fails, and the proof that comes with it for `challenge`. */
+    provenHealth: (challenge: string) =>
+      Effect.flatMap(
+        sent(HttpClientRequest.get(`${base}/health`).pipe(HttpClientRequest.setHeader(challengeHeader, challenge))),
+        (response) =>
+          Effect.map(text(response, healthBytesMax), (body) => ({ body, proof: response.headers[proofHeader] }))
+      )
   }
 }
 

@@ -1,21 +1,27 @@
 /**
  * The server as another process: find it, start it when it is not there, stop it.
  *
- * What the files say is only believed when `/health` says the same (promise 9): a process id may belong to a stranger by
- * now, and so may a port.
+ * What the files say is only believed of a server that proves itself (daemon-secret.ts, promise 9): a process id may belong to a
+ * stranger by now, and so may a port.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { isIP, isIPv6 } from "node:net"
+import { networkInterfaces } from "node:os"
 import { makeClient } from "./client.ts"
-import { makeDataDirectory, readDigits, readText } from "./data-directory.ts"
+import type { Place } from "./daemon-files.ts"
+import { readPlace } from "./daemon-files.ts"
+import { isSame, makeChallenge, proofOf } from "./daemon-secret.ts"
+import { giveToOwner, makeDataDirectory, readDigits } from "./data-directory.ts"
 import { limitFlags } from "./limit-settings.ts"
-import { lockState, tryLock } from "./lock.ts"
+import { holderOf, lockState, tryLock } from "./lock.ts"
+import { identityOf } from "./process-identity.ts"
 import type { ServerSettings } from "./settings.ts"
-import { DaemonFailed, filesOf } from "./settings.ts"
-import type { Health } from "./wire.ts"
+import { DaemonFailed, DataDirectoryMoved, filesOf, ServerSilent } from "./settings.ts"
+import { type DataDirectoryNotTrusted, refuseForeign } from "./trusted-directory.ts"
+import { Health } from "./wire.ts"
 
 /** A server of ours that answers. */
 export interface Found {
@@ -39,27 +45,59 @@ const pollEvery = "25 millis"
 /** A log larger than this is set aside when a daemon starts. */
 const logBytesMax = 10 * 1024 * 1024
 
-/** The running server of a data directory; undefined when there is none. */
+/** The running server of a data directory; undefined when there is none that proves it. Fails when it is of another path. */
 export const find = Effect.fnUntraced(function*(dataDirectory: string) {
-  const files = filesOf(dataDirectory)
-  const pid = readNumber(files.pid)
-  const port = readNumber(files.port)
-  if (pid === undefined || port === undefined || port > 65535) return undefined
-  const host = readText(files.host)
+  const found = yield* findProven(dataDirectory)
+  if (found === undefined || found.health.dataDirectory === realPath(dataDirectory)) return found
+  const { dataDirectory: before, pid } = found.health
+  return yield* new DataDirectoryMoved({ dataDirectory, pid, before })
+})
+
+/** The server that knows the secret in the directory, also when that had another path when it started. */
+const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
+  yield* refuseForeign(dataDirectory)
+  const place = readPlace(dataDirectory)
+  if (place === undefined) return undefined
+  if (place.secret === undefined && !(yield* holdsLock(dataDirectory, place.pid))) return undefined
+  return yield* ask(place)
+})
+
+/** The server at that place, if it proves itself. */
+const ask = Effect.fnUntraced(function*({ host, pid, port, secret }: Place) {
   const url = `http://${
-    host === undefined || isIP(host) === 0 ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host
+    host === undefined || !isOfMachine(host) ? "127.0.0.1" : isIPv6(host) ? `[${host}]` : host
   }:${port}`
-  const health = yield* makeClient(url).health.pipe(
+  const health = yield* (secret === undefined ? makeClient(url).health : provenHealth(url, port, secret)).pipe(
     Effect.timeout(healthTimeout),
     Effect.orElseSucceed(() => undefined)
   )
-  const ours = health !== undefined && health.pid === pid && health.dataDirectory === realPath(dataDirectory)
-  return ours ? { url, port, health } satisfies Found : undefined
+  return health?.pid === pid ? { url, port, health } satisfies Found : undefined
 })
+
+/** An earlier version has no secret; the kernel says whose lock it is, and a process that has it has its port, too. */
+const holdsLock = Effect.fnUntraced(function*(dataDirectory: string, pid: number) {
+  const { lock } = filesOf(dataDirectory)
+  if ((yield* lockState(lock)) !== "held") return false
+  return process.platform !== "linux" || holderOf(lock) === pid
+})
+
+/** What `/health` says, if the answer comes from a server that knows the secret and listens on that very port. */
+const provenHealth = Effect.fnUntraced(function*(url: string, port: number, secret: string) {
+  const challenge = makeChallenge()
+  const { body, proof } = yield* makeClient(url).provenHealth(challenge)
+  if (proof === undefined || !isSame(proof, proofOf(secret, port, challenge, body))) return undefined
+  return yield* Schema.decodeEffect(Schema.fromJsonString(Health))(body)
+})
+
+/** Whether the address is one of this machine: a file may name any. */
+const isOfMachine = (host: string): boolean =>
+  isIP(host) !== 0 && (/^127\.|^::1$/.test(host) ||
+    Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host)))
 
 /** Finds the server of the settings' data directory, or starts one; says which. */
 export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings) {
-  const found = yield* find(settings.dataDirectory)
+  const { dataDirectory } = settings
+  const found = yield* find(dataDirectory)
   if (found !== undefined) return { ...found, started: false }
   yield* makeDataDirectory(settings.dataDirectory)
   return yield* Effect.scoped(Effect.gen(function*() {
@@ -79,11 +117,24 @@ export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings)
   )
 })
 
-/** Asks the server to stop and waits until it is gone; undefined when there was none. */
+/**
+ * Asks the server to stop and waits until it is gone; undefined when there was none. The signal goes to no process but the one
+ * that has just proven itself: by now its number may be another's, and in a container it is.
+ */
 export const stop = Effect.fnUntraced(function*(dataDirectory: string) {
-  const found = yield* find(dataDirectory)
-  if (found === undefined) return undefined
-  const { pid } = found.health
+  const found = yield* findProven(dataDirectory)
+  if (found === undefined) {
+    const { lock } = filesOf(dataDirectory)
+    if ((yield* lockState(lock)) !== "held") return undefined
+    return yield* new ServerSilent({ dataDirectory, pid: holderOf(lock) })
+  }
+  const { pid, process: identity } = found.health
+  const isHere = identity === undefined ? yield* holdsLock(dataDirectory, pid) : identity === identityOf(pid)
+  if (!isHere) {
+    return yield* new DaemonFailed({
+      message: `The server runs elsewhere, such as in a container, where it is pid ${pid}: stop it there.`
+    })
+  }
   yield* Effect.try({
     try: () => process.kill(pid, "SIGTERM"),
     catch: (cause) =>
@@ -117,7 +168,13 @@ const isGone = Effect.fnUntraced(function*(dataDirectory: string, pid: number) {
 })
 
 /** Holds the right to start a daemon here, unless a server turns up while waiting for it. */
-const takeTurn = (dataDirectory: string): Effect.Effect<Found | undefined, DaemonFailed, HttpClient | Scope.Scope> =>
+const takeTurn = (
+  dataDirectory: string
+): Effect.Effect<
+  Found | undefined,
+  DaemonFailed | DataDirectoryNotTrusted | DataDirectoryMoved,
+  HttpClient | Scope.Scope
+> =>
   Effect.gen(function*() {
     while (!(yield* tryLock(filesOf(dataDirectory).startLock))) {
       const found = yield* find(dataDirectory)
@@ -136,8 +193,10 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
     catch: (cause) => new DaemonFailed({ message: `Could not start a server: ${(cause as Error).message}.` })
   })
   let child = yield* launched
+  let looks = 0
   while (true) {
-    const found = yield* find(dataDirectory)
+    const place = child.place()
+    const found = (yield* find(dataDirectory)) ?? (place && (yield* ask(place)))
     if (found !== undefined) return found
     const ended = child.ended()
     if (ended !== undefined && ended !== lockedExit) {
@@ -145,9 +204,19 @@ const start = Effect.fnUntraced(function*(settings: ServerSettings) {
     }
     // The other server that kept ours from starting will answer, unless it was stopping: then it is our turn again.
     if (ended === lockedExit && (yield* lockState(files.lock)) === "free") child = yield* launched
+    // A server writes its pid when it listens: one that has and still does not prove itself will not do so later.
+    else if (ended === lockedExit && ++looks > (readPlace(dataDirectory) === undefined ? startingLooks : silentLooks)) {
+      return yield* new ServerSilent({ dataDirectory, pid: holderOf(files.lock) })
+    }
     yield* Effect.sleep(pollEvery)
   }
 })
+
+/** As many as a server has that stops at this moment, or is slow to answer: about three seconds. */
+const silentLooks = 120
+
+/** As many as a server has that holds the lock and does not say yet where it is: about ten seconds. */
+const startingLooks = 400
 
 /** The exit code of a server that found the data directory in use. */
 const lockedExit = 5
@@ -166,10 +235,10 @@ const launch = (settings: ServerSettings) => {
     storage
   } = settings
   const files = filesOf(dataDirectory)
-  if ((fs.statSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
+  if ((fs.lstatSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
     fs.renameSync(files.log, files.oldLog)
   }
-  const log = fs.openSync(files.log, "a", 0o600)
+  const log = openLog(files.log)
   const child = spawn(process.execPath, [
     // Under a loader such as tsx, the daemon runs as this process does.
     ...process.execArgv,
@@ -186,13 +255,27 @@ const launch = (settings: ServerSettings) => {
     `--allow-host=${allowHosts.join(",")}`,
     `--long-poll-timeout=${longPollMillis}ms`,
     ...(port === undefined ? [] : [`--port=${port}`])
-  ], { detached: true, stdio: ["ignore", log, log] })
+  ], { detached: true, stdio: ["ignore", log, log, "ipc"] })
   let ended: number | undefined
+  let place: Place | undefined
   child.on("error", () => ended = 1)
   child.on("exit", (code) => ended = code ?? 1)
+  // A server on a full disk cannot write where it is, and says it here instead (run-server.ts).
+  child.on("message", (message) => place = message as unknown as Place)
   child.unref()
+  child.channel?.unref()
   fs.closeSync(log)
-  return { ended: () => ended }
+  return { ended: () => ended, place: () => place }
+}
+
+/** Neither a link that leads elsewhere nor a pipe that waits for a reader is written to. */
+const openLog = (path: string): number => {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants
+  const log = fs.openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  giveToOwner(path)
+  if (fs.fstatSync(log).isFile()) return log
+  fs.closeSync(log)
+  throw new Error(`${path} is no file`)
 }
 
 const realPath = (path: string): string => {

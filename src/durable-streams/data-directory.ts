@@ -13,14 +13,37 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
       const first = fs.mkdirSync(path, { recursive: true, mode: 0o700 })
       if (first === undefined) return
       let made = Path.resolve(path)
+      ignoreInGit(path)
       for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushEntries(Path.dirname(made))
     },
     catch: (cause) =>
       new DaemonFailed({
-        message: `Could not make the data directory ${path}: ${(cause as Error).message}. ` +
-          "Choose another with --data-dir."
+        message: `Could not make the data directory ${path}: ${whyNot(path, cause)}. Choose another with --data-dir.`
       })
   })
+
+/**
+ * Gives what root made here to the owner of the directory, who could not use it otherwise; what cannot be given stays
+ * root's.
+ */
+export const giveToOwner = (path: string): void => {
+  if (process.geteuid?.() !== 0) return
+  try {
+    const { gid, uid } = fs.statSync(Path.dirname(path))
+    if (uid !== 0) fs.lchownSync(path, uid, gid)
+  } catch {
+    // Some file systems know no owners.
+  }
+}
+
+/** A project's git leaves the directory out, without a line in the project's own files. */
+const ignoreInGit = (directory: string) => {
+  try {
+    fs.writeFileSync(Path.join(directory, ".gitignore"), "*\n", { mode: 0o600, flag: "wx" })
+  } catch {
+    // On a full disk the directory works without it.
+  }
+}
 
 const flushEntries = (directory: string) => {
   // Windows does not open directories.
@@ -36,7 +59,7 @@ const flushEntries = (directory: string) => {
 /** What a small file holds; undefined where there is none. */
 export const readText = (path: string): string | undefined => {
   try {
-    return fs.statSync(path).size > 64 ? undefined : fs.readFileSync(path, "utf8").trim()
+    return fs.statSync(path).size > 128 ? undefined : fs.readFileSync(path, "utf8").trim()
   } catch {
     return undefined
   }
@@ -47,3 +70,29 @@ export const readDigits = (path: string): string | undefined => {
   const text = readText(path)
   return text !== undefined && /^\d{1,10}$/.test(text) ? text : undefined
 }
+
+/** The path itself, or the nearest one above it that is there. */
+export const nearest = (path: string): string =>
+  fs.existsSync(path) || Path.dirname(path) === path ? path : nearest(Path.dirname(path))
+
+/** Why files cannot be made in the directory; undefined where they can. */
+export const deniedBy = (directory: string): string | undefined => {
+  try {
+    if (!fs.statSync(directory).isDirectory()) return "ENOTDIR"
+    fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
+    return undefined
+  } catch (error) {
+    return codeOf(error)
+  }
+}
+
+/** What mkdir(2) says of a path below a read-only mount names the wrong reason. */
+const whyNot = (path: string, cause: unknown): string => {
+  const parent = nearest(path)
+  const denied = deniedBy(parent)
+  return denied === undefined || parent === path
+    ? (cause as Error).message
+    : `nothing can be made in ${parent} (${denied})`
+}
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)

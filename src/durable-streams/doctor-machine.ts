@@ -6,8 +6,9 @@ import * as fs from "node:fs"
 import * as Path from "node:path"
 import { fileLimit } from "../web-node/file-limit.ts"
 import type { Found } from "./daemon.ts"
+import { deniedBy, nearest } from "./data-directory.ts"
 import type { Finding } from "./doctor.ts"
-import { filesOf } from "./settings.ts"
+import { filesOf, quoted } from "./settings.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {
@@ -97,10 +98,6 @@ const statOf = (path: string): fs.Stats | undefined => {
   }
 }
 
-/** The path itself, or the nearest one above it that is there. */
-const nearest = (path: string): string =>
-  statOf(path) !== undefined || Path.dirname(path) === path ? path : nearest(Path.dirname(path))
-
 /** Says so where the path, or the nearest one above it that is there, is a link that leads to nothing. */
 const brokenLink = (path: string): string | undefined => {
   try {
@@ -118,17 +115,6 @@ const targetOf = (link: string): string | undefined => {
     return fs.readlinkSync(link)
   } catch {
     return undefined
-  }
-}
-
-/** Why files cannot be made in the directory; undefined where they can. */
-const deniedBy = (directory: string): string | undefined => {
-  try {
-    if (!fs.statSync(directory).isDirectory()) return "ENOTDIR"
-    fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
-    return undefined
-  } catch (error) {
-    return codeOf(error)
   }
 }
 
@@ -154,9 +140,6 @@ const entriesOf = (directory: string): ReadonlyArray<string> => {
 }
 
 const ownIt = (directory: string): string => `Make it yours: sudo chown -R "$(id -u)" ${quoted(directory)}`
-
-/** As one word of a shell. */
-const quoted = (path: string): string => /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 const amount = (bytes: number): string => {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]

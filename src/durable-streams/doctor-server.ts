@@ -6,10 +6,12 @@ import { Effect } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import { isTakenBeside } from "./beside-port.ts"
 import { makeClient } from "./client.ts"
 import type { Found } from "./daemon.ts"
 import { readDigits } from "./data-directory.ts"
 import type { DoctorOptions, Finding } from "./doctor.ts"
+import { holderOf } from "./lock.ts"
 import type { filesOf } from "./settings.ts"
 import { version } from "./version.ts"
 
@@ -65,9 +67,18 @@ export const checkPort = (
   found: Found | undefined
 ): Effect.Effect<Finding, never, HttpClient> =>
   Effect.gen(function*() {
-    if (found !== undefined) return { status: "ok", says: `Port ${found.port} is the server's.` }
+    const advice = "Ask for 127.0.0.1, or have one of the two listen on another port."
+    if (found !== undefined) {
+      return (yield* isTakenBeside("127.0.0.1", found.port))
+        ? { status: "warn", says: `Port ${found.port} of ::1 is another program's, which localhost can mean.`, advice }
+        : { status: "ok", says: `Port ${found.port} is the server's.` }
+    }
     const code = yield* listening(host, port)
-    if (code === undefined) return { status: "ok", says: `Port ${port} is free.` }
+    if (code === undefined) {
+      return (yield* isTakenBeside(host, port))
+        ? { status: "warn", says: `Port ${port} of ::1 is another program's, which localhost can mean.`, advice }
+        : { status: "ok", says: `Port ${port} is free.` }
+    }
     if (code !== "EADDRINUSE") {
       const says = `Port ${port} of ${host} cannot be listened on (${code}).`
       return { status: "fail", says, advice: "Choose another with --port or --host." }
@@ -124,21 +135,3 @@ const listening = (host: string, port: number): Effect.Effect<string | undefined
     server.once("error", (error: NodeJS.ErrnoException) => resume(Effect.succeed(error.code ?? error.message)))
     server.listen({ host, port, exclusive: true }, () => server.close(() => resume(Effect.undefined)))
   })
-
-/** The process that the kernel knows to hold a lock on the file; undefined where the system does not tell. */
-const holderOf = (path: string): number | undefined => {
-  try {
-    const { dev, ino } = fs.statSync(path, { bigint: true })
-    const [major, minor] = [(dev >> 8n) & 0xfffn, (dev & 0xffn) | ((dev >> 12n) & 0xfff00n)]
-    const key = `${hex(major)}:${hex(minor)}:${ino}`
-    const line = fs.readFileSync("/proc/locks", "utf8").split("\n").map((line) => line.split(/\s+/))
-      .find((fields) => fields.includes(key) && fields.includes("WRITE") && !fields.includes("->"))
-    const pid = Number(line?.[line.indexOf(key) - 1])
-    // 0 and below: a process that this one cannot see.
-    return pid > 0 ? pid : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const hex = (value: bigint): string => value.toString(16).padStart(2, "0")

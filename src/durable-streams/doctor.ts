@@ -2,14 +2,15 @@
  * Looks at everything that a server needs, one thing after the other, and says of each whether it is right and what to do
  * where it is not. Changes nothing: no server is started, no directory made.
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import { find } from "./daemon.ts"
 import { checkDirectory, checkFileLimit, checkFileSystem } from "./doctor-machine.ts"
 import { checkProxy } from "./doctor-proxy.ts"
 import { checkDaemon, checkLock, checkPort, checkVersions } from "./doctor-server.ts"
 import { lockState } from "./lock.ts"
-import { filesOf } from "./settings.ts"
+import { type DataDirectoryMoved, filesOf } from "./settings.ts"
+import type { DataDirectoryNotTrusted } from "./trusted-directory.ts"
 import { checkLogs } from "./verify-data.ts"
 
 /** What a check found. */
@@ -41,14 +42,21 @@ export interface DoctorOptions {
 export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
   const { dataDirectory, onChecked, url } = options
   const files = filesOf(dataDirectory)
-  const found = yield* find(dataDirectory)
-  const lock = yield* lockState(files.lock)
+  const looked = yield* Effect.result(find(dataDirectory))
+  const found = Result.isSuccess(looked) ? looked.success : undefined
+  const trouble = Result.isFailure(looked) ? looked.failure : undefined
+  const isForeign = trouble?._tag === "DataDirectoryNotTrusted"
+  // A lock that is a link is not looked at.
+  const lock = isForeign ? "unknown" : yield* lockState(files.lock)
   const checks: ReadonlyArray<readonly [name: string, check: Effect.Effect<Finding, never, HttpClient>]> = [
-    ["data directory", checkDirectory(dataDirectory)],
+    ["data directory", isForeign ? Effect.succeed(findingOf(trouble)) : checkDirectory(dataDirectory)],
     ["file system", checkFileSystem(dataDirectory)],
     ["logs", checkLogs(dataDirectory)],
     ["lock", checkLock(files, lock, found)],
-    ["daemon", checkDaemon(files, lock, found)],
+    [
+      "daemon",
+      trouble?._tag === "DataDirectoryMoved" ? Effect.succeed(moved(trouble)) : checkDaemon(files, lock, found)
+    ],
     ["port", checkPort(options, found)],
     ["versions", checkVersions(url, found)],
     ["open files", checkFileLimit(found)],
@@ -61,4 +69,16 @@ export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
     yield* onChecked({ check, ...finding })
   }
   return healthy
+})
+
+const findingOf = ({ advice, path, reason }: DataDirectoryNotTrusted): Finding => ({
+  status: "fail",
+  says: `${path} ${reason}.`,
+  advice
+})
+
+const moved = ({ before, pid }: DataDirectoryMoved): Finding => ({
+  status: "fail",
+  says: `Its server (pid ${pid}) started when the directory was ${before}.`,
+  advice: "Stop it with: durable-streams server stop"
 })

@@ -27,7 +27,7 @@ import { lifeHeader, lifeOf, openAt } from "./reading-start.ts"
 import { countParameter, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
 import type { Health } from "./wire.ts"
-import { directoryHeader, toDirectoryHeader } from "./wire.ts"
+import { challengeHeader, directoryHeader, proofHeader, toDirectoryHeader } from "./wire.ts"
 import type { HookedStream } from "./with-hooks.ts"
 
 /** What the routes need to know of the server around them. */
@@ -43,6 +43,8 @@ export class ServerInfo extends Context.Service<ServerInfo, {
   /** What is open now, but for what the routes know. */
   readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions
+  /** Proves to whoever sent `challenge` that this server made the body. */
+  readonly prove: (challenge: string, body: string) => string
 }>()("durable-streams/http-routes/ServerInfo") {}
 
 /** Every request of this server, answered. */
@@ -98,7 +100,7 @@ const nameOf = ({ parameter }: RouteRequest) => streamName(parameter)
 /** The routes of the native API. */
 const nativeRoutes = Effect.gen(function*() {
   const manager = yield* StreamManager
-  const { bodyBytesMax, followers, health, trouble, usage } = yield* ServerInfo
+  const { bodyBytesMax, followers, health, prove, trouble, usage } = yield* ServerInfo
   const startedAt = yield* Clock.monotonicTimeNanos
   /** Of the API: made once, when somebody first looks. */
   let description: string | undefined
@@ -148,7 +150,7 @@ const nativeRoutes = Effect.gen(function*() {
     {
       method: "GET",
       path: "/health",
-      handle: () =>
+      handle: (request) =>
         Effect.zipWith(trouble, Clock.monotonicTimeNanos, (failing, now) => {
           const all: Health = {
             ...(failing === undefined ? { status: "ok" } : { status: "failing", reason: failing.message }),
@@ -156,7 +158,12 @@ const nativeRoutes = Effect.gen(function*() {
             usage: { ...usage(), followers: followers.size, awakeStreams: manager.awakeCount() },
             uptimeSeconds: Math.round(Number(now - startedAt) / 1_000_000_000)
           }
-          return json(failing === undefined ? 200 : 503, JSON.stringify(all))
+          const body = JSON.stringify(all)
+          const answer = json(failing === undefined ? 200 : 503, body)
+          const challenge = request.header(challengeHeader)
+          return challenge === undefined || !isChallenge.test(challenge)
+            ? answer
+            : { ...answer, headers: { ...answer.headers, [proofHeader]: prove(challenge, body) } }
         })
     },
     {
@@ -172,6 +179,8 @@ const nativeRoutes = Effect.gen(function*() {
     }
   ] satisfies ReadonlyArray<Route>
 })
+
+const isChallenge = /^[0-9a-f]{32}$/
 
 /** How a run of events is written into an answer. */
 interface Shape {

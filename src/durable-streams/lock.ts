@@ -4,6 +4,7 @@
  */
 import { Data, Effect, type Scope } from "effect"
 import * as fs from "node:fs"
+import { giveToOwner } from "./data-directory.ts"
 import { DaemonFailed } from "./settings.ts"
 
 /**
@@ -15,14 +16,20 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     const { DatabaseSync } = yield* Effect.promise(loadSqlite)
     const database = yield* Effect.try({
       try: () => {
-        if (!fs.existsSync(path)) fs.closeSync(fs.openSync(path, "a", 0o600))
+        if (!fs.existsSync(path)) {
+          fs.closeSync(fs.openSync(path, createOnly, 0o600))
+          giveToOwner(path)
+        }
         return new DatabaseSync(path)
       },
       catch: (cause) => unusable(path, cause)
     })
     const locked = yield* Effect.try({
       try: () => {
-        database.exec("PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE")
+        // The journal in memory: a file of its own would need room, and the disk may be full.
+        database.exec(
+          "PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE"
+        )
         return true
       },
       catch: (cause) => isBusy(cause) ? new Busy() : unusable(path, cause)
@@ -35,6 +42,9 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     return locked
   })
 
+/** Made here or not at all: a link that lies there is not followed. */
+const createOnly = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW
+
 /** Whether a process has the lock, asked by taking it for a moment; "unknown" where this one cannot even try. */
 export const lockState = (path: string): Effect.Effect<"free" | "held" | "unknown"> =>
   Effect.suspend(() => {
@@ -45,6 +55,24 @@ export const lockState = (path: string): Effect.Effect<"free" | "held" | "unknow
       Effect.orElseSucceed(() => "unknown" as const)
     )
   })
+
+/** The process that the kernel knows to hold a lock on the file; undefined where the system does not tell. */
+export const holderOf = (path: string): number | undefined => {
+  try {
+    const { dev, ino } = fs.statSync(path, { bigint: true })
+    const [major, minor] = [(dev >> 8n) & 0xfffn, (dev & 0xffn) | ((dev >> 12n) & 0xfff00n)]
+    const key = `${hex(major)}:${hex(minor)}:${ino}`
+    const line = fs.readFileSync("/proc/locks", "utf8").split("\n").map((line) => line.split(/\s+/))
+      .find((fields) => fields.includes(key) && fields.includes("WRITE") && !fields.includes("->"))
+    const pid = Number(line?.[line.indexOf(key) - 1])
+    // 0 and below: a process that this one cannot see.
+    return pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const hex = (value: bigint): string => value.toString(16).padStart(2, "0")
 
 /** SQLITE_BUSY: another process has the lock. */
 const isBusy = (cause: unknown): boolean => (cause as { readonly errcode?: number }).errcode === 5

@@ -20,19 +20,24 @@ import type { RunningServer } from "../web-node/node-server.ts"
 import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { PublicUrl } from "../web/public-url.ts"
+import { isTakenBeside } from "./beside-port.ts"
+import { DaemonSecret, proofOf } from "./daemon-secret.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import type { StorageError } from "./errors.ts"
 import { Followers } from "./followers.ts"
 import { HttpRoutes, ServerInfo } from "./http-routes.ts"
 import { limitsInForce } from "./limit-settings.ts"
+import type { Limits } from "./limits.ts"
 import { CurrentLimits, fixedLimits } from "./limits.ts"
 import { tryLock } from "./lock.ts"
+import { identityOf } from "./process-identity.ts"
 import type { ServerSettings } from "./settings.ts"
 import { type DaemonFailed, DataDirectoryInUse, defaults, filesOf } from "./settings.ts"
 import { Storage } from "./storage.ts"
 import { ActiveFactory, type StreamFactory } from "./stream-factory.ts"
 import { layerStreamLimit, StreamCount } from "./stream-limit.ts"
 import { StreamManager } from "./stream-manager.ts"
+import { type DataDirectoryNotTrusted, refuseForeign } from "./trusted-directory.ts"
 import { version } from "./version.ts"
 
 /** Where the server listens. */
@@ -43,7 +48,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory
   ): Layer.Layer<
     Server | StreamManager,
-    DaemonFailed | DataDirectoryInUse | StorageError | ServerNotStarted | Config.ConfigError
+    DaemonFailed | DataDirectoryInUse | DataDirectoryNotTrusted | StorageError | ServerNotStarted | Config.ConfigError
   > => {
     // Where the system does not say how many, there is no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
@@ -65,7 +70,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
         )
     )
     // Known to the routes before there are any.
-    const open = { connections: () => 0 }
+    const open: Open = { connections: () => 0, port: () => 0 }
     const own: Own = { listening: undefined, publicUrl: undefined }
     const publicUrl = PublicUrl.layer.pipe(
       Layer.tap((context) => Effect.sync(() => own.publicUrl = Context.get(context, PublicUrl).told?.url))
@@ -92,8 +97,14 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provide(publicUrl)
     )
     return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
-      Layer.tap((context) => Effect.sync(() => open.connections = Context.get(context, Server).connections)),
-      Layer.tap((context) => Effect.sync(() => own.listening = Context.get(context, Server))),
+      Layer.tap((context) =>
+        Effect.sync(() => {
+          const server = Context.get(context, Server)
+          open.connections = server.connections
+          open.port = () => server.port
+          own.listening = server
+        })
+      ),
       Layer.provide(routes),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
@@ -104,13 +115,14 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
 
 /** Makes the data directory, and holds its lock. */
 const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
+  yield* refuseForeign(dataDirectory)
   yield* makeDataDirectory(dataDirectory)
-  const { host, lock, pid, port } = filesOf(dataDirectory)
+  const { host, lock, pid, port, secret } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
       // What is still there was said by a server that is gone.
       yield* Effect.ignore(Effect.try(() => {
-        for (const file of [pid, port, host]) fs.rmSync(file, { recursive: true, force: true })
+        for (const file of [pid, port, host, secret]) fs.rmSync(file, { recursive: true, force: true })
       }))
       return
     }
@@ -127,7 +139,13 @@ const lockPause = "25 millis"
 
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 
-const layerInfo = (settings: ServerSettings, open: { readonly connections: () => number }) =>
+/** What is known once the server listens. */
+interface Open {
+  connections: () => number
+  port: () => number
+}
+
+const layerInfo = (settings: ServerSettings, open: Open) =>
   Layer.effect(
     ServerInfo,
     Effect.gen(function*() {
@@ -136,9 +154,12 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
       const { trouble } = yield* Storage
       const { told } = yield* PublicUrl
       const { allowHosts = [] } = settings
+      const secret = yield* DaemonSecret
+      const identity = identityOf(process.pid)
       return ServerInfo.of({
         health: {
           pid: process.pid,
+          ...(identity === undefined ? undefined : { process: identity }),
           version,
           dataDirectory: fs.realpathSync(settings.dataDirectory),
           host: settings.host,
@@ -161,7 +182,8 @@ const layerInfo = (settings: ServerSettings, open: { readonly connections: () =>
           hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
           // A page of the server's own address, also where a proxy asks for another one.
           origins: told === undefined ? settings.corsOrigins : [...settings.corsOrigins, told.origin]
-        }
+        },
+        prove: (challenge, body) => proofOf(secret, open.port(), challenge, body)
       })
     })
   )
@@ -172,36 +194,44 @@ const listen = (
 ): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | ServerInfo | Scope.Scope> =>
   Effect.gen(function*() {
     const { handle } = yield* HttpRoutes
-    const { corsOrigins, host, port } = settings
+    const { host, port } = settings
     const limits = yield* CurrentLimits
-    if (!isLoopback(host)) {
-      yield* Effect.logWarning(
-        `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
-      )
-    }
-    if (corsOrigins.includes("*")) {
-      yield* Effect.logWarning(
-        "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
-      )
-    }
-    if (settings.allowHosts?.includes("*") === true) {
-      yield* Effect.logWarning(
-        "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
-      )
-    }
-    const asked = settings.limits?.connectionsMax ?? 0
-    if (asked > limits.connectionsMax) {
-      yield* Effect.logWarning(
-        `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
-          "Raise its limit (ulimit -n), or lower --max-connections"
-      )
-    }
     const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
-    if (port !== undefined) return yield* on(port)
-    return yield* on(defaults.port).pipe(
-      Effect.catchIf(
-        (error) => error.code === "EADDRINUSE",
-        () => Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
-      )
+    const onFree = Effect.suspend(() =>
+      Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
     )
+    const server = port !== undefined
+      ? yield* on(port)
+      : (yield* isTakenBeside(host, defaults.port))
+      ? yield* onFree
+      : yield* Effect.catchIf(on(defaults.port), (error) => error.code === "EADDRINUSE", () => onFree)
+    yield* warn(settings, limits)
+    return server
   })
+
+/** What a person should know of a server that listens. */
+const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limits) {
+  const { corsOrigins, host } = settings
+  if (!isLoopback(host)) {
+    yield* Effect.logWarning(
+      `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+    )
+  }
+  if (corsOrigins.includes("*")) {
+    yield* Effect.logWarning(
+      "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
+    )
+  }
+  if (settings.allowHosts?.includes("*") === true) {
+    yield* Effect.logWarning(
+      "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
+    )
+  }
+  const asked = settings.limits?.connectionsMax ?? 0
+  if (asked > limits.connectionsMax) {
+    yield* Effect.logWarning(
+      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
+        "Raise its limit (ulimit -n), or lower --max-connections"
+    )
+  }
+})

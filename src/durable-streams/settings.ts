@@ -66,6 +66,9 @@ export const resolveDirectory = (directory: string): string => {
   }
 }
 
+/** A path as one word of a shell. */
+export const quoted = (path: string): string => /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+
 /** The files of a data directory (docs/storage-format.md 1). */
 export const filesOf = (dataDirectory: string) => ({
   streams: Path.join(dataDirectory, "streams"),
@@ -76,6 +79,10 @@ export const filesOf = (dataDirectory: string) => ({
   port: Path.join(dataDirectory, "daemon.port"),
   /** Only where the server does not listen on 127.0.0.1: the address it listens on. */
   host: Path.join(dataDirectory, "daemon.host"),
+  /** What the server of this start proves itself with. */
+  secret: Path.join(dataDirectory, "daemon.secret"),
+  /** Room for the files above when the disk is full. */
+  reserve: Path.join(dataDirectory, "reserve"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")
 })
@@ -95,5 +102,31 @@ export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
     const holder = this.pid === undefined ? "" : ` (pid ${this.pid}${port})`
     return `Another server${holder} is using ${this.dataDirectory}. ` +
       "Stop it with: server stop, or choose another directory with --data-dir."
+  }
+}
+
+/** The directory was renamed or moved while its server runs. */
+export class DataDirectoryMoved extends Data.TaggedError("DataDirectoryMoved")<{
+  readonly dataDirectory: string
+  readonly pid: number
+  /** Its path when the server started. */
+  readonly before: string
+}> {
+  override get message() {
+    return `The server of ${this.dataDirectory} (pid ${this.pid}) started when that was ${this.before}. ` +
+      "Stop it with: server stop. The next command starts one here."
+  }
+}
+
+/** A process holds the directory's lock and cannot be asked. */
+export class ServerSilent extends Data.TaggedError("ServerSilent")<{
+  readonly dataDirectory: string
+  readonly pid: number | undefined
+}> {
+  override get message() {
+    const holder = this.pid === undefined ? "A process that this one cannot see" : `A process (pid ${this.pid})`
+    const end = this.pid === undefined ? "End it where it runs" : `If it does not end by itself: kill ${this.pid}`
+    return `${holder} uses ${this.dataDirectory} and does not answer as its server. ${end}; ` +
+      `see ${Path.join(this.dataDirectory, "daemon.log")}.`
   }
 }

@@ -27,6 +27,12 @@ export const toTarget = (address: string | Address) => {
   }
 }
 
+/** Asks `/health` to prove whose server it is: 32 hexadecimal digits (docs/protocol.md 6). */
+export const challengeHeader = "durable-streams-challenge"
+
+/** The proof in its answer. */
+export const proofHeader = "durable-streams-proof"
+
 /** A path as that header's value. */
 export const toDirectoryHeader = (dataDirectory: string): string => encodeURIComponent(dataDirectory)
 
@@ -40,6 +46,8 @@ export const Health = Schema.Struct({
   /** Why it fails, and what to do. */
   reason: Schema.optionalKey(Schema.String),
   pid: Schema.Int,
+  /** Tells that process from every other with its number; left out when the system does not tell. */
+  process: Schema.optionalKey(Schema.String),
   version: Schema.String,
   /** Absolute path of the data directory, links resolved. */
   dataDirectory: Schema.String,

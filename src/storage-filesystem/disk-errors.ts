@@ -65,6 +65,7 @@ export const isFull = (code: string): boolean => full.has(code)
 const reasons: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
   EACCES: "this user may not use the file",
+  ELOOP: "its log is a link, which is not followed",
   EPERM: "this user may not use the file",
   ETIMEDOUT: "the disk has not answered for ten seconds",
   EMFILE: "too many files are open; raise ulimit -n",

@@ -137,10 +137,12 @@ const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
 const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC } = fs.constants
 /** An opening waits for nobody: without it, that of a pipe waits for a writer, and the process can only be killed. */
 const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0
+/** A link that lies at the place of a log is not followed: it could lead out of the data directory (promise 12). */
+const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0
 
 const openWith = (flags: number) => (path: string) =>
   Effect.flatMap(
-    call<number>("open", path, (done) => fs.open(path, flags | O_NONBLOCK, 0o600, done)),
+    call<number>("open", path, (done) => fs.open(path, flags | O_NONBLOCK | O_NOFOLLOW, 0o600, done)),
     (fd) =>
       fs.fstatSync(fd).isFile()
         ? Effect.succeed(toFile(fd, path))
@@ -168,6 +170,17 @@ const openToReadAtLeast = (path: string) =>
       }))
   )
 
+/** Gives what root makes in a user's directory to that user, who could not use it otherwise. */
+const giveToOwner = (path: string): Effect.Effect<void> =>
+  process.geteuid?.() !== 0 ? Effect.void : Effect.sync(() => {
+    try {
+      const { gid, uid } = fs.statSync(Path.dirname(path))
+      if (uid !== 0) fs.lchownSync(path, uid, gid)
+    } catch {
+      // Some file systems know no owners: it stays root's.
+    }
+  })
+
 const flushDirectory: Disk["flushDirectory"] = (path) =>
   Effect.flatMap(call<number>("open", path, (done) => fs.open(path, "r", done)), (fd) =>
     Effect.ensuring(
@@ -184,7 +197,7 @@ const above = (path: string, first: string): ReadonlyArray<string> => {
 
 export const nodeDisk: Disk = {
   open: openToReadAtLeast,
-  create: openWith(O_RDWR | O_CREAT | O_TRUNC),
+  create: (path) => Effect.tap(openWith(O_RDWR | O_CREAT | O_TRUNC)(path), () => giveToOwner(path)),
   rename: (from, to) => call("rename", from, (done) => fs.rename(from, to, done)),
   remove: (path) => call("unlink", path, (done) => fs.unlink(path, done)),
   stamp: (path, at) => call("utimes", path, (done) => fs.utimes(path, at / 1000, at / 1000, done)),
@@ -193,7 +206,10 @@ export const nodeDisk: Disk = {
   makeDirectory: (path) =>
     Effect.flatMap(
       call<string>("mkdir", path, (done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, done)),
-      (first) => Effect.forEach(first === undefined ? [] : above(path, first), flushDirectory, { discard: true })
+      (first) =>
+        first === undefined
+          ? Effect.void
+          : Effect.andThen(giveToOwner(path), Effect.forEach(above(path, first), flushDirectory, { discard: true }))
     ),
   flushDirectory
 }

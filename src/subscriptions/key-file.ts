@@ -49,6 +49,8 @@ const writeKey = (file: string, text: string): void => {
   fs.rmSync(made, { force: true })
   const handle = fs.openSync(made, "wx", 0o600)
   try {
+    giveToOwner(directory)
+    giveToOwner(made)
     fs.writeSync(handle, text)
     fs.fsyncSync(handle)
   } finally {
@@ -56,6 +58,13 @@ const writeKey = (file: string, text: string): void => {
   }
   fs.renameSync(made, file)
   flush(directory)
+}
+
+/** Root's key in a user's directory is of no use to that user's own server. */
+const giveToOwner = (path: string): void => {
+  if (process.geteuid?.() !== 0) return
+  const { gid, uid } = fs.statSync(Path.dirname(path))
+  if (uid !== 0) fs.lchownSync(path, uid, gid)
 }
 
 const flush = (directory: string): void => {

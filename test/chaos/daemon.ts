@@ -1,6 +1,6 @@
 /**
  * Twenty commands at once that all need a server (G14): in an empty folder, while a server stops, while one starts slowly,
- * and just after one was killed. In the end there is one server, every command has succeeded, and every event is there once.
+ * just after one was killed, and in a folder whose files name a stranger. In the end there is one server, every command has succeeded, and every event is there once.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -13,7 +13,7 @@ const commandsAtOnce = 20
 const commandsBriefly = 8
 
 /** In turn. */
-const situations = ["empty", "stopping", "slow start", "killed"] as const
+const situations = ["empty", "stopping", "slow start", "killed", "forged"] as const
 type Situation = typeof situations[number]
 
 /** What delays a daemon by two seconds, and nobody else. */
@@ -56,6 +56,15 @@ const together = async (
   if (situation === "stopping" || situation === "killed") {
     const { code, stderr } = await run(folder, ["server", "start"])
     if (code !== 0) return [`the first server did not start: ${stderr}`]
+  }
+  // Files that were brought along: the process that they name is this one, and the address is nobody's.
+  if (situation === "forged") {
+    const directory = Path.join(folder, ".iterate")
+    fs.mkdirSync(directory, { mode: 0o700 })
+    const forged = { pid: process.pid, port: 9, host: "127.0.0.9", secret: "0".repeat(64) }
+    for (const [name, text] of Object.entries(forged)) {
+      fs.writeFileSync(Path.join(directory, `daemon.${name}`), `${text}\n`)
+    }
   }
   let stopping: Promise<Ended> | undefined
   if (situation === "killed") { for (const pid of serversOf(folder)) process.kill(pid, "SIGKILL") }

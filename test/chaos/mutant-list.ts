@@ -29,6 +29,7 @@ const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
 const regaining = "test/storage-filesystem/regaining.test.ts"
 const journal = "test/storage-filesystem/journal.test.ts"
 const lostLogs = "test/durable-streams/lost-logs.test.ts"
+const foreignDirectory = "test/durable-streams/foreign-directory.test.ts"
 const producers = "test/durable-streams/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
@@ -157,8 +158,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a deletion does not wait for its turn",
     changes: change(
       "durable-streams/stream.ts",
-      "delete: writer.inOrder(",
-      "delete: ((task: Effect.Effect<void>) => task)("
+      "writer.inOrder(Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget)))",
+      "Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget))"
     ),
     killedBy: ["test/chaos/model.test.ts", "test/durable-streams/stream.test.ts"]
   },
@@ -238,7 +239,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a socket that is full is written to",
     changes: change(
-      "web-node/node-server.ts",
+      "web-node/sending.ts",
       "if (hasRoom) continue\n",
       "void hasRoom\n        continue\n"
     ),
@@ -510,5 +511,31 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "beyond loopback every name is answered",
     changes: change("web/guard.ts", "(!loopback && isAddress(host))", "!loopback"),
     killedBy: ["test/durable-streams/access.test.ts"]
+  },
+  {
+    name: "a link in a data directory is followed",
+    changes: change("durable-streams/trusted-directory.ts", "if (stats.isSymbolicLink()) {", "if (stats.isSocket()) {"),
+    killedBy: [foreignDirectory],
+    titled: "is a link"
+  },
+  {
+    name: "a log that is a link is followed",
+    changes: change(
+      "storage-filesystem/disk.ts",
+      "fs.constants.O_NOFOLLOW ?? 0",
+      "fs.constants.O_RDONLY"
+    ),
+    killedBy: [foreignDirectory],
+    titled: "a single log"
+  },
+  {
+    name: "the proof of a server is not compared",
+    changes: change(
+      "durable-streams/daemon.ts",
+      "if (proof === undefined || !isSame(proof, proofOf(secret, port, challenge, body))) return undefined",
+      "if (proof === secret) return undefined"
+    ),
+    killedBy: [foreignDirectory],
+    titled: "that only repeats"
   }
 ]

@@ -224,6 +224,8 @@ describe("a server of another version", () => {
     const { pid, url } = room
     const old = await listen(inFrontOf(url, "0.0.9"), 0)
     room.write("daemon.port", `${old.port}\n`)
+    // It wrote none.
+    fs.rmSync(Path.join(room.dataDirectory, "daemon.secret"))
     const said = `The server is version 0.0.9, this command ${version}. Restart it with this version: server restart\n`
     const lines = await room.ds(["stream", "append", "-n", "a"], { input: "one\ntwo\n" })
     expect({ code: lines.code, stderr: lines.stderr }).toEqual({ code: 0, stderr: said })

@@ -166,6 +166,9 @@ describe("doctor", () => {
       response.setHeader("content-type", "application/json").end(JSON.stringify(health))
     )
     room.write("daemon.port", `${await listen(old)}\n`)
+    expect((await examined(room))("daemon")).toBe("fail: A server holds the lock and does not answer.")
+    // An earlier version wrote none.
+    fs.rmSync(Path.join(room.dataDirectory, "daemon.secret"))
     const local = await examined(room)
     expect(local("daemon")).toMatch(/^ok: It answers at .* version 0\.0\.9\.$/)
     expect(local("versions")).toBe(`warn: durable-streams ${version}, the server at ${room.url} 0.0.9; ${node}.`)

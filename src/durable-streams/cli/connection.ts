@@ -108,7 +108,8 @@ export const locate = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string | Address, ServerUnreachable, HttpClient> {
   const url = yield* Effect.orDie(remote)
   if (url !== undefined) return url
-  const found = yield* find(dataDirectory)
+  // A directory that is another's by now is nothing to wait for.
+  const found = yield* Effect.orDie(find(dataDirectory))
   return found === undefined
     ? yield* new ServerUnreachable({ url: `the address in ${dataDirectory}`, cause: "not running" })
     : addressOf(found)

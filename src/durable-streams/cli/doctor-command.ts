@@ -1,14 +1,14 @@
 /**
  * `doctor`: what a server needs, and whether it is there.
  */
-import { Config, Effect, Option } from "effect"
+import { Effect } from "effect"
 import { Command } from "effect/cli"
 import type { Checked } from "../doctor.ts"
 import { defaults } from "../settings.ts"
 import { toVisible } from "../visible-text.ts"
 import { remote } from "./connection.ts"
 import { Logged } from "./exit.ts"
-import { dataDirectoryFlag } from "./settings-flags.ts"
+import { dataDirectoryFlag, placeOfEnvironment } from "./settings-flags.ts"
 import { program, reportOutput } from "./stream-flags.ts"
 import { print } from "./terminal.ts"
 
@@ -19,12 +19,12 @@ export const doctorCommand = Command.make(
     Effect.gen(function*() {
       // Only this command needs what looks at everything; the others start faster without it.
       const { examine } = yield* Effect.promise(() => import("../checks.ts"))
-      const port = yield* Config.option(Config.Port("DURABLE_STREAMS_PORT"))
+      const { host, port } = yield* placeOfEnvironment
       const healthy = yield* examine({
         dataDirectory,
-        host: yield* Config.withDefault(Config.String("DURABLE_STREAMS_HOST"), defaults.host),
-        port: Option.getOrElse(port, () => defaults.port),
-        portAsked: Option.isSome(port),
+        host,
+        port: port ?? defaults.port,
+        portAsked: port !== undefined,
         url: yield* remote,
         onChecked: (checked) => print(`${output === "json" ? json(checked) : toVisible(text(checked))}\n`)
       })

@@ -40,7 +40,11 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
       return { code: codes.unreachable, message }
     case "ServerRefused":
       return { code: ofRefusal(error as Refused), message }
+    case "DataDirectoryNotTrusted":
+      return { code: codes.notAllowed, message }
     case "DataDirectoryInUse":
+    case "DataDirectoryMoved":
+    case "ServerSilent":
       return { code: codes.conflict, message }
     default:
       return { code: codes.error, message }

@@ -1,7 +1,7 @@
 /**
  * `server run | start | stop | restart | status`.
  */
-import { type Cause, Effect, Exit, Option } from "effect"
+import { type Cause, Data, Effect, Exit, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
@@ -16,10 +16,17 @@ import { print, tell } from "./terminal.ts"
 
 const program = "durable-streams"
 
+/** The server cannot keep anything any more, and the next one must not meet it. */
+class DirectoryGone extends Data.TaggedError("DirectoryGone")<{ readonly dataDirectory: string }> {
+  override get message() {
+    return `The data directory ${this.dataDirectory} was removed or renamed; its server has ended.`
+  }
+}
+
 const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     // Only this command needs a server's modules; the others start faster without them.
-    const { run } = yield* Effect.promise(() => import("../run-server.ts"))
+    const { directoryGone, run } = yield* Effect.promise(() => import("../run-server.ts"))
     const settings = toSettings(input)
     const server = yield* run(settings)
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
@@ -30,7 +37,9 @@ const serve = (input: Input) =>
       dataDirectory: settings.dataDirectory
     }))
     const { signalled } = yield* Shutdown
-    yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal: yield* signalled }))
+    const gone = Effect.andThen(directoryGone(settings.dataDirectory), new DirectoryGone(settings))
+    const signal = yield* Effect.raceFirst(signalled, gone)
+    yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal }))
   }))
 
 const runCommand = Command.make(
@@ -116,7 +125,7 @@ const statusCommand = Command.make("status", {
       yield* print(`${
         JSON.stringify(
           found === undefined ? { status: "stopped", dataDirectory } : {
-            ...found.health,
+            ...withoutProcess(found.health),
             status: "running",
             url: found.url,
             port: found.port
@@ -143,6 +152,9 @@ export const serverCommand = Command.make("server").pipe(
 
 const describe = ({ health, url }: Found): string =>
   `${url} (pid ${health.pid}), storage ${health.storage}, data in ${health.dataDirectory}`
+
+/** Which process it is among all that had its number is of use to `server stop` alone. */
+const withoutProcess = ({ process: _, ...health }: Found["health"]) => health
 
 const duration = (seconds: number): string =>
   seconds < 60 ? `${seconds}s` : seconds < 3600 ? `${Math.floor(seconds / 60)}m` : `${Math.floor(seconds / 3600)}h`

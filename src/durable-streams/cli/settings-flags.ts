@@ -1,7 +1,7 @@
 /**
  * The flags that say how a server runs, with the environment variables that stand in for them.
  */
-import { Config, Effect, Option, Schema } from "effect"
+import { Config, Effect, Option } from "effect"
 import { CliError, Flag } from "effect/cli"
 import type { Found } from "../daemon.ts"
 import { durationMillis } from "../durations.ts"
@@ -16,11 +16,24 @@ export const dataDirectoryFlag = Flag.String("data-dir").pipe(
   Flag.withMetavar("directory"),
   Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_DATA_DIR")),
   Flag.withDefault(defaults.dataDirectory),
+  // Nothing would be the current directory itself.
+  Flag.mapEffect((text) => text === "" ? invalid("data-dir", text, "a directory") : Effect.succeed(text)),
   Flag.map(resolveDirectory)
 )
 
-const invalid = (option: string, value: string, expected: string) =>
-  Effect.fail(new CliError.InvalidValue({ option, value, expected, kind: "flag" }))
+function invalid(option: string, value: string, expected: string) {
+  return Effect.fail(new CliError.InvalidValue({ option, value, expected, kind: "flag" }))
+}
+
+const toPort = (text: string) => {
+  if (!/^-?\d+$/.test(text)) return invalid("port", text, "a number")
+  const port = Number(text)
+  return port >= 0 && port <= 65535 ? Effect.succeed(port) : invalid("port", text, "a value between 0 and 65535")
+}
+
+/** With or without the brackets that an IPv6 address has in a URL. Nothing would be every address of the machine. */
+const toHost = (text: string) =>
+  text === "" ? invalid("host", text, "an address") : Effect.succeed(text.replace(/^\[([0-9a-f:.]+)\]$/i, "$1"))
 
 /** Nothing between two commas is nothing: an empty value lets nobody in. */
 const toOrigins = (texts: string | ReadonlyArray<string>) =>
@@ -53,22 +66,26 @@ const toLongPollMillis = (text: string) => {
 /** Whoever waits longer can ask again. */
 const longPollMillisMax = 60 * 60 * 1000
 
+const portVariable = "DURABLE_STREAMS_PORT"
+const hostVariable = "DURABLE_STREAMS_HOST"
 const corsVariable = "DURABLE_STREAMS_CORS_ORIGIN"
 const allowHostVariable = "DURABLE_STREAMS_ALLOW_HOST"
 const longPollVariable = "DURABLE_STREAMS_LONG_POLL_TIMEOUT"
 
 export const settingsFlags = {
-  port: Flag.Int("port").pipe(
+  port: Flag.String("port").pipe(
     Flag.withDescription(
       `Port to listen on (DURABLE_STREAMS_PORT); left out: ${defaults.port}, or a free one if that is taken`
     ),
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
-    Flag.withFallbackConfig(Config.Port("DURABLE_STREAMS_PORT")),
+    Flag.withMetavar("integer"),
+    Flag.withFallbackConfig(Config.String(portVariable)),
+    Flag.mapEffect(toPort),
     Flag.optional
   ),
   host: Flag.String("host").pipe(
     Flag.withDescription(`Address to listen on (DURABLE_STREAMS_HOST); left out: ${defaults.host}`),
-    Flag.withFallbackConfig(Config.String("DURABLE_STREAMS_HOST")),
+    Flag.withFallbackConfig(Config.String(hostVariable)),
+    Flag.mapEffect(toHost),
     Flag.optional
   ),
   storage: Flag.Literals("storage", ["fs", "memory"]).pipe(
@@ -174,6 +191,14 @@ export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) 
   } satisfies ServerSettings
 })
 
+/** Where a server that is started by name would listen; the port is undefined when none is asked for. */
+export const placeOfEnvironment = Effect.suspend(() =>
+  Effect.all({
+    host: fromEnvironment(hostVariable, toHost, defaults.host as string),
+    port: fromEnvironment<number | undefined>(portVariable, toPort, undefined)
+  })
+)
+
 const fromEnvironment = <A>(
   variable: string,
   parse: (text: string) => Effect.Effect<A, CliError.InvalidValue>,
@@ -184,6 +209,10 @@ const fromEnvironment = <A>(
     (text) => Option.isNone(text) ? Effect.succeed(otherwise) : parse(text.value)
   ).pipe(
     Effect.mapError(({ expected, value }) =>
-      new WrongUsage(`The value ${JSON.stringify(value)} of ${variable} will not do: ${expected}.`)
+      new WrongUsage(
+        `The value ${JSON.stringify(value)} of ${variable} will not do: ${
+          expected.startsWith("it ") ? "" : "expected "
+        }${expected}.`
+      )
     )
   )

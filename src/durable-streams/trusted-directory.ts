@@ -1,0 +1,147 @@
+/**
+ * Whether a data directory may be believed (promise 12; docs/decisions/0014-directories-of-others.md). The default one lies in
+ * the current folder, which an archive, a cloned repository or another user can have filled. The server and the commands
+ * refuse it when a place where they write is a link, belongs to another user, or can be written by everybody.
+ */
+import { Data, Effect } from "effect"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { defaults, filesOf, quoted } from "./settings.ts"
+
+/** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
+export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotTrusted")<{
+  readonly path: string
+  readonly reason: string
+  readonly advice: string
+}> {
+  override get message() {
+    return `The data directory is not used, because ${this.path} ${this.reason}. ${this.advice}`
+  }
+}
+
+/** Fails unless the directory is not there, or is this user's own. Looks at its entries, not at each log. */
+export const refuseForeign = (dataDirectory: string): Effect.Effect<void, DataDirectoryNotTrusted> =>
+  Effect.suspend(() => {
+    const found = foreign(dataDirectory)
+    return found === undefined ? Effect.void : Effect.fail(new DataDirectoryNotTrusted(found))
+  })
+
+type Foreign = ConstructorParameters<typeof DataDirectoryNotTrusted>[0]
+
+const foreign = (dataDirectory: string): Foreign | undefined => {
+  // Windows has neither these owners nor these modes.
+  if (process.platform === "win32") return undefined
+  const itself = lstat(dataDirectory)
+  if (itself === undefined) return undefined
+  const refused = itself.isSymbolicLink() ? foreignLink(dataDirectory, itself) : judge(dataDirectory, itself)
+  if (refused !== undefined) return refused
+  const places = placesOf(dataDirectory)
+  return places.map(foreignPlace).find((found) => found !== undefined) ?? clonedSubscriptions(dataDirectory)
+}
+
+/**
+ * Subscriptions call addresses from the start on. A server makes `streams` for its user alone, and git does not keep such a
+ * mode: a current folder whose `streams` is open to others was cloned. A directory that is named is the user's own word.
+ */
+const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
+  if (dataDirectory !== Path.resolve(defaults.dataDirectory)) return undefined
+  const { streams } = filesOf(dataDirectory)
+  if (((lstat(streams)?.mode ?? 0) & 0o007) === 0) return undefined
+  return !entriesOf(streams).some((name) => name.startsWith(subscriptionLogs)) ? undefined : {
+    path: streams,
+    reason: "has subscriptions, which call the addresses that they name, and was not made by a server of this user",
+    advice: `If you trust them: chmod -R go-rwx ${quoted(dataDirectory)}`
+  }
+}
+
+/** How the file names of their logs begin (docs/storage-format.md 9). */
+const subscriptionLogs = "__ds%2Fsubscriptions%2F"
+
+/** Every path at which a server or a command writes, apart from the logs: each log is opened without following a link. */
+const placesOf = (dataDirectory: string): ReadonlyArray<string> => {
+  const files = filesOf(dataDirectory)
+  const { keys, lock, startLock } = files
+  return [
+    ...Object.values(files),
+    // SQLite may write these beside a lock.
+    `${lock}-journal`,
+    `${startLock}-journal`,
+    ...entriesOf(keys).map((name) => Path.join(keys, name))
+  ]
+}
+
+const foreignPlace = (path: string): Foreign | undefined => {
+  const stats = lstat(path)
+  if (stats === undefined) return undefined
+  if (stats.isSymbolicLink()) {
+    return { path, reason: "is a link, which could lead anywhere", advice: takeAway(path) }
+  }
+  if (!stats.isFile() && !stats.isDirectory()) {
+    return { path, reason: "is neither a file nor a directory", advice: takeAway(path) }
+  }
+  return judge(path, stats)
+}
+
+/** A link of this user is this user's choice when it leads to a data directory of this user, or to an empty directory. */
+const foreignLink = (path: string, link: fs.Stats): Foreign | undefined => {
+  if (!isOurs(link.uid)) return judge(path, link)
+  let target: fs.Stats
+  try {
+    target = fs.statSync(path)
+  } catch {
+    // A link to nothing is told when the directory is made.
+    return undefined
+  }
+  const refused = judge(path, target)
+  if (refused !== undefined || !target.isDirectory()) return refused
+  const entries = entriesOf(path)
+  return entries.length === 0 || entries.includes("lock") || entries.includes("start.lock") ? undefined : {
+    path,
+    reason: `is a link to ${fs.realpathSync(path)}, which is no data directory`,
+    advice: `If that is what you want, name it: --data-dir ${quoted(fs.realpathSync(path))}`
+  }
+}
+
+const judge = (path: string, { mode, uid }: fs.Stats): Foreign | undefined => {
+  const us = process.geteuid?.()
+  if (!isOurs(uid)) {
+    return {
+      path,
+      reason: `belongs to user ${uid}, and this is user ${us}`,
+      advice: "Choose a directory of your own with --data-dir, or run as that user."
+    }
+  }
+  // A group may write: a volume that is shared with a group on purpose is usual.
+  return (mode & 0o002) === 0 ? undefined : {
+    path,
+    reason: "can be written by every user of this machine",
+    advice: `Close it: chmod o-w ${
+      quoted(path)
+    }. Or choose another with --data-dir, such as one that is made inside of it.`
+  }
+}
+
+/** This user's or the superuser's, who can do anything anyway; the superuser may use everybody's. */
+const isOurs = (uid: number): boolean => {
+  const us = process.geteuid?.()
+  return us === 0 || uid === us || uid === 0
+}
+
+const takeAway = (path: string): string =>
+  `Take it away: rm ${quoted(path)}. If the directory came with somebody else's files, choose another with --data-dir.`
+
+const lstat = (path: string): fs.Stats | undefined => {
+  try {
+    return fs.lstatSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+const entriesOf = (directory: string): ReadonlyArray<string> => {
+  try {
+    return fs.readdirSync(directory)
+  } catch {
+    return []
+  }
+}
