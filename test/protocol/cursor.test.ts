@@ -48,7 +48,7 @@ describe("cursors", () => {
     const given = `${now("00000000000000a1")}`
     assert.isTrue(isOfLife(given, "00000000000000a1"))
     for (const other of ["00000000000000a2", "10000000000000a1", "", "b"]) assert.isFalse(isOfLife(given, other), other)
-    for (const none of [undefined, "", "0", "4320", "3400000", "x", `${given}0`]) assert.isTrue(isOfLife(none, "a"))
+    for (const none of [undefined, "", "0", "4320", "3400000", "x", "9".repeat(17)]) assert.isTrue(isOfLife(none, "a"))
     assert.isBelow(cursorOf(Date.parse("2150-01-01T00:00:00Z"), "a"), Number.MAX_SAFE_INTEGER)
   })
 })
