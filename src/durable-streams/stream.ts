@@ -142,11 +142,12 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const end = (forked: boolean) =>
     Effect.gen(function*() {
       const ending = now.life
+      // From here on a read may fail because its log is gone: it waits for this turn, and looks again.
+      now.doubtful = true
       // Taken away by somebody else: gone all the same.
       const ended = yield* Effect.result(
         Effect.catchTag(forked ? storage.hide(name) : storage.delete(name), "StreamNotFound", () => Effect.void)
       )
-      now.doubtful = true
       const looked = yield* Effect.result(lookAgain)
       // What failed on its way can have been done: what is there counts.
       if (now.life === ending) yield* Effect.fromResult(ended)

@@ -7,6 +7,7 @@ import { Server } from "../../src/durable-streams/server.ts"
 import { ValidatedFactory } from "../../src/durable-streams/stream-factory.ts"
 import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
 import type { StreamName } from "../../src/durable-streams/types.ts"
+import { identityOf } from "../../src/durable-streams/process-identity.ts"
 import type { Health } from "../../src/durable-streams/wire.ts"
 import { Follower } from "../web/follower.ts"
 import { exchange, request } from "../web/wire.ts"
@@ -293,7 +294,7 @@ for (const storage of ["memory", "fs"] as const) {
     it.effect("health says who this server is", () =>
       talk(async (port) => {
         const health = (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as Record<string, unknown>
-        const { dataDirectory, limits, startedAt, uptimeSeconds, usage, ...rest } = health
+        const { dataDirectory, limits, process: identity, startedAt, uptimeSeconds, usage, ...rest } = health
         assert.deepStrictEqual(rest, {
           status: "ok",
           pid: process.pid,
@@ -327,6 +328,7 @@ for (const storage of ["memory", "fs"] as const) {
         })
         assert.hasAllKeys(usage, ["connections", "followers", "awakeStreams", "streams"])
         assert.match(String(dataDirectory), /^\/.*\/data$/)
+        assert.strictEqual(identity, identityOf(process.pid))
         assert.match(String(startedAt), new RegExp(`^${time}$`))
         assert.isAtLeast(uptimeSeconds as number, 0)
       }))
