@@ -48,8 +48,10 @@ const logBytesMax = 10 * 1024 * 1024
 /** The running server of a data directory; undefined when there is none that proves it. Fails when it is of another path. */
 export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   const found = yield* findProven(dataDirectory)
-  if (found === undefined || found.health.dataDirectory === realPath(dataDirectory)) return found
-  const { dataDirectory: before, pid } = found.health
+  if (found === undefined || isSameDirectory(found.health.dataDirectory, dataDirectory)) return found
+  const { dataDirectory: before, pid, process: identity } = found.health
+  // A container may know the directory by another path; only here does that mean that it was renamed.
+  if (identity !== identityOf(pid)) return found
   return yield* new DataDirectoryMoved({ dataDirectory, pid, before })
 })
 
@@ -59,8 +61,21 @@ const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
   const place = readPlace(dataDirectory)
   if (place === undefined) return undefined
   if (place.secret === undefined && !(yield* holdsLock(dataDirectory, place.pid))) return undefined
-  return yield* ask(place)
+  const found = yield* ask(place)
+  if (found === undefined || isSameDirectory(found.health.dataDirectory, dataDirectory)) return found
+  // A renamed directory keeps its server's lock. In a copy the secret is a copy, too: the server is that of the original.
+  return (yield* lockState(filesOf(dataDirectory).lock)) === "held" ? found : undefined
 })
+
+/** Whether two paths lead to one directory: by links, or mounted at two places. */
+const isSameDirectory = (one: string, other: string): boolean => {
+  try {
+    const [a, b] = [fs.statSync(one, { bigint: true }), fs.statSync(other, { bigint: true })]
+    return a.dev === b.dev && a.ino === b.ino
+  } catch {
+    return false
+  }
+}
 
 /** The server at that place, if it proves itself. */
 const ask = Effect.fnUntraced(function*({ host, pid, port, secret }: Place) {
@@ -276,14 +291,6 @@ const openLog = (path: string): number => {
   if (fs.fstatSync(log).isFile()) return log
   fs.closeSync(log)
   throw new Error(`${path} is no file`)
-}
-
-const realPath = (path: string): string => {
-  try {
-    return fs.realpathSync(path)
-  } catch {
-    return path
-  }
 }
 
 const readNumber = (path: string): number | undefined => {

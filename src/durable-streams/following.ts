@@ -44,7 +44,7 @@ export const subscribe = (manager: StreamManager["Service"], followers: Follower
     return "status" in opened ? opened : resumed !== undefined && isEnd(opened) ? ended(opened) : {
       status: 200,
       headers: { ...sseHeaders, ...placeHeaders(opened.start.next, false), ...lifeHeader(opened.description) },
-      body: frames(stream, opened, resumed !== undefined, request.target)
+      body: frames(stream, opened, resumed !== undefined || isEventSource(request), request.target)
     } satisfies Answer as Answer
   })
 
@@ -63,6 +63,10 @@ export const lostPlace = <E extends Refusal>(refusal: E): Effect.Effect<Answer, 
 
 const isLost = ({ _tag }: Refusal) => _tag === "StreamDeleted" || _tag === "OffsetBeyondTail" || _tag === "OtherLife"
 
+/** An `EventSource` names the one type that it takes (WHATWG HTML 9.2.2); curl takes all, and is sent events from the first. */
+const isEventSource = (request: RouteRequest): boolean =>
+  /^\s*text\/event-stream\s*(?:$|[,;])/i.test(request.header("accept") ?? "")
+
 const isEnd = ({ closed, start, tail }: Opening) => closed && start.next >= tail
 
 /** An `EventSource` that is answered 204 does not come back (WHATWG HTML 9.2.3): there will never be more. */
@@ -75,14 +79,15 @@ const ended = ({ description, tail }: Opening): Answer => ({
 /**
  * The events from the start on. The end of a closed stream is an event named `closed`, and a refusal to go on is one named
  * `problem`; an end without either is the server's. `connected` says where the follower is and in which life of the stream:
- * first, when it resumes or when nothing is to be caught up with, so that a connection lost before the first event misses
- * nothing either (promise 4); and again when a stream that was waited for is made.
+ * first, for an `EventSource`, which can compare lives by it alone, and when nothing is to be caught up with, so that a
+ * connection lost before the first event misses nothing either (promise 4); and again when a stream that was waited for is
+ * made.
  */
-const frames = (stream: HookedStream, opened: Opening, isResumed: boolean, target: string): Streamed => {
+const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, target: string): Streamed => {
   const memory = new PieceMemory()
   let cursor = opened.start
   let over = false
-  let place = isResumed || cursor.next >= opened.tail
+  let place = isAnnounced || cursor.next >= opened.tail
     ? connectedFrame(stream.name, opened.description, cursor.next, opened.tail)
     : undefined
   let isUnborn = opened.description === undefined

@@ -1,45 +1,57 @@
 /**
- * JSON texts as values whose keys are those of the text. `JSON.parse` takes a key with an escape in it for another one, where
+ * JSON texts as values whose keys are those of the text. `JSON.parse` takes a key with an escape in it for another one, when
  * an object of the same shape was made before whose key has a backslash in that place (nodejs/node#63785): what comes first
- * in a process decides what is read later. So texts with such keys are parsed with others in their place.
+ * in a process decides what is read later. So a text with such a key is parsed with plain names in the place of all its keys.
  */
 
-/** The value of JSON text; throws a `SyntaxError` when it is none. */
+/** The value of JSON text, in a time that grows with its length; throws a `SyntaxError` when it is none. */
 export const parseJson = (text: string): unknown => {
-  if (!text.includes("\\")) return JSON.parse(text)
-  const keys = escapedKeys(text)
-  if (keys.length === 0) return JSON.parse(text)
-  const mark = markFor(text)
+  const keys = text.includes("\\") ? keysOf(text) : undefined
+  if (keys === undefined) return JSON.parse(text)
+  /** Equal keys have one name, so that of two of them the last one counts, as it does for `JSON.parse`. */
   const names = new Map<string, string>()
-  let plain = ""
+  const parts: Array<string> = []
   let from = 0
   for (const [start, end] of keys) {
-    const name = `${mark}${names.size}`
     // A string by itself is read rightly.
-    names.set(name, JSON.parse(text.slice(start, end)) as string)
-    plain += `${text.slice(from, start)}"${name}"`
+    const key = JSON.parse(text.slice(start, end)) as string
+    let name = names.get(key)
+    // Begins with a letter: objects put keys that are numbers first.
+    if (name === undefined) names.set(key, name = `k${names.size}`)
+    parts.push(text.slice(from, start), `"${name}"`)
     from = end
   }
-  return renamed(JSON.parse(plain + text.slice(from)), names)
+  parts.push(text.slice(from))
+  return renamed(JSON.parse(parts.join("")), new Map([...names].map(([key, name]) => [name, key])))
 }
 
-/** Where the keys that have an escape begin and end, quotes included. Text that is no JSON can have any or none. */
-const escapedKeys = (text: string): ReadonlyArray<readonly [start: number, end: number]> => {
+/**
+ * Where the keys begin and end, quotes included; undefined when none of them has an escape. Text that is no JSON can have any
+ * or none.
+ */
+const keysOf = (text: string): ReadonlyArray<readonly [start: number, end: number]> | undefined => {
   const found: Array<readonly [number, number]> = []
+  let isAnyEscaped = false
   for (let start = text.indexOf("\""); start >= 0;) {
     let end = start + 1
     let isEscaped = false
-    for (; end < text.length && text[end] !== "\""; end++) {
-      if (text[end] !== "\\") continue
+    for (let code = text.charCodeAt(end); code !== quote && end < text.length; code = text.charCodeAt(++end)) {
+      if (code !== backslash) continue
       isEscaped = true
       end++
     }
     end++
-    if (isEscaped && isColonNext(text, end)) found.push([start, end])
+    if (isColonNext(text, end)) {
+      found.push([start, end])
+      isAnyEscaped ||= isEscaped
+    }
     start = text.indexOf("\"", end)
   }
-  return found
+  return isAnyEscaped ? found : undefined
 }
+
+const quote = 0x22
+const backslash = 0x5c
 
 const isColonNext = (text: string, from: number): boolean => {
   let at = from
@@ -47,37 +59,44 @@ const isColonNext = (text: string, from: number): boolean => {
   return text[at] === ":"
 }
 
-/** What no key of the text begins with: characters of no meaning, one more than the text has in a row. */
-const markFor = (text: string): string => {
-  let mark = "\ue000"
-  while (text.includes(mark)) mark += "\ue000"
-  return mark
-}
-
-/** The value with its right keys, which stand where the others stood; as deep as `JSON.parse` goes, so without recursion. */
-const renamed = (value: unknown, names: ReadonlyMap<string, string>): unknown => {
-  const around: Record<string, unknown> = { value }
-  const waiting: Array<Record<string, unknown>> = [around]
+/** The value with its own keys; as deep as `JSON.parse` goes, so without recursion. */
+const renamed = (value: unknown, keys: ReadonlyMap<string, string>): unknown => {
+  const around: Array<unknown> = [value]
+  const waiting: Array<Array<unknown> | Record<string, unknown>> = [around]
   for (let target = waiting.pop(); target !== undefined; target = waiting.pop()) {
-    for (const [key, inner] of Object.entries(target)) {
-      if (typeof inner !== "object" || inner === null) continue
-      const next = Array.isArray(inner) || !Object.keys(inner).some((key) => names.has(key))
-        ? inner
-        : withNames(inner, names)
-      if (next !== inner) define(target, key, next)
-      waiting.push(next as Record<string, unknown>)
+    if (Array.isArray(target)) {
+      for (let i = 0; i < target.length; i++) {
+        const next = nextOf(target[i], keys)
+        if (next === undefined) continue
+        target[i] = next
+        waiting.push(next)
+      }
+    } else {
+      for (const key of Object.keys(target)) {
+        const next = nextOf(target[key], keys)
+        if (next === undefined) continue
+        define(target, key, next)
+        waiting.push(next)
+      }
     }
   }
-  return around["value"]
+  return around[0]
 }
 
-const withNames = (from: object, names: ReadonlyMap<string, string>): object => {
-  const to = {}
-  for (const [key, value] of Object.entries(from)) define(to, names.get(key) ?? key, value)
+/** An array as it is, an object with its own keys; undefined for what has nothing in it. */
+const nextOf = (
+  value: unknown,
+  keys: ReadonlyMap<string, string>
+): Array<unknown> | Record<string, unknown> | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  if (Array.isArray(value)) return value
+  const to: Record<string, unknown> = {}
+  for (const [name, inner] of Object.entries(value)) define(to, keys.get(name) ?? name, inner)
   return to
 }
 
 /** As `JSON.parse` does it: `__proto__` is a key like any other. */
-const define = (target: object, key: string, value: unknown): void => {
-  Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
+const define = (target: Record<string, unknown>, key: string, value: unknown): void => {
+  if (key !== "__proto__") target[key] = value
+  else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
 }

@@ -66,12 +66,16 @@ export const readerGone: Effect.Effect<void> = Effect.callback((resume) => {
   try {
     if (!fs.fstatSync(stdout).isFIFO()) return
     const handle = makeTcpHandle()
-    if (handle === undefined || handle.open(fs.openSync(`/dev/fd/${stdout}`, "w")) !== 0) return
+    if (handle === undefined) return
+    // Without O_NONBLOCK a named pipe without a reader keeps the process waiting for one.
+    const { O_NONBLOCK, O_WRONLY } = fs.constants
+    if (handle.open(fs.openSync(`/dev/fd/${stdout}`, O_WRONLY | O_NONBLOCK)) !== 0) return
     // Node's types know other handles for this option.
     socket = new net.Socket({ handle: handle as unknown as net.BoundSocket, readable: true, writable: false })
     socket.on("error", () => resume(Effect.void)).resume()
-  } catch {
-    // No such watch here: the next write tells.
+  } catch (cause) {
+    // Nobody reads. After any other failure there is no such watch here, and the next write tells.
+    if ((cause as NodeJS.ErrnoException).code === "ENXIO") resume(Effect.void)
   }
   return Effect.sync(() => socket?.destroy())
 })

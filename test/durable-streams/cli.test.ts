@@ -100,6 +100,11 @@ describe("reading", () => {
       return follower.lines.length === 2
     }, () => "the follower's end")
     expect(await follower.ended).toMatchObject({ code: 0, stderr: "" })
+    // A named pipe, of which nobody has the other end by the time that it is looked at.
+    const pipe = await room.sh(
+      "mkfifo pipe; (exec 3< pipe) & durable-streams stream subscribe -n a > pipe; echo \"$?\""
+    ).ended
+    expect(pipe).toMatchObject({ stdout: "0\n", stderr: "" })
   })
 })
 

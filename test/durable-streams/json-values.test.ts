@@ -54,6 +54,32 @@ describe("Promise 3: the keys of a JSON text", () => {
     assert.deepStrictEqual(Object.keys(value as object), ["\""])
   })
 
+  it("are the last of those that are written twice, whichever way each is written", () => {
+    const texts = [
+      `{"admin":false,"\\u0061dmin":false,"admin":true}`,
+      `{"a":1,"\\u0061":2,"a":3}`,
+      `{"\\u0061":1,"b":2,"a":3,"0":4}`,
+      `[{"k0":1,"\\"":2,"k1":{"k0":3}}]`
+    ]
+    for (const text of texts) assert.deepStrictEqual(parseJson(text), JSON.parse(text), text)
+    assert.deepStrictEqual(Object.keys(parseJson(texts[2]!) as object), ["0", "a", "b"])
+  })
+
+  it("cost what the text costs, however it is made", () => {
+    // What a plain text of that length takes, many times over: what is not linear takes minutes.
+    const timed = (text: string) => {
+      const from = performance.now()
+      parseJson(text)
+      return performance.now() - from
+    }
+    const length = 1_000_000
+    const plain = timed(`{"\\n":"${"x".repeat(length)}"}`)
+    const most = 100 * (plain + 20)
+    assert.isBelow(timed(`{"\\n":1,"x":"${"\ue000".repeat(length)}"}`), most)
+    assert.isBelow(timed(`{${`"\\n":1,`.repeat(length / 7)}"x":"${"\ue000".repeat(4_500)}"}`), most)
+    assert.isBelow(timed(`{"a":"${"\\n".repeat(length / 2)}"}`), most)
+  })
+
   it.each(["", "[]", "1", "{", `{"a"}`, `{"a":1,}`, `{"a":1}x`, `{"a\\":1}`, `{"a":}`])(
     "are not looked for in %j",
     (text) => {

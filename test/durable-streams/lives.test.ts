@@ -33,6 +33,23 @@ const lifeOf = async (port: number, name: string): Promise<string> =>
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage, longPollMillis: 300 }), { excludeTestServices: true })(`lives (${storage})`, (it) => {
+    it.effect("Promise 10: every following of an EventSource begins with its life, and curl's with the first event", () =>
+      talk(async (port) => {
+        const name = freshName()
+        await appendNumbers(port, name, 2)
+        const life = await lifeOf(port, name)
+        const firstOf = async (accept: string) => {
+          const answer = await fetch(`${urlOf(port, name)}?offset=-1`, { headers: { accept } })
+          const { value } = await answer.body!.getReader().read()
+          return Buffer.from(value!).toString().split("\n")[0]
+        }
+        assert.strictEqual(await firstOf("*/*"), `id: ${offsetOf(0)}`)
+        assert.strictEqual(await firstOf("text/event-stream"), "event: connected")
+        const answer = await fetch(`${urlOf(port, name)}?offset=-1`, { headers: { accept: "text/event-stream" } })
+        const { value } = await answer.body!.getReader().read()
+        assert.include(Buffer.from(value!).toString(), `"life":"${life}"`)
+      }))
+
     it.effect("Promise 10: an offset beyond the tail is refused with the tail and the life, by every way to read", () =>
       talk(async (port) => {
         const name = freshName()

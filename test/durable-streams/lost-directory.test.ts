@@ -41,6 +41,22 @@ describe("a data directory that goes away under its server", () => {
     await room.ds(["server", "stop"], { cwd: after })
   })
 
+  it("is not taken for renamed when it was copied: the copy has a server of its own", async ({ room }) => {
+    const [original, copy] = ["p", "q"].map((name) => Path.join(room.directory, name)) as [string, string]
+    fs.mkdirSync(original)
+    await append(room, "one", original)
+    const pid = Number(fs.readFileSync(Path.join(original, ".iterate/daemon.pid"), "utf8"))
+    fs.cpSync(original, copy, { recursive: true })
+    expect((await room.ds(["server", "stop"], { cwd: copy })).code).toBe(3)
+    expect((await append(room, "two", copy)).code).toBe(0)
+    expect((await room.ds(["server", "restart"], { cwd: copy })).code).toBe(0)
+    expect((await room.ds(["server", "stop"], { cwd: copy })).code).toBe(0)
+    expect(isAlive(pid)).toBe(true)
+    const got = await room.ds(["stream", "get", "-n", "a", "-o", "raw"], { cwd: original })
+    expect(textsOf(got.stdout)).toEqual(["one"])
+    await room.ds(["server", "stop"], { cwd: original })
+  })
+
   it("ends its server, which takes nothing of the next one along", async ({ room }) => {
     await append(room, "one")
     const first = room.pid!

@@ -31,7 +31,7 @@ it.effect("reads and appends do, HEAD and a PUT that finds it do not tell otherw
     assert.strictEqual(yield* ask((port) => get(port, name)), 404)
   }).pipe(Effect.provide(layerServer())))
 
-it.effect("a stream that expires under a follower ends what it is sent", () =>
+it.effect("a stream that expires under a follower ends what it is sent, and says so", () =>
   Effect.gen(function*() {
     const name = freshName()
     yield* talk((port) => put(port, name, { ...text, "stream-expires-at": "1970-01-01T00:00:10Z" }, "a"))
@@ -40,5 +40,7 @@ it.effect("a stream that expires under a follower ends what it is sent", () =>
     assert.strictEqual(control.streamNextOffset, offsetOf(1))
     yield* TestClock.adjust("11 seconds")
     assert.strictEqual(yield* ask((port) => head(port, name)), 404)
+    const last = yield* Effect.promise(() => live.event())
+    assert.deepInclude(last, { type: "problem", id: "-1" })
     assert.isUndefined(yield* Effect.promise(() => live.event()))
   }).pipe(Effect.provide(layerServer())))
