@@ -55,17 +55,26 @@ export const find = Effect.fnUntraced(function*(dataDirectory: string) {
   return yield* new DataDirectoryMoved({ dataDirectory, pid, before })
 })
 
-/** The server that knows the secret in the directory, also when that had another path when it started. */
+/**
+ * The server that knows the secret in the directory and holds its lock, also when that had another path when it started. A
+ * secret can have come with the directory, from a copy or from somebody else; the lock is the kernel's word.
+ */
 const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
   yield* refuseForeign(dataDirectory)
   const place = readPlace(dataDirectory)
   if (place === undefined) return undefined
   if (place.secret === undefined && !(yield* holdsLock(dataDirectory, place.pid))) return undefined
   const found = yield* ask(place)
-  if (found === undefined || isSameDirectory(found.health.dataDirectory, dataDirectory)) return found
-  // A renamed directory keeps its server's lock. In a copy the secret is a copy, too: the server is that of the original.
-  return (yield* lockState(filesOf(dataDirectory).lock)) === "held" ? found : undefined
+  return found !== undefined && (yield* isLocked(dataDirectory, place.pid)) ? found : undefined
 })
+
+/** Whether that process holds the lock, or one that has another number here, as a server in a container does. */
+const isLocked = (dataDirectory: string, pid: number) =>
+  Effect.suspend(() => {
+    const { lock } = filesOf(dataDirectory)
+    // Asked of the kernel's list first: taking the lock would load SQLite into every command.
+    return holderOf(lock) === pid ? Effect.succeed(true) : Effect.map(lockState(lock), (state) => state === "held")
+  })
 
 /** Whether two paths lead to one directory: by links, or mounted at two places. */
 const isSameDirectory = (one: string, other: string): boolean => {
@@ -288,9 +297,11 @@ const openLog = (path: string): number => {
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants
   const log = fs.openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
   giveToOwner(path)
-  if (fs.fstatSync(log).isFile()) return log
+  const stats = fs.fstatSync(log)
+  // A second name of the file would be written to as well.
+  if (stats.isFile() && stats.nlink === 1) return log
   fs.closeSync(log)
-  throw new Error(`${path} is no file`)
+  throw new Error(`${path} is no file of its own`)
 }
 
 const readNumber = (path: string): number | undefined => {

@@ -35,10 +35,13 @@ export const isOwn = (url: URL, address: string, { listening }: Own): boolean =>
 /** Other programs may be served below the same public name: only paths of ours count. */
 const isPublic = (url: URL, { publicUrl }: Own): boolean => {
   const base = publicUrl === undefined ? null : URL.parse(publicUrl)
-  if (base === null || base.origin !== url.origin) return false
+  if (base === null || originOf(base) !== originOf(url)) return false
   const path = plain(url.pathname)
   return ours.some((root) => `${path}/`.startsWith(`${plain(base.pathname).replace(/\/$/, "")}${root}/`))
 }
+
+/** A dot behind a name only says that the name is whole. */
+const originOf = ({ origin }: URL): string => origin.replace(/\.(?=$|:\d)/, "")
 
 const ours = ["/streams", "/v1/stream"]
 

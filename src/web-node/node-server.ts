@@ -115,8 +115,11 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   })
   const turns = new Turns(server, requestMillis, (response) => state.open.has(response), probeHalfClosed(server, state))
   state.followed = (socket) => turns.followed(socket)
-  const inTurn = (request: Http.IncomingMessage, response: Http.ServerResponse) =>
+  const inTurn = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    // Node's parser drops what it has read behind a request for another protocol: nothing of it may be taken for a request.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     turns.take(request, response, onRequest)
+  }
   server.on("request", inTurn)
   server.on("checkContinue", inTurn)
   server.on("checkExpectation", (request, response) => turns.take(request, response, refuseExpectation))

@@ -47,8 +47,11 @@ export const refuseExpectation = (_request: Http.IncomingMessage, response: Http
   response.end(problemOf(417, title, "Only 100-continue can be expected of this server."))
 }
 
-export const refuseTunnel = (_request: Http.IncomingMessage, socket: Duplex) =>
+/** Node has let go of the socket: an error that nobody hears would end the process. */
+export const refuseTunnel = (_request: Http.IncomingMessage, socket: Duplex) => {
+  socket.on("error", () => socket.destroy())
   behindAnswers(socket as HttpSocket, () => refuseOnSocket(socket, 400, "Bad Request", "This server is no proxy."))
+}
 
 const refuseOnSocket = (socket: Duplex, status: number, title: string, detail: string) => {
   const body = problemOf(status, title, detail)

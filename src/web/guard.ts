@@ -75,7 +75,7 @@ const otherHost = (host: string, { loopback }: GuardOptions): string => {
   const name = hostOf(host) ?? "NAME"
   return `This server answers to ${known}, not to the Host ${show(host)}. ` +
     `Let the name in with --allow-host ${name}, or have the proxy send the server's own address as Host ` +
-    "(Caddy: header_up Host {upstream_hostport}, nginx: proxy_set_header Host $proxy_host)."
+    "(Caddy: header_up Host {upstream_hostport}, nginx: proxy_set_header Host 127.0.0.1:PORT)."
 }
 
 /**

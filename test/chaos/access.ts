@@ -113,7 +113,9 @@ const onConnections = async (
       const combination = combinations[next++]!
       wire.send(request(combination.method, combination.target, combination.headers, combination.body))
       await use(wire, combination)
-      if (!isFollowing(combination) && !wire.socket.destroyed) continue
+      // A request for another protocol is the last of its connection.
+      const isLast = isFollowing(combination) || combination.headers["Upgrade"] !== undefined
+      if (!isLast && !wire.socket.destroyed) continue
       wire.close()
       wire = await Wire.open(port)
     }

@@ -331,7 +331,7 @@ describe("beyond loopback", () => {
     const said = refusal(asked({ host: "streams.example.com:443" }), options)?.message
     assert.include(said, "--allow-host streams.example.com,")
     assert.include(said, "header_up Host {upstream_hostport}")
-    assert.include(said, "proxy_set_header Host $proxy_host")
+    assert.include(said, "proxy_set_header Host 127.0.0.1:PORT")
   })
 
   it("Promise 12: HTTP/1.0 needs no Host, and is refused another one", () => {

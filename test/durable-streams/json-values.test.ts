@@ -19,6 +19,13 @@ const Entries = Schema.Array(Schema.Tuple([Key, Schema.Json])).check(Schema.isMa
 /** Object keys are compared by their code: two objects of a wrong key each would be alike. */
 const keysOf = (value: object) => Object.keys(value).map((key) => Buffer.from(key).toString("hex"))
 
+/** How long the text takes, in milliseconds. */
+const timed = (text: string) => {
+  const from = performance.now()
+  parseJson(text)
+  return performance.now() - from
+}
+
 describe("Promise 3: the keys of a JSON text", () => {
   it.prop("are its own, whatever was read before", [Schema.Array(Entries)], ([objects]) => {
     for (const entries of objects) {
@@ -67,11 +74,6 @@ describe("Promise 3: the keys of a JSON text", () => {
 
   it("cost what the text costs, however it is made", () => {
     // What a plain text of that length takes, many times over: what is not linear takes minutes.
-    const timed = (text: string) => {
-      const from = performance.now()
-      parseJson(text)
-      return performance.now() - from
-    }
     const length = 1_000_000
     const plain = timed(`{"\\n":"${"x".repeat(length)}"}`)
     const most = 100 * (plain + 20)

@@ -3,6 +3,8 @@
  * costs the server next to nothing.
  */
 import { assert, layer } from "@effect/vitest"
+import { once } from "node:events"
+import { connect } from "node:net"
 import { vi } from "vitest"
 import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"
 import { request, Wire } from "./wire.ts"
@@ -43,6 +45,52 @@ layer(layerServer(), { excludeTestServices: true })(
           await statuses(port, [put, head, add, add, remove, head, put, put, remove]),
           [201, 200, 201, 201, 204, 404, 201, 200, 204]
         )
+      }))
+
+    it.effect(
+      "end with their connection, also when the last one asks for a tunnel behind an answer that is under way",
+      () =>
+        talk(async (port) => {
+          const name = freshName()
+          await append(port, name, `"${"x".repeat(1_000_000)}"`)
+          const tunnel = Buffer.from("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n")
+          const fronts = [
+            request("GET", `/streams/${name}`),
+            request("GET", `/streams/${name}/events`),
+            request("GET", `/v1/stream/${name}?offset=now&live=long-poll`)
+          ]
+          for (const front of fronts) {
+            for (const leave of ["end", "resetAndDestroy", "destroy"] as const) {
+              const socket = connect({ host: "127.0.0.1", port })
+              socket.on("error", () => {})
+              await once(socket, "connect")
+              socket.write(Buffer.concat([front, tunnel]))
+              await once(socket, "data", { signal: AbortSignal.timeout(500) }).catch(() => {})
+              socket[leave]()
+              if (leave === "end") socket.destroySoon()
+            }
+          }
+          // Whatever they left behind, the server goes on and has room again.
+          for (let i = 0; i < 3; i++) await append(port, name, "1")
+          await vi.waitFor(async () => assert.strictEqual((await usage(port)).followers, 0), { timeout: 20_000 })
+        }),
+      60_000
+    )
+
+    it.effect("behind one with Upgrade are not performed, whatever read they come with", () =>
+      talk(async (port) => {
+        const name = freshName()
+        const upgrade = request("GET", "/health", { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c" })
+        const head = `POST /streams/${name}-a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+          "Content-Length: 200\r\n\r\n"
+        const wire = (await Wire.open(port)).send(Buffer.concat([upgrade, Buffer.from(head)]))
+        const reply = await wire.reply("GET")
+        assert.deepStrictEqual([reply.status, reply.headers["connection"]], [200, "close"])
+        wire.send(request("POST", `/streams/${name}-b`, json, `{"data":9}`))
+        assert.isUndefined(await wire.chunk().catch(() => undefined))
+        wire.close()
+        const missing = await fetch(`http://127.0.0.1:${port}/streams/${name}-b/events`)
+        assert.strictEqual(missing.status, 404)
       }))
 
     it.effect("may have bodies that are cut anywhere, in chunks or asked for first", () =>

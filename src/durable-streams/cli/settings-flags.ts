@@ -181,6 +181,8 @@ export const settingsOf = ({ health, port }: Found): Base => {
 export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) {
   const base = { ...defaults, port: undefined, dataDirectory }
   const { bodyBytesMax = base.bodyBytesMax, ...limits } = yield* limitsOfEnvironment
+  // The server that is started reads these two itself; a value that will not do is told before one is.
+  yield* placeOfEnvironment
   return {
     ...base,
     bodyBytesMax,
