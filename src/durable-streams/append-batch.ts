@@ -42,6 +42,7 @@ export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, n
   const situation: { -readonly [Key in keyof Situation]: Situation[Key] } = {
     name,
     contentType: before.contentType,
+    description: before.description,
     tail,
     state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) },
     producersMax,

@@ -5,11 +5,12 @@
 import { Exit } from "effect"
 import type { Appended, AppendRequest } from "./durable-stream.ts"
 import type { InvalidRequest, UnsupportedMediaType } from "./errors.ts"
+import { conditionOf } from "./preconditions.ts"
 import type { Headers } from "./request-parameters.ts"
 import { closesStream, ifMatch, keptHeader, producerHeaders, producerNumber, unencoded } from "./request-parameters.ts"
 import { toOffset } from "./types.ts"
 
-export type AppendConditions = Pick<AppendRequest, "ifMatch" | "producer" | "seq" | "close">
+export type AppendConditions = Pick<AppendRequest, "ifMatch" | "onlyIf" | "producer" | "seq" | "close">
 
 /** As long as the name of a stream; a time, a counter or a ULID has some thirty. */
 const seqBytesMax = 512
@@ -21,15 +22,26 @@ export const appendConditions = (
   if (headers.every((name) => request.header(name) === undefined)) return unconditional
   const encoding = unencoded(request)
   if (Exit.isFailure(encoding)) return Exit.failCause(encoding.cause)
-  const expected = ifMatch(request.header("if-match"))
+  // The tail alone is a comparison of numbers.
+  const match = request.header("if-match")
+  const isTail = request.header("if-none-match") === undefined && (match === undefined || /^"?\d+"?$/.test(match))
+  const onlyIf = isTail ? Exit.succeed(undefined) : conditionOf(request)
+  if (Exit.isFailure(onlyIf)) return Exit.failCause(onlyIf.cause)
+  const expected = ifMatch(isTail ? match : undefined)
   if (Exit.isFailure(expected)) return Exit.failCause(expected.cause)
   const seq = keptHeader(request, "Stream-Seq", seqBytesMax)
   if (Exit.isFailure(seq)) return Exit.failCause(seq.cause)
   const close = closesStream(request)
-  return Exit.map(producerNumber(request), (producer) => ({ ifMatch: expected.value, producer, seq: seq.value, close }))
+  return Exit.map(producerNumber(request), (producer) => ({
+    ifMatch: expected.value,
+    onlyIf: onlyIf.value,
+    producer,
+    seq: seq.value,
+    close
+  }))
 }
 
-const headers = [...producerHeaders, "content-encoding", "if-match", "stream-seq", "stream-closed"]
+const headers = [...producerHeaders, "content-encoding", "if-match", "if-none-match", "stream-seq", "stream-closed"]
 
 const unconditional = Exit.succeed<AppendConditions>({})
 

@@ -8,6 +8,7 @@ import type {
   InvalidRequest,
   LogDamaged,
   Overloaded,
+  PreconditionFailed,
   ProducerFenced,
   ProducerGap,
   SequenceRegression,
@@ -28,11 +29,23 @@ import type { OffsetBeyondTail } from "./place-errors.ts"
 import type { ForkOrigin, StreamDescription } from "./storage.ts"
 import type { EventBlock, StreamEvent, StreamName } from "./types.ts"
 
+/** Whether the stream as its writer finds it, or its absence, is what a request depends on. */
+export type Condition = (found: Found | undefined) => boolean
+
+/** A stream that is there; one that an append before makes in the same commit has no description yet. */
+export interface Found {
+  readonly description: Pick<StreamDescription, "id"> | undefined
+  readonly tail: number
+  readonly closed: boolean
+}
+
 export interface AppendRequest {
   /** The events' payloads, in order; one commit. May be empty only together with `close`. */
   readonly data: ReadonlyArray<EventData>
   /** Append only if this is the tail (RFC 9110 13.1.1, in offsets). */
   readonly ifMatch?: number | undefined
+  /** Append only if this holds when it is the append's turn. */
+  readonly onlyIf?: Condition | undefined
   /** Close the stream atomically with these events. */
   readonly close?: boolean | undefined
   /** Append only if this is the stream's content type, parameters aside. */
@@ -75,6 +88,8 @@ export interface CreateRequest {
   readonly expiresAt?: string | undefined
   /** Closed from the start. */
   readonly closed?: boolean | undefined
+  /** Make the stream, or find it, only if this holds when it is the request's turn. */
+  readonly onlyIf?: Condition | undefined
   /** The first events. */
   readonly data: ReadonlyArray<EventData>
   readonly fork?: {
@@ -132,6 +147,7 @@ export type Absent = StreamNotFound | StreamGone
 export type AppendError =
   | Absent
   | TailMismatch
+  | PreconditionFailed
   | StreamClosed
   | ContentTypeMismatch
   | SequenceRegression
@@ -145,6 +161,7 @@ export type AppendError =
   | Overloaded
 export type CreateError =
   | StreamExists
+  | PreconditionFailed
   | StreamGone
   | ContentTypeMismatch
   | StorageError

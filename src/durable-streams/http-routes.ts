@@ -22,7 +22,7 @@ import type { Followers } from "./followers.ts"
 import { subscribe } from "./following.ts"
 import type { EventJoints } from "./framing.ts"
 import { joinedBytes, joinEvents } from "./framing.ts"
-import { deleteOnConditions, onConditions } from "./preconditions.ts"
+import { deleteOnConditions } from "./preconditions.ts"
 import { lifeHeader, lifeOf, openAt } from "./reading-start.ts"
 import { countParameter, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
 import { StreamManager } from "./stream-manager.ts"
@@ -135,7 +135,7 @@ const nativeRoutes = Effect.gen(function*() {
     {
       method: "POST",
       path: "/streams/:name",
-      handle: onConditions(manager, nameOf, false, appendEvents(manager, bodyBytesMax))
+      handle: appendEvents(manager, bodyBytesMax)
     },
     { method: "GET", path: "/streams/:name", handle: subscribe(manager, followers) },
     {

@@ -3,10 +3,11 @@
  * stream is told first, so that a writer learns that it is closed whatever else is wrong with its request.
  */
 import { Exit } from "effect"
-import type { Appended, AppendError, AppendRequest, ProducerNumber } from "./durable-stream.ts"
+import type { Appended, AppendError, AppendRequest, Condition, Found, ProducerNumber } from "./durable-stream.ts"
 import {
   ContentTypeMismatch,
   InvalidRequest,
+  PreconditionFailed,
   ProducerFenced,
   ProducerGap,
   SequenceRegression,
@@ -27,6 +28,8 @@ export interface Situation {
   readonly name: StreamName
   /** Undefined: there is no stream yet. */
   readonly contentType: string | undefined
+  /** Undefined: there is no stream yet, or an append before this one makes it. */
+  readonly description: Found["description"]
   readonly tail: number
   readonly state: StateView
   /** Whether the stream knows as many producers as it may. */
@@ -44,7 +47,7 @@ export interface Before extends Omit<Situation, "state" | "isFull"> {
 /** Undefined: it stands, and is to be written. Else there is nothing to write, and this is its answer. */
 export const judge = (request: AppendRequest, situation: Situation): Exit.Exit<Appended, AppendError> | undefined => {
   const { contentType, name, state, tail } = situation
-  const { data, ifMatch, producer, seq } = request
+  const { data, ifMatch, onlyIf, producer, seq } = request
   if (contentType === undefined && request.mustExist === true) return Exit.fail(new StreamNotFound({ stream: name }))
   if (isClosed(state)) {
     if (producer !== undefined ? isClosedBy(state, producer) : data.length === 0) return made(tail, true, producer)
@@ -63,8 +66,22 @@ export const judge = (request: AppendRequest, situation: Situation): Exit.Exit<A
   if (ifMatch !== undefined && ifMatch !== tail) {
     return Exit.fail(new TailMismatch({ stream: name, expected: toOffset(ifMatch), tail: toOffset(tail) }))
   }
-  return undefined
+  if (onlyIf === undefined) return undefined
+  const { description } = situation
+  const found = contentType === undefined ? undefined : { description, tail, closed: false }
+  const unmet = judgeCondition(name, onlyIf, found)
+  return unmet === undefined ? undefined : Exit.fail(unmet)
 }
+
+/** Why a request that depends on the stream, or on its absence, is not to be performed; undefined: it is. */
+export const judgeCondition = (
+  name: StreamName,
+  onlyIf: Condition | undefined,
+  found: Found | undefined
+): PreconditionFailed | undefined =>
+  onlyIf === undefined || onlyIf(found)
+    ? undefined
+    : new PreconditionFailed({ stream: name, ...(found === undefined ? {} : { tail: toOffset(found.tail) }) })
 
 /** What an append that stands changes in the stream's state. */
 export const changesOf = ({ close: closes, producer, seq }: AppendRequest): ReadonlyArray<StateChange> => {

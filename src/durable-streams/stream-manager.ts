@@ -19,6 +19,7 @@ import { ContentTypeMismatch, StreamExists } from "./errors.ts"
 import { emptyBlock } from "./event-block.ts"
 import { watchExpiry } from "./expiry-watch.ts"
 import type { HookError } from "./hooks.ts"
+import { judgeCondition } from "./judge-append.ts"
 import { CurrentLimits } from "./limits.ts"
 import { Storage } from "./storage.ts"
 import { differenceFrom } from "./stream-config.ts"
@@ -138,6 +139,8 @@ export class StreamManager extends Context.Service<StreamManager, {
           const stream = yield* get(name)
           if (request.fork === undefined) return yield* stream.create(request)
           const known = yield* Effect.option(stream.info)
+          const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
+          if (unmet !== undefined) return yield* unmet
           if (Option.isSome(known)) {
             const difference = differenceFrom(known.value, request)
             if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })

@@ -15,6 +15,7 @@ import { emptyBlock, layOut, toFrame } from "./event-block.ts"
 import { eventsFrom } from "./event-stream.ts"
 import { findForkPoint, isForked, isThere } from "./fork-point.ts"
 import { isoTime } from "./iso-time.ts"
+import { judgeCondition } from "./judge-append.ts"
 import { CurrentLimits } from "./limits.ts"
 import { makeLogHolder } from "./log-holder.ts"
 import type { Commit, Log, StreamDescription } from "./storage.ts"
@@ -67,8 +68,9 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
       return Effect.sync(() => answerAll(taken, Exit.fail(new StreamGone({ stream: name }))))
     }
     const createdAt = isoTime(clock.currentTimeMillisUnsafe())
-    const contentType = log?.description.contentType
-    const before = { name, contentType, tail, state: log?.state ?? noState, producersMax, producers }
+    const description = log?.description
+    const contentType = description?.contentType
+    const before = { name, contentType, description, tail, state: log?.state ?? noState, producersMax, producers }
     const batch = toBatch(before, taken, createdAt)
     if (batch.accepted.length === 0) return Effect.sync(() => settle(batch))
     const writing: Writing = log === undefined
@@ -182,6 +184,9 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
     Effect.gen(function*() {
       yield* upToDate
       const { log, tail } = now
+      const found = log === undefined || log.hidden ? undefined : infoOf(log)
+      const unmet = judgeCondition(name, request.onlyIf, found)
+      if (unmet !== undefined) return yield* unmet
       if (log !== undefined) {
         const difference = log.hidden
           ? "having been deleted: forks still read it"

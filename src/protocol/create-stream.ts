@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { fromMessages } from "../durable-streams/append-body.ts"
 import type { CreateRequest } from "../durable-streams/durable-stream.ts"
 import { EventData } from "../durable-streams/event-data.ts"
+import { conditionOf } from "../durable-streams/preconditions.ts"
 import { closesStream, countHeader, invalid, unencoded } from "../durable-streams/request-parameters.ts"
 import type { StreamManager } from "../durable-streams/stream-manager.ts"
 import { bytesType, isJson } from "../durable-streams/types.ts"
@@ -24,6 +25,7 @@ export const createStream = (
     const life = yield* lifetime(request)
     const fork = yield* forkOf(request)
     yield* unencoded(request)
+    const onlyIf = yield* conditionOf(request)
     const body = yield* request.body(bodyBytesMax)
     // A fork's first own events are of its source's type. Whether it may be forked at all is for `create` to say.
     const type = contentType ??
@@ -37,6 +39,7 @@ export const createStream = (
       ...life,
       contentType,
       closed: closesStream(request),
+      onlyIf,
       data,
       fork
     })

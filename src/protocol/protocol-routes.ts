@@ -5,7 +5,7 @@
 import { Effect, Exit, Option } from "effect"
 import { refusals } from "../durable-streams/errors.ts"
 import { ServerInfo } from "../durable-streams/http-routes.ts"
-import { deleteOnConditions, onConditions } from "../durable-streams/preconditions.ts"
+import { deleteOnConditions } from "../durable-streams/preconditions.ts"
 import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"
 import type { Answer } from "../web/exchange.ts"
@@ -60,13 +60,10 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
         return yield* modes[live](request, offset)
       })
 
-      const conditional = (mustExist: boolean, handle: Route["handle"]) =>
-        onConditions(manager, addressed, mustExist, handle)
-
       const path = "/v1/stream/*"
       return [
-        { method: "PUT", path, handle: announcing(conditional(false, createStream(manager, bodyBytesMax, base))) },
-        { method: "POST", path, handle: announcing(conditional(true, appendToStream(manager, runFork, bodyBytesMax))) },
+        { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax, base)) },
+        { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
         { method: "GET", path, handle: announcing(read) },
         { method: "HEAD", path, handle: announcing(head) },
         { method: "DELETE", path, handle: announcing(remove) }

@@ -502,9 +502,23 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a precondition of a deletion is not looked at",
     changes: change(
       "durable-streams/preconditions.ts",
-      "if (preconditions === undefined) return yield* manager.delete(name)",
-      "if (preconditions !== null) return yield* manager.delete(name)"
+      "if (condition === undefined) return yield* manager.delete(name)",
+      "if (condition !== null) return yield* manager.delete(name)"
     ),
+    killedBy: ["test/durable-streams/preconditions.test.ts"]
+  },
+  {
+    name: "a precondition of an append is not judged in its turn",
+    changes: change(
+      "durable-streams/judge-append.ts",
+      "if (onlyIf === undefined) return undefined",
+      "if (onlyIf !== null) return undefined"
+    ),
+    killedBy: ["test/durable-streams/preconditions.test.ts"]
+  },
+  {
+    name: "a precondition of PUT is not judged in its turn",
+    changes: change("protocol/create-stream.ts", "      onlyIf,\n", "      onlyIf: onlyIf && undefined,\n"),
     killedBy: ["test/durable-streams/preconditions.test.ts"]
   },
   {

@@ -244,6 +244,7 @@ describe("setting limits", () => {
     const before = {
       name: "s" as StreamName,
       contentType: "application/json",
+      description: undefined,
       tail: 0,
       state: new Map([["producer:z", "[0,0]"]]),
       producers: () => 1,

@@ -4,7 +4,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import type { Reply } from "../web/wire.ts"
-import { exchange, request } from "../web/wire.ts"
+import { exchange, request, Wire } from "../web/wire.ts"
 import { append, eventTexts, freshName, layerServer, offsetOf, talk } from "./served.ts"
 
 const json = { "Content-Type": "application/json" }
@@ -15,6 +15,44 @@ const send = async (port: number, method: string, target: string, headers: Recor
 
 const etagOf = async (port: number, name: string): Promise<string> =>
   (await send(port, "GET", `/v1/stream/${name}?offset=-1`, {})).headers["etag"]!
+
+/** Sends the body only when `meanwhile` is done, long after the server has begun with the request. */
+const sendSlowly = async (
+  port: number,
+  method: string,
+  target: string,
+  headers: Record<string, string>,
+  body: string,
+  meanwhile: () => Promise<unknown>
+): Promise<Reply> => {
+  const wire = await Wire.open(port)
+  try {
+    const length = `${Buffer.byteLength(body)}`
+    const all = { ...json, "Content-Length": length, Expect: "100-continue", ...headers }
+    assert.strictEqual((await wire.send(request(method, target, all)).reply(method)).status, 100)
+    await meanwhile()
+    return await wire.send(body).reply(method)
+  } finally {
+    wire.close()
+  }
+}
+
+/** How often each status is answered when twenty send the same, and the server has begun with all before a body comes. */
+const twentyAtOnce = async (port: number, target: string, headers: Record<string, string>) => {
+  const body = target.startsWith("/v1/") ? "1" : `{"data":1}`
+  const counts: Record<number, number> = {}
+  let begun = 0
+  const allBegun = Promise.withResolvers<void>()
+  const together = () => {
+    if (++begun === 20) allBegun.resolve()
+    return allBegun.promise
+  }
+  const one = () => sendSlowly(port, "POST", target, headers, body, together)
+  for (const { status } of await Promise.all(Array.from({ length: 20 }, one))) {
+    counts[status] = (counts[status] ?? 0) + 1
+  }
+  return counts
+}
 
 const isFailed = ({ body, headers, status }: Reply, tail: number | undefined) => {
   assert.strictEqual(status, 412, body.toString())
@@ -128,6 +166,91 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
         const statuses = (await Promise.all([put(), put(), put()])).map(({ status }) => status)
         assert.deepStrictEqual(statuses.toSorted((a, b) => a - b), [201, 412, 412])
       }
+    }))
+
+  it.effect("that there be no stream, or another tail, is met by one of twenty first appends at once", () =>
+    talk(async (port) => {
+      for (const ifNoneMatch of ["*", "1"]) {
+        const name = freshName()
+        const counts = await twentyAtOnce(port, `/streams/${name}`, { "If-None-Match": ifNoneMatch })
+        assert.deepStrictEqual(counts, { 201: 1, 412: 19 }, ifNoneMatch)
+        assert.strictEqual((await eventTexts(port, name)).length, 1)
+      }
+    }))
+
+  for (const [root, status] of [["/streams/", 201], ["/v1/stream/", 204]] as const) {
+    it.effect(`that the tail be another one is met by one of twenty appends at once: ${root}`, () =>
+      talk(async (port) => {
+        const name = freshName()
+        await append(port, name, "0")
+        const counts = await twentyAtOnce(port, `${root}${name}`, { "If-None-Match": "2" })
+        assert.deepStrictEqual(counts, { [status]: 1, 412: 19 })
+        assert.strictEqual((await eventTexts(port, name)).length, 2)
+      }))
+
+    it.effect(`that there be a stream is met by all of twenty appends at once: ${root}`, () =>
+      talk(async (port) => {
+        const name = freshName()
+        await append(port, name, "0")
+        assert.deepStrictEqual(await twentyAtOnce(port, `${root}${name}`, { "If-Match": "*" }), { [status]: 20 })
+        assert.strictEqual((await eventTexts(port, name)).length, 21)
+      }))
+  }
+
+  it.effect("is judged when the body of an append is there, and not before", () =>
+    talk(async (port) => {
+      const slowly = (name: string, headers: Record<string, string>, meanwhile: () => Promise<unknown>) =>
+        sendSlowly(port, "POST", `/streams/${name}`, headers, `{"data":"mine"}`, meanwhile)
+      const fresh = freshName()
+      isFailed(await slowly(fresh, { "If-None-Match": "*" }, () => append(port, fresh, "1")), 1)
+      assert.strictEqual((await eventTexts(port, fresh)).length, 1)
+      const remove = () => send(port, "DELETE", `/streams/${fresh}`, {})
+      isFailed(await slowly(fresh, { "If-Match": "*" }, remove), undefined)
+      assert.strictEqual((await eventTexts(port, fresh)).length, 0)
+      await append(port, fresh, "1")
+      const stale = await etagOf(port, fresh)
+      const anew = async () => {
+        await remove()
+        await append(port, fresh, "2")
+      }
+      isFailed(await slowly(fresh, { "If-Match": stale }, anew), 1)
+      // What did not hold at first, and does now, holds.
+      assert.strictEqual((await slowly(fresh, { "If-Match": "2, 9" }, () => append(port, fresh, "4"))).status, 201)
+    }))
+
+  it.effect("is judged when the body of PUT is there, and not before", () =>
+    talk(async (port) => {
+      const name = freshName()
+      const target = `/v1/stream/${name}`
+      const put = () => send(port, "PUT", target, json)
+      const slowly = (headers: Record<string, string>, meanwhile: () => Promise<unknown>) =>
+        sendSlowly(port, "PUT", target, headers, "[1]", meanwhile)
+      await put()
+      const stale = await etagOf(port, name)
+      const remove = () => send(port, "DELETE", target, {})
+      isFailed(await slowly({ "If-Match": "*" }, remove), undefined)
+      assert.strictEqual((await send(port, "HEAD", target, {})).status, 404)
+      isFailed(await slowly({ "If-None-Match": "*" }, put), 0)
+      isFailed(await slowly({ "If-Match": stale }, () => Promise.resolve()), 0)
+      assert.strictEqual((await slowly({ "If-Match": "*" }, () => Promise.resolve())).status, 200)
+      const fork = freshName()
+      const forking = { ...json, "Stream-Forked-From": target }
+      const makeFork = () => send(port, "PUT", `/v1/stream/${fork}`, forking)
+      const forkSlowly = (headers: Record<string, string>, meanwhile: () => Promise<unknown>) =>
+        sendSlowly(port, "PUT", `/v1/stream/${fork}`, { ...forking, ...headers }, "[1]", meanwhile)
+      isFailed(await forkSlowly({ "If-None-Match": "*" }, makeFork), 0)
+      isFailed(await forkSlowly({ "If-Match": "*" }, () => send(port, "DELETE", `/v1/stream/${fork}`, {})), undefined)
+    }))
+
+  it.effect("of an append that had been made before is not asked again", () =>
+    talk(async (port) => {
+      const name = freshName()
+      const headers = { "Producer-Id": "p", "Producer-Epoch": "0", "Producer-Seq": "0", "If-None-Match": "*" }
+      const once = () => send(port, "POST", `/streams/${name}`, headers, `{"data":1}`)
+      assert.strictEqual((await once()).status, 201)
+      assert.strictEqual((await once()).status, 200)
+      isFailed(await send(port, "POST", `/streams/${name}`, { ...headers, "Producer-Seq": "1" }, `{"data":1}`), 1)
+      assert.strictEqual((await eventTexts(port, name)).length, 1)
     }))
 
   it.effect("of a read is obeyed, too", () =>

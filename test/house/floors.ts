@@ -131,7 +131,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ["web", {
     node: false,
     imports: ["types", "errors"],
-    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces, "preconditions"]
+    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces]
   }],
   ["protocol", {
     node: false,
