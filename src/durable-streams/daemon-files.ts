@@ -3,6 +3,7 @@
  * write them, because the disk is full, serves all the same and writes them when there is room.
  */
 import * as fs from "node:fs"
+import * as Path from "node:path"
 import { giveToOwner, readDigits, readText } from "./data-directory.ts"
 import { filesOf } from "./settings.ts"
 
@@ -16,17 +17,22 @@ export interface Place {
   readonly secret: string | undefined
 }
 
-/** Writes them; fails with what the disk says. A reserve that is kept for them makes room on a full disk. */
+/**
+ * Writes them; fails with what the disk says. What is written needs no new room when a server was here before: its files lie
+ * in the reserve, are written over there, and are put in their places by another name.
+ */
 export const writePlace = (dataDirectory: string, place: Place): void => {
-  const { reserve } = filesOf(dataDirectory)
-  try {
-    writeAll(dataDirectory, place)
-    keepReserve(reserve)
-  } catch (cause) {
-    if (!isFull(cause) || !fs.existsSync(reserve)) throw cause
-    fs.rmSync(reserve, { force: true })
-    writeAll(dataDirectory, place)
+  const { host, reserve } = filesOf(dataDirectory)
+  makeReserve(reserve)
+  // One that a killed server left would send commands elsewhere.
+  if (place.host === undefined) setAside(reserve, host)
+  for (const [path, text] of textsOf(dataDirectory, place)) {
+    setAside(reserve, path)
+    const spare = spareOf(reserve, path)
+    writeOver(spare, `${text}\n`)
+    fs.renameSync(spare, path)
   }
+  if (place.host === undefined) keepSpare(spareOf(reserve, host))
 }
 
 /** What they say; undefined when they do not say it all. */
@@ -40,12 +46,10 @@ export const readPlace = (dataDirectory: string): Place | undefined => {
 
 /** Takes those away that are still this server's: another may have the directory's path by now. */
 export const removePlace = (dataDirectory: string, place: Place): void => {
+  const { reserve } = filesOf(dataDirectory)
   for (const [path, text] of textsOf(dataDirectory, place).toReversed()) {
-    // A full disk may have left an empty one.
-    if (["", text].includes(readText(path) ?? text)) fs.rmSync(path, { force: true })
+    if (readText(path) === text) setAside(reserve, path)
   }
-  const { pid, reserve } = filesOf(dataDirectory)
-  if (fs.existsSync(dataDirectory) && !fs.existsSync(pid)) keepReserve(reserve)
 }
 
 /** In the order in which they are written: a reader who sees the pid finds the rest beside it. */
@@ -59,28 +63,55 @@ const textsOf = (dataDirectory: string, { host, pid, port, secret }: Place) => {
   ] as ReadonlyArray<readonly [path: string, text: string]>
 }
 
-const writeAll = (dataDirectory: string, place: Place): void => {
-  for (const [path, text] of textsOf(dataDirectory, place)) writeFile(path, `${text}\n`)
+/** The file whose room is kept for another. */
+const spareOf = (reserve: string, path: string): string => Path.join(reserve, Path.basename(path))
+
+const makeReserve = (reserve: string): void => {
+  if (fs.lstatSync(reserve, { throwIfNoEntry: false })?.isDirectory() === true) return
+  // An earlier version kept its room in one file.
+  fs.rmSync(reserve, { force: true })
+  fs.mkdirSync(reserve, { mode: 0o700 })
+  giveToOwner(reserve)
 }
 
-/** What these files need on file systems that give a block of 4 KiB to each, and as much again. */
-const reserveBytes = 32 * 1024
+/** Takes the file away and keeps its room; a link or a directory that lies there has none. */
+const setAside = (reserve: string, path: string): void => {
+  if (isOwnFile(path)) {
+    try {
+      return fs.renameSync(path, spareOf(reserve, path))
+    } catch {
+      // Without a reserve its room is given up.
+    }
+  }
+  fs.rmSync(path, { recursive: true, force: true })
+}
 
-/** Makes the reserve when it is not there; a disk without room for it goes without. */
-const keepReserve = (reserve: string): void => {
-  if (fs.existsSync(reserve)) return
+/** A text that is no longer than a block needs no new one here: the file is never emptied before it is written. */
+const writeOver = (spare: string, text: string): void => {
+  if (!isOwnFile(spare)) fs.rmSync(spare, { recursive: true, force: true })
+  const { O_CREAT, O_NOFOLLOW, O_WRONLY } = fs.constants
+  // Windows has no such flag, and gives none.
+  const file = fs.openSync(spare, O_WRONLY | O_CREAT | (O_NOFOLLOW ?? 0), 0o600)
   try {
-    writeFile(reserve, Buffer.alloc(reserveBytes))
+    fs.writeSync(file, text)
+    fs.ftruncateSync(file, Buffer.byteLength(text))
+  } finally {
+    fs.closeSync(file)
+  }
+  giveToOwner(spare)
+}
+
+/** For a server that will need the file; a disk without room for it goes without. */
+const keepSpare = (spare: string): void => {
+  try {
+    if (!isOwnFile(spare)) writeOver(spare, "\n")
   } catch {
-    fs.rmSync(reserve, { force: true })
+    fs.rmSync(spare, { force: true })
   }
 }
 
-const isFull = (cause: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(String((cause as NodeJS.ErrnoException).code))
-
-const writeFile = (path: string, text: string | Uint8Array) => {
-  // A link or a directory that lies there is replaced, not followed.
-  fs.rmSync(path, { recursive: true, force: true })
-  fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" })
-  giveToOwner(path)
+/** One that has another name elsewhere is not written over. */
+const isOwnFile = (path: string): boolean => {
+  const stats = fs.lstatSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() === true && stats.nlink === 1
 }

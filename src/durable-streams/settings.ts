@@ -81,7 +81,7 @@ export const filesOf = (dataDirectory: string) => ({
   host: Path.join(dataDirectory, "daemon.host"),
   /** What the server of this start proves itself with. */
   secret: Path.join(dataDirectory, "daemon.secret"),
-  /** Room for the files above when the disk is full. */
+  /** A directory in which the files above lie while no server runs: their room is theirs, also when the disk is full. */
   reserve: Path.join(dataDirectory, "reserve"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")

@@ -60,13 +60,13 @@ const subscriptionLogs = "__ds%2Fsubscriptions%2F"
 /** Every path at which a server or a command writes, apart from the logs: each log is opened without following a link. */
 const placesOf = (dataDirectory: string): ReadonlyArray<string> => {
   const files = filesOf(dataDirectory)
-  const { keys, lock, startLock } = files
+  const { keys, lock, reserve, startLock } = files
   return [
     ...Object.values(files),
     // SQLite may write these beside a lock.
     `${lock}-journal`,
     `${startLock}-journal`,
-    ...entriesOf(keys).map((name) => Path.join(keys, name))
+    ...[keys, reserve].flatMap((directory) => entriesOf(directory).map((name) => Path.join(directory, name)))
   ]
 }
 

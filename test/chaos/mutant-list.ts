@@ -34,6 +34,16 @@ const producers = "test/durable-streams/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
+    name: "a server that stops gives up the room of its small files",
+    changes: change(
+      "durable-streams/daemon-files.ts",
+      "return fs.renameSync(path, spareOf(reserve, path))",
+      "return fs.rmSync(path)"
+    ),
+    killedBy: ["test/durable-streams/lost-directory.test.ts"],
+    titled: "filled again whenever something is freed"
+  },
+  {
     name: "the space of all lines is gone over at each empty one",
     changes: change(
       "durable-streams/append-body.ts",

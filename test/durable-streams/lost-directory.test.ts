@@ -119,11 +119,11 @@ describe("on a full disk", () => {
       expect((await ds("stream", "append", "-n", "b", "-m", "hi")).code).toBe(0)
       if (isFirst) {
         await ds("server", "stop")
-        space.run("rm", `${disk}/x/reserve`)
+        space.run("rm", "-r", `${disk}/x/reserve`)
       }
       space.run("sh", "-c", `head -c 3M /dev/zero > ${disk}/fill || true`)
       await ds("server", "stop")
-      if (isFirst) space.run("sh", "-c", `rm ${disk}/x/reserve; head -c 3M /dev/zero >> ${disk}/fill || true`)
+      if (isFirst) space.run("sh", "-c", `rm -r ${disk}/x/reserve; head -c 3M /dev/zero >> ${disk}/fill || true`)
       expect(await ds("stream", "get", "-n", "b", "-o", "raw")).toMatchObject({
         code: 0,
         stdout: `{"type":"message","text":"hi"}\n`
@@ -142,6 +142,39 @@ describe("on a full disk", () => {
       space.close()
     })
   }
+})
+
+describe("on a disk that is filled again whenever something is freed", () => {
+  it("Promise 9: every next command finds the server, and stops and deletes", async ({ room, skip }) => {
+    const space = await MountSpace.make()
+    if (typeof space === "string") return skip(`needs ${space}`)
+    const disk = Path.join(room.directory, "disk")
+    fs.mkdirSync(disk)
+    space.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk)
+    const ds = (...args: ReadonlyArray<string>) => {
+      const [command, ...rest] = space.wrapper
+      return room.spawn(command!, [...rest, process.execPath, builtMain, ...args, "--data-dir", `${disk}/x`], {}).ended
+    }
+    const fill = () => space.run("sh", "-c", `cat /dev/zero >> ${disk}/fill || true`)
+    const get = () => ds("stream", "get", "-n", "b", "-o", "raw")
+    const got = { code: 0, stdout: `{"type":"message","text":"hi"}\n` }
+    expect((await ds("stream", "append", "-n", "b", "-m", "hi")).code).toBe(0)
+    expect((await ds("server", "stop")).code).toBe(0)
+    for (let time = 0; time < 2; time++) {
+      fill()
+      expect(await get()).toMatchObject(got)
+      fill()
+      expect(await get()).toMatchObject({ ...got, stderr: "" })
+      expect((await ds("server", "stop")).code).toBe(0)
+      expect(fs.readdirSync(space.outside(`${disk}/x`)).filter((name) => /^daemon\.[^l]/.test(name))).toEqual([])
+    }
+    fill()
+    expect(await get()).toMatchObject(got)
+    expect(await ds("stream", "delete", "-n", "b")).toMatchObject({ code: 0, stderr: "Deleted b\n" })
+    expect((await ds("stream", "list")).code).toBe(0)
+    expect((await ds("server", "stop")).code).toBe(0)
+    space.close()
+  })
 })
 
 describe("where a server listens", () => {
