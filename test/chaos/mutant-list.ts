@@ -34,6 +34,12 @@ const producers = "test/durable-streams/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
+    name: "a background server keeps what its command had inherited",
+    changes: change("durable-streams/inherited-files.ts", "descriptor <= 3 ||", "descriptor >= 0 ||"),
+    killedBy: ["test/durable-streams/daemon-life.test.ts"],
+    titled: "keeps no lock"
+  },
+  {
     name: "a server that stops gives up the room of its small files",
     changes: change(
       "durable-streams/daemon-files.ts",

@@ -272,3 +272,21 @@ describe("what a daemon leaves behind", () => {
     expect(linesOf(stdout).slice(1)).toEqual(["/dev/null", log, log])
   })
 })
+
+describe("a server that a command started", () => {
+  it("keeps no lock that the command had inherited, and no pipe", async ({ room, skip }) => {
+    if (process.platform !== "linux") return skip("only Linux tells which files are inherited")
+    const job = `( flock -n 200 || exit 9; durable-streams stream append -n cron -m ran ) 200>job.lock`
+    expect(await room.sh(`${job} && ${job}`).ended).toMatchObject({ code: 0 })
+    await room.ds(["server", "stop"])
+    // Descriptor 77 leads to the pipe, which ends when no process has it any more.
+    const { code, stdout } = await room.sh(
+      `{ durable-streams stream append -n cron -m ran 77>&1 >/dev/null; } | cat; durable-streams server status`
+    ).ended
+    expect(stdout).toMatch(/^Running: /)
+    expect(code).toBe(0)
+    const pid = room.pid
+    const held = fs.readdirSync(`/proc/${pid}/fd`).filter((name) => ["200", "77"].includes(name))
+    expect(held).toEqual([])
+  })
+})

@@ -85,6 +85,7 @@ const floors: ReadonlyArray<ReadonlyArray<string>> = [
     "trusted-directory",
     "beside-port",
     "daemon-files",
+    "inherited-files",
     "daemon-secret",
     "process-identity",
     "logging",
