@@ -224,6 +224,32 @@ describe("where a server listens", () => {
     expect(free).toMatchObject({ code: 0, stderr: "" })
   })
 
+  it("and how is told by variables without a flag, too, before anything is started or stopped", async ({ room }) => {
+    for (
+      const [name, value, advice] of [
+        ["STREAM_IDLE", "abc", "write a number and a unit, such as 30 seconds or 2 minutes"],
+        ["STREAM_IDLE", "-5 seconds", "write a number and a unit, such as 30 seconds or 2 minutes"],
+        ["PUBLIC_URL", "streams.example.com", "write a whole address, such as https://streams.example.com"],
+        ["PUBLIC_URL", "localhost:3000", "write a whole address, such as https://streams.example.com"]
+      ] as const
+    ) {
+      const variable = `DURABLE_STREAMS_${name}`
+      const told = { code: 2, stdout: "", stderr: `The value "${value}" of ${variable} will not do: ${advice}.\n` }
+      for (
+        const args of [
+          ["server", "run"],
+          ["server", "start"],
+          ["server", "restart"],
+          ["stream", "append", "-n=a", "-m=b"],
+          ["stream", "list"]
+        ]
+      ) expect({ args, ...(await room.ds(args, { env: { [variable]: value } })) }).toMatchObject({ args, ...told })
+    }
+    expect(fs.existsSync(room.dataDirectory)).toBe(false)
+    const env = { DURABLE_STREAMS_STREAM_IDLE: "2 minutes", DURABLE_STREAMS_PUBLIC_URL: "https://streams.example.com" }
+    expect((await room.ds(["stream", "append", "-n=a", "-m=b"], { env })).code).toBe(0)
+  })
+
   it("is not 3000 when another program is there at ::1, and doctor names a port that is", async ({ room, skip }) => {
     if (!(await hasIPv6())) return skip("this machine has no ::1")
     const other = net.createServer()

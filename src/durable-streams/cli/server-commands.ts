@@ -7,6 +7,7 @@ import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
 import { layerJson, layerReadable } from "../logging.ts"
 import { DaemonFailed } from "../settings.ts"
+import { checkBareVariables } from "./bare-variables.ts"
 import { NotRunning } from "./connection.ts"
 import { endingOf, Logged } from "./exit.ts"
 import type { Input } from "./settings-flags.ts"
@@ -25,6 +26,7 @@ class DirectoryGone extends Data.TaggedError("DirectoryGone")<{ readonly dataDir
 
 const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
+    yield* checkBareVariables
     // Only this command needs a server's modules; the others start faster without them.
     const { directoryGone, run } = yield* Effect.promise(() => import("../run-server.ts"))
     const settings = toSettings(input)
@@ -65,6 +67,7 @@ const toLog = (cause: Cause.Cause<unknown>) => {
 
 const startCommand = Command.make("start", settingsFlags, (input) =>
   Effect.gen(function*() {
+    yield* checkBareVariables
     const settings = toSettings(input)
     const server = yield* findOrStart(settings)
     if (!server.started && settings.port !== undefined && settings.port !== server.port) {
@@ -95,6 +98,8 @@ const stopCommand = Command.make(
 
 const restartCommand = Command.make("restart", settingsFlags, (input) =>
   Effect.gen(function*() {
+    // A server that could not come back is not stopped.
+    yield* checkBareVariables
     const stopped = yield* stop(input.dataDirectory)
     if (stopped === undefined) yield* tell("No server was running.")
     // What is not asked for stays as it was: whoever follows finds the server again, with what it kept.

@@ -8,6 +8,7 @@ import { durationMillis } from "../durations.ts"
 import type { Limits } from "../limits.ts"
 import type { ServerSettings } from "../settings.ts"
 import { defaults, resolveDirectory, toAllowedHost, toOrigin } from "../settings.ts"
+import { checkBareVariables } from "./bare-variables.ts"
 import { WrongUsage } from "./exit.ts"
 import { givenLimits, limitFlags, limitsOfEnvironment } from "./limit-flags.ts"
 
@@ -180,6 +181,7 @@ export const settingsOf = ({ health, port }: Found): Base => {
 /** A server that nobody asked for by name: on loopback, and otherwise as the environment says. */
 export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) {
   const base = { ...defaults, port: undefined, dataDirectory }
+  yield* checkBareVariables
   const { bodyBytesMax = base.bodyBytesMax, ...limits } = yield* limitsOfEnvironment
   // The server that is started reads these two itself; a value that will not do is told before one is.
   yield* placeOfEnvironment
