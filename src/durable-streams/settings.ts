@@ -57,13 +57,19 @@ export const toAllowedHost = (text: string): string | undefined => {
   return name === "*" || /^(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})$/.test(name) ? name : undefined
 }
 
-/** The absolute path of a data directory as a person names it. */
+/** The absolute path of a data directory as a person names it; as it is named when there is no current directory. */
 export const resolveDirectory = (directory: string): string => {
   try {
     return Path.resolve(directory)
   } catch {
-    throw new DaemonFailed({ message: "The current directory is not there any more. Change to one that is." })
+    return directory
   }
+}
+
+/** Fails for a path that needs a current directory when there is none: a command that uses no directory never asks. */
+export const requireAbsolute = (directory: string): void => {
+  if (Path.isAbsolute(resolveDirectory(directory))) return
+  throw new DaemonFailed({ message: "The current directory is not there any more. Change to one that is." })
 }
 
 /** A path as one word of a shell. */

@@ -6,7 +6,7 @@
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { defaults, filesOf, quoted } from "./settings.ts"
+import { defaults, filesOf, quoted, requireAbsolute, resolveDirectory } from "./settings.ts"
 
 /** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
 export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotTrusted")<{
@@ -22,6 +22,7 @@ export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotT
 /** Fails unless the directory is not there, or is this user's own. Looks at its entries, not at each log. */
 export const refuseForeign = (dataDirectory: string): Effect.Effect<void, DataDirectoryNotTrusted> =>
   Effect.suspend(() => {
+    requireAbsolute(dataDirectory)
     const found = foreign(dataDirectory)
     return found === undefined ? Effect.void : Effect.fail(new DataDirectoryNotTrusted(found))
   })
@@ -44,7 +45,7 @@ const foreign = (dataDirectory: string): Foreign | undefined => {
  * mode: a current folder whose `streams` is open to others was cloned. A directory that is named is the user's own word.
  */
 const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
-  if (dataDirectory !== Path.resolve(defaults.dataDirectory)) return undefined
+  if (dataDirectory !== resolveDirectory(defaults.dataDirectory)) return undefined
   const { streams } = filesOf(dataDirectory)
   if (((lstat(streams)?.mode ?? 0) & 0o007) === 0) return undefined
   return !entriesOf(streams).some((name) => name.startsWith(subscriptionLogs)) ? undefined : {

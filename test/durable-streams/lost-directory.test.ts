@@ -72,6 +72,34 @@ describe("a data directory that goes away under its server", () => {
   })
 })
 
+describe("a current folder that was removed", () => {
+  const inGone = (room: Room, command: string, env: Readonly<Record<string, string>> = {}) =>
+    room.sh(`mkdir gone; cd gone; rmdir ../gone; durable-streams ${command}`, { env }).ended
+
+  it("is told where the data directory would lie in it, and matters to no other command", async ({ room }) => {
+    await append(room, "one")
+    const told = "The current directory is not there any more. Change to one that is.\n"
+    for (const command of ["doctor", "verify", "stream list", "server status", "server start", "server run"]) {
+      const { code, stderr, stdout } = await inGone(room, command)
+      expect({ command, code, stderr, stdout }).toEqual({ command, code: 1, stderr: told, stdout: "" })
+    }
+    const named = `--data-dir='${room.dataDirectory}'`
+    expect((await inGone(room, `verify ${named}`)).code).toBe(0)
+    for (const command of ["stream list", "server status", "server start"]) {
+      const { code, stderr } = await inGone(room, `${command} ${named}`)
+      expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: "" })
+    }
+    expect((await inGone(room, `doctor ${named}`)).stdout).toMatch(/^ok {4}daemon: /m)
+    const env = { DURABLE_STREAMS_URL: room.url }
+    for (const command of ["stream list", "stream get -n a", "stream append -n a -m two"]) {
+      const { code, stderr } = await inGone(room, command, env)
+      expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: "" })
+    }
+    await room.ds(["server", "stop"])
+    expect((await inGone(room, `stream append -n a -m three ${named}`)).code).toBe(0)
+  })
+})
+
 describe("a server in a container", () => {
   it("Promise 9: is not ended by the number that it has there, which is another process here", async ({ room, skip }) => {
     const space = await MountSpace.make()

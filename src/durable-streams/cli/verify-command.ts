@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { requireAbsolute } from "../settings.ts"
 import { toOffset } from "../types.ts"
 import type { LogFault, Verified } from "../verify-data.ts"
 import { toVisible } from "../visible-text.ts"
@@ -22,6 +23,7 @@ export const verifyCommand = Command.make("verify", {
   dataDirectory: dataDirectoryFlag
 }, ({ dataDirectory, output, repair }) =>
   Effect.gen(function*() {
+    requireAbsolute(dataDirectory)
     // Only this command needs what reads logs; the others start faster without it.
     const { verifyData } = yield* Effect.promise(() => import("../checks.ts"))
     const asJson = output === "json"
