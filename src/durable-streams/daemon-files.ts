@@ -24,8 +24,6 @@ export interface Place {
 export const writePlace = (dataDirectory: string, place: Place): void => {
   const { host, reserve } = filesOf(dataDirectory)
   makeReserve(reserve)
-  // One that a killed server left would send commands elsewhere.
-  if (place.host === undefined) setAside(reserve, host)
   for (const [path, text] of textsOf(dataDirectory, place)) {
     setAside(reserve, path)
     const spare = spareOf(reserve, path)
@@ -50,6 +48,12 @@ export const removePlace = (dataDirectory: string, place: Place): void => {
   for (const [path, text] of textsOf(dataDirectory, place).toReversed()) {
     if (readText(path) === text) setAside(reserve, path)
   }
+}
+
+/** Takes away what a server said that is gone, when it was killed. */
+export const clearPlace = (dataDirectory: string): void => {
+  const { host, pid, port, reserve, secret } = filesOf(dataDirectory)
+  for (const path of [pid, port, host, secret]) setAside(reserve, path)
 }
 
 /** In the order in which they are written: a reader who sees the pid finds the rest beside it. */

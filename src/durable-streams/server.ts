@@ -21,6 +21,7 @@ import { serve } from "../web-node/node-server.ts"
 import type { ServerNotStarted } from "../web-node/server-not-started.ts"
 import { PublicUrl } from "../web/public-url.ts"
 import { isTakenBeside } from "./beside-port.ts"
+import { clearPlace } from "./daemon-files.ts"
 import { DaemonSecret, proofOf } from "./daemon-secret.ts"
 import { makeDataDirectory, readDigits } from "./data-directory.ts"
 import type { StorageError } from "./errors.ts"
@@ -117,13 +118,11 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
 const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
   yield* refuseForeign(dataDirectory)
   yield* makeDataDirectory(dataDirectory)
-  const { host, lock, pid, port, secret } = filesOf(dataDirectory)
+  const { lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
       // What is still there was said by a server that is gone.
-      yield* Effect.ignore(Effect.try(() => {
-        for (const file of [pid, port, host, secret]) fs.rmSync(file, { recursive: true, force: true })
-      }))
+      yield* Effect.ignore(Effect.try(() => clearPlace(dataDirectory)))
       return
     }
     if (attempt >= lockAttemptsNamed && readDigits(pid) !== undefined) break

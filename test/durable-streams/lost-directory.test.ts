@@ -16,6 +16,10 @@ const textsOf = (stdout: string) =>
 const append = (room: Room, text: string, cwd = room.directory) =>
   room.ds(["stream", "append", "-n", "a", "-m", text], { cwd })
 
+/** Runs the command where there is no current folder. */
+const inGone = (room: Room, command: string, env: Readonly<Record<string, string>> = {}) =>
+  room.sh(`mkdir gone; cd gone; rmdir ../gone; durable-streams ${command}`, { env }).ended
+
 describe("a data directory that goes away under its server", () => {
   it("by another name is told at once, with the pid and the old name, and the server can be stopped", async ({ room }) => {
     const [before, after] = ["p", "q"].map((name) => Path.join(room.directory, name)) as [string, string]
@@ -73,9 +77,6 @@ describe("a data directory that goes away under its server", () => {
 })
 
 describe("a current folder that was removed", () => {
-  const inGone = (room: Room, command: string, env: Readonly<Record<string, string>> = {}) =>
-    room.sh(`mkdir gone; cd gone; rmdir ../gone; durable-streams ${command}`, { env }).ended
-
   it("is told where the data directory would lie in it, and matters to no other command", async ({ room }) => {
     await append(room, "one")
     const told = "The current directory is not there any more. Change to one that is.\n"
@@ -196,6 +197,9 @@ describe("on a disk that is filled again whenever something is freed", () => {
       expect((await ds("server", "stop")).code).toBe(0)
       expect(fs.readdirSync(space.outside(`${disk}/x`)).filter((name) => /^daemon\.[^l]/.test(name))).toEqual([])
     }
+    // A server that is killed leaves its files to the next one, with their room.
+    expect(await get()).toMatchObject(got)
+    process.kill(Number(fs.readFileSync(space.outside(`${disk}/x/daemon.pid`), "utf8")), "SIGKILL")
     fill()
     expect(await get()).toMatchObject(got)
     expect(await ds("stream", "delete", "-n", "b")).toMatchObject({ code: 0, stderr: "Deleted b\n" })
@@ -214,6 +218,18 @@ describe("where a server listens", () => {
     expect((await append(room, "one")).code).toBe(0)
     server.kill("SIGTERM")
     expect((await server.ended).code).toBe(0)
+  })
+
+  it("is not where a server was that was killed", async ({ room }) => {
+    const server = room.start(["server", "run", "--host", "127.0.0.2", "--port", "0"])
+    await server.told("Listening")
+    await until(() => room.read("daemon.pid") !== undefined, () => "the server's files")
+    expect((await append(room, "one")).code).toBe(0)
+    server.kill("SIGKILL")
+    await server.ended
+    expect(room.read("daemon.host")).toBe("127.0.0.2")
+    expect((await append(room, "two")).code).toBe(0)
+    expect(room.read("daemon.host")).toBeUndefined()
   })
 
   it("is no name that nobody knows, and no warning comes first", async ({ room }) => {
