@@ -25,7 +25,7 @@ const withSmallDisk = async (trial: Trial, use: (space: MountSpace, filler: stri
   try {
     const { directory } = trial.server
     fs.mkdirSync(directory)
-    space.run("mount", "-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", directory)
+    space.run("mount", "-t", "tmpfs", "-o", `size=${megabytes}m,mode=0700`, "tmpfs", directory)
     await use(space, space.outside(Path.join(directory, "filler")))
   } finally {
     await trial.server.kill()

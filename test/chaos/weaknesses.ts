@@ -152,7 +152,7 @@ const probes: Readonly<Record<string, Probe>> = {
     const { directory, port } = server
     await server.kill()
     fs.mkdirSync(directory, { recursive: true })
-    const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "chaos", directory])
+    const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=0700", "chaos", directory])
     if (status !== 0) return { left: "needs CAP_SYS_ADMIN" }
     try {
       await server.start()

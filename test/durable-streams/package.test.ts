@@ -34,7 +34,8 @@ describe("the package", () => {
       [oldest, got.code === 0 && fs.existsSync(Path.join(binary, "node")) ? binary : undefined]
     ]
     return () => shelf.close()
-  }, 60_000)
+    // Ten times what a build and two installations take where nothing else runs.
+  }, 200_000)
 
   for (const [index, version] of [process.versions.node, oldest].entries()) {
     it(`works from an empty folder on Node ${version}`, { timeout: 60_000 }, async ({ room, skip }) => {
