@@ -65,15 +65,17 @@ const findProven = Effect.fnUntraced(function*(dataDirectory: string) {
   if (place === undefined) return undefined
   if (place.secret === undefined && !(yield* holdsLock(dataDirectory, place.pid))) return undefined
   const found = yield* ask(place)
-  return found !== undefined && (yield* isLocked(dataDirectory, place.pid)) ? found : undefined
+  return found !== undefined && (yield* isLockedBy(found, dataDirectory)) ? found : undefined
 })
 
-/** Whether that process holds the lock, or one that has another number here, as a server in a container does. */
-const isLocked = (dataDirectory: string, pid: number) =>
+/** Whether that server holds the lock; of one in a container, which has another number here, whether anybody does. */
+const isLockedBy = ({ health: { pid, process: identity } }: Found, dataDirectory: string) =>
   Effect.suspend(() => {
     const { lock } = filesOf(dataDirectory)
     // Asked of the kernel's list first: taking the lock would load SQLite into every command.
-    return holderOf(lock) === pid ? Effect.succeed(true) : Effect.map(lockState(lock), (state) => state === "held")
+    const holder = holderOf(lock)
+    if (holder !== undefined && (holder === pid || identity === identityOf(pid))) return Effect.succeed(holder === pid)
+    return Effect.map(lockState(lock), (state) => state === "held")
   })
 
 /** Whether two paths lead to one directory: by links, or mounted at two places. */

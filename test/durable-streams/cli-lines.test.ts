@@ -156,7 +156,7 @@ describe("a pipe outlasts a server that restarts", () => {
     pipe.write("two\n")
     await pipe.told("Lost the server; waiting for it to come back.\n")
     pipe.write("three\n")
-    expect((await room.ds(["server", "start", "--port", port])).code).toBe(0)
+    expect(await room.ds(["server", "start", "--port", port])).toMatchObject({ code: 0, stderr: "" })
     await pipe.told("Back again, going on.\n")
     pipe.endInput()
     expect((await pipe.ended).code).toBe(0)
