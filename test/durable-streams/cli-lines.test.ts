@@ -144,7 +144,8 @@ describe("a pipe outlasts a server that restarts", () => {
   })
 
   it("lines that come while the server is away are appended when it is back", async ({ room }) => {
-    await room.ds(["server", "start"])
+    // Not the port that others take when it is free.
+    await room.ds(["server", "start", "--port", "0"])
     const port = room.read("daemon.port")!
     const pipe = room.start(["stream", "append", "-n", "a", "-o", "raw"], {
       input: "open",

@@ -168,6 +168,8 @@ const gone = (pid: number, url: string) =>
 
 describe("a server that has the port of one that was killed", () => {
   it("is not taken for it: what a command or a follower goes on with is for its own data directory", async ({ room }) => {
+    // Not the port that others take when it is free.
+    await room.ds(["server", "start", "--port", "0"])
     const command = room.start(["stream", "append", "-n", "a", "-i", "json"], { input: "open" })
     command.write("0\n")
     await command.line(1)
