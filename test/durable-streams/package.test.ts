@@ -35,10 +35,10 @@ describe("the package", () => {
     ]
     return () => shelf.close()
     // Ten times what a build and two installations take where nothing else runs.
-  }, 200_000)
+  }, 400_000)
 
   for (const [index, version] of [process.versions.node, oldest].entries()) {
-    it(`works from an empty folder on Node ${version}`, { timeout: 60_000 }, async ({ room, skip }) => {
+    it(`works from an empty folder on Node ${version}`, { timeout: 240_000 }, async ({ room, skip }) => {
       const node = nodes[index]![1]
       skip(node === undefined, `the registry does not give Node ${version}`)
       const env = {
