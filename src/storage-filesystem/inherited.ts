@@ -9,39 +9,43 @@ import type { ForkOrigin, Log } from "../durable-streams/storage.ts"
 import type { StreamName } from "../durable-streams/types.ts"
 import { toOffset } from "../durable-streams/types.ts"
 import { toReadError } from "./disk-errors.ts"
-import type { DiskFailure } from "./disk.ts"
-import type { LogReader } from "./log-reader.ts"
-
-/** A log of which a fork reads. */
-export interface Source {
-  readonly reader: LogReader
-  /** Where its own events begin; what is before them is its own source's. */
-  readonly first: number
-  readonly forkedFrom: ForkOrigin | undefined
-  readonly close: Effect.Effect<void>
-}
+import type { HeldSource, Sources } from "./sources.ts"
 
 export interface Inherited {
   readonly read: Log["read"]
   readonly close: Effect.Effect<void>
 }
 
-/** `open` finds a source, hidden or not; it is undefined when the source is not the one that was forked. */
 export const makeInherited = (
   fork: StreamName,
   origin: ForkOrigin | undefined,
-  open: (origin: ForkOrigin) => Effect.Effect<Source | undefined, DiskFailure>
+  sources: Sources
 ): Inherited => {
-  /** The sources that are open, the nearest first. */
-  let sources: Array<Source> = []
+  /** The sources that this fork holds, by their distance: its own source is at 0. */
+  const held = new Map<number, HeldSource>()
 
   const close = Effect.suspend(() => {
-    const opened = sources
-    sources = []
-    return Effect.forEach(opened, (source) => source.close, { discard: true })
+    const released = [...held.values()]
+    held.clear()
+    return Effect.forEach(released, (source) => source.release, { discard: true })
+  })
+
+  const forget = Effect.suspend(() => {
+    for (const source of held.values()) source.forget()
+    return close
   })
 
   const lost = (from: number) => Effect.fail(new LogDamaged({ stream: fork, offset: toOffset(from) }))
+
+  const holdAt = Effect.fnUntraced(function*(depth: number, origin: ForkOrigin) {
+    const source = yield* sources.hold(origin)
+    if (source === undefined) return undefined
+    // Two who read at once may both ask for it; the one that comes second gives its own back.
+    const known = held.get(depth)
+    if (known === undefined) held.set(depth, source)
+    else yield* source.release
+    return known ?? source
+  }, Effect.uninterruptible)
 
   const read = Effect.fnUntraced(function*(from: number, bytesMax: number) {
     let next = origin
@@ -49,16 +53,8 @@ export const makeInherited = (
     let end = Infinity
     for (let depth = 0; next !== undefined; depth++) {
       end = Math.min(end, next.offset)
-      let source = sources[depth]
-      if (source === undefined) {
-        source = yield* open(next)
-        if (source === undefined) return yield* lost(from)
-        // Two who read at once may both open it; the one that comes second gives its own back.
-        const known = sources[depth]
-        if (known === undefined) sources[depth] = source
-        else yield* source.close
-        source = known ?? source
-      }
+      const source = held.get(depth) ?? (yield* holdAt(depth, next))
+      if (source === undefined) return yield* lost(from)
       if (from >= source.first) return sliceBlock(yield* source.reader.read(from, bytesMax), from, end - from)
       next = source.forkedFrom
     }
@@ -72,7 +68,7 @@ export const makeInherited = (
         // A source that is deleted meanwhile is hidden under another name.
         Effect.catchIf(
           (error) => error._tag === "DiskFailure" && error.code === "ENOENT",
-          () => Effect.andThen(close, read(from, bytesMax))
+          () => Effect.andThen(forget, read(from, bytesMax))
         ),
         Effect.catchTags({
           DiskFailure: (failure) => Effect.fail(toReadError("read the source of", fork, failure)),

@@ -14,7 +14,6 @@ import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
 import { isMissing, nodeDisk } from "./disk.ts"
 import { newSuffix, toFileName } from "./file-names.ts"
 import { makeFlusher } from "./flusher.ts"
-import type { Source } from "./inherited.ts"
 import { makeInherited } from "./inherited.ts"
 import { makeJournal } from "./journal.ts"
 import type { FoundFile } from "./log-directory.ts"
@@ -27,6 +26,8 @@ import { makeProbe } from "./probe.ts"
 import { encodeNewLog } from "./record-codec.ts"
 import type { Recovered } from "./recovery.ts"
 import { makeRegaining } from "./regaining.ts"
+import type { Source } from "./sources.ts"
+import { makeSources } from "./sources.ts"
 import { replayState } from "./state-replay.ts"
 
 type Durability = "fsync" | "os"
@@ -107,7 +108,7 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
   ) {
     const { forkedFrom, name } = description
     const file = yield* files.file(path, opened)
-    const inherited = makeInherited(name, forkedFrom, openSource)
+    const inherited = makeInherited(name, forkedFrom, sources)
     const touch = (at: number) => logs.setUsedAt(name, at)
     const { read } = inherited
     const { fence, log } = makeLog({
@@ -151,11 +152,13 @@ const make = Effect.fnUntraced(function*(options: FileSystemOptions) {
       return {
         reader: makeLogReader(file, origin.stream, first, () => end),
         first,
+        tail: recovered.tail,
         forkedFrom: header.description.forkedFrom,
         close: file.close
       } satisfies Source
     }).pipe(Effect.onError(() => opened.close))
   }, Effect.uninterruptible)
+  const sources = makeSources(openSource)
 
   const create = Effect.fnUntraced(function*(description: StreamDescription, first: Parameters<Log["commit"]>[0]) {
     const { expiresAt, forkedFrom, name, ttlSeconds } = description

@@ -158,8 +158,8 @@ export const many: ReadonlyArray<Attack> = [
     name: "forks of forks of forks",
     route: "PUT /v1/stream/* with Stream-Forked-From",
     start: quick,
-    // A fork that is awake has the logs of its sources open, of as many logs as may be.
-    files: 512,
+    // Each source is open once, for all the forks of it that are awake.
+    files: 1_000,
     prepare: async (stage) => {
       await prepared(stage, [put("/v1/stream/f0", json, "[0]")])
       // Each is a fork of the one before, which must be there.

@@ -13,12 +13,11 @@ import { briefly } from "./suite.ts"
 /** Ten times what the longest takes, and again where the machine is busy. */
 const timeout = 120_000
 
-/** Left to the long form, for the time that they take; forks of forks grow by more than they may there, as decision 12 says. */
+/** Left to the long form, for the time that they take. */
 const onlyLong: ReadonlyArray<string> = [
   "new names in a small heap",
   "lists of one name behind each other",
   "lists of all names",
-  "forks of forks of forks",
   "a body a byte at a time"
 ]
 

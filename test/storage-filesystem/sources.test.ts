@@ -1,0 +1,103 @@
+/**
+ * The sources of forks: each open once for all who read it, and closed when the last of them is gone.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { makeLogReader } from "../../src/storage-filesystem/log-reader.ts"
+import { makeOpenFiles } from "../../src/storage-filesystem/open-files.ts"
+import { makeSources } from "../../src/storage-filesystem/sources.ts"
+import { named, settled } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "./fault-disk.ts"
+
+const origin = (offset: number) => ({ stream: named("source"), id: "one", offset, bytes: 0 })
+
+/** Sources on a disk where an open takes a while; the source's tail is what `log.tail` is at that moment. */
+const sourcesOn = (log: { tail: number; id: string }) => {
+  const disk = FaultDisk.holding({ "/source": Buffer.from("a log") })
+  const files = makeOpenFiles(disk, 10)
+  const counted = { opens: 0 }
+  const sources = makeSources(({ id }) =>
+    Effect.gen(function*() {
+      counted.opens++
+      const { tail } = log
+      yield* settled
+      if (id !== log.id) return undefined
+      const file = yield* files.file("/source", yield* disk.open("/source"))
+      const reader = makeLogReader(file, named("source"), 0, () => ({ offset: tail, position: 5 }))
+      return { reader, first: 0, tail, forkedFrom: undefined, close: file.close }
+    })
+  )
+  return { counted, disk, sources }
+}
+
+const found = <A>(value: A | undefined): A => {
+  assert.isDefined(value)
+  return value as A
+}
+
+describe("The sources of forks", () => {
+  it.effect("are open once for all who read them, until the last one is gone", () =>
+    Effect.gen(function*() {
+      const { counted, disk, sources } = sourcesOn({ tail: 3, id: "one" })
+      const first = found(yield* sources.hold(origin(3)))
+      const second = found(yield* sources.hold(origin(2)))
+      assert.strictEqual(second.reader, first.reader)
+      assert.strictEqual(counted.opens, 1)
+      yield* first.release
+      assert.strictEqual(disk.opened, 1)
+      yield* second.release
+      assert.strictEqual(disk.opened, 0)
+      yield* found(yield* sources.hold(origin(1))).release
+      assert.strictEqual(counted.opens, 2)
+      assert.strictEqual(disk.opened, 0)
+    }))
+
+  it.effect("are open once for two who come at once", () =>
+    Effect.gen(function*() {
+      const { disk, sources } = sourcesOn({ tail: 3, id: "one" })
+      const both = yield* Effect.all([sources.hold(origin(1)), sources.hold(origin(3))], { concurrency: 2 })
+      assert.strictEqual(found(both[0]).reader, found(both[1]).reader)
+      assert.strictEqual(disk.opened, 1)
+      yield* Effect.forEach(both, (source) => found(source).release)
+      assert.strictEqual(disk.opened, 0)
+    }))
+
+  it.effect("are opened anew for a fork of what came later, and the old ones stay open for their holders", () =>
+    Effect.gen(function*() {
+      const log = { tail: 3, id: "one" }
+      const { disk, sources } = sourcesOn(log)
+      const before = found(yield* sources.hold(origin(3)))
+      log.tail = 8
+      const after = found(yield* sources.hold(origin(5)))
+      assert.strictEqual(after.tail, 8)
+      assert.strictEqual(disk.opened, 2)
+      yield* before.release
+      assert.strictEqual(found(yield* sources.hold(origin(2))).reader, after.reader)
+      yield* after.release
+      assert.strictEqual(disk.opened, 1)
+      yield* after.release
+      assert.strictEqual(disk.opened, 0)
+    }))
+
+  it.effect("that were hidden under another name are opened anew", () =>
+    Effect.gen(function*() {
+      const { counted, disk, sources } = sourcesOn({ tail: 3, id: "one" })
+      const before = found(yield* sources.hold(origin(3)))
+      before.forget()
+      const after = found(yield* sources.hold(origin(3)))
+      assert.strictEqual(counted.opens, 2)
+      yield* before.release
+      assert.strictEqual(found(yield* sources.hold(origin(3))).reader, after.reader)
+      yield* Effect.all([after.release, after.release])
+      assert.strictEqual(disk.opened, 0)
+    }))
+
+  it.effect("that are not those that were forked are told from them, each time", () =>
+    Effect.gen(function*() {
+      const { counted, disk, sources } = sourcesOn({ tail: 3, id: "another" })
+      assert.isUndefined(yield* sources.hold(origin(3)))
+      assert.isUndefined(yield* sources.hold(origin(3)))
+      assert.strictEqual(counted.opens, 2)
+      assert.strictEqual(disk.opened, 0)
+    }))
+})
