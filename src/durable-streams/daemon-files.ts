@@ -5,7 +5,7 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { giveToOwner, readDigits, readText } from "./data-directory.ts"
-import { filesOf } from "./settings.ts"
+import { filesOf } from "./paths.ts"
 
 /** Where a server is, and what it proves itself with. */
 export interface Place {

@@ -19,7 +19,7 @@ import { limitFlags } from "./limit-settings.ts"
 import { holderOf, lockState, tryLock } from "./lock.ts"
 import { identityOf } from "./process-identity.ts"
 import type { ServerSettings } from "./settings.ts"
-import { DaemonFailed, DataDirectoryMoved, filesOf, ServerSilent } from "./settings.ts"
+import { DaemonFailed, DataDirectoryMoved, filesOf, ServerSilent } from "./paths.ts"
 import { type DataDirectoryNotTrusted, refuseForeign } from "./trusted-directory.ts"
 import { Health } from "./wire.ts"
 

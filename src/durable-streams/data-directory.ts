@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { DaemonFailed } from "./settings.ts"
+import { DaemonFailed } from "./paths.ts"
 
 /** Makes the data directory where it is not there, for its user alone; a power cut does not take it again. */
 export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFailed> =>

@@ -8,7 +8,7 @@ import { fileLimit } from "../web-node/file-limit.ts"
 import type { Found } from "./daemon.ts"
 import { deniedBy, nearest } from "./data-directory.ts"
 import type { Finding } from "./doctor.ts"
-import { filesOf, quoted } from "./settings.ts"
+import { filesOf, quoted } from "./paths.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {

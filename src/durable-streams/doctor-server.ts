@@ -12,7 +12,7 @@ import type { Found } from "./daemon.ts"
 import { readDigits } from "./data-directory.ts"
 import type { DoctorOptions, Finding } from "./doctor.ts"
 import { holderOf } from "./lock.ts"
-import type { filesOf } from "./settings.ts"
+import type { filesOf } from "./paths.ts"
 import { version } from "./version.ts"
 
 type Files = ReturnType<typeof filesOf>

@@ -9,7 +9,7 @@ import { checkDirectory, checkFileLimit, checkFileSystem } from "./doctor-machin
 import { checkProxy } from "./doctor-proxy.ts"
 import { checkDaemon, checkLock, checkPort, checkVersions } from "./doctor-server.ts"
 import { lockState } from "./lock.ts"
-import { type DataDirectoryMoved, filesOf } from "./settings.ts"
+import { type DataDirectoryMoved, filesOf } from "./paths.ts"
 import type { DataDirectoryNotTrusted } from "./trusted-directory.ts"
 import { checkLogs } from "./verify-data.ts"
 

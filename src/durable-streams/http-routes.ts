@@ -6,7 +6,6 @@ import { OpenApi } from "effect/http-api"
 import { prefers } from "../web/accept.ts"
 import type { Answer, Handler, Incoming } from "../web/exchange.ts"
 import { inPieces, isDirect, json, PieceMemory, toEffect } from "../web/exchange.ts"
-import type { GuardOptions } from "../web/guard.ts"
 import { accessHeaders, refusal } from "../web/guard.ts"
 import type { Refusal } from "../web/problem.ts"
 import { isRefusal, problem } from "../web/problem.ts"
@@ -18,34 +17,16 @@ import { placeHeaders } from "./append-headers.ts"
 import type { Cursor } from "./durable-stream.ts"
 import { InternalError, OtherServer, refusals } from "./errors.ts"
 import { sliceBlock } from "./event-block.ts"
-import type { Followers } from "./followers.ts"
 import { subscribe } from "./following.ts"
 import type { EventJoints } from "./framing.ts"
 import { joinedBytes, joinEvents } from "./framing.ts"
 import { deleteOnConditions } from "./preconditions.ts"
 import { lifeHeader, lifeOf, openAt } from "./reading-start.ts"
 import { countParameter, offsetParameter, streamName, textParameter } from "./request-parameters.ts"
+import { ServerInfo } from "./server-info.ts"
 import { StreamManager } from "./stream-manager.ts"
-import type { Health } from "./wire.ts"
 import { challengeHeader, directoryHeader, proofHeader, toDirectoryHeader } from "./wire.ts"
 import type { HookedStream } from "./with-hooks.ts"
-
-/** What the routes need to know of the server around them. */
-export class ServerInfo extends Context.Service<ServerInfo, {
-  readonly health: Omit<Health, "status" | "reason" | "uptimeSeconds" | "usage">
-  /** The largest request body, in bytes. */
-  readonly bodyBytesMax: number
-  /** How long a long-poll waits for news, in milliseconds. */
-  readonly longPollMillis: number
-  readonly followers: Followers
-  /** Why nothing can be stored now, if so. */
-  readonly trouble: Effect.Effect<{ readonly message: string } | undefined>
-  /** What is open now, but for what the routes know. */
-  readonly usage: () => Pick<Health["usage"], "connections" | "streams">
-  readonly guard: GuardOptions
-  /** Proves to whoever sent `challenge` that this server made the body. */
-  readonly prove: (challenge: string, body: string) => string
-}>()("durable-streams/http-routes/ServerInfo") {}
 
 /** Every request of this server, answered. */
 export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: Handler }>()(

@@ -11,7 +11,7 @@ export { follow } from "./follow.ts"
 export * from "./hooks.ts"
 export { Server } from "./server.ts"
 export type { ServerSettings } from "./settings.ts"
-export { DaemonFailed, DataDirectoryInUse } from "./settings.ts"
+export { DaemonFailed, DataDirectoryInUse } from "./paths.ts"
 export { type Commit, type Log, Storage, type StreamDescription } from "./storage.ts"
 export {
   ActiveFactory,

@@ -5,7 +5,7 @@
 import { Data, Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { giveToOwner } from "./data-directory.ts"
-import { DaemonFailed } from "./settings.ts"
+import { DaemonFailed } from "./paths.ts"
 
 /**
  * Takes the lock until the scope closes; false when another process has it. The file must not be opened by any other

@@ -7,7 +7,7 @@ import { type Place, removePlace, writePlace } from "./daemon-files.ts"
 import { DaemonSecret, makeSecret } from "./daemon-secret.ts"
 import { Server } from "./server.ts"
 import type { ServerSettings } from "./settings.ts"
-import { DaemonFailed, filesOf } from "./settings.ts"
+import { DaemonFailed, filesOf } from "./paths.ts"
 
 /** How long a command that found us a moment ago has to come: it asks within milliseconds, with room for a busy machine. */
 const foundGrace = "100 millis"

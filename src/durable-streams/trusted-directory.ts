@@ -6,7 +6,7 @@
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { defaults, filesOf, quoted, requireAbsolute, resolveDirectory } from "./settings.ts"
+import { defaultDirectory, filesOf, quoted, requireAbsolute, resolveDirectory } from "./paths.ts"
 
 /** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
 export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotTrusted")<{
@@ -45,7 +45,7 @@ const foreign = (dataDirectory: string): Foreign | undefined => {
  * mode: a current folder whose `streams` is open to others was cloned. A directory that is named is the user's own word.
  */
 const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
-  if (dataDirectory !== resolveDirectory(defaults.dataDirectory)) return undefined
+  if (dataDirectory !== resolveDirectory(defaultDirectory)) return undefined
   const { streams } = filesOf(dataDirectory)
   if (((lstat(streams)?.mode ?? 0) & 0o007) === 0) return undefined
   return !entriesOf(streams).some((name) => name.startsWith(subscriptionLogs)) ? undefined : {

@@ -11,7 +11,7 @@ import { verifyLogs } from "../storage-filesystem/verify-logs.ts"
 import { readDigits } from "./data-directory.ts"
 import type { Finding } from "./doctor.ts"
 import { lockState, tryLock } from "./lock.ts"
-import { DaemonFailed, DataDirectoryInUse, filesOf } from "./settings.ts"
+import { DaemonFailed, DataDirectoryInUse, filesOf } from "./paths.ts"
 
 export type { LogFault, Verified }
 

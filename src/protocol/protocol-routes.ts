@@ -4,7 +4,7 @@
  */
 import { Effect, Exit, Option } from "effect"
 import { refusals } from "../durable-streams/errors.ts"
-import { ServerInfo } from "../durable-streams/http-routes.ts"
+import { ServerInfo } from "../durable-streams/server-info.ts"
 import { deleteOnConditions } from "../durable-streams/preconditions.ts"
 import { invalid, textParameter } from "../durable-streams/request-parameters.ts"
 import { StreamManager } from "../durable-streams/stream-manager.ts"

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { requireAbsolute } from "../settings.ts"
+import { requireAbsolute } from "../paths.ts"
 import { toOffset } from "../types.ts"
 import type { LogFault, Verified } from "../verify-data.ts"
 import { toVisible } from "../visible-text.ts"
