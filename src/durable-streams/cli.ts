@@ -3,15 +3,15 @@
  */
 import { Console, Effect } from "effect"
 import { CliOutput, Command } from "effect/cli"
-import { bytesFault } from "./argument-bytes.ts"
+import { version } from "../domain/version.ts"
 import { joinDashedValues } from "./cli/arguments.ts"
 import { doctorCommand } from "./cli/doctor-command.ts"
 import { WrongUsage } from "./cli/exit.ts"
 import { serverCommand } from "./cli/server-commands.ts"
 import { streamCommand } from "./cli/stream-commands.ts"
 import { verifyCommand } from "./cli/verify-command.ts"
-import { writeOutSoon } from "./stdout.ts"
-import { version } from "./version.ts"
+import { bytesFault } from "./process/argument-bytes.ts"
+import { writeOutSoon } from "./process/stdout.ts"
 
 export { endingOf } from "./cli/exit.ts"
 export { Shutdown } from "./cli/shutdown.ts"

@@ -1,26 +1,26 @@
 /**
  * What a program that embeds durable streams imports.
  */
-export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
-export { ServerRefused, ServerUnreachable } from "./client-answers.ts"
-export { makeClient } from "./client.ts"
-export type * from "./durable-stream.ts"
-export * from "./errors.ts"
-export { EventData } from "./event-data.ts"
-export { follow } from "./follow.ts"
-export * from "./hooks.ts"
-export { Server } from "./server.ts"
-export type { ServerSettings } from "./settings.ts"
-export { DaemonFailed, DataDirectoryInUse } from "./paths.ts"
-export { type Commit, type Log, Storage, type StreamDescription } from "./storage.ts"
+export { ServerRefused, ServerUnreachable } from "../client/client-answers.ts"
+export { makeClient } from "../client/client.ts"
+export { follow } from "../client/follow.ts"
+export { DaemonFailed, DataDirectoryInUse } from "../data-directory/paths.ts"
+export * from "../domain/errors.ts"
+export * from "../domain/types.ts"
+export { EventData } from "../event/event-data.ts"
+export * from "../hooks/hooks.ts"
 export {
   ActiveFactory,
   EmbryonicAgentFactory,
   PlainFactory,
   StreamFactory,
   ValidatedFactory
-} from "./stream-factory.ts"
-export { StreamManager } from "./stream-manager.ts"
-export { makeDurableStream } from "./stream.ts"
-export * from "./types.ts"
-export { withHooks } from "./with-hooks.ts"
+} from "../hooks/stream-factory.ts"
+export { withHooks } from "../hooks/with-hooks.ts"
+export { StreamManager } from "../manager/stream-manager.ts"
+export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+export { type Commit, type Log, Storage, type StreamDescription } from "../storage/storage.ts"
+export type * from "../stream/durable-stream.ts"
+export { makeDurableStream } from "../stream/stream.ts"
+export { Server } from "./server.ts"
+export type { ServerSettings } from "./server/settings.ts"

@@ -4,7 +4,7 @@
  * compiled once for all its starts.
  */
 import * as Module from "node:module"
-import { closeInherited } from "./inherited-files.ts"
+import { closeInherited } from "./daemon/inherited-files.ts"
 
 // What package.json says under `engines`: npm only warns, and an older Node would fail at something that names no cause.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)

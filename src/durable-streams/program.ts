@@ -4,9 +4,9 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Deferred, Effect, Exit, Layer } from "effect"
+import { toVisible } from "../domain/visible-text.ts"
 import { endingOf, run, Shutdown } from "./cli.ts"
-import { finishOut } from "./stdout.ts"
-import { toVisible } from "./visible-text.ts"
+import { finishOut } from "./process/stdout.ts"
 
 // Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
 process.env["UV_THREADPOOL_SIZE"] ??= "16"

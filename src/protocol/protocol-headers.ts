@@ -2,12 +2,12 @@
  * The protocol's headers: what requests say, checked, and what answers tell of a stream (docs/protocol.md 8, 10, 11).
  */
 import { Effect, Exit } from "effect"
-import { placeHeaders } from "../durable-streams/append-headers.ts"
-import type { StreamInfo } from "../durable-streams/durable-stream.ts"
-import type { InvalidRequest } from "../durable-streams/errors.ts"
-import { countHeader, invalid, keptHeader, show } from "../durable-streams/request-parameters.ts"
-import { rfc3339Millis } from "../durable-streams/rfc3339.ts"
-import type { Incoming } from "../web/exchange.ts"
+import type { InvalidRequest } from "../domain/errors.ts"
+import { rfc3339Millis } from "../domain/rfc3339.ts"
+import type { Incoming } from "../http/exchange.ts"
+import { placeHeaders } from "../stream-http/append-headers.ts"
+import { countHeader, invalid, keptHeader, show } from "../stream-http/request-parameters.ts"
+import type { StreamInfo } from "../stream/durable-stream.ts"
 
 /** Type and subtype have at most 127 bytes each (RFC 6838 4.2), and parameters are few; all of it is in the log's first line. */
 const typeBytesMax = 1_024

@@ -2,11 +2,11 @@
  * A range of events as the body of an answer: in one piece where it is small, else as it is read (docs/protocol.md 12).
  */
 import { Effect } from "effect"
-import type { Cursor } from "../durable-streams/durable-stream.ts"
-import { sliceBlock } from "../durable-streams/event-block.ts"
-import type { EventBlock } from "../durable-streams/types.ts"
-import { inPieces, PieceMemory } from "../web/exchange.ts"
-import { bodyOf, jointsOf } from "./messages.ts"
+import type { EventBlock } from "../domain/types.ts"
+import { sliceBlock } from "../event/event-block.ts"
+import { inPieces, PieceMemory } from "../http/exchange.ts"
+import { bodyOf, jointsOf } from "../stream-http/messages.ts"
+import type { Cursor } from "../stream/durable-stream.ts"
 import type { Reading } from "./reading.ts"
 
 /** How much is written at a time, about: an answer that is not larger has a length, and is one write. */

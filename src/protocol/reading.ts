@@ -3,13 +3,13 @@
  * (docs/protocol.md 8, 12).
  */
 import { Effect } from "effect"
-import type { Cursor, From, StreamInfo } from "../durable-streams/durable-stream.ts"
-import { StreamDeleted, StreamNotFound } from "../durable-streams/errors.ts"
-import { lifeOf, openAt } from "../durable-streams/reading-start.ts"
-import type { StreamDescription } from "../durable-streams/storage.ts"
-import type { StreamManager } from "../durable-streams/stream-manager.ts"
-import type { HookedStream } from "../durable-streams/with-hooks.ts"
-import type { RouteRequest } from "../web/router.ts"
+import { StreamDeleted, StreamNotFound } from "../domain/errors.ts"
+import type { HookedStream } from "../hooks/with-hooks.ts"
+import type { RouteRequest } from "../http/router.ts"
+import type { StreamManager } from "../manager/stream-manager.ts"
+import type { StreamDescription } from "../storage/storage.ts"
+import { lifeOf, openAt } from "../stream-http/reading-start.ts"
+import type { Cursor, From, StreamInfo } from "../stream/durable-stream.ts"
 import { isOfLife } from "./cursor.ts"
 import { addressed } from "./stream-address.ts"
 

@@ -4,13 +4,13 @@
  * kept from it is made up for at the next start.
  */
 import { Cause, Effect, Layer, Option, Predicate, Queue } from "effect"
-import type { Cursor } from "../durable-streams/durable-stream.ts"
-import { parseEvent } from "../durable-streams/event-block.ts"
-import { EventData } from "../durable-streams/event-data.ts"
-import type { StreamDescription } from "../durable-streams/storage.ts"
-import { StreamManager } from "../durable-streams/stream-manager.ts"
-import type { StreamName } from "../durable-streams/types.ts"
-import { isJson, isReserved, jsonType, registryName as registry } from "../durable-streams/types.ts"
+import type { StreamName } from "../domain/types.ts"
+import { isJson, isReserved, jsonType, registryName as registry } from "../domain/types.ts"
+import { parseEvent } from "../event/event-block.ts"
+import { EventData } from "../event/event-data.ts"
+import { StreamManager } from "../manager/stream-manager.ts"
+import type { StreamDescription } from "../storage/storage.ts"
+import type { Cursor } from "../stream/durable-stream.ts"
 
 /** Changes that are appended at once, when there are many. */
 const changesMax = 500

@@ -2,10 +2,10 @@
  * Batches of events as frames of Server-Sent Events (docs/protocol.md 14): one `data` event, and one `control` event
  * that says where it ends, in one piece.
  */
-import { asBuffer } from "../durable-streams/event-data.ts"
-import type { EventBlock } from "../durable-streams/types.ts"
-import { isJson, mediaType, toOffset } from "../durable-streams/types.ts"
-import { eventBytes, joinMessages } from "./messages.ts"
+import type { EventBlock } from "../domain/types.ts"
+import { isJson, mediaType, toOffset } from "../domain/types.ts"
+import { asBuffer } from "../event/event-data.ts"
+import { eventBytes, joinMessages } from "../stream-http/messages.ts"
 import type { Place } from "./reading.ts"
 
 /** How the data of a stream is written into frames. */

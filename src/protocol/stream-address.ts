@@ -2,13 +2,13 @@
  * Names and offsets as the protocol writes them (docs/protocol.md 8).
  */
 import { Effect, Exit } from "effect"
-import type { From } from "../durable-streams/durable-stream.ts"
-import { InvalidRequest, RouteNotFound } from "../durable-streams/errors.ts"
-import { fromOffset, streamName, textParameter } from "../durable-streams/request-parameters.ts"
-import type { StreamName } from "../durable-streams/types.ts"
-import { isReserved } from "../durable-streams/types.ts"
-import type { RouteRequest } from "../web/router.ts"
-import { decodePercent } from "../web/router.ts"
+import { InvalidRequest, RouteNotFound } from "../domain/errors.ts"
+import type { StreamName } from "../domain/types.ts"
+import { isReserved } from "../domain/types.ts"
+import type { RouteRequest } from "../http/router.ts"
+import { decodePercent } from "../http/router.ts"
+import { fromOffset, streamName, textParameter } from "../stream-http/request-parameters.ts"
+import type { From } from "../stream/durable-stream.ts"
 
 /** Below which path the streams are. */
 const root = "/v1/stream/"

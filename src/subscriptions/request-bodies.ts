@@ -4,13 +4,13 @@
  */
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
-import { fixedLimits } from "../durable-streams/limits.ts"
-import { isReserved, nameFault, registryName } from "../durable-streams/types.ts"
-import { patternFault } from "./glob.ts"
-import type { SubscriptionRefused } from "./refused.ts"
-import { refused } from "./refused.ts"
-import { withoutEndSlashes } from "./stream-names.ts"
-import type { Config } from "./subscription.ts"
+import { fixedLimits } from "../domain/limits.ts"
+import { isReserved, nameFault, registryName } from "../domain/types.ts"
+import type { SubscriptionRefused } from "./machine/refused.ts"
+import { refused } from "./machine/refused.ts"
+import { withoutEndSlashes } from "./machine/stream-names.ts"
+import type { Config } from "./machine/subscription.ts"
+import { patternFault } from "./running/glob.ts"
 
 const { linksMax } = fixedLimits
 

@@ -2,11 +2,11 @@
  * Subscriptions as the protocol's clients see them (PROTOCOL.md 6 and 7): answers, and the bodies of webhooks and wake
  * events.
  */
-import { toOffset } from "../durable-streams/types.ts"
-import type { PublicJwk } from "./keys.ts"
-import type { StreamStatus } from "./requests.ts"
-import type { Link, Subscription } from "./subscription.ts"
-import { isPending } from "./subscription.ts"
+import { toOffset } from "../domain/types.ts"
+import type { Link, Subscription } from "./machine/subscription.ts"
+import { isPending } from "./machine/subscription.ts"
+import type { StreamStatus } from "./machine/transitions.ts"
+import type { PublicJwk } from "./webhook/keys.ts"
 
 /** Below which path of the server all of this is. */
 export const controlPath = "/v1/stream/__ds"

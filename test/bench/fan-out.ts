@@ -3,7 +3,7 @@
  * flushed to the disk before anyone is given them. Every delivery is checked: a loss, a duplicate or another order ends
  * the run with an error.
  */
-import { fileLimit } from "../../src/web-node/file-limit.ts"
+import { fileLimit } from "../../src/http-node/file-limit.ts"
 import {
   type Audience,
   bareDoor,

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { assert, it } from "vitest"
-import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
 import { FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { storageOn } from "../storage-filesystem/log-fixtures.ts"
 import { DiskLogs } from "./disk-logs.ts"

@@ -4,7 +4,7 @@
  */
 import { Effect, Exit } from "effect"
 import { isDeepStrictEqual } from "node:util"
-import type { Commit, Log } from "../../src/durable-streams/storage.ts"
+import type { Commit, Log } from "../../src/storage/storage.ts"
 import { commitOf, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
 import { crashModes, type FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { directory, storageOn } from "../storage-filesystem/log-fixtures.ts"

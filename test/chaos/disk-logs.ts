@@ -3,8 +3,8 @@
  */
 import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Commit, Log, Storage } from "../../src/durable-streams/storage.ts"
-import { applyState } from "../../src/durable-streams/storage.ts"
+import type { Commit, Log, Storage } from "../../src/storage/storage.ts"
+import { applyState } from "../../src/storage/storage.ts"
 import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { rest } from "./in-process.ts"
 import type { Random } from "./random.ts"

@@ -4,8 +4,8 @@
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import { toFileName } from "../../src/storage-filesystem/file-names.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { toFileName } from "../../src/storage-filesystem/format/file-names.ts"
 import { ask } from "./ask.ts"
 import type { Door } from "./doors.ts"
 import { protocolPath } from "./doors.ts"

@@ -35,14 +35,14 @@ const producers = "test/durable-streams/producers.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a background server keeps what its command had inherited",
-    changes: change("durable-streams/inherited-files.ts", "descriptor <= 3 ||", "descriptor >= 0 ||"),
+    changes: change("durable-streams/daemon/inherited-files.ts", "descriptor <= 3 ||", "descriptor >= 0 ||"),
     killedBy: ["test/durable-streams/daemon-life.test.ts"],
     titled: "keeps no lock"
   },
   {
     name: "a server that stops gives up the room of its small files",
     changes: change(
-      "durable-streams/daemon-files.ts",
+      "durable-streams/daemon/daemon-files.ts",
       "return fs.renameSync(path, spareOf(reserve, path))",
       "return fs.rmSync(path)"
     ),
@@ -52,7 +52,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the space of all lines is gone over at each empty one",
     changes: change(
-      "durable-streams/append-body.ts",
+      "stream-http/append-body.ts",
       "if (isSpace(source[at]!)) continue",
       "if (skipSpace(source, at) > at) continue"
     ),
@@ -62,7 +62,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what comes live is not held against what was caught up",
     changes: change(
-      "durable-streams/recent-events.ts",
+      "stream/recent-events.ts",
       "return this.#piece.from(next)",
       "return this.#piece.from(0)"
     ),
@@ -71,7 +71,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the keys of a state go through an object",
     changes: change(
-      "storage-filesystem/state-replay.ts",
+      "storage-filesystem/log/state-replay.ts",
       "members(bytes)?.map(([key, start, end]): StateChange => {\n    const value = bytes.toString(\"utf8\", start, end)",
       "Object.entries(JSON.parse(text)).map(([key, inner]): StateChange => {\n    const value = JSON.stringify(inner)"
     ),
@@ -83,13 +83,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a state may forget a producer",
-    changes: change("storage-filesystem/state-history.ts", "if (now.has(key)) continue", "continue"),
+    changes: change("storage-filesystem/verify/state-history.ts", "if (now.has(key)) continue", "continue"),
     killedBy: ["test/storage-filesystem/verify-state.test.ts"]
   },
   {
     name: "a long name that cannot be read stops everything",
     changes: change(
-      "storage-filesystem/log-names.ts",
+      "storage-filesystem/log/log-names.ts",
       "isMissing(failure) ? Effect.undefined : leftOut(file, failure)",
       "isMissing(failure) ? Effect.undefined : Effect.die(failure)"
     ),
@@ -97,18 +97,18 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "no more logs are open where there are more descriptors",
-    changes: change("web-node/file-limit.ts", "Math.max(quarter, logsLeast)", "logsLeast"),
+    changes: change("http-node/file-limit.ts", "Math.max(quarter, logsLeast)", "logsLeast"),
     killedBy: ["test/storage-filesystem/cost.test.ts"]
   },
   {
     name: "a full disk keeps logs from being opened",
-    changes: change("storage-filesystem/regaining.ts", " || isFull(code)", ""),
+    changes: change("storage-filesystem/writing/flush-on-open.ts", " || isFull(code)", ""),
     killedBy: ["test/storage-filesystem/full-disk.test.ts"]
   },
   {
     name: "a condition is not looked at",
     changes: change(
-      "durable-streams/judge-append.ts",
+      "stream/judge-append.ts",
       "if (ifMatch !== undefined && ifMatch !== tail)",
       "if (ifMatch === -1)"
     ),
@@ -117,14 +117,14 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a place beyond the tail is waited for",
-    changes: change("durable-streams/place.ts", "return next <= tail ?", "return next <= Infinity ?"),
+    changes: change("stream/place.ts", "return next <= tail ?", "return next <= Infinity ?"),
     killedBy: ["test/durable-streams/lives.test.ts", "test/durable-streams/bad-input.test.ts"],
     titled: "Promise 10"
   },
   {
     name: "the life that a reader names is not looked at",
     changes: change(
-      "durable-streams/reading-start.ts",
+      "stream-http/reading-start.ts",
       "&& !asked.isLife(description.id)",
       "&& asked.isLife(\"\")"
     ),
@@ -133,7 +133,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "an EventSource comes back to a stream that was made again where it left the one before",
-    changes: change("durable-streams/following.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
+    changes: change("stream-http/following.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
     killedBy: ["test/durable-streams/lives.test.ts"]
   },
   {
@@ -154,7 +154,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the state is not in the commit",
     changes: change(
-      "storage-filesystem/log-file.ts",
+      "storage-filesystem/writing/log-file.ts",
       "encodeCommit(events, entry, crc, memory.allocate)",
       "encodeCommit(events, entry && { ...entry, text: undefined }, crc, memory.allocate)"
     ),
@@ -164,7 +164,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "an append does not see the closing in front of it",
     changes: change(
-      "durable-streams/append-batch.ts",
+      "stream/append-batch.ts",
       "changes.has(key) ? changes.get(key) : state.get(key)",
       "state.get(key)"
     ),
@@ -173,7 +173,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a deletion does not wait for its turn",
     changes: change(
-      "durable-streams/stream.ts",
+      "stream/stream.ts",
       "writer.inOrder(Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget)))",
       "Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget))"
     ),
@@ -181,14 +181,18 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "it is answered before the flush",
-    changes: change("storage-filesystem/log-file.ts", "return flusher === undefined ?", "return flusher !== null ?"),
+    changes: change(
+      "storage-filesystem/writing/log-file.ts",
+      "return flusher === undefined ?",
+      "return flusher !== null ?"
+    ),
     killedBy: [disk, recovery],
     suites: ["flush", "powercut"]
   },
   {
     name: "a flush counts for what came after it began",
     changes: change(
-      "storage-filesystem/flusher.ts",
+      "storage-filesystem/journal/flusher.ts",
       "for (const { done } of taken) done(exit) }",
       "for (const { done } of [...taken, ...waiting.splice(0)]) done(exit) }"
     ),
@@ -198,7 +202,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the directory is not flushed",
     changes: change(
-      "storage-filesystem/log-directory.ts",
+      "storage-filesystem/log/log-directory.ts",
       "durable ? disk.flushDirectory(directory) : Effect.void",
       "Effect.void"
     ),
@@ -207,7 +211,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what lies behind a damaged commit is cut",
     changes: change(
-      "storage-filesystem/recovery.ts",
+      "storage-filesystem/log/find-tail.ts",
       "if (sum >= 0 && sum !== written) misfit ??= { from, end, sum: -1 }",
       "if (sum >= 0 && sum !== written) break"
     ),
@@ -216,7 +220,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the sum is not checked where it is read",
     changes: change(
-      "storage-filesystem/log-reader.ts",
+      "storage-filesystem/log/log-reader.ts",
       "commits > 0 && fits(bytes, commits, place.crc)",
       "commits > 0"
     ),
@@ -226,12 +230,12 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "the sum leaves out the last byte",
     changes: [
       {
-        file: "src/storage-filesystem/record-codec.ts",
+        file: "src/storage-filesystem/format/record-codec.ts",
         from: "crc32(bytes.subarray(from, to), crc)",
         to: "crc32(bytes.subarray(from, to - 1), crc)"
       },
       {
-        file: "src/storage-filesystem/record-codec.ts",
+        file: "src/storage-filesystem/format/record-codec.ts",
         from: "crc32(bytes.subarray(0, at), first",
         to: "crc32(bytes.subarray(0, at - 1), first"
       }
@@ -240,13 +244,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "readers see what is written and not flushed",
-    changes: change("durable-streams/stream-reads.ts", "sliceBlock(block, next, tail - next)", "block"),
+    changes: change("stream/stream-reads.ts", "sliceBlock(block, next, tail - next)", "block"),
     killedBy: ["test/durable-streams/group-commit.test.ts"]
   },
   {
     name: "a follower registers a turn after it has caught up",
     changes: change(
-      "durable-streams/stream-reads.ts",
+      "stream/stream-reads.ts",
       "Effect.andThen(now.sleepers.wait(() => isNews(cursor), use)",
       "Effect.andThen(Effect.andThen(Effect.yieldNow, now.sleepers.wait(() => false, use))"
     ),
@@ -255,7 +259,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a socket that is full is written to",
     changes: change(
-      "web-node/sending.ts",
+      "http-node/sending.ts",
       "if (hasRoom) continue\n",
       "void hasRoom\n        continue\n"
     ),
@@ -264,22 +268,22 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "the lock is not taken",
-    changes: change("durable-streams/lock.ts", "; BEGIN EXCLUSIVE", ""),
+    changes: change("data-directory/lock.ts", "; BEGIN EXCLUSIVE", ""),
     killedBy: ["test/durable-streams/daemon.test.ts"],
     titled: "a second server refuses",
     suites: ["daemon"]
   },
   {
     name: "a clock that is set back is taken for one that stands still",
-    changes: change("storage-filesystem/log-file.ts", " && now >= seenAt", ""),
+    changes: change("storage-filesystem/writing/log-file.ts", " && now >= seenAt", ""),
     killedBy: [diskFailures]
   },
   {
     name: "producers are the properties of an object",
     changes: [
-      { file: "src/durable-streams/stream-state.ts", from: "producerPrefix + id", to: "id" },
+      { file: "src/stream/stream-state.ts", from: "producerPrefix + id", to: "id" },
       {
-        file: "src/durable-streams/append-batch.ts",
+        file: "src/stream/append-batch.ts",
         from: "changes.has(key) ? changes.get(key) : state.get(key)",
         to: "(Object.fromEntries([...changes]) as Record<string, string>)[key] ?? state.get(key)"
       }
@@ -289,7 +293,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the journal is not put back",
     changes: change(
-      "storage-filesystem/journal.ts",
+      "storage-filesystem/journal/journal.ts",
       "Effect.andThen(restoreLog(file, records), file.flush)",
       "Effect.void"
     ),
@@ -299,7 +303,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a flush that failed is tried again on the same descriptor",
     changes: change(
-      "storage-filesystem/log-file.ts",
+      "storage-filesystem/writing/log-file.ts",
       "() => Effect.andThen(Effect.sync(() => journal.distrust(journaled)), Effect.ignore(mend))",
       "() => Effect.sync(() => void (trusted = true))"
     ),
@@ -308,7 +312,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "what a killed process has written counts for flushed",
     changes: change(
-      "storage-filesystem/regaining.ts",
+      "storage-filesystem/writing/flush-on-open.ts",
       "const isVouched = !durable ||",
       "const isVouched = true ||"
     ),
@@ -317,7 +321,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a log that falls asleep forgets that a flush has failed",
     changes: change(
-      "storage-filesystem/regaining.ts",
+      "storage-filesystem/writing/flush-on-open.ts",
       "void (fence === undefined ? fences.delete(key) : fences.set(key, fence))",
       "void fences.delete(key)"
     ),
@@ -325,13 +329,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a late flush settles what came in the next turn",
-    changes: change("storage-filesystem/journal.ts", "    active.unsettled = new Map()\n", ""),
+    changes: change("storage-filesystem/journal/journal.ts", "    active.unsettled = new Map()\n", ""),
     killedBy: [regaining]
   },
   {
     name: "what of a write that failed is there is not cut off",
     changes: change(
-      "storage-filesystem/log-file.ts",
+      "storage-filesystem/writing/log-file.ts",
       "Effect.ignore(Effect.map(disk.truncate(size), () => {",
       "Effect.ignore(Effect.map(Effect.void, () => {"
     ),
@@ -340,7 +344,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "commits without an event end a read",
     changes: change(
-      "storage-filesystem/log-reader.ts",
+      "storage-filesystem/log/log-reader.ts",
       "if (block.count === 0 && sound === commits && !isAll) continue",
       ""
     ),
@@ -349,18 +353,18 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "one damaged line leads every search astray",
-    changes: change("storage-filesystem/log-reader.ts", `["direct", "wary", "lowest"]`, `["direct"]`),
+    changes: change("storage-filesystem/log/log-reader.ts", `["direct", "wary", "lowest"]`, `["direct"]`),
     killedBy: [damaged]
   },
   {
     name: "a damaged line hides what was appended at its offset",
-    changes: change("storage-filesystem/log-reader.ts", "const triesMax = 4", "const triesMax = 1"),
+    changes: change("storage-filesystem/log/log-reader.ts", "const triesMax = 4", "const triesMax = 1"),
     killedBy: [damaged]
   },
   {
     name: "old commits behind new ones make their offsets free again",
     changes: change(
-      "storage-filesystem/recovery.ts",
+      "storage-filesystem/log/find-tail.ts",
       "tail = Math.max(tail, lineOffset(bytes, line) + 1)",
       "tail = lineOffset(bytes, line) + 1"
     ),
@@ -369,7 +373,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "leases go by the time of day",
     changes: change(
-      "subscriptions/moments.ts",
+      "subscriptions/running/moments.ts",
       "now: Math.round(origin + steady())",
       "now: clock.currentTimeMillisUnsafe()"
     ),
@@ -378,7 +382,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "idle times go by the time of day",
     changes: change(
-      "durable-streams/steady-time.ts",
+      "domain/steady-time.ts",
       "Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000",
       "clock.currentTimeMillisUnsafe()"
     ),
@@ -387,20 +391,20 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "as many streams are awake as were asked for",
     changes: [
-      ...change("durable-streams/awake-streams.ts", "if (entries.size < awakeMax) break", "break"),
-      ...change("durable-streams/awake-streams.ts", "entries.size >= awakeMax && !isExempt(name)", "isExempt(name)")
+      ...change("manager/awake-streams.ts", "if (entries.size < awakeMax) break", "break"),
+      ...change("manager/awake-streams.ts", "entries.size >= awakeMax && !isExempt(name)", "isExempt(name)")
     ],
     killedBy: ["test/durable-streams/awake-streams.test.ts"]
   },
   {
     name: "a read that fails under a deletion is told why it failed",
-    changes: change("durable-streams/stream-reads.ts", "return isLetGo", "return isLetGo && false"),
+    changes: change("stream/stream-reads.ts", "return isLetGo", "return isLetGo && false"),
     killedBy: [lostLogs]
   },
   {
     name: "a log that was taken away is not looked for before another one is made in its place",
     changes: change(
-      "durable-streams/stream-standing.ts",
+      "stream/stream-standing.ts",
       "this.doubtful || (this.vanished && this.log === undefined)",
       "this.doubtful"
     ),
@@ -408,18 +412,18 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a file that is let go for good is opened again by who reads on",
-    changes: change("storage-filesystem/open-files.ts", "          closed = true\n", ""),
+    changes: change("storage-filesystem/disk/open-files.ts", "          closed = true\n", ""),
     killedBy: [lostLogs]
   },
   {
     name: "a cursor that is ahead of its stream stays there",
-    changes: change("subscriptions/wake-cycle.ts", "item.tail < link.acked) {", "item.tail < -1) {"),
+    changes: change("subscriptions/machine/wake-cycle.ts", "item.tail < link.acked) {", "item.tail < -1) {"),
     killedBy: ["test/subscriptions/behind.test.ts"]
   },
   {
     name: "a stream that could not be looked at is not looked at again",
     changes: change(
-      "subscriptions/look.ts",
+      "subscriptions/running/look.ts",
       `if (error._tag !== "LogDamaged") left.push(path)`,
       "if (left.length > 1e9) left.push(path)"
     ),
@@ -427,33 +431,45 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "names are acknowledged without the slashes at their ends",
-    changes: change("subscriptions/requests.ts", "draft.link(sent) !== undefined ||", "draft.link(sent) === null ||"),
+    changes: change(
+      "subscriptions/machine/transitions.ts",
+      "draft.link(sent) !== undefined ||",
+      "draft.link(sent) === null ||"
+    ),
     killedBy: ["test/subscriptions/names.test.ts"]
   },
   {
     name: "tokens have many spellings",
-    changes: change("subscriptions/tokens.ts", `if (given.toString("base64url") !== signature)`, "if (dot < 0)"),
+    changes: change(
+      "subscriptions/webhook/tokens.ts",
+      `if (given.toString("base64url") !== signature)`,
+      "if (dot < 0)"
+    ),
     killedBy: ["test/subscriptions/refusals.test.ts"]
   },
   {
     name: "a receiver that says nothing takes every call",
-    changes: change("subscriptions/call-line.ts", "Math.floor(most / 4)", "most"),
+    changes: change("subscriptions/running/call-line.ts", "Math.floor(most / 4)", "most"),
     killedBy: ["test/subscriptions/call-line.test.ts"]
   },
   {
     name: "a webhook goes to the server itself by a name that means it",
-    changes: change("subscriptions/webhook-sender.ts", " && !isOwn(url, address, own)", ""),
+    changes: change("subscriptions/webhook/webhook-sender.ts", " && !isOwn(url, address, own)", ""),
     killedBy: ["test/subscriptions/own-address.test.ts"]
   },
   {
     name: "what a delivery came to is lost when its commit fails",
-    changes: change("subscriptions/runner.ts", "this.#results = [...results, ...this.#results]", "this.#results = []"),
+    changes: change(
+      "subscriptions/running/runner.ts",
+      "this.#results = [...results, ...this.#results]",
+      "this.#results = []"
+    ),
     killedBy: ["test/subscriptions/full-disk.test.ts"]
   },
   {
     name: "a hook is asked when the events are stored",
     changes: change(
-      "durable-streams/with-hooks.ts",
+      "hooks/with-hooks.ts",
       "      yield* ask(request.data)\n      return yield* told(stream.append(request))",
       "      return yield* Effect.tap(told(stream.append(request)), () => ask(request.data))"
     ),
@@ -462,7 +478,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a write of which a file took a part counts as a whole one",
     changes: change(
-      "durable-streams/stdout.ts",
+      "durable-streams/process/stdout.ts",
       "rest = rest.subarray(fs.writeSync(stdout, rest))",
       "fs.writeSync(stdout, rest)\n      rest = rest.subarray(rest.length)"
     ),
@@ -472,7 +488,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a terminal obeys the controls of C1",
     changes: change(
-      "durable-streams/visible-text.ts",
+      "domain/visible-text.ts",
       "const obeyedInLines = /(?![\\t\\n])[\\p{Cc}",
       "const obeyedInLines = /(?![\\t\\n])[\\u0000-\\u001f"
     ),
@@ -492,7 +508,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "requests of one connection are handled at once",
     changes: change(
-      "web-node/turns.ts",
+      "http-node/turns.ts",
       "if (response.socket !== null) return handle",
       "if (response !== null) return handle"
     ),
@@ -501,23 +517,23 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what waits on a connection is parsed all the same",
-    changes: change("web-node/turns.ts", "?.held === true ? pause : usual", "?.held === true ? usual : usual"),
+    changes: change("http-node/turns.ts", "?.held === true ? pause : usual", "?.held === true ? usual : usual"),
     killedBy: ["test/web/pipelining.test.ts"]
   },
   {
     name: "a client that ends its side is hung up on",
-    changes: change("web-node/half-closed.ts", ".httpAllowHalfOpen = true", ".httpAllowHalfOpen = false"),
+    changes: change("http-node/half-closed.ts", ".httpAllowHalfOpen = true", ".httpAllowHalfOpen = false"),
     killedBy: ["test/web/half-closed.test.ts"]
   },
   {
     name: "bodies take what memory they like",
-    changes: change("web-node/bodies.ts", "if (this.#bytes <= this.#bytesMax) return", "return"),
+    changes: change("http-node/bodies.ts", "if (this.#bytes <= this.#bytesMax) return", "return"),
     killedBy: ["test/web/bodies.test.ts"]
   },
   {
     name: "a precondition of a deletion is not looked at",
     changes: change(
-      "durable-streams/preconditions.ts",
+      "stream-http/preconditions.ts",
       "if (condition === undefined) return yield* manager.delete(name)",
       "if (condition !== null) return yield* manager.delete(name)"
     ),
@@ -526,7 +542,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a precondition of an append is not judged in its turn",
     changes: change(
-      "durable-streams/judge-append.ts",
+      "stream/judge-append.ts",
       "if (onlyIf === undefined) return undefined",
       "if (onlyIf !== null) return undefined"
     ),
@@ -539,19 +555,19 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "beyond loopback every name is answered",
-    changes: change("web/guard.ts", "(!loopback && isAddress(host))", "!loopback"),
+    changes: change("http/guard.ts", "(!loopback && isAddress(host))", "!loopback"),
     killedBy: ["test/durable-streams/access.test.ts"]
   },
   {
     name: "a link in a data directory is followed",
-    changes: change("durable-streams/trusted-directory.ts", "if (stats.isSymbolicLink()) {", "if (stats.isSocket()) {"),
+    changes: change("data-directory/trusted-directory.ts", "if (stats.isSymbolicLink()) {", "if (stats.isSocket()) {"),
     killedBy: [foreignDirectory],
     titled: "is a link"
   },
   {
     name: "a log that is a link is followed",
     changes: change(
-      "storage-filesystem/disk.ts",
+      "storage-filesystem/disk/disk.ts",
       "fs.constants.O_NOFOLLOW ?? 0",
       "fs.constants.O_RDONLY"
     ),

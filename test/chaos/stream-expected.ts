@@ -1,8 +1,8 @@
 /**
  * What streams have to be after what was asked of them in this order, by the model of the protocol's tests.
  */
-import type { AppendRequest } from "../../src/durable-streams/durable-stream.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import type { AppendRequest } from "../../src/stream/durable-stream.ts"
 import { ModelStream } from "../protocol/model.ts"
 import type { Append, Ask } from "./stream-history.ts"
 

@@ -4,8 +4,8 @@
  */
 import { Effect } from "effect"
 import assert from "node:assert/strict"
-import type { Hooks } from "../../src/durable-streams/hooks.ts"
-import { HookError } from "../../src/durable-streams/hooks.ts"
+import type { Hooks } from "../../src/hooks/hooks.ts"
+import { HookError } from "../../src/hooks/hooks.ts"
 
 /** In data that is to be refused. */
 export const veto = { vetoed: true }

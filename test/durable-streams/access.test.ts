@@ -3,8 +3,8 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Incoming } from "../../src/web/exchange.ts"
-import { type GuardOptions, refusal } from "../../src/web/guard.ts"
+import type { Incoming } from "../../src/http/exchange.ts"
+import { type GuardOptions, refusal } from "../../src/http/guard.ts"
 import { exchange, request } from "../web/wire.ts"
 import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, talk } from "./served.ts"
 

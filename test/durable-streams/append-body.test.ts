@@ -3,11 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema } from "effect"
-import { fromJsonBody, fromMessages, fromNdjsonBody } from "../../src/durable-streams/append-body.ts"
-import { InvalidRequest } from "../../src/durable-streams/errors.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { memberRange } from "../../src/durable-streams/json-scan.ts"
-import { sliceEvent, toOffset } from "../../src/durable-streams/types.ts"
+import { InvalidRequest } from "../../src/domain/errors.ts"
+import { sliceEvent, toOffset } from "../../src/domain/types.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { memberRange } from "../../src/event/json-scan.ts"
+import { fromJsonBody, fromMessages, fromNdjsonBody } from "../../src/stream-http/append-body.ts"
 import { tried } from "../properties.ts"
 import { shown } from "./storage-fixtures.ts"
 

@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { makeAwakeStreams } from "../../src/durable-streams/awake-streams.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { makeAwakeStreams } from "../../src/manager/awake-streams.ts"
 import { isDone, named, settled } from "./storage-fixtures.ts"
 
 interface Options {

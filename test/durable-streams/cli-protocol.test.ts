@@ -4,8 +4,8 @@
  */
 import { Exit } from "effect"
 import { describe, expect } from "vitest"
+import { ServerRefused } from "../../src/client/client-answers.ts"
 import { endingOf } from "../../src/durable-streams/cli.ts"
-import { ServerRefused } from "../../src/durable-streams/client-answers.ts"
 import { dataOf, it, linesOf, type Room } from "./room.ts"
 
 const stream = async (room: Room, ...args: ReadonlyArray<string>) => {

@@ -21,8 +21,17 @@ const isRoot = process.geteuid?.() === 0
 
 describe("Promise 12: a data directory is not used, and nothing outside of it is touched,", () => {
   const names = [
-    ...["daemon.log", "daemon.log.1", "daemon.pid", "daemon.secret", "lock", "start.lock", "streams", "keys"],
-    ...["journal.0", "journal.1", "streams/probe"]
+    "daemon.log",
+    "daemon.log.1",
+    "daemon.pid",
+    "daemon.secret",
+    "lock",
+    "start.lock",
+    "streams",
+    "keys",
+    "journal.0",
+    "journal.1",
+    "streams/probe"
   ]
   for (const name of names) {
     it(`when ${name} is a link`, async ({ room }) => {

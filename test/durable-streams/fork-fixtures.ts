@@ -2,9 +2,9 @@
  * A source and its fork, on a server that starts on a disk of the test's choice.
  */
 import { Effect, Layer } from "effect"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { PlainFactory } from "../../src/durable-streams/stream-factory.ts"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { PlainFactory } from "../../src/hooks/stream-factory.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
+import { Storage } from "../../src/storage/storage.ts"
 import type { FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { storageOn } from "../storage-filesystem/log-fixtures.ts"
 import { appending, historyOf, named } from "./storage-fixtures.ts"

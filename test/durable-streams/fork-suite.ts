@@ -3,9 +3,9 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
-import { StreamNotFound } from "../../src/durable-streams/errors.ts"
-import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
+import { StreamNotFound } from "../../src/domain/errors.ts"
+import type { Commit, Log, StreamDescription } from "../../src/storage/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
 import { commitOf, described, named, readUpTo, shown, textsOf } from "./storage-fixtures.ts"
 
 let made = 0

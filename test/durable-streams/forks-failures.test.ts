@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { type Call, choosing, failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { pathOf } from "../storage-filesystem/log-fixtures.ts"
 import { fork, makeBoth, makeFork, makeSource, remove, served, source, stateOf } from "./fork-fixtures.ts"

@@ -3,7 +3,7 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { choosing, type CrashMode, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { storageOn } from "../storage-filesystem/log-fixtures.ts"
 import { fork, forking, makeBoth, remove, served, source, stateOf } from "./fork-fixtures.ts"

@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
-import { StorageFailed, StreamNotFound, TailMismatch } from "../../src/durable-streams/errors.ts"
-import { makeDurableStream } from "../../src/durable-streams/stream.ts"
+import { StorageFailed, StreamNotFound, TailMismatch } from "../../src/domain/errors.ts"
+import { makeDurableStream } from "../../src/stream/stream.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./storage-fixtures.ts"
 

@@ -2,10 +2,10 @@
  * The storage in memory with a hand on its commits: each waits until the test lets it succeed or fail.
  */
 import { Effect, Exit, Layer } from "effect"
-import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/durable-streams/errors.ts"
-import type { Commit, Log } from "../../src/durable-streams/storage.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { makeDurableStream } from "../../src/durable-streams/stream.ts"
+import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/domain/errors.ts"
+import type { Commit, Log } from "../../src/storage/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
+import { makeDurableStream } from "../../src/stream/stream.ts"
 import { appending, named, settled } from "./storage-fixtures.ts"
 
 type CommitError = StorageFailed | StorageFull | StreamNotFound

@@ -3,20 +3,20 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, References, Stream } from "effect"
-import { TailMismatch } from "../../src/durable-streams/errors.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import type { BeforeAppendHook } from "../../src/durable-streams/hooks.ts"
-import { HookError } from "../../src/durable-streams/hooks.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
+import { TailMismatch } from "../../src/domain/errors.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import type { BeforeAppendHook } from "../../src/hooks/hooks.ts"
+import { HookError } from "../../src/hooks/hooks.ts"
 import {
   ActiveFactory,
   EmbryonicAgentFactory,
   PlainFactory,
   StreamFactory,
   ValidatedFactory
-} from "../../src/durable-streams/stream-factory.ts"
-import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { withHooks } from "../../src/durable-streams/with-hooks.ts"
+} from "../../src/hooks/stream-factory.ts"
+import { withHooks } from "../../src/hooks/with-hooks.ts"
+import { Storage } from "../../src/storage/storage.ts"
+import { makeDurableStream } from "../../src/stream/stream.ts"
 import { appending, historyOf, named, shown, textsOf } from "./storage-fixtures.ts"
 
 const name = named("orders")

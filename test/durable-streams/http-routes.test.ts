@@ -3,12 +3,12 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { identityOf } from "../../src/durable-streams/process-identity.ts"
+import type { Health } from "../../src/api/wire.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { identityOf } from "../../src/durable-streams/daemon/process-identity.ts"
 import { Server } from "../../src/durable-streams/server.ts"
-import { ValidatedFactory } from "../../src/durable-streams/stream-factory.ts"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import type { Health } from "../../src/durable-streams/wire.ts"
+import { ValidatedFactory } from "../../src/hooks/stream-factory.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { Follower } from "../web/follower.ts"
 import { exchange, request } from "../web/wire.ts"
 import {

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { elementRanges, memberRange, valueEnd } from "../../src/durable-streams/json-scan.ts"
+import { elementRanges, memberRange, valueEnd } from "../../src/event/json-scan.ts"
 import { tried } from "../properties.ts"
 
 const isJson = (text: string): boolean => {

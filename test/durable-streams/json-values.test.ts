@@ -4,9 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { members } from "../../src/durable-streams/json-scan.ts"
-import { parseJson } from "../../src/durable-streams/json-values.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { members } from "../../src/event/json-scan.ts"
+import { parseJson } from "../../src/event/json-values.ts"
 import { tried } from "../properties.ts"
 
 /** Keys of which many begin alike and go on with something that is written with an escape. */

@@ -3,7 +3,7 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, type Layer, Schema } from "effect"
-import { Storage } from "../../src/durable-streams/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
 import { tried } from "../properties.ts"
 import { commitOf, described, named } from "./storage-fixtures.ts"
 

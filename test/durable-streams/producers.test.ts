@@ -3,12 +3,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
-import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
-import { StorageFailed } from "../../src/durable-streams/errors.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { CurrentLimits, defaultLimits } from "../../src/durable-streams/limits.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { makeDurableStream } from "../../src/durable-streams/stream.ts"
+import { StorageFailed } from "../../src/domain/errors.ts"
+import { CurrentLimits, defaultLimits } from "../../src/domain/limits.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { Storage } from "../../src/storage/storage.ts"
+import type { AppendRequest, DurableStream } from "../../src/stream/durable-stream.ts"
+import { makeDurableStream } from "../../src/stream/stream.ts"
 import { heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled } from "./storage-fixtures.ts"
 

@@ -4,10 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { eventText, layOut, toFrame } from "../../src/durable-streams/event-block.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { RecentEvents } from "../../src/durable-streams/recent-events.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { eventText, layOut, toFrame } from "../../src/event/event-block.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { RecentEvents } from "../../src/stream/recent-events.ts"
 import { tried } from "../properties.ts"
 
 const frame = toFrame("s" as StreamName, "2026-01-01T00:00:00.000Z")

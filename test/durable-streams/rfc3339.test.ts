@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Lifetime } from "../../src/durable-streams/expiry.ts"
-import { rfc3339Millis } from "../../src/durable-streams/rfc3339.ts"
-import type { Log } from "../../src/durable-streams/storage.ts"
+import { rfc3339Millis } from "../../src/domain/rfc3339.ts"
+import type { Log } from "../../src/storage/storage.ts"
+import { Lifetime } from "../../src/stream/expiry.ts"
 
 const of = (...parts: [number, number, number?, number?, number?, number?, number?]) => Date.UTC(...parts)
 

@@ -3,11 +3,11 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { emptyBlock, layOut, toFrame } from "../../src/durable-streams/event-block.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { isoTime } from "../../src/durable-streams/iso-time.ts"
-import { searchSince } from "../../src/durable-streams/search-since.ts"
-import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
+import type { EventBlock, StreamName } from "../../src/domain/types.ts"
+import { emptyBlock, layOut, toFrame } from "../../src/event/event-block.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { isoTime } from "../../src/event/iso-time.ts"
+import { searchSince } from "../../src/stream/search-since.ts"
 
 const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
 const one = EventData.fromValue(1)

@@ -6,8 +6,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { Server } from "../../src/durable-streams/server.ts"
-import type { ServerSettings } from "../../src/durable-streams/settings.ts"
-import type { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
+import type { ServerSettings } from "../../src/durable-streams/server/settings.ts"
+import type { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 
 /** A directory of its own for a test; gone afterwards. */
 export const temporaryDirectory = Effect.acquireRelease(

@@ -2,12 +2,12 @@
  * Commits and streams in few words, for every test that stores something.
  */
 import { Effect, type Fiber } from "effect"
-import type { AppendRequest, DurableStream } from "../../src/durable-streams/durable-stream.ts"
-import { eventText } from "../../src/durable-streams/event-block.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import type { Commit, Log, StreamDescription } from "../../src/durable-streams/storage.ts"
-import type { EventBlock, StreamName } from "../../src/durable-streams/types.ts"
-import { toOffset } from "../../src/durable-streams/types.ts"
+import type { EventBlock, StreamName } from "../../src/domain/types.ts"
+import { toOffset } from "../../src/domain/types.ts"
+import { eventText } from "../../src/event/event-block.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import type { Commit, Log, StreamDescription } from "../../src/storage/storage.ts"
+import type { AppendRequest, DurableStream } from "../../src/stream/durable-stream.ts"
 
 const epoch = "1970-01-01T00:00:00.000Z"
 

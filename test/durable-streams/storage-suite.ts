@@ -3,10 +3,10 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, type Layer, Logger, Scope } from "effect"
-import { StreamNotFound } from "../../src/durable-streams/errors.ts"
-import type { Commit, Log } from "../../src/durable-streams/storage.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
+import { StreamNotFound } from "../../src/domain/errors.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import type { Commit, Log } from "../../src/storage/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
 import { commitOf, described, named, readUpTo, shown, stateOf, textsOf } from "./storage-fixtures.ts"
 
 let made = 0

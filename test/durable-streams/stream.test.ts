@@ -4,16 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  StorageFailed,
-  StreamClosed,
-  StreamDeleted,
-  StreamNotFound,
-  TailMismatch
-} from "../../src/durable-streams/errors.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { makeDurableStream } from "../../src/durable-streams/stream.ts"
-import { toOffset } from "../../src/durable-streams/types.ts"
+import { StorageFailed, StreamClosed, StreamDeleted, StreamNotFound, TailMismatch } from "../../src/domain/errors.ts"
+import { toOffset } from "../../src/domain/types.ts"
+import { Storage } from "../../src/storage/storage.ts"
+import { makeDurableStream } from "../../src/stream/stream.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./storage-fixtures.ts"
 

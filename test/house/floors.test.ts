@@ -5,11 +5,23 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
-import { complaints, type File, leftovers, linesMax } from "./floors.ts"
+import { complaints, crowded, type File, folders, leftovers, linesMax } from "./floors.ts"
 
 describe("the house", () => {
-  it("keeps its floors and its rooms", () => {
+  it("keeps its folders and its doors", () => {
     assert.deepStrictEqual(complaints(read("src")), [])
+  })
+
+  it("keeps no more than a quarter of its lines in one folder", () => {
+    assert.deepStrictEqual(crowded(read("src")), [])
+  })
+
+  it("lists each folder below every folder it imports, so that no circle can be", () => {
+    const seen = new Set<string>()
+    for (const [folder, imports] of folders) {
+      assert.deepStrictEqual(imports.filter((name) => !seen.has(name)), [], folder)
+      seen.add(folder)
+    }
   })
 
   it("leaves nothing half done", () => {
@@ -18,42 +30,39 @@ describe("the house", () => {
 })
 
 describe("the house complains about", () => {
+  const core = "domain, event, storage"
+  const node =
+    "only data-directory, storage-filesystem, http-node, subscriptions, durable-streams meet the operating system, without cli."
   const cases: ReadonlyArray<readonly [title: string, path: string, code: string, complaint: string]> = [
     [
-      "an import from a floor above",
-      "durable-streams/stream.ts",
-      `import { StreamManager } from "./stream-manager.ts"`,
-      "(floor 2) imports src/durable-streams/stream-manager.ts (floor 5): a file imports from its own floor or below."
+      "an import from a folder above",
+      "stream/stream.ts",
+      `import { StreamManager } from "../manager/stream-manager.ts"`,
+      `imports src/manager/stream-manager.ts: src/stream imports only effect, ${core} and itself.`
     ],
     [
-      "a type from a floor above",
-      "durable-streams/storage.ts",
-      `import type { Stream } from "./stream.ts"`,
-      "(floor 1) imports src/durable-streams/stream.ts (floor 2): a file imports from its own floor or below."
+      "a type from a folder above",
+      "storage/storage.ts",
+      `import type { Stream } from "../stream/stream.ts"`,
+      "imports src/stream/stream.ts: src/storage imports only effect, domain, event and itself."
     ],
     [
-      "a type from a floor above, named in passing",
-      "durable-streams/types.ts",
-      `export type Api = import("./api.ts").Api`,
-      "(floor 0) imports src/durable-streams/api.ts (floor 1): a file imports from its own floor or below."
+      "a type from a folder above, named in passing",
+      "domain/types.ts",
+      `export type Api = import("../api/api.ts").Api`,
+      "imports src/api/api.ts: src/domain imports only effect and itself."
     ],
     [
-      "a floor above passed on",
-      "durable-streams/hooks.ts",
-      `export { make } from "./stream.ts"`,
-      "(floor 1) imports src/durable-streams/stream.ts (floor 2): a file imports from its own floor or below."
+      "a folder above passed on",
+      "storage/storage.ts",
+      `export * from "../durable-streams/main.ts"`,
+      "imports src/durable-streams/main.ts: src/storage imports only effect, domain, event and itself."
     ],
     [
-      "a floor above passed on whole",
-      "durable-streams/server.ts",
-      `export * from "./main.ts"`,
-      "(floor 7) imports src/durable-streams/main.ts (floor 9): a file imports from its own floor or below."
-    ],
-    [
-      "a floor above imported lazily",
-      "durable-streams/daemon.ts",
-      `export const cli = () => import("./cli/stream.ts")`,
-      "(floor 7) imports src/durable-streams/cli/stream.ts (floor 8): a file imports from its own floor or below."
+      "a folder above imported lazily",
+      "http/router.ts",
+      `export const serve = () => import("../http-node/node-server.ts")`,
+      "imports src/http-node/node-server.ts: src/http imports only effect, domain, api and itself."
     ],
     [
       "an import nobody can read",
@@ -62,58 +71,34 @@ describe("the house complains about", () => {
       "imports something it computes: write the name out."
     ],
     [
-      "a file without a floor",
-      "durable-streams/attic.ts",
-      "",
-      "has no floor: give it one in test/house/floors.ts."
-    ],
-    [
-      "a folder without a floor",
-      "durable-streams/stream/reader.ts",
-      "",
-      "has no floor: give it one in test/house/floors.ts."
-    ],
-    [
-      "a room nobody described",
+      "a folder the house does not know",
       "attic/box.ts",
       "",
-      "lies in no room: describe its room in test/house/floors.ts."
+      "lies in no folder of the house: give it one in test/house/floors.ts."
     ],
     [
-      "a file beside its room",
+      "a file beside the folders",
       "web.ts",
       "",
-      "lies in no room: describe its room in test/house/floors.ts."
+      "lies in no folder of the house: give it one in test/house/floors.ts."
     ],
     [
-      "node below floor 7",
-      "durable-streams/stream-manager.ts",
+      "node in a folder that runs anywhere",
+      "manager/stream-manager.ts",
       `import { join } from "node:path"`,
-      "imports node:path: only floors 7 and 9 and backends meet the operating system."
+      `imports node:path: ${node}`
     ],
     [
       "node in the command line",
       "durable-streams/cli/stream.ts",
       `import "node:fs"`,
-      "imports node:fs: only floors 7 and 9 and backends meet the operating system."
+      `imports node:fs: ${node}`
     ],
     [
-      "node in the room that runs everywhere",
-      "web/router.ts",
-      `import { Buffer } from "node:buffer"`,
-      "imports node:buffer: only floors 7 and 9 and backends meet the operating system."
-    ],
-    [
-      "the platform below floor 7",
-      "durable-streams/http-routes.ts",
+      "the platform below the program",
+      "native-api/native-routes.ts",
       `import { NodeHttpServer } from "@effect/platform-node"`,
-      "imports @effect/platform-node: only floors 7 and 9 meet the platform."
-    ],
-    [
-      "the platform in a backend",
-      "storage-filesystem/log-file.ts",
-      `import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"`,
-      "imports @effect/platform-node/NodeFileSystem: only floors 7 and 9 meet the platform."
+      "imports @effect/platform-node: only durable-streams meets the platform."
     ],
     [
       "a package the house is not built from",
@@ -123,45 +108,27 @@ describe("the house complains about", () => {
     ],
     [
       "a module of node without its prefix",
-      "storage-filesystem/log-file.ts",
+      "storage-filesystem/writing/log-file.ts",
       `import { open } from "fs"`,
       "imports fs: src is built from src, effect, @effect/platform-node and node:*."
     ],
     [
-      "browser code that imports what is not",
-      "durable-streams/client.ts",
-      `import { hooks } from "./hooks.ts"`,
-      "imports src/durable-streams/hooks.ts: types, errors, limits, wire, api, client, client-answers, answer-bounds, name-list, follow run in a browser and import only effect and one another."
+      "browser code that imports code of the server",
+      "client/client.ts",
+      `import { hooks } from "../hooks/hooks.ts"`,
+      "imports src/hooks/hooks.ts: src/client imports only effect, domain, api and itself."
     ],
     [
-      "browser code that imports a room",
-      "durable-streams/api.ts",
-      `import { problem } from "../web/problem.ts"`,
-      "imports src/web/problem.ts: types, errors, limits, wire, api, client, client-answers, answer-bounds, name-list, follow run in a browser and import only effect and one another."
-    ],
-    [
-      "a backend known below the process",
-      "durable-streams/stream-factory.ts",
-      `import { layer } from "../storage-filesystem/storage-filesystem.ts"`,
-      "imports src/storage-filesystem/storage-filesystem.ts: only server, daemon, program, index, verify-data import src/storage-filesystem."
-    ],
-    [
-      "routes that know their adapter",
-      "durable-streams/http-routes.ts",
-      `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: only server, daemon, program, index, doctor-machine import src/web-node."
+      "one API that imports another",
+      "protocol/read-stream.ts",
+      `import { routes } from "../native-api/native-routes.ts"`,
+      "imports src/native-api/native-routes.ts: src/protocol imports only effect, domain, event, storage, stream, hooks, manager, api, http, stream-http and itself."
     ],
     [
       "a backend that reaches into the onion",
       "storage-filesystem/storage-filesystem.ts",
-      `import { make } from "../durable-streams/stream.ts"`,
-      "imports src/durable-streams/stream.ts: src/storage-filesystem imports only effect, types, errors, json-scan, storage, sorted-names, event-block, steady-time and itself."
-    ],
-    [
-      "a room that imports another",
-      "web/router.ts",
-      `import { serve } from "../web-node/serve.ts"`,
-      "imports src/web-node/serve.ts: src/web imports only effect, types, errors and itself."
+      `import { make } from "../stream/stream.ts"`,
+      `imports src/stream/stream.ts: src/storage-filesystem imports only effect, ${core} and itself.`
     ],
     [
       "an import from outside src",
@@ -177,13 +144,13 @@ describe("the house complains about", () => {
     ],
     [
       "a file that is too long",
-      "durable-streams/types.ts",
+      "domain/types.ts",
       "\n".repeat(linesMax),
       "has 351 lines: one of more than 350 wants to be two."
     ],
     [
       "a file that is not TypeScript",
-      "durable-streams/types.ts",
+      "domain/types.ts",
       "const = 1",
       "is not TypeScript: Unexpected token"
     ]
@@ -193,17 +160,20 @@ describe("the house complains about", () => {
     it(title, () => assert.deepStrictEqual(complaints([file(path, code)]), [`src/${path} ${complaint}`]))
   }
 
-  it("a room nobody described once, not at each of its doors", () => {
-    const src = [file("durable-streams/server.ts", `import { box } from "../attic/box.ts"`), file("attic/box.ts", "")]
-    assert.deepStrictEqual(complaints(src), [
-      "src/attic/box.ts lies in no room: describe its room in test/house/floors.ts."
+  it("a folder that holds too much", () => {
+    const src = [
+      file("domain/a.ts", "\n".repeat(30)),
+      ...["api", "event", "http"].map((name) => file(`${name}/a.ts`, ""))
+    ]
+    assert.deepStrictEqual(crowded(src), [
+      "src/domain holds 91 % of the lines: a folder with more than 25 % wants to be two."
     ])
   })
 
   it("a file that does not begin by saying what it is for", () => {
     for (const text of [`export const a = 1\n`, `// What for.\n`, `#!/usr/bin/env node\nexport {}\n`]) {
-      assert.deepStrictEqual(complaints([{ path: "src/web/router.ts", text }]), [
-        "src/web/router.ts does not begin with a module comment: say what it is for."
+      assert.deepStrictEqual(complaints([{ path: "src/http/router.ts", text }]), [
+        "src/http/router.ts does not begin with a module comment: say what it is for."
       ])
     }
   })
@@ -246,19 +216,17 @@ describe("the house complains about", () => {
 
 describe("the house is content with", () => {
   const cases: ReadonlyArray<readonly [title: string, path: string, code: string]> = [
-    ["effect anywhere", "durable-streams/types.ts", `import { Schema } from "effect"\nimport "effect/http-api"`],
-    ["neighbours on one floor", "durable-streams/storage.ts", `import type { Hook } from "./hooks.ts"`],
-    ["floors below", "durable-streams/cli/stream.ts", `import { client } from "../client.ts"`],
+    ["effect anywhere", "domain/types.ts", `import { Schema } from "effect"\nimport "effect/http-api"`],
+    ["neighbours in one folder", "stream/stream.ts", `import { writer } from "./stream-writer.ts"`],
+    ["folders below", "manager/stream-manager.ts", `import { make } from "../stream/stream.ts"`],
     ["commands in a folder", "durable-streams/cli.ts", `import { stream } from "./cli/stream.ts"`],
-    ["a client that knows the contract", "durable-streams/client.ts", `import { Api } from "./api.ts"`],
-    ["routes made of the web room", "durable-streams/http-routes.ts", `import { route } from "../web/router.ts"`],
-    ["a backend on its contract", "storage-filesystem/layer.ts", `import "../durable-streams/storage.ts"`],
-    ["a backend on the disk", "storage-filesystem/log-file.ts", `import { open } from "node:fs/promises"`],
-    ["files of one room", "storage-filesystem/layer.ts", `import { open } from "./log-file.ts"`],
-    ["an adapter of the web room", "web-node/serve.ts", `import "../web/router.ts"\nimport "node:http"`],
+    ["a client that knows the contract", "client/client.ts", `import { Api } from "../api/api.ts"`],
+    ["a backend on its contract", "storage-filesystem/layer.ts", `import "../storage/storage.ts"`],
+    ["a backend on the disk", "storage-filesystem/log/log-file.ts", `import { open } from "node:fs/promises"`],
+    ["an adapter of HTTP", "http-node/serve.ts", `import "../http/router.ts"\nimport "node:http"`],
     ["a process in which all meet", "durable-streams/daemon.ts", `import "../storage-filesystem/layer.ts"`],
     ["a process on the platform", "durable-streams/daemon.ts", `import "@effect/platform-node"`],
-    ["a file just short enough", "durable-streams/types.ts", "\n".repeat(linesMax - 1)]
+    ["a file just short enough", "domain/types.ts", "\n".repeat(linesMax - 1)]
   ]
 
   for (const [title, path, code] of cases) {

@@ -1,193 +1,62 @@
 /**
- * The shape of the house and the rules that keep it: which file may import which, how long a file
- * may be, how it begins, and that nothing is left half done. A new file of the onion gets a floor in
- * `floors`, a new room beside the onion gets a line in `rooms`.
+ * The shape of the house and the rules that keep it: which folder may import which, how large a folder and how long a
+ * file may be, how a file begins, and that nothing is left half done. A new file edits nothing here; a new folder gets
+ * one line in `folders`.
  */
 import { posix } from "node:path"
 import { type ESTree, parseSync, Visitor } from "rolldown/utils"
 
-/** The files of `src/durable-streams`, floor by floor. A file imports from its own floor or below. */
-const floors: ReadonlyArray<ReadonlyArray<string>> = [
-  [
-    "types",
-    "errors",
-    "limits",
-    "event-data",
-    "json-scan",
-    "json-values",
-    "version",
-    "durations",
-    "rfc3339",
-    "steady-time",
-    "visible-text",
-    "place-errors"
-  ],
-  [
-    "hooks",
-    "storage",
-    "sorted-names",
-    "stream-signals",
-    "wire",
-    "api",
-    "durable-stream",
-    "event-block",
-    "growing-block",
-    "recent-events"
-  ],
-  [
-    "stream",
-    "stream-writer",
-    "stream-standing",
-    "stream-reads",
-    "log-holder",
-    "end-of-turn",
-    "event-stream",
-    "place",
-    "stream-state",
-    "stream-config",
-    "append-batch",
-    "judge-append",
-    "fork-point",
-    "expiry",
-    "iso-time",
-    "sleepers",
-    "search-since"
-  ],
-  ["with-hooks"],
-  ["stream-factory"],
-  ["stream-manager", "awake-streams", "expiry-watch", "stream-limit", "followers"],
-  [
-    "http-routes",
-    "request-parameters",
-    "reading-start",
-    "append-body",
-    "append-events",
-    "append-headers",
-    "preconditions",
-    "json-fault",
-    "framing",
-    "following",
-    "docs-page",
-    "client",
-    "client-answers",
-    "answer-bounds",
-    "name-list",
-    "follow"
-  ],
-  [
-    "server",
-    "run-server",
-    "daemon",
-    "lock",
-    "settings",
-    "limit-settings",
-    "data-directory",
-    "trusted-directory",
-    "beside-port",
-    "daemon-files",
-    "inherited-files",
-    "daemon-secret",
-    "process-identity",
-    "logging",
-    "stdout",
-    "argument-bytes",
-    "verify-data",
-    "checks",
-    "doctor",
-    "doctor-machine",
-    "doctor-server",
-    "doctor-proxy"
-  ],
-  ["cli"], // and everything in cli/
-  ["main", "program", "index"]
-]
+const core = ["domain", "event", "storage", "stream", "hooks", "manager"]
+const apiRoom = [...core, "api", "http", "stream-http"]
 
-/** The floors that meet the operating system; the command line between them only talks. */
-const floorsWithNode: ReadonlyArray<number> = [7, 9]
-
-/** These run in a browser, too: they import nothing but `effect` and one another. */
-const browserSafe: ReadonlyArray<string> = [
-  "types",
-  "errors",
-  "limits",
-  "wire",
-  "api",
-  "client",
-  "client-answers",
-  "answer-bounds",
-  "name-list",
-  "follow"
-]
-
-/** The files of the onion in which it meets the rooms beside it. */
-const meetingPlaces: ReadonlyArray<string> = ["server", "daemon", "program", "index"]
-
-/** The rooms beside the onion: what each imports apart from `effect` and itself, and who imports it. */
-const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ["storage-filesystem", {
-    node: true,
-    imports: ["types", "errors", "json-scan", "storage", "sorted-names", "event-block", "steady-time"],
-    guests: [...meetingPlaces, "verify-data"]
-  }],
-  ["web", {
-    node: false,
-    imports: ["types", "errors"],
-    guests: ["http-routes", "following", "append-events", "docs-page", ...meetingPlaces]
-  }],
-  ["protocol", {
-    node: false,
-    imports: [
-      "types",
-      "errors",
-      "place-errors",
-      "event-data",
-      "event-block",
-      "storage",
-      "durable-stream",
-      "with-hooks",
-      "stream-manager",
-      "http-routes",
-      "followers",
-      "request-parameters",
-      "reading-start",
-      "following",
-      "append-body",
-      "append-headers",
-      "rfc3339",
-      "preconditions",
-      "src/web"
-    ],
-    guests: meetingPlaces
-  }],
-  ["subscriptions", {
-    node: true,
-    imports: [
-      "types",
-      "errors",
-      "limits",
-      "event-data",
-      "event-block",
-      "storage",
-      "stream-manager",
-      "src/web"
-    ],
-    guests: meetingPlaces
-  }],
-  ["web-node", {
-    node: true,
-    imports: ["types", "errors", "place-errors", "limits", "src/web"],
-    guests: [...meetingPlaces, "doctor-machine"]
-  }]
+/**
+ * The folders of `src`, lowest first. Each names the folders it may import, besides `effect` and itself; they all stand
+ * above it in this list, so there is no circle. docs/architecture.md says what lives in each.
+ */
+export const folders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ["domain", []],
+  ["api", ["domain"]],
+  ["client", ["domain", "api"]],
+  ["data-directory", ["domain"]],
+  ["event", ["domain"]],
+  ["storage", ["domain", "event"]],
+  ["storage-filesystem", ["domain", "event", "storage"]],
+  ["stream", ["domain", "event", "storage"]],
+  ["hooks", ["domain", "event", "storage", "stream"]],
+  ["manager", ["domain", "event", "storage", "stream", "hooks"]],
+  ["http", ["domain", "api"]],
+  ["http-node", ["domain", "api", "http"]],
+  ["stream-http", [...core, "api", "http"]],
+  ["native-api", apiRoom],
+  ["protocol", apiRoom],
+  ["subscriptions", [...apiRoom, "data-directory"]],
+  [
+    "durable-streams",
+    [
+      ...apiRoom,
+      "client",
+      "data-directory",
+      "storage-filesystem",
+      "http-node",
+      "native-api",
+      "protocol",
+      "subscriptions"
+    ]
+  ]
 ])
 
-/** What a reader can still hold. A longer file wants to be two. */
+/** Folders that meet the operating system; the command line inside the program only talks. */
+const withNode = ["data-directory", "storage-filesystem", "http-node", "subscriptions", "durable-streams"]
+const withoutNode = "src/durable-streams/cli"
+
+/** The program is the one folder that meets the platform. */
+const program = "durable-streams"
+
+/** A file longer than a reader can hold wants to be two. */
 export const linesMax = 350
 
-interface Room {
-  readonly node: boolean
-  readonly imports: ReadonlyArray<string>
-  readonly guests: ReadonlyArray<string>
-}
+/** A folder with more of all lines than this share wants to be two. */
+const shareMax = 0.25
 
 export interface File {
   readonly path: string
@@ -199,6 +68,18 @@ export const complaints = (files: ReadonlyArray<File>): ReadonlyArray<string> =>
   ...files.flatMap((file) => [...manners(file), ...doors(file)].map((complaint) => `${file.path} ${complaint}`)),
   ...strangersInTheLibrary(files)
 ]
+
+/** A sentence for each folder that holds too much of the house. */
+export const crowded = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
+  const lines = new Map<string, number>()
+  for (const { path, text } of files) lines.set(folderOf(path), (lines.get(folderOf(path)) ?? 0) + linesOf(text))
+  const all = [...lines.values()].reduce((sum, count) => sum + count, 0)
+  return [...lines].filter(([, count]) => count > shareMax * all).map(([folder, count]) =>
+    `src/${folder} holds ${Math.round(100 * count / all)} % of the lines: a folder with more than ${
+      100 * shareMax
+    } % wants to be two.`
+  )
+}
 
 /** A sentence for each thing that was begun and not finished. */
 export const leftovers = (file: File): ReadonlyArray<string> => {
@@ -231,34 +112,24 @@ const manners = ({ path, text }: File): ReadonlyArray<string> => {
   if (path === "src/durable-streams/main.ts" && !text.startsWith("#!/usr/bin/env node\n")) {
     found.push("does not begin with #!/usr/bin/env node: the shipped program takes it from here.")
   }
-  const lines = text.replace(/\n$/, "").split("\n").length
+  const lines = linesOf(text)
   if (lines > linesMax) found.push(`has ${lines} lines: one of more than ${linesMax} wants to be two.`)
   return found
 }
 
+const linesOf = (text: string) => text.replace(/\n$/, "").split("\n").length
+
 const doors = (file: File): ReadonlyArray<string> => {
-  const from = placeOf(file.path)
-  if (from === undefined) return ["lies in no room: describe its room in test/house/floors.ts."]
-  if (from.floor === -1) return ["has no floor: give it one in test/house/floors.ts."]
+  if (!folders.has(folderOf(file.path))) return ["lies in no folder of the house: give it one in test/house/floors.ts."]
   const { errors } = parseSync(file.path, file.text)
   if (errors.length > 0) return errors.map((error) => `is not TypeScript: ${error.message}`)
-  return importsOf(file).flatMap((target) => objection(from, target) ?? [])
+  return importsOf(file).flatMap((target) => objection(file.path, target) ?? [])
 }
 
-interface Place {
-  readonly room: string
-  /** In the onion: the file, or `cli` for a command. */
-  readonly name: string
-  /** In the onion: the floor, or -1 where none was given. */
-  readonly floor?: number
-}
-
-const placeOf = (path: string): Place | undefined => {
-  const [_src, room = "", first, ...rest] = path.replace(/\.ts$/, "").split("/")
-  if (first === undefined) return undefined
-  if (room !== "durable-streams") return rooms.has(room) ? { room, name: first } : undefined
-  const known = rest.length === 0 || first === "cli"
-  return { room, name: first, floor: known ? floors.findIndex((names) => names.includes(first)) : -1 }
+/** The folder of `src` in which a file lies; empty for a file beside the folders. */
+const folderOf = (path: string): string => {
+  const [, folder = "", ...rest] = path.split("/")
+  return rest.length === 0 ? "" : folder
 }
 
 /** What a file imports in whatever way: from the root of the house where the file says `./`, else as it says. */
@@ -283,37 +154,26 @@ const computed = "something it computes"
 
 const isOf = (packageName: string, target: string) => target === packageName || target.startsWith(`${packageName}/`)
 
-const objection = (from: Place, target: string): string | undefined => {
-  const room = rooms.get(from.room)
-  const floor = from.floor ?? -1
+const objection = (path: string, target: string): string | undefined => {
+  const folder = folderOf(path)
   if (target === computed) return `imports ${computed}: write the name out.`
   if (isOf("effect", target)) return undefined
-  const meets = `imports ${target}: only floors ${floorsWithNode.join(" and ")}`
   if (target.startsWith("node:")) {
-    return unless(room?.node ?? floorsWithNode.includes(floor), `${meets} and backends meet the operating system.`)
+    const allowed = withNode.includes(folder) && !path.startsWith(withoutNode)
+    return unless(allowed, `imports ${target}: only ${withNode.join(", ")} meet the operating system, without cli.`)
   }
   if (isOf("@effect/platform-node", target)) {
-    return unless(floorsWithNode.includes(floor), `${meets} meet the platform.`)
+    return unless(folder === program, `imports ${target}: only ${program} meets the platform.`)
   }
   if (!target.startsWith("src/")) {
     return `imports ${target}: src is built from src, effect, @effect/platform-node and node:*.`
   }
-
-  const to = placeOf(target)
-  if (to === undefined || (room !== undefined && to.room === from.room)) return undefined
-  if (room !== undefined) {
-    const sentence = `imports ${target}: src/${from.room} imports only effect, ${room.imports.join(", ")} and itself.`
-    return unless(room.imports.includes(to.floor === undefined ? `src/${to.room}` : to.name), sentence)
-  }
-  if (browserSafe.includes(from.name) && (to.floor === undefined || !browserSafe.includes(to.name))) {
-    return `imports ${target}: ${browserSafe.join(", ")} run in a browser and import only effect and one another.`
-  }
-  if (to.floor === undefined) {
-    const guests = rooms.get(to.room)?.guests ?? []
-    return unless(guests.includes(from.name), `imports ${target}: only ${guests.join(", ")} import src/${to.room}.`)
-  }
-  const sentence = `imports ${target} (floor ${to.floor}): a file imports from its own floor or below.`
-  return unless(to.floor <= floor, `(floor ${floor}) ${sentence}`)
+  const other = folderOf(target)
+  const may = folders.get(folder) ?? []
+  return unless(
+    other === folder || may.includes(other),
+    `imports ${target}: src/${folder} imports only ${["effect", ...may].join(", ")} and itself.`
+  )
 }
 
 const unless = (allowed: boolean, sentence: string) => allowed ? undefined : sentence

@@ -8,6 +8,10 @@ import { defineConfig } from "rolldown"
 /** One shared with the server, one with the client's rest. Each further file is a part of a millisecond of a command. */
 const besideMax = 2
 
+/** The folders of `src` that only a server needs. */
+const serverFolders =
+  /src\/(storage-filesystem|stream|hooks|manager|http-node|stream-http|native-api|protocol|subscriptions)\//
+
 /** Tests make one for themselves. */
 const dir = process.env["BUILD_DIR"] ?? "dist"
 
@@ -33,7 +37,7 @@ export default defineConfig([{
         file.type === "chunk" && [entry?.fileName, ...beside].includes(file.fileName)
       )
       const modules = parts.flatMap((file) => file.type === "chunk" ? file.moduleIds : [])
-      const server = modules.filter((id) => /src\/(web-node|protocol|subscriptions|storage-filesystem)\//.test(id))
+      const server = modules.filter((id) => serverFolders.test(id))
       if (beside.length > besideMax || server.length > 0) {
         this.error(
           `A command should read program.js and ${besideMax} files more, and nothing of the server: ${

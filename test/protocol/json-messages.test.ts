@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
-import { fromMessages } from "../../src/durable-streams/append-body.ts"
+import { fromMessages } from "../../src/stream-http/append-body.ts"
 
 const messages = (body: string) => Effect.runSync(fromMessages(Buffer.from(body))).map(({ text }) => text)
 

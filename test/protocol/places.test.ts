@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { placeOf } from "../../src/protocol/reading.ts"
 import { sharedFrames } from "../../src/protocol/sse-frames.ts"
 import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"

@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Server } from "../../src/durable-streams/server.ts"
-import { wholePieces } from "../../src/protocol/whole-text.ts"
+import { wholePieces } from "../../src/stream-http/whole-text.ts"
 import {
   append,
   freshName,

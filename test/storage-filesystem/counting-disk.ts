@@ -2,7 +2,7 @@
  * A disk that counts what it is asked for: what something costs, in calls and bytes and not in time.
  */
 import { Effect } from "effect"
-import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
 
 export class CountingDisk implements Disk {
   readonly calls: Record<string, number> = {}

@@ -4,9 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { LogDamaged } from "../../src/durable-streams/errors.ts"
-import type { Commit, Log } from "../../src/durable-streams/storage.ts"
-import { toOffset } from "../../src/durable-streams/types.ts"
+import { LogDamaged } from "../../src/domain/errors.ts"
+import { toOffset } from "../../src/domain/types.ts"
+import type { Commit, Log } from "../../src/storage/storage.ts"
 import { inProcess, type Logged } from "../chaos/in-process.ts"
 import { commitOf, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"

@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { StorageFailed, StorageFull, StreamNotFound } from "../../src/durable-streams/errors.ts"
+import { StorageFailed, StorageFull, StreamNotFound } from "../../src/domain/errors.ts"
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { type Call, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { directory, name, path, pathOf, recovering, sixCommits, storageOn, textsOfAll } from "./log-fixtures.ts"

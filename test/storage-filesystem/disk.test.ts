@@ -8,8 +8,8 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
-import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk.ts"
-import { recover } from "../../src/storage-filesystem/recovery.ts"
+import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk/disk.ts"
+import { recover } from "../../src/storage-filesystem/log/find-tail.ts"
 import { isInstalled, strace } from "../chaos/machine.ts"
 import { CountingDisk } from "./counting-disk.ts"
 
@@ -61,7 +61,7 @@ describe("A file on the real disk", () => {
   it("is in directories that a power cut does not take: each one above them is flushed", (context) => {
     context.skip(!isInstalled("strace"), "needs strace")
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-"))
-    const module = Path.resolve(import.meta.dirname, "../../src/storage-filesystem/disk.ts")
+    const module = Path.resolve(import.meta.dirname, "../../src/storage-filesystem/disk/disk.ts")
     const script = `import { Effect } from "effect"
       import { nodeDisk } from ${JSON.stringify(module)}
       await Effect.runPromise(nodeDisk.makeDirectory(${JSON.stringify(Path.join(directory, "a/b"))}))
@@ -85,7 +85,7 @@ describe("A file on the real disk", () => {
     const mounting = "mount -t tmpfs tmpfs /mnt && echo there > /mnt/file && mount -o remount,ro /mnt && exec \"$@\""
     const script = `
       import { Effect } from "effect"
-      import { nodeDisk } from ${JSON.stringify(Path.resolve("src/storage-filesystem/disk.ts"))}
+      import { nodeDisk } from ${JSON.stringify(Path.resolve("src/storage-filesystem/disk/disk.ts"))}
       const tried = (effect) => Effect.match(effect, { onFailure: ({ call, code }) => call + " " + code, onSuccess: String })
       Effect.runPromise(Effect.gen(function*() {
         const file = yield* nodeDisk.open("/mnt/file")

@@ -7,8 +7,8 @@
  */
 import { Effect } from "effect"
 import * as Path from "node:path"
-import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
-import { DiskFailure } from "../../src/storage-filesystem/disk.ts"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
+import { DiskFailure } from "../../src/storage-filesystem/disk/disk.ts"
 
 export type Call = keyof DiskFile | keyof Disk
 

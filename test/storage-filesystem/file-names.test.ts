@@ -4,8 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { nameFault } from "../../src/durable-streams/types.ts"
-import { fromFileName, toFileName } from "../../src/storage-filesystem/file-names.ts"
+import { nameFault } from "../../src/domain/types.ts"
+import { fromFileName, toFileName } from "../../src/storage-filesystem/format/file-names.ts"
 import { named } from "../durable-streams/storage-fixtures.ts"
 import { tried } from "../properties.ts"
 

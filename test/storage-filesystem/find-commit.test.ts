@@ -3,11 +3,11 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import { toOffset } from "../../src/durable-streams/types.ts"
-import type { DiskFile } from "../../src/storage-filesystem/disk.ts"
-import { findCommit } from "../../src/storage-filesystem/find-commit.ts"
-import { encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { toOffset } from "../../src/domain/types.ts"
+import type { DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
+import { encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
+import { findCommit } from "../../src/storage-filesystem/log/find-commit.ts"
 import { blockOfLines } from "../durable-streams/storage-fixtures.ts"
 
 const createdAt = "2024-01-08T00:00:00.000Z"

@@ -2,7 +2,7 @@
  * Logs that are written to side by side, so that a journal takes their commits.
  */
 import { Effect, Exit, Schedule } from "effect"
-import type { Log, Storage } from "../../src/durable-streams/storage.ts"
+import type { Log, Storage } from "../../src/storage/storage.ts"
 import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
 
 export const names = ["a", "b", "c", "d", "e", "f"]

@@ -2,11 +2,11 @@
  * A log of six commits, and the storage that makes it on a disk of the test's choice.
  */
 import { Context, Effect, Layer } from "effect"
-import type { Commit } from "../../src/durable-streams/storage.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import type { Disk } from "../../src/storage-filesystem/disk.ts"
-import { toFileName } from "../../src/storage-filesystem/file-names.ts"
+import type { Disk } from "../../src/storage-filesystem/disk/disk.ts"
+import { toFileName } from "../../src/storage-filesystem/format/file-names.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import type { Commit } from "../../src/storage/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
 

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { StreamDescription } from "../../src/durable-streams/storage.ts"
+import type { StreamDescription } from "../../src/storage/storage.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { pathOf, storageOn } from "./log-fixtures.ts"

@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { Disk } from "../../src/storage-filesystem/disk.ts"
-import { makeOpenFiles } from "../../src/storage-filesystem/open-files.ts"
+import type { Disk } from "../../src/storage-filesystem/disk/disk.ts"
+import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
 import { commitOf, described, readUpTo, settled, shown } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { storageOn } from "./log-fixtures.ts"

@@ -5,8 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
-import { encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/journal-codec.ts"
-import type { StateEntry } from "../../src/storage-filesystem/record-codec.ts"
+import { encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/format/journal-codec.ts"
+import type { StateEntry } from "../../src/storage-filesystem/format/record-codec.ts"
 import {
   crcToEnd,
   decodeHeader,
@@ -19,7 +19,7 @@ import {
   trailerLength,
   trailerState,
   writtenCrc
-} from "../../src/storage-filesystem/record-codec.ts"
+} from "../../src/storage-filesystem/format/record-codec.ts"
 import { blockOfLines, commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { tried } from "../properties.ts"
 

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import type { Commit } from "../../src/durable-streams/storage.ts"
+import type { Commit } from "../../src/storage/storage.ts"
 import { commitOf, described, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { tried } from "../properties.ts"
 import { choosing, type CrashMode, crashModes, FaultDisk } from "./fault-disk.ts"

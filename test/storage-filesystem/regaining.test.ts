@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Disk, DiskFile } from "../../src/storage-filesystem/disk.ts"
+import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"

@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeLogReader } from "../../src/storage-filesystem/log-reader.ts"
-import { makeOpenFiles } from "../../src/storage-filesystem/open-files.ts"
-import { makeSources } from "../../src/storage-filesystem/sources.ts"
+import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
+import { makeSources } from "../../src/storage-filesystem/log/fork-sources.ts"
+import { makeLogReader } from "../../src/storage-filesystem/log/log-reader.ts"
 import { named, settled } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
 

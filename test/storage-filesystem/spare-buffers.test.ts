@@ -2,7 +2,7 @@
  * Memory that is used again belongs to one user at a time.
  */
 import { assert, it } from "vitest"
-import { SpareBuffers } from "../../src/storage-filesystem/spare-buffers.ts"
+import { SpareBuffers } from "../../src/storage-filesystem/disk/spare-buffers.ts"
 
 const piece = 256 * 1024
 const smallest = 4 * 1024

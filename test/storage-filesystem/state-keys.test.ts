@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import type { StateChange } from "../../src/durable-streams/storage.ts"
+import type { StateChange } from "../../src/storage/storage.ts"
 import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
 import { tried } from "../properties.ts"
 import { FaultDisk } from "./fault-disk.ts"

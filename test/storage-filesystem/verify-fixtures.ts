@@ -3,8 +3,8 @@
  */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import type { LogFault, VerifyOptions } from "../../src/storage-filesystem/verify-logs.ts"
-import { verifyLogs } from "../../src/storage-filesystem/verify-logs.ts"
+import type { LogFault, VerifyOptions } from "../../src/storage-filesystem/verify/verify-logs.ts"
+import { verifyLogs } from "../../src/storage-filesystem/verify/verify-logs.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { directory, name, path } from "./log-fixtures.ts"
 

@@ -4,8 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { stateText } from "../../src/storage-filesystem/record-codec.ts"
-import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+import { stateText } from "../../src/storage-filesystem/format/record-codec.ts"
+import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
 import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { name, path } from "./log-fixtures.ts"

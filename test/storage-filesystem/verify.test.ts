@@ -4,10 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { emptyBlock } from "../../src/durable-streams/event-block.ts"
-import type { Commit } from "../../src/durable-streams/storage.ts"
-import { toOffset } from "../../src/durable-streams/types.ts"
-import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/record-codec.ts"
+import { toOffset } from "../../src/domain/types.ts"
+import { emptyBlock } from "../../src/event/event-block.ts"
+import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
+import type { Commit } from "../../src/storage/storage.ts"
 import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
 import { choosing, crashModes, FaultDisk } from "./fault-disk.ts"
 import {

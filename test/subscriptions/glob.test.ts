@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { compileGlob, parseGlob, patternFault, patternLengthMax } from "../../src/subscriptions/glob.ts"
+import { compileGlob, parseGlob, patternFault, patternLengthMax } from "../../src/subscriptions/running/glob.ts"
 import { tried } from "../properties.ts"
 
 const segment = Schema.Literals(["a", "b", "c"])

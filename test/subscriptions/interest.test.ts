@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FiberSet } from "effect"
-import { Interest, type Listener } from "../../src/subscriptions/interest.ts"
-import type { News } from "../../src/subscriptions/wake-cycle.ts"
+import type { News } from "../../src/subscriptions/machine/wake-cycle.ts"
+import { Interest, type Listener } from "../../src/subscriptions/running/interest.ts"
 import { eventually } from "./stage.ts"
 
 const news = (tail: number, life = "life"): News => ({ life, exists: true, begin: 0, tail })

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import { Keys, tokenLifeMillis } from "../../src/subscriptions/keys.ts"
+import { Keys, tokenLifeMillis } from "../../src/subscriptions/webhook/keys.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 
 const within = <A, E>(directory: string, play: Effect.Effect<A, E, Keys>) =>

@@ -4,12 +4,18 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
-import { applyState } from "../../src/durable-streams/storage.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import { ack, type AckRequest, claim, linkExplicitly, release, unlink } from "../../src/subscriptions/requests.ts"
-import { configEntries, fromState, toStateChanges } from "../../src/subscriptions/state-codec.ts"
-import type { Config, Link, Subscription } from "../../src/subscriptions/subscription.ts"
-import { apply, deadline, isPending, newSubscription } from "../../src/subscriptions/subscription.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { applyState } from "../../src/storage/storage.ts"
+import type { Config, Link, Subscription } from "../../src/subscriptions/machine/subscription.ts"
+import { apply, deadline, isPending, newSubscription } from "../../src/subscriptions/machine/subscription.ts"
+import {
+  ack,
+  type AckRequest,
+  claim,
+  linkExplicitly,
+  release,
+  unlink
+} from "../../src/subscriptions/machine/transitions.ts"
 import {
   type Act,
   advance,
@@ -18,7 +24,8 @@ import {
   following,
   type News,
   onlyNews
-} from "../../src/subscriptions/wake-cycle.ts"
+} from "../../src/subscriptions/machine/wake-cycle.ts"
+import { configEntries, fromState, toStateChanges } from "../../src/subscriptions/running/state-codec.ts"
 import { tried } from "../properties.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 

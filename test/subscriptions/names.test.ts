@@ -4,8 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { served } from "./served.ts"
 import { append, eventsOf, stage } from "./stage.ts"
 

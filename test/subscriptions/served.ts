@@ -2,11 +2,11 @@
  * The subscriptions' routes on a socket, with short ways to talk to them.
  */
 import { Effect } from "effect"
+import { serve } from "../../src/http-node/node-server.ts"
+import { toEffect } from "../../src/http/exchange.ts"
+import { problem } from "../../src/http/problem.ts"
+import { makeRouter } from "../../src/http/router.ts"
 import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"
-import { serve } from "../../src/web-node/node-server.ts"
-import { toEffect } from "../../src/web/exchange.ts"
-import { problem } from "../../src/web/problem.ts"
-import { makeRouter } from "../../src/web/router.ts"
 
 export interface Said {
   readonly status: number

@@ -3,17 +3,17 @@
  * again. Webhooks are either real ones or a stand-in that says what it was told.
  */
 import { Context, Effect, Layer } from "effect"
-import { parseEvent } from "../../src/durable-streams/event-block.ts"
-import { EventData } from "../../src/durable-streams/event-data.ts"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import { ActiveFactory } from "../../src/durable-streams/stream-factory.ts"
-import { StreamManager } from "../../src/durable-streams/stream-manager.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import { Keys } from "../../src/subscriptions/keys.ts"
-import type { Config } from "../../src/subscriptions/subscription.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { parseEvent } from "../../src/event/event-block.ts"
+import { EventData } from "../../src/event/event-data.ts"
+import { ActiveFactory } from "../../src/hooks/stream-factory.ts"
+import { PublicUrl } from "../../src/http/public-url.ts"
+import { StreamManager } from "../../src/manager/stream-manager.ts"
+import { Storage } from "../../src/storage/storage.ts"
+import type { Config } from "../../src/subscriptions/machine/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
-import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
-import { PublicUrl } from "../../src/web/public-url.ts"
+import { Keys } from "../../src/subscriptions/webhook/keys.ts"
+import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 
 /** One call of the stand-in. */

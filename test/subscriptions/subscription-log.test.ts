@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Storage } from "../../src/durable-streams/storage.ts"
-import type { StreamName } from "../../src/durable-streams/types.ts"
-import { createLog, openLog } from "../../src/subscriptions/subscription-log.ts"
+import type { StreamName } from "../../src/domain/types.ts"
+import { createLog, openLog } from "../../src/storage/state-log.ts"
+import { Storage } from "../../src/storage/storage.ts"
 
 /** A value that is large, and is another one each time. */
 const text = (i: number) => JSON.stringify(`${i}`.padStart(20_000))

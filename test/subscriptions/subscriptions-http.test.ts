@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { createPublicKey, type JsonWebKey, verify } from "node:crypto"
-import type { StreamManager } from "../../src/durable-streams/stream-manager.ts"
+import type { StreamManager } from "../../src/manager/stream-manager.ts"
 import { answering, receiver } from "./receiver.ts"
 import { served } from "./served.ts"
 import type { WakeStream } from "./stage.ts"

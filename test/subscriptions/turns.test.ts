@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FiberSet } from "effect"
-import { Turns } from "../../src/subscriptions/turns.ts"
+import { Turns } from "../../src/subscriptions/running/turns.ts"
 import { eventually } from "./stage.ts"
 
 describe("work of ten thousand at the same moment", () => {

@@ -3,7 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { fixedLimits } from "../../src/durable-streams/limits.ts"
+import { fixedLimits } from "../../src/domain/limits.ts"
+import type { Config, Subscription } from "../../src/subscriptions/machine/subscription.ts"
+import { apply, newSubscription } from "../../src/subscriptions/machine/subscription.ts"
 import {
   ack,
   claim,
@@ -13,11 +15,9 @@ import {
   shown,
   shownMax,
   unlink
-} from "../../src/subscriptions/requests.ts"
-import type { Config, Subscription } from "../../src/subscriptions/subscription.ts"
-import { apply, newSubscription } from "../../src/subscriptions/subscription.ts"
-import type { Act, News, Prepare } from "../../src/subscriptions/wake-cycle.ts"
-import { advance, delivered, failed, onlyNews, retryMillisMax } from "../../src/subscriptions/wake-cycle.ts"
+} from "../../src/subscriptions/machine/transitions.ts"
+import type { Act, News, Prepare } from "../../src/subscriptions/machine/wake-cycle.ts"
+import { advance, delivered, failed, onlyNews, retryMillisMax } from "../../src/subscriptions/machine/wake-cycle.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 
 /** One subscription, step by step; wakes are w1, w2, … */

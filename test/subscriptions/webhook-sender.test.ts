@@ -6,7 +6,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
-import { answerBytesMax, type Resolve, WebhookSender } from "../../src/subscriptions/webhook-sender.ts"
+import { answerBytesMax, type Resolve, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { answering, receiver } from "./receiver.ts"
 
 const post = (url: string, development = true, resolve?: Resolve) =>

@@ -2,7 +2,7 @@
  * Where webhooks may go, and where not (PROTOCOL.md 12.8).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { mayConnect, urlFault, urlLengthMax } from "../../src/subscriptions/webhook-target.ts"
+import { mayConnect, urlFault, urlLengthMax } from "../../src/subscriptions/webhook/webhook-target.ts"
 
 const everywhere = [
   "https://worker.example/hook",

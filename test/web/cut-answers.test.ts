@@ -4,8 +4,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import * as Http from "node:http"
-import { serve } from "../../src/web-node/node-server.ts"
-import type { Streamed } from "../../src/web/exchange.ts"
+import { serve } from "../../src/http-node/node-server.ts"
+import type { Streamed } from "../../src/http/exchange.ts"
 
 /** Bytes of a body that never ends by itself, as far as its reader takes them. */
 const endless = (keepAlive: Uint8Array | undefined): Streamed => ({

@@ -4,9 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import { serve } from "../../src/web-node/node-server.ts"
-import type { Answer, Direct, Done } from "../../src/web/exchange.ts"
-import { toEffect, whenDone } from "../../src/web/exchange.ts"
+import { serve } from "../../src/http-node/node-server.ts"
+import type { Answer, Direct, Done } from "../../src/http/exchange.ts"
+import { toEffect, whenDone } from "../../src/http/exchange.ts"
 
 const plain = (body: string): Answer => ({ status: 200, headers: { "content-type": "text/plain" }, body })
 

@@ -5,7 +5,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
-import { listen } from "../../src/web-node/listening.ts"
+import { listen } from "../../src/http-node/listening.ts"
 
 it.live("Promise 11: a server that cannot accept a connection says so, once for many of them, and goes on", () => {
   const said: Array<unknown> = []

@@ -3,8 +3,8 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import type { Incoming } from "../../src/web/exchange.ts"
-import { PublicUrl } from "../../src/web/public-url.ts"
+import type { Incoming } from "../../src/http/exchange.ts"
+import { PublicUrl } from "../../src/http/public-url.ts"
 
 const baseFor = (host: string) =>
   Effect.map(PublicUrl, ({ base }) => base({ header: () => host } as Partial<Incoming> as Incoming)).pipe(

@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
-import { toEffect } from "../../src/web/exchange.ts"
-import type { Route } from "../../src/web/router.ts"
-import { makeRouter } from "../../src/web/router.ts"
+import { toEffect } from "../../src/http/exchange.ts"
+import type { Route } from "../../src/http/router.ts"
+import { makeRouter } from "../../src/http/router.ts"
 
 const route = (method: Route["method"], path: string): Route => ({
   method,

@@ -4,8 +4,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Worker } from "node:worker_threads"
-import { serve } from "../../src/web-node/node-server.ts"
-import type { Streamed } from "../../src/web/exchange.ts"
+import { serve } from "../../src/http-node/node-server.ts"
+import type { Streamed } from "../../src/http/exchange.ts"
 import { Follower } from "./follower.ts"
 import { request, Wire } from "./wire.ts"
 

@@ -3,9 +3,9 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { isEventText } from "../answer-bounds.ts"
-import { ServerRefused } from "../client-answers.ts"
-import type { Conditions } from "../client.ts"
+import { isEventText } from "../../client/answer-bounds.ts"
+import { ServerRefused } from "../../client/client-answers.ts"
+import type { Conditions } from "../../client/client.ts"
 import type { LineRules } from "./append-lines.ts"
 import { groupsOf, invalids, oneGroupOf } from "./append-lines.ts"
 import { makeWriter } from "./append-writer.ts"

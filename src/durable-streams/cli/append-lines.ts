@@ -3,7 +3,7 @@
  * by its number, and takes no good line before it along.
  */
 import { Effect, Stream } from "effect"
-import { fixedLimits } from "../limits.ts"
+import { fixedLimits } from "../../domain/limits.ts"
 import { lineData } from "./event-text.ts"
 import { WrongUsage } from "./exit.ts"
 import type { Line } from "./stdin-lines.ts"

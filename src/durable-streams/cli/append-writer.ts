@@ -3,8 +3,8 @@
  * producer of its own, so that a group whose answer was lost can be sent again.
  */
 import { Duration, Effect, Schedule } from "effect"
-import { isCausedBy, ServerRefused } from "../client-answers.ts"
-import type { Conditions } from "../client.ts"
+import { isCausedBy, ServerRefused } from "../../client/client-answers.ts"
+import type { Conditions } from "../../client/client.ts"
 import type { Group } from "./append-lines.ts"
 import { tell } from "./terminal.ts"
 

@@ -3,9 +3,9 @@
  */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import type { Checked } from "../doctor.ts"
-import { defaults } from "../settings.ts"
-import { toVisible } from "../visible-text.ts"
+import { toVisible } from "../../domain/visible-text.ts"
+import type { Checked } from "../doctor/doctor.ts"
+import { defaults } from "../server/settings.ts"
 import { remote } from "./connection.ts"
 import { Logged } from "./exit.ts"
 import { dataDirectoryFlag, placeOfEnvironment } from "./settings-flags.ts"
@@ -18,7 +18,7 @@ export const doctorCommand = Command.make(
   ({ dataDirectory, output }) =>
     Effect.gen(function*() {
       // Only this command needs what looks at everything; the others start faster without it.
-      const { examine } = yield* Effect.promise(() => import("../checks.ts"))
+      const { examine } = yield* Effect.promise(() => import("../doctor/checks.ts"))
       const { host, port } = yield* placeOfEnvironment
       const healthy = yield* examine({
         dataDirectory,

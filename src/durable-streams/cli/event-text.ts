@@ -2,8 +2,8 @@
  * What becomes of what a person types: the JSON text of an event's data, or the content of a stream of another type.
  */
 import { Effect } from "effect"
-import { jsonFault } from "../json-fault.ts"
-import { isJson } from "../types.ts"
+import { isJson } from "../../domain/types.ts"
+import { jsonFault } from "../../event/json-fault.ts"
 import { WrongUsage } from "./exit.ts"
 
 /** What `-m` and `-e` hold. */

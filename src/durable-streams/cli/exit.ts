@@ -3,7 +3,7 @@
  */
 import { Cause, Data, Exit, Predicate } from "effect"
 import { CliError } from "effect/cli"
-import { OutputFailed } from "../stdout.ts"
+import { OutputFailed } from "../process/stdout.ts"
 
 /** The command was used wrongly: `message` says how it is used. */
 export class WrongUsage extends Error {

@@ -2,9 +2,9 @@
  * How events look at the terminal. What a terminal would obey never reaches one, whatever the format.
  */
 import { Effect, Predicate } from "effect"
-import { valueToBytes } from "../event-data.ts"
-import { isJson, sliceEvent } from "../types.ts"
-import { toVisible, toVisibleLines } from "../visible-text.ts"
+import { isJson, sliceEvent } from "../../domain/types.ts"
+import { toVisible, toVisibleLines } from "../../domain/visible-text.ts"
+import { valueToBytes } from "../../event/event-data.ts"
 import { inColour, isOnTerminal } from "./terminal.ts"
 
 export const formats = ["json", "pretty", "raw"] as const

@@ -3,8 +3,15 @@
  */
 import { Config, Effect, Option } from "effect"
 import { CliError, Flag } from "effect/cli"
-import { defaultText, limitExpected, limitKeys, limitSettings, limitValue, variableOf } from "../limit-settings.ts"
-import type { Limits } from "../limits.ts"
+import type { Limits } from "../../domain/limits.ts"
+import {
+  defaultText,
+  limitExpected,
+  limitKeys,
+  limitSettings,
+  limitValue,
+  variableOf
+} from "../server/limit-settings.ts"
 import { WrongUsage } from "./exit.ts"
 
 const toLimit = (key: keyof Limits) => (text: string) => {

@@ -3,9 +3,9 @@
  */
 import { Effect } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
-import type { StreamFacts } from "../client.ts"
-import { durationMillis } from "../durations.ts"
-import { jsonType } from "../types.ts"
+import type { StreamFacts } from "../../client/client.ts"
+import { durationMillis } from "../../domain/durations.ts"
+import { jsonType } from "../../domain/types.ts"
 import { connect, connectionFlags } from "./connection.ts"
 import { typedBody } from "./event-text.ts"
 import { event, headerText, message, name, number, orNothing, program, streamFlag } from "./stream-flags.ts"

@@ -3,10 +3,10 @@
  */
 import { type Cause, Data, Effect, Exit, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { DaemonFailed } from "../../data-directory/paths.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
-import { layerJson, layerReadable } from "../logging.ts"
-import { DaemonFailed } from "../paths.ts"
+import { layerJson, layerReadable } from "../server/logging.ts"
 import { checkBareVariables } from "./bare-variables.ts"
 import { NotRunning } from "./connection.ts"
 import { endingOf, Logged } from "./exit.ts"
@@ -28,7 +28,7 @@ const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     yield* checkBareVariables
     // Only this command needs a server's modules; the others start faster without them.
-    const { directoryGone, run } = yield* Effect.promise(() => import("../run-server.ts"))
+    const { directoryGone, run } = yield* Effect.promise(() => import("../server/run-server.ts"))
     const settings = toSettings(input)
     const server = yield* run(settings)
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({

@@ -3,7 +3,7 @@
  */
 import { Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { StreamName } from "../types.ts"
+import { StreamName } from "../../domain/types.ts"
 import { formats } from "./format.ts"
 
 export const program = "durable-streams"

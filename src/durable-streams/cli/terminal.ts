@@ -2,8 +2,8 @@
  * Where the command line prints: data on stdout, everything else on stderr. What a terminal would obey never reaches one.
  */
 import { Effect } from "effect"
-import { writeOut } from "../stdout.ts"
-import { toVisible, toVisibleLines } from "../visible-text.ts"
+import { toVisible, toVisibleLines } from "../../domain/visible-text.ts"
+import { writeOut } from "../process/stdout.ts"
 
 /** Prints lines of text or JSON: as they are, or on a terminal with what it would obey escaped. */
 export const print = (text: string): Effect.Effect<void> => writeOut(isOnTerminal() ? toVisibleLines(text) : text)

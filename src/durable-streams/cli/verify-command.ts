@@ -3,10 +3,10 @@
  */
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { requireAbsolute } from "../paths.ts"
-import { toOffset } from "../types.ts"
-import type { LogFault, Verified } from "../verify-data.ts"
-import { toVisible } from "../visible-text.ts"
+import { requireAbsolute } from "../../data-directory/paths.ts"
+import { toOffset } from "../../domain/types.ts"
+import { toVisible } from "../../domain/visible-text.ts"
+import type { LogFault, Verified } from "../doctor/verify-data.ts"
 import { Logged } from "./exit.ts"
 import { dataDirectoryFlag } from "./settings-flags.ts"
 import { program, reportOutput } from "./stream-flags.ts"
@@ -25,7 +25,7 @@ export const verifyCommand = Command.make("verify", {
   Effect.gen(function*() {
     requireAbsolute(dataDirectory)
     // Only this command needs what reads logs; the others start faster without it.
-    const { verifyData } = yield* Effect.promise(() => import("../checks.ts"))
+    const { verifyData } = yield* Effect.promise(() => import("../doctor/checks.ts"))
     const asJson = output === "json"
     const verified = yield* verifyData({
       dataDirectory,

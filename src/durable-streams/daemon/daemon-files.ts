@@ -1,0 +1,121 @@
+/**
+ * The small files by which a server says where it is, and by which commands find it. They are hints: a server that cannot
+ * write them, because the disk is full, serves all the same and writes them when there is room.
+ */
+import * as fs from "node:fs"
+import * as Path from "node:path"
+import { giveToOwner, readDigits, readText } from "../../data-directory/data-directory.ts"
+import { filesOf } from "../../data-directory/paths.ts"
+
+/** Where a server is, and what it proves itself with. */
+export interface Place {
+  /** Undefined when 127.0.0.1 finds the server. */
+  readonly host: string | undefined
+  readonly port: number
+  readonly pid: number
+  /** Undefined when an earlier version wrote the files. */
+  readonly secret: string | undefined
+}
+
+/**
+ * Writes them; fails with what the disk says. What is written needs no new room when a server was here before: its files lie
+ * in the reserve, are written over there, and are put in their places by another name.
+ */
+export const writePlace = (dataDirectory: string, place: Place): void => {
+  const { host, reserve } = filesOf(dataDirectory)
+  makeReserve(reserve)
+  for (const [path, text] of textsOf(dataDirectory, place)) {
+    setAside(reserve, path)
+    const spare = spareOf(reserve, path)
+    writeOver(spare, `${text}\n`)
+    fs.renameSync(spare, path)
+  }
+  if (place.host === undefined) keepSpare(spareOf(reserve, host))
+}
+
+/** What they say; undefined when they do not say it all. */
+export const readPlace = (dataDirectory: string): Place | undefined => {
+  const files = filesOf(dataDirectory)
+  const [pid, port] = [readDigits(files.pid), readDigits(files.port)]
+  const secret = readText(files.secret)
+  if (pid === undefined || port === undefined || Number(port) > 65535) return undefined
+  return { host: readText(files.host), port: Number(port), pid: Number(pid), secret }
+}
+
+/** Takes those away that are still this server's: another may have the directory's path by now. */
+export const removePlace = (dataDirectory: string, place: Place): void => {
+  const { reserve } = filesOf(dataDirectory)
+  for (const [path, text] of textsOf(dataDirectory, place).toReversed()) {
+    if (readText(path) === text) setAside(reserve, path)
+  }
+}
+
+/** Takes away what a server said that is gone, when it was killed. */
+export const clearPlace = (dataDirectory: string): void => {
+  const { host, pid, port, reserve, secret } = filesOf(dataDirectory)
+  for (const path of [pid, port, host, secret]) setAside(reserve, path)
+}
+
+/** In the order in which they are written: a reader who sees the pid finds the rest beside it. */
+const textsOf = (dataDirectory: string, { host, pid, port, secret }: Place) => {
+  const files = filesOf(dataDirectory)
+  return [
+    ...(secret === undefined ? [] : [[files.secret, secret] as const]),
+    [files.port, String(port)],
+    ...(host === undefined ? [] : [[files.host, host] as const]),
+    [files.pid, String(pid)]
+  ] as ReadonlyArray<readonly [path: string, text: string]>
+}
+
+/** The file whose room is kept for another. */
+const spareOf = (reserve: string, path: string): string => Path.join(reserve, Path.basename(path))
+
+const makeReserve = (reserve: string): void => {
+  if (fs.lstatSync(reserve, { throwIfNoEntry: false })?.isDirectory() === true) return
+  // An earlier version kept its room in one file.
+  fs.rmSync(reserve, { force: true })
+  fs.mkdirSync(reserve, { mode: 0o700 })
+  giveToOwner(reserve)
+}
+
+/** Takes the file away and keeps its room; a link or a directory that lies there has none. */
+const setAside = (reserve: string, path: string): void => {
+  if (isOwnFile(path)) {
+    try {
+      return fs.renameSync(path, spareOf(reserve, path))
+    } catch {
+      // Without a reserve its room is given up.
+    }
+  }
+  fs.rmSync(path, { recursive: true, force: true })
+}
+
+/** A text that is no longer than a block needs no new one here: the file is never emptied before it is written. */
+const writeOver = (spare: string, text: string): void => {
+  if (!isOwnFile(spare)) fs.rmSync(spare, { recursive: true, force: true })
+  const { O_CREAT, O_NOFOLLOW, O_WRONLY } = fs.constants
+  // Windows has no such flag, and gives none.
+  const file = fs.openSync(spare, O_WRONLY | O_CREAT | (O_NOFOLLOW ?? 0), 0o600)
+  try {
+    fs.writeSync(file, text)
+    fs.ftruncateSync(file, Buffer.byteLength(text))
+  } finally {
+    fs.closeSync(file)
+  }
+  giveToOwner(spare)
+}
+
+/** For a server that will need the file; a disk without room for it goes without. */
+const keepSpare = (spare: string): void => {
+  try {
+    if (!isOwnFile(spare)) writeOver(spare, "\n")
+  } catch {
+    fs.rmSync(spare, { force: true })
+  }
+}
+
+/** One that has another name elsewhere is not written over. */
+const isOwnFile = (path: string): boolean => {
+  const stats = fs.lstatSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() === true && stats.nlink === 1
+}

@@ -1,0 +1,33 @@
+/**
+ * What a guest may do before and after an append. Types only, and the one error a guest may raise.
+ */
+import type { Effect } from "effect"
+import { Schema } from "effect"
+import { refusals } from "../domain/errors.ts"
+import type { StreamEvent, StreamName } from "../domain/types.ts"
+
+/** A before hook's veto: the append is refused (HTTP 422) and nothing is stored. */
+export class HookError extends Schema.TaggedError<HookError>()(
+  "HookError",
+  { hookId: Schema.String, message: Schema.String },
+  { httpApiStatus: refusals.HookError.status }
+) {}
+
+/** Runs before the append, in order, once for each event; the first failure vetoes the whole append. */
+export interface BeforeAppendHook {
+  readonly id: string
+  readonly run: (append: { readonly name: StreamName; readonly data: unknown }) => Effect.Effect<void, HookError>
+}
+
+/** Runs after the event is durable, in order, once for each event. A failure is logged and changes nothing. */
+export interface AfterAppendHook {
+  readonly id: string
+  readonly run: (
+    appended: { readonly name: StreamName; readonly event: StreamEvent }
+  ) => Effect.Effect<void, unknown>
+}
+
+export interface Hooks {
+  readonly beforeAppend?: ReadonlyArray<BeforeAppendHook>
+  readonly afterAppend?: ReadonlyArray<AfterAppendHook>
+}

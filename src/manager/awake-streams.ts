@@ -1,0 +1,175 @@
+/**
+ * Which streams are awake: one a name, woken by whoever comes first, shared by all who use it, asleep again when nobody
+ * has for a while, or as soon as another one needs its place. Using one that is awake is two additions and a look into a
+ * table: every append does.
+ */
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Overloaded } from "../domain/errors.ts"
+import { steadyMillis } from "../domain/steady-time.ts"
+import type { StreamName } from "../domain/types.ts"
+
+interface AwakeStreams<A, E> {
+  /** The stream, awake until the scope closes. */
+  readonly get: (name: StreamName) => Effect.Effect<A, E | Overloaded, Scope.Scope>
+  /** The stream if it is awake; it stays so until `leave` is called. */
+  readonly enter: (name: StreamName) => { readonly stream: A; readonly leave: () => void } | undefined
+  /** How many are awake, or waking. */
+  readonly count: () => number
+  /** Runs with the stream awake. */
+  readonly use: <B, E2>(
+    name: StreamName,
+    run: (stream: A) => Effect.Effect<B, E2>
+  ) => Effect.Effect<B, E | E2 | Overloaded>
+}
+
+interface AwakeOptions<A, E, R> {
+  /** Runs once for all who wait for it, in a scope that closes when the stream falls asleep, or did not wake. */
+  readonly wake: (name: StreamName) => Effect.Effect<A, E, R | Scope.Scope>
+  readonly idleTimeToLive: Duration.Duration
+  /** A stream that is not worthwhile any more when its last user leaves falls asleep at once. */
+  readonly worthwhile: (stream: A) => boolean
+  /** How many may be awake: the longest idle one falls asleep for one more. Where all are in use, it is refused. */
+  readonly awakeMax: number
+  /** Streams that are woken all the same. */
+  readonly isExempt: (name: StreamName) => boolean
+}
+
+export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: AwakeOptions<A, E, R>) {
+  const { awakeMax, isExempt, wake, worthwhile } = options
+  const parent = yield* Effect.scope
+  const clock = yield* Clock.Clock
+  const runFork = Effect.runForkWith(yield* Effect.context<R>())
+  const entries = new Map<StreamName, Entry<A, E>>()
+  /** Streams that nobody uses, the longest unused one first. */
+  const idle = new Set<Entry<A, E>>()
+  /** Streams that are falling asleep: they let go of what they hold before they wake again. */
+  const falling = new Map<StreamName, Fiber.Fiber<void>>()
+  const waking = new Set<Fiber.Fiber<A, E>>()
+  const idleMillis = Duration.toMillis(options.idleTimeToLive)
+  let watching = false
+
+  // Streams that are waking or falling asleep have files open, and may write to them: a stop waits for them.
+  yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.awaitAll([...waking, ...falling.values()])))
+
+  /** The stream with one user more, awake or waking. Undefined: there is no place for it. */
+  const held = (name: StreamName): Entry<A, E> | undefined => {
+    const known = entries.get(name)
+    if (known !== undefined) return hold(known)
+    const before = falling.get(name)
+    // The new stream waits until the displaced one is gone: else a thousand could be on their way out.
+    const after = before === undefined ? [] : [before]
+    for (const longest of idle) {
+      if (entries.size < awakeMax) break
+      after.push(close(longest, Exit.void))
+    }
+    if (entries.size >= awakeMax && !isExempt(name)) return undefined
+    const scope = Scope.forkUnsafe(parent)
+    const entry: Entry<A, E> = { name, scope, woken: Deferred.makeUnsafe(), stream: undefined, users: 1, idleSince: 0 }
+    entries.set(name, entry)
+    // A fiber of its own: who came first may leave, and the others still want it.
+    const woken = after.length === 0 ? wake(name) : Effect.andThen(Fiber.awaitAll(after), wake(name))
+    const fiber = runFork(Scope.provide(woken, scope))
+    waking.add(fiber)
+    fiber.addObserver((exit) => {
+      waking.delete(fiber)
+      if (Exit.isSuccess(exit)) {
+        entry.stream = exit.value
+        if (entry.users === 0) rest(entry)
+      } else {
+        // A stream that did not wake is not kept: whoever comes next tries anew.
+        close(entry, exit)
+      }
+      Deferred.doneUnsafe(entry.woken, exit)
+    })
+    return entry
+  }
+
+  const hold = (entry: Entry<A, E>): Entry<A, E> => {
+    if (entry.users++ === 0) idle.delete(entry)
+    return entry
+  }
+
+  const leave = (entry: Entry<A, E>): void => {
+    // An entry that is still waking looks at its users when it has woken.
+    if (--entry.users === 0 && entry.stream !== undefined && entries.get(entry.name) === entry) rest(entry)
+  }
+
+  /** Nobody uses the stream: it falls asleep, at once or after a while. */
+  const rest = (entry: Entry<A, E>): void => {
+    if (!worthwhile(entry.stream!)) return void close(entry, Exit.void)
+    entry.idleSince = steadyMillis(clock)
+    idle.add(entry)
+    if (watching) return
+    watching = true
+    runFork(Effect.forkIn(watch, parent))
+  }
+
+  /** Only of a stream that has woken, or will not: else two of one name could be falling asleep. */
+  const close = (entry: Entry<A, E>, exit: Exit.Exit<unknown, unknown>): Fiber.Fiber<void> => {
+    entries.delete(entry.name)
+    idle.delete(entry)
+    const fiber = runFork(Scope.close(entry.scope, exit))
+    falling.set(entry.name, fiber)
+    fiber.addObserver(() => falling.delete(entry.name))
+    return fiber
+  }
+
+  /** Lets the streams fall asleep whose time has come, until none is idle. */
+  const watch: Effect.Effect<void> = Effect.gen(function*() {
+    while (true) {
+      const now = steadyMillis(clock)
+      for (const entry of idle) {
+        if (entry.idleSince + idleMillis > now) break
+        close(entry, Exit.void)
+      }
+      const [next] = idle
+      if (next === undefined) break
+      yield* Effect.sleep(next.idleSince + idleMillis - now)
+    }
+    watching = false
+  })
+
+  const get: AwakeStreams<A, E>["get"] = (name) =>
+    Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Overloaded, Scope.Scope> => {
+      const entry = held(name)
+      if (entry === undefined) return Effect.fail(tooMany(awakeMax))
+      return Effect.andThen(
+        Effect.addFinalizer(() => Effect.sync(() => leave(entry))),
+        restore(Deferred.await(entry.woken))
+      )
+    })
+
+  const use: AwakeStreams<A, E>["use"] = (name, run) =>
+    Effect.suspend(() => {
+      const awake = enter(name)
+      if (awake === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
+      return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
+    })
+
+  const enter: AwakeStreams<A, E>["enter"] = (name) => {
+    const entry = entries.get(name)
+    if (entry?.stream === undefined) return undefined
+    hold(entry)
+    return { stream: entry.stream, leave: () => leave(entry) }
+  }
+
+  return { get, use, enter, count: () => entries.size } satisfies AwakeStreams<A, E>
+})
+
+interface Entry<A, E> {
+  readonly name: StreamName
+  /** What the stream holds while it is awake. */
+  readonly scope: Scope.Closeable
+  readonly woken: Deferred.Deferred<A, E>
+  /** Undefined until it has woken. */
+  stream: A | undefined
+  users: number
+  idleSince: number
+}
+
+const tooMany = (limit: number) =>
+  new Overloaded({
+    message: `${limit} streams are in use at once, as many as may be. ` +
+      "Try again later, or start the server with a larger --max-awake.",
+    limit
+  })

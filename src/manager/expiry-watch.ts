@@ -1,0 +1,63 @@
+/**
+ * Deletes streams whose time has come and whom nobody asks for. Whoever does ask is told the truth at once (stream.ts);
+ * this is for the list of streams, and for the room they take.
+ */
+import { Clock, Effect, type Scope } from "effect"
+import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
+import type { StreamName } from "../domain/types.ts"
+import type { StreamSignals } from "../stream/stream-signals.ts"
+
+/** How long after its time a stream may still be listed. */
+const lookEvery = "5 seconds"
+
+/** A failed look is not repeated at once, for its cause will hardly be over: so many looks are left out. */
+const looksLeftOut = 12
+
+/** `expire` deletes a stream that is due, and answers when it will be (milliseconds since 1970). */
+export const watchExpiry = Effect.fnUntraced(function*(
+  expiring: ReadonlyArray<StreamName>,
+  watch: (listener: Partial<StreamSignals>) => Effect.Effect<void, never, Scope.Scope>,
+  expire: (name: StreamName) => Effect.Effect<number | undefined, StorageError | LogDamaged | Overloaded>
+) {
+  /** When each of them is worth a look. */
+  const due = new Map(expiring.map((name): [StreamName, number] => [name, 0]))
+  /** Streams whose look failed, and how many looks they still leave out: counted, since the time of day may be set back. */
+  const paused = new Map<StreamName, number>()
+  yield* watch({
+    created: ({ expiresAt, name, ttlSeconds }) => {
+      if (expiresAt !== undefined || ttlSeconds !== undefined) due.set(name, 0)
+    },
+    forgotten: ({ name }) => {
+      due.delete(name)
+      paused.delete(name)
+    }
+  })
+
+  const look = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    for (const [name, at] of due) {
+      if (at > now || isPaused(name)) continue
+      const next = yield* expire(name).pipe(Effect.catch((error) =>
+        Effect.logWarning(error.message).pipe(
+          Effect.annotateLogs({ stream: name }),
+          Effect.map(() => {
+            paused.set(name, looksLeftOut)
+            return 0
+          })
+        )
+      ))
+      if (next === undefined) due.delete(name)
+      else due.set(name, next)
+    }
+  })
+
+  const isPaused = (name: StreamName): boolean => {
+    const left = paused.get(name)
+    if (left === undefined) return false
+    if (left > 1) paused.set(name, left - 1)
+    else paused.delete(name)
+    return true
+  }
+
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look)))
+})

@@ -1,0 +1,199 @@
+/**
+ * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
+ * What takes more than one stream is done here: forks and their sources.
+ */
+import { Cause, Config, Context, Duration, Effect, type Exit, Layer, Option, type Scope } from "effect"
+import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
+import { ContentTypeMismatch, StreamExists } from "../domain/errors.ts"
+import { CurrentLimits } from "../domain/limits.ts"
+import type { StreamName } from "../domain/types.ts"
+import { isReserved, mediaType, registryName, reservedPrefix } from "../domain/types.ts"
+import { emptyBlock } from "../event/event-block.ts"
+import type { HookError } from "../hooks/hooks.ts"
+import { StreamFactory } from "../hooks/stream-factory.ts"
+import type { HookedStream } from "../hooks/with-hooks.ts"
+import { Storage } from "../storage/storage.ts"
+import type {
+  Absent,
+  Appended,
+  AppendError,
+  AppendRequest,
+  Created,
+  CreateError,
+  CreateRequest,
+  ForkError
+} from "../stream/durable-stream.ts"
+import { judgeCondition } from "../stream/judge-append.ts"
+import { differenceFrom } from "../stream/stream-config.ts"
+import { StreamSignals } from "../stream/stream-signals.ts"
+import { makeAwakeStreams } from "./awake-streams.ts"
+import { watchExpiry } from "./expiry-watch.ts"
+
+export interface ListOptions {
+  /** Only names that begin with this. */
+  readonly prefix?: string | undefined
+  /** Only names that sort after this: the last name of the page before. */
+  readonly after?: string | undefined
+  /** At most this many names. */
+  readonly limit?: number | undefined
+}
+
+export class StreamManager extends Context.Service<StreamManager, {
+  /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
+  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged | Overloaded, Scope.Scope>
+
+  /** Runs with the stream, awake until that has ended. */
+  use<A, E>(
+    name: StreamName,
+    run: (stream: HookedStream) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | StorageError | LogDamaged | Overloaded>
+
+  /** Appends; unless it must exist, the first append makes the stream. */
+  append(
+    name: StreamName,
+    request: AppendRequest
+  ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
+
+  /** The same for whoever waits without a fiber: `done` is called once. */
+  appendThen(
+    name: StreamName,
+    request: AppendRequest,
+    done: (exit: Exit.Exit<Appended, AppendError | HookError | LogDamaged>) => void
+  ): void
+
+  /** Makes the stream or a fork, or finds that it is there and was made so. */
+  create(
+    name: StreamName,
+    request: CreateRequest
+  ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
+
+  /** Names in ascending order of UTF-16 code units; those that are reserved are not among them. */
+  list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
+
+  /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
+  delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged | Overloaded>
+
+  /** How many streams are awake. */
+  awakeCount(): number
+
+  /** Tells the listener what happens to every stream, until the scope closes. */
+  watch(listener: Partial<StreamSignals>): Effect.Effect<void, never, Scope.Scope>
+}>()("durable-streams/manager/stream-manager/StreamManager") {
+  static readonly layer = Layer.effect(
+    StreamManager,
+    Effect.gen(function*() {
+      const storage = yield* Storage
+      const factory = yield* StreamFactory
+      const { awakeMax } = yield* CurrentLimits
+      const runFork = Effect.runForkWith(yield* Effect.context<never>())
+      // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
+      const idleTimeToLive = yield* Config.Duration("STREAM_IDLE").pipe(
+        Config.withDefault(Duration.minutes(1)),
+        Config.nested("DURABLE_STREAMS")
+      )
+
+      const listeners = new Set<Partial<StreamSignals>>()
+      const signals: StreamSignals = {
+        created: (description) => listeners.forEach((listener) => listener.created?.(description)),
+        appended: (description, tail) => listeners.forEach((listener) => listener.appended?.(description, tail)),
+        deleted: (description) => listeners.forEach((listener) => listener.deleted?.(description)),
+        forgotten: (description) => listeners.forEach((listener) => listener.forgotten?.(description))
+      }
+      const watch = (listener: Partial<StreamSignals>) =>
+        Effect.asVoid(Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        ))
+
+      const { count, enter, get, use } = yield* makeAwakeStreams({
+        wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
+        idleTimeToLive,
+        // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
+        worthwhile: (stream) => stream.isThere(),
+        awakeMax,
+        // The server's own are few, and what they miss is not said again.
+        isExempt: (name) => isReserved(name) || name === registryName
+      })
+
+      /** A fork that is gone has no more need of its source. */
+      yield* watch({
+        forgotten: ({ forkedFrom, id }) => {
+          if (forkedFrom === undefined) return
+          runFork(
+            use(forkedFrom.stream, (source) => source.release(id)).pipe(
+              Effect.catchCause((cause) =>
+                Cause.hasInterruptsOnly(cause)
+                  ? Effect.void
+                  : Effect.logWarning("A source could not be told that its fork is gone", cause).pipe(
+                    Effect.annotateLogs({ stream: forkedFrom.stream })
+                  )
+              )
+            )
+          )
+        }
+      })
+      yield* watchExpiry((yield* storage.atStart).expiring, watch, (name) => use(name, (stream) => stream.expire))
+
+      const create = Effect.fnUntraced(
+        function*(name: StreamName, request: CreateRequest) {
+          const stream = yield* get(name)
+          if (request.fork === undefined) return yield* stream.create(request)
+          const known = yield* Effect.option(stream.info)
+          const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
+          if (unmet !== undefined) return yield* unmet
+          if (Option.isSome(known)) {
+            const difference = differenceFrom(known.value, request)
+            if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+            return { made: false, events: emptyBlock(known.value.tail), info: known.value }
+          }
+          const { offset, source: sourceName, subOffset } = request.fork
+          const source = yield* get(sourceName)
+          return yield* Effect.acquireUseRelease(
+            source.reserve(name, offset, subOffset),
+            (reservation): Effect.Effect<Created, CreateError | HookError> => {
+              const { contentType } = reservation.point.source
+              return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
+                ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
+                : stream.create(request, reservation)
+            },
+            (reservation, exit) =>
+              exit._tag === "Success" && exit.value.made
+                ? Effect.void
+                : Effect.ignore(source.release(reservation.forkId))
+          )
+          // Nobody who hangs up leaves a fork whose source does not know of it.
+        },
+        Effect.scoped,
+        Effect.uninterruptible
+      )
+
+      const append = (name: StreamName, request: AppendRequest) => use(name, (stream) => stream.append(request))
+
+      return StreamManager.of({
+        get,
+        use,
+        append,
+        appendThen: (name, request, done) => {
+          const awake = enter(name)
+          if (awake?.stream.appendThen === undefined) {
+            awake?.leave()
+            return void runFork(append(name, request)).addObserver(done)
+          }
+          awake.stream.appendThen(request, (exit) => {
+            awake.leave()
+            done(exit)
+          })
+        },
+        create,
+        list: (options) =>
+          Effect.map(
+            storage.list({ ...options, without: reservedPrefix }),
+            (names) => names.filter((name) => !isReserved(name))
+          ),
+        delete: (name) => use(name, (stream) => stream.delete),
+        awakeCount: count,
+        watch
+      })
+    })
+  )
+}

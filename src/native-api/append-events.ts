@@ -1,0 +1,74 @@
+/**
+ * `POST /streams/:name` (docs/protocol.md 3): the body's events become one commit, on the conditions that the headers
+ * name, and are answered with once they are durable.
+ */
+import { Exit, Option } from "effect"
+import type { StreamName } from "../domain/types.ts"
+import { toOffset } from "../domain/types.ts"
+import type { Answer, Done } from "../http/exchange.ts"
+import { json, whenDone } from "../http/exchange.ts"
+import type { Refusal } from "../http/problem.ts"
+import type { RouteRequest } from "../http/router.ts"
+import type { StreamManager } from "../manager/stream-manager.ts"
+import { fromJsonBody, fromNdjsonBody, toBytes } from "../stream-http/append-body.ts"
+import { appendConditions, appendedHeaders } from "../stream-http/append-headers.ts"
+import { appendMediaType, streamName } from "../stream-http/request-parameters.ts"
+import type { Appended } from "../stream/durable-stream.ts"
+
+export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: number) => (request: RouteRequest) => ({
+  start: (done: Done<Answer, Refusal>) => {
+    const name = streamName(request.parameter)
+    if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
+    const mediaType = appendMediaType(request)
+    if (Exit.isFailure(mediaType)) return done(Exit.failCause(mediaType.cause))
+    const conditions = appendConditions(request)
+    if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
+    const parse = mediaType.value === "json" ? fromJsonBody : fromNdjsonBody
+    const answer = whenDone(
+      done,
+      (appended: Appended) => done(Exit.succeed(toAnswer(name.value, mediaType.value, appended)))
+    )
+
+    const append = whenDone(done, (body: Uint8Array) => {
+      const parsed = parse(body)
+      if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
+      const data = parsed.value
+      manager.appendThen(name.value, { ...conditions.value, data }, (exit) => {
+        if (!isMismatch(exit)) return answer(exit)
+        // A stream of bytes takes data that stands for bytes.
+        toBytes(data, (bytes) => {
+          if (bytes === undefined) answer(exit)
+          else manager.appendThen(name.value, { ...conditions.value, data: bytes }, answer)
+        })
+      })
+    })
+
+    request.collect(bodyBytesMax, append)
+  }
+})
+
+const isMismatch = (exit: Exit.Exit<Appended, Refusal>): boolean =>
+  Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "ContentTypeMismatch")
+
+const toAnswer = (name: StreamName, mediaType: "json" | "ndjson", appended: Appended): Answer => {
+  const answer = appended.producer?.repeated === true
+    ? json(200, repeatedText(name, appended, appended.producer))
+    : json(201, mediaType === "json" ? onlyEvent(appended) : countText(name, appended))
+  return appended.producer === undefined && !appended.closed
+    ? answer
+    : { ...answer, headers: { ...answer.headers, ...appendedHeaders(appended) } }
+}
+
+const onlyEvent = ({ events: { bytes, ends, starts } }: Appended): Uint8Array => bytes.subarray(starts[0], ends[0])
+
+const countText = (name: StreamName, { events, tail }: Appended): string =>
+  JSON.stringify({
+    eventStreamId: name,
+    count: events.count,
+    offset: toOffset(events.first),
+    nextOffset: toOffset(tail)
+  })
+
+/** There is no event to show: which it was, nobody kept. */
+const repeatedText = (name: string, { tail }: Appended, { epoch, seq }: NonNullable<Appended["producer"]>): string =>
+  JSON.stringify({ eventStreamId: name, repeated: true, producer: { epoch, seq }, nextOffset: toOffset(tail) })

@@ -1,0 +1,103 @@
+/**
+ * Where a reading begins, of all the ways in which a request can say it, and which life of the stream it means. A place
+ * that the stream never gave out is refused, never waited for (promise 10; docs/decisions/0013-lives.md).
+ */
+import { Effect, type Scope } from "effect"
+import type { InvalidRequest } from "../domain/errors.ts"
+import { StreamDeleted } from "../domain/errors.ts"
+import type { OffsetBeyondTail } from "../domain/place-errors.ts"
+import { OtherLife } from "../domain/place-errors.ts"
+import { toOffset } from "../domain/types.ts"
+import type { HookedStream } from "../hooks/with-hooks.ts"
+import type { StreamDescription } from "../storage/storage.ts"
+import type { Absent, Cursor, From, ReadError } from "../stream/durable-stream.ts"
+import type { Headers } from "./request-parameters.ts"
+import { countParameter, sinceParameter, textParameter } from "./request-parameters.ts"
+
+/** What a request asks for. */
+export interface Asked {
+  readonly query: URLSearchParams
+  /** The place that it names, however it does. */
+  readonly offset: From | undefined
+  /** Where it begins if it says nothing. */
+  readonly otherwise: From
+  /** Whether the life with this id is the one that `offset` belongs to; true if the request does not say. */
+  readonly isLife: (id: string) => boolean
+  /** Whether a stream that does not exist is refused; else its beginning is a place. */
+  readonly mustExist: boolean
+}
+
+/** Where a reading begins, and how its stream stands then. */
+export interface Opening {
+  readonly start: Cursor
+  readonly tail: number
+  readonly closed: boolean
+  /** Undefined: there is no stream yet. */
+  readonly description: StreamDescription | undefined
+}
+
+export type OpenError = Absent | ReadError | InvalidRequest | OffsetBeyondTail | OtherLife
+
+/**
+ * The latest of what `offset`, `since` and `tail` ask for. A stream that does not exist has its tail at the beginning. Fails
+ * for a parameter that is none before a stream is looked for, and for an offset beyond the tail or of another life: the
+ * reader has to know, and the problem says what is there. From here on the stream is being read, until the scope closes.
+ */
+export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* stream.reading
+    const since = yield* sinceParameter(asked.query)
+    const last = yield* countParameter(asked.query, "tail")
+    const isByContent = since !== undefined || last !== undefined
+    const from = asked.offset ?? (isByContent ? "beginning" : asked.otherwise)
+    const standing = asked.mustExist ? stream.info : standOf(stream)
+    const { description, tail } = yield* standing
+    // The beginning and the tail are the same places in every life.
+    if (typeof from === "number" && from > 0 && description !== undefined && !asked.isLife(description.id)) {
+      return yield* new OtherLife({
+        stream: stream.name,
+        offset: toOffset(from),
+        tail: toOffset(tail),
+        life: description.id
+      })
+    }
+    const { life, next } = yield* stream.cursor(from)
+    const first = since === undefined ? 0 : yield* stream.offsetSince(since)
+    const { life: now, ...place } = yield* standing
+    if (now !== life) return yield* new StreamDeleted({ stream: stream.name })
+    const start = { life, next: Math.max(next, first, last === undefined ? 0 : place.tail - last) }
+    return { start, ...place }
+  })
+
+/** The header that names the life of the stream. */
+export const lifeHeader = (description: StreamDescription | undefined): Record<string, string> =>
+  description === undefined ? {} : { "stream-life": description.id }
+
+/** The life that a request names: `life` in the query, or the header that answers have. */
+export const lifeOf = (request: Headers & { readonly query: URLSearchParams }) =>
+  Effect.map(textParameter(request.query, "life"), (life) => {
+    const named = life ?? request.header("stream-life")
+    return named === "" ? undefined : named
+  })
+
+/**
+ * What a request that resumes has seen last. An `EventSource` says it in the header; some of its replacements cannot set
+ * headers and say it in the query (event-source-polyfill, Mercure).
+ */
+export const lastSeen = (request: Headers & { readonly query: URLSearchParams }) =>
+  Effect.gen(function*() {
+    const said = [
+      request.header("last-event-id"),
+      yield* textParameter(request.query, "lastEventId"),
+      yield* textParameter(request.query, "lastEventID")
+    ]
+    return said.find((text) => text !== undefined)
+  })
+
+/** How the stream stands now; one that does not exist can come to be in the life that it has for cursors. */
+const standOf = (stream: HookedStream) =>
+  Effect.catchTag(
+    stream.info,
+    "StreamNotFound",
+    () => Effect.sync(() => ({ ...stream.live.place(), description: undefined }))
+  )

@@ -1,0 +1,115 @@
+/**
+ * Waiting appends as one commit: each is judged in order as if those before it were durable, and the events of those that
+ * stand get their offsets and their bytes. Pure: what becomes of the commit is the stream's business.
+ */
+import type { Exit } from "effect"
+import type { EventBlock } from "../domain/types.ts"
+import { jsonType } from "../domain/types.ts"
+import { layOut, sliceBlock, toFrame } from "../event/event-block.ts"
+import type { EventData } from "../event/event-data.ts"
+import type { StateChange } from "../storage/storage.ts"
+import type { Appended, AppendError, AppendRequest } from "./durable-stream.ts"
+import type { Before, Situation } from "./judge-append.ts"
+import { changesOf, judge } from "./judge-append.ts"
+import { isClosed, knowsProducer } from "./stream-state.ts"
+
+export interface WaitingAppend {
+  readonly kind: "append"
+  readonly request: AppendRequest
+  /** About what it will take in the log. */
+  readonly bytes: number
+  readonly done: (exit: Exit.Exit<Appended, AppendError>) => void
+}
+
+export interface Batch {
+  /** Appends that stand, each with the offset of its first event and whether the stream is closed behind it. */
+  readonly accepted: ReadonlyArray<readonly [entry: WaitingAppend, first: number, closed: boolean]>
+  /** Appends with nothing to write, given those before them in the batch: refused, or made before. */
+  readonly settled: ReadonlyArray<readonly [entry: WaitingAppend, exit: Exit.Exit<Appended, AppendError>]>
+  readonly events: EventBlock
+  readonly state: ReadonlyArray<StateChange>
+  /** How many producers it names that the stream had not known. */
+  readonly newProducers: number
+}
+
+/** `before` is the stream before the batch; `now` is when its events are created, as RFC 3339. */
+export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, now: string): Batch => {
+  const { name, producersMax, state, tail } = before
+  const accepted: Array<readonly [WaitingAppend, number, boolean]> = []
+  const settled: Array<readonly [WaitingAppend, Exit.Exit<Appended, AppendError>]> = []
+  const changes = new Map<string, string | undefined>()
+  const data: Array<EventData> = []
+  const situation: { -readonly [Key in keyof Situation]: Situation[Key] } = {
+    name,
+    contentType: before.contentType,
+    description: before.description,
+    tail,
+    state: { get: (key: string) => changes.has(key) ? changes.get(key) : state.get(key) },
+    producersMax,
+    isFull: () => before.producers() + newProducers >= producersMax
+  }
+  let newProducers = 0
+  for (const entry of entries) {
+    const { request } = entry
+    const answer = judge(request, situation)
+    if (answer !== undefined) {
+      settled.push([entry, answer])
+      continue
+    }
+    const first = situation.tail
+    for (const event of request.data) data.push(event)
+    situation.tail += request.data.length
+    if (request.producer !== undefined && !knowsProducer(situation.state, request.producer.id)) newProducers++
+    for (const [key, value] of changesOf(request)) changes.set(key, value)
+    // What the first append makes is JSON: the protocol, which has other types, makes streams before it appends.
+    situation.contentType ??= jsonType
+    accepted.push([entry, first, isClosed(situation.state)])
+  }
+  return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes], newProducers }
+}
+
+/** Tells all of them the same. */
+export const answerAll = (entries: ReadonlyArray<WaitingAppend>, exit: Parameters<WaitingAppend["done"]>[0]): void => {
+  for (const entry of entries) entry.done(exit)
+}
+
+/** Tells each what it was judged to be. */
+export const settle = ({ settled }: Batch): void => {
+  for (const [entry, exit] of settled) entry.done(exit)
+}
+
+/** What an append is answered when its commit is durable. */
+export const answerOf = (
+  { request: { data, producer } }: WaitingAppend,
+  events: EventBlock,
+  first: number,
+  closed: boolean
+): Appended =>
+  new Stands(
+    events,
+    first,
+    first + data.length,
+    closed,
+    producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }
+  )
+
+/** Its events are cut out of the commit's only for whoever looks: many do not. */
+class Stands implements Appended {
+  readonly #commit: EventBlock
+  readonly #first: number
+  readonly tail: number
+  readonly closed: boolean
+  readonly producer: Appended["producer"]
+
+  constructor(commit: EventBlock, first: number, tail: number, closed: boolean, producer: Appended["producer"]) {
+    this.#commit = commit
+    this.#first = first
+    this.tail = tail
+    this.closed = closed
+    this.producer = producer
+  }
+
+  get events(): EventBlock {
+    return sliceBlock(this.#commit, this.#first, this.tail - this.#first)
+  }
+}

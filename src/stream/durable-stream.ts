@@ -1,0 +1,253 @@
+/**
+ * What a durable stream is to those who use one: append, read, follow, delete. `stream.ts` makes it, `with-hooks.ts` wraps
+ * it.
+ */
+import type { Effect, Exit, Scope, Stream } from "effect"
+import type {
+  ContentTypeMismatch,
+  InvalidRequest,
+  LogDamaged,
+  Overloaded,
+  PreconditionFailed,
+  ProducerFenced,
+  ProducerGap,
+  SequenceRegression,
+  SourceGone,
+  StorageError,
+  StorageFull,
+  StreamClosed,
+  StreamDeleted,
+  StreamExists,
+  StreamGone,
+  StreamNotFound,
+  TailMismatch,
+  TooManyProducers,
+  TooManyStreams
+} from "../domain/errors.ts"
+import type { OffsetBeyondTail } from "../domain/place-errors.ts"
+import type { EventBlock, StreamEvent, StreamName } from "../domain/types.ts"
+import type { EventData } from "../event/event-data.ts"
+import type { ForkOrigin, StreamDescription } from "../storage/storage.ts"
+
+/** Whether the stream as its writer finds it, or its absence, is what a request depends on. */
+export type Condition = (found: Found | undefined) => boolean
+
+/** A stream that is there; one that an append before makes in the same commit has no description yet. */
+export interface Found {
+  readonly description: Pick<StreamDescription, "id"> | undefined
+  readonly tail: number
+  readonly closed: boolean
+}
+
+export interface AppendRequest {
+  /** The events' payloads, in order; one commit. May be empty only together with `close`. */
+  readonly data: ReadonlyArray<EventData>
+  /** Append only if this is the tail (RFC 9110 13.1.1, in offsets). */
+  readonly ifMatch?: number | undefined
+  /** Append only if this holds when it is the append's turn. */
+  readonly onlyIf?: Condition | undefined
+  /** Close the stream atomically with these events. */
+  readonly close?: boolean | undefined
+  /** Append only if this is the stream's content type, parameters aside. */
+  readonly contentType?: string | undefined
+  /** Append this number of this producer once, however often it is sent (docs/protocol.md 11). */
+  readonly producer?: ProducerNumber | undefined
+  /** Append only if it is greater, byte for byte, than that of every append before. */
+  readonly seq?: string | undefined
+  /** Fail with `StreamNotFound` where the append would make the stream. */
+  readonly mustExist?: boolean | undefined
+}
+
+/** Which of its appends a producer sends. */
+export interface ProducerNumber {
+  readonly id: string
+  /** Which of the producer's lives. */
+  readonly epoch: number
+  /** Which append of that life, from 0. */
+  readonly seq: number
+}
+
+/** What became of an append, once it is durable. */
+export interface Appended {
+  /** The new events; none where the append only closed the stream, or had been made before. */
+  readonly events: EventBlock
+  /** The offset after the new events; after a repeated append, the stream's tail. */
+  readonly tail: number
+  readonly closed: boolean
+  /** Where a producer was named: the highest number accepted from it, and whether this one had been accepted before. */
+  readonly producer: { readonly epoch: number; readonly seq: number; readonly repeated: boolean } | undefined
+}
+
+/** What a stream is to be made with. */
+export interface CreateRequest {
+  /** Undefined: the source's for a fork, else bytes. */
+  readonly contentType: string | undefined
+  /** For a fork without `ttlSeconds` and `expiresAt`: the source's. */
+  readonly ttlSeconds?: number | undefined
+  /** RFC 3339. */
+  readonly expiresAt?: string | undefined
+  /** Closed from the start. */
+  readonly closed?: boolean | undefined
+  /** Make the stream, or find it, only if this holds when it is the request's turn. */
+  readonly onlyIf?: Condition | undefined
+  /** The first events. */
+  readonly data: ReadonlyArray<EventData>
+  readonly fork?: {
+    readonly source: StreamName
+    /** The first offset that is not inherited; undefined: the source's tail. */
+    readonly offset: number | undefined
+    /** How much further: events where they are JSON, bytes of the next event where they are not. */
+    readonly subOffset: number
+  } | undefined
+}
+
+/** A stream that is there now; `made` says whether this request made it. */
+export interface Created {
+  readonly made: boolean
+  /** The events it was made with by this request: its own, not what a fork inherits. */
+  readonly events: EventBlock
+  readonly info: StreamInfo
+}
+
+/** What a fork begins with. */
+export interface ForkPoint {
+  readonly source: StreamDescription
+  readonly origin: ForkOrigin
+  /** The inherited part of an event, which is the fork's own first one. */
+  readonly data: ReadonlyArray<EventData>
+}
+
+/** A place that a source keeps for a fork that is being made. */
+export interface Reservation {
+  /** What the fork's own id will be. */
+  readonly forkId: string
+  readonly point: ForkPoint
+}
+
+/** Where a reading begins: an offset, the first event there is, or the next one there will be. */
+export type From = number | "beginning" | "now"
+
+/** A place in one life of a stream: a stream that is deleted and made again is another one. */
+export interface Cursor {
+  readonly life: number
+  readonly next: number
+}
+
+export interface StreamInfo {
+  readonly description: StreamDescription
+  readonly tail: number
+  readonly closed: boolean
+  /** Which life of the name this is, for a cursor. */
+  readonly life: number
+}
+
+/** The stream is not there, or not any more. */
+export type Absent = StreamNotFound | StreamGone
+
+export type AppendError =
+  | Absent
+  | TailMismatch
+  | PreconditionFailed
+  | StreamClosed
+  | ContentTypeMismatch
+  | SequenceRegression
+  | ProducerFenced
+  | ProducerGap
+  | InvalidRequest
+  | StorageError
+  | StorageFull
+  | TooManyProducers
+  | TooManyStreams
+  | Overloaded
+export type CreateError =
+  | StreamExists
+  | PreconditionFailed
+  | StreamGone
+  | ContentTypeMismatch
+  | StorageError
+  | StorageFull
+  | TooManyStreams
+  | Overloaded
+export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageError | StorageFull | LogDamaged
+export type ReadError = StreamDeleted | StorageError | LogDamaged
+
+export interface LiveStream {
+  /**
+   * Events from the cursor on that are in memory, in a block that all who ask from there share. Undefined: there are none
+   * yet. "behind": it takes a `next` to know, for the events are on the disk, the stream is closed or not there any more.
+   */
+  readonly take: (cursor: Cursor) => EventBlock | "behind" | undefined
+  /** Calls `wake` once, when `take` may have another answer. */
+  readonly wait: (wake: () => void) => void
+  /** Takes the call back: the follower gives up. Counts as use. */
+  readonly leave: (wake: () => void) => void
+  /** Where the stream stands. */
+  readonly place: () => Pick<StreamInfo, "life" | "tail" | "closed">
+}
+
+export interface DurableStream {
+  readonly name: StreamName
+
+  /** Appends all or nothing and answers once it is durable. Interrupting the caller stops nothing. */
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+
+  /** The same for whoever waits without a fiber: `done` is called once. */
+  readonly appendThen: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError>) => void) => void
+
+  /**
+   * Makes the stream, with its first events, or finds that it is there and was made so. A fork needs a place that its
+   * source has reserved.
+   */
+  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError>
+
+  /** What is known of the stream now. Does not count as use (docs/protocol.md 10). */
+  readonly info: Effect.Effect<StreamInfo, Absent>
+
+  /** Whether there is anything of it, hidden or not, as it was last seen. */
+  readonly isThere: () => boolean
+
+  /** Counts as use until the scope closes, however slowly a reader takes a piece. */
+  readonly reading: Effect.Effect<void, never, Scope.Scope>
+
+  /**
+   * A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Fails for an offset beyond the
+   * tail, which no reader of this life was ever given (promise 10). Counts as use.
+   */
+  readonly cursor: (from: From) => Effect.Effect<Cursor, OffsetBeyondTail>
+
+  /** Durable events from the cursor on, about `bytesMax` bytes of them; an empty block at the tail. Never waits. */
+  readonly read: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
+
+  /** Like `read`, but waits at the tail. An empty block means that the stream is closed and has been read to its end. */
+  readonly next: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
+
+  /** For a follower without a fiber: what it can have at once, and being called when there is more. */
+  readonly live: LiveStream
+
+  /** The first offset whose event was created at `time` (milliseconds since 1970) or later; the tail if none was. */
+  readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>
+
+  /** Catch-up, then live, each event once. Ends with the stream's closing, fails when it is deleted. */
+  readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError | OffsetBeyondTail>
+
+  /** Finds the place at which the stream is to be forked, and keeps what is before it for the fork from now on. */
+  readonly reserve: (
+    fork: StreamName,
+    offset: number | undefined,
+    subOffset: number
+  ) => Effect.Effect<Reservation, ForkError>
+
+  /** Ends a reservation. A deleted stream that was kept for this fork alone is now gone for good. */
+  readonly release: (forkId: string) => Effect.Effect<void, StorageError | StorageFull>
+
+  /** Deletes the stream, in order with its appends; with forks, it is kept for them alone. Followers are told. */
+  readonly delete: Effect.Effect<void, Absent | StorageError>
+
+  /** The same, unless `check` fails for the stream as it stands then. */
+  readonly deleteIf: <E>(
+    check: (info: StreamInfo) => Effect.Effect<void, E>
+  ) => Effect.Effect<void, Absent | StorageError | E>
+
+  /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
+  readonly expire: Effect.Effect<number | undefined, StorageError>
+}

@@ -1,0 +1,119 @@
+/**
+ * What the server proves itself with: an Ed25519 key, by which webhooks know that a wake comes from here, and a secret, by
+ * which the server knows its own tokens again. Both are made at first need and outlive the process.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign
+} from "node:crypto"
+import * as Path from "node:path"
+import type { KeyFailed } from "../../data-directory/key-file.ts"
+import { keptKey } from "../../data-directory/key-file.ts"
+import type { SubscriptionRefused } from "../machine/refused.ts"
+import { refused } from "../machine/refused.ts"
+import type { TokenClaims } from "./tokens.ts"
+import { mintToken, readToken } from "./tokens.ts"
+
+/** A public key as receivers of webhooks find it (RFC 8037). */
+export interface PublicJwk {
+  readonly kty: "OKP"
+  readonly crv: "Ed25519"
+  readonly kid: string
+  readonly use: "sig"
+  readonly alg: "EdDSA"
+  readonly x: string
+}
+
+/**
+ * How long a token lasts. Not what ends a worker's right (its lease and the generation do), but the latest moment at which
+ * a token that leaked is worthless; longer than anybody works on one wake.
+ */
+export const tokenLifeMillis = 24 * 60 * 60 * 1000
+
+export class Keys extends Context.Service<Keys, {
+  readonly publicKey: Effect.Effect<PublicJwk, KeyFailed>
+  /** The value of `Webhook-Signature` for a body. */
+  readonly signature: (body: string) => Effect.Effect<string, KeyFailed>
+  readonly mint: (subject: string, generation: number) => Effect.Effect<string, KeyFailed>
+  /** The generation that the token is for; refused where it is not for this subject, or not any more. */
+  readonly verify: (token: string, subject: string) => Effect.Effect<number, KeyFailed | SubscriptionRefused>
+}>()("durable-streams/subscriptions/webhook/keys") {
+  /** Keeps the keys in the directory, also where the streams are kept in memory: receivers may remember them. */
+  static readonly layer = (directory: string): Layer.Layer<Keys> =>
+    Layer.effect(
+      Keys,
+      Effect.gen(function*() {
+        const signing = yield* once(
+          keptKey(Path.join(directory, "webhook-signing.jwk"), readSigningKey, makeSigningKey)
+        )
+        const secret = yield* once(keptKey(Path.join(directory, "callback-tokens.jwk"), readSecret, makeSecret))
+        return Keys.of({
+          publicKey: Effect.map(signing, ({ publicKey }) => publicKey),
+          signature: (body) =>
+            Effect.zipWith(signing, Clock.currentTimeMillis, ({ privateKey, publicKey }, now) => {
+              const time = Math.floor(now / 1000)
+              const signature = sign(null, Buffer.from(`${time}.${body}`), privateKey).toString("base64url")
+              return `t=${time},kid=${publicKey.kid},ed25519=${signature}`
+            }),
+          mint: (subject, generation) =>
+            Effect.zipWith(
+              secret,
+              Clock.currentTimeMillis,
+              (secret, now) => mintToken(secret, { subject, generation, expires: now + tokenLifeMillis })
+            ),
+          verify: Effect.fnUntraced(function*(token, subject) {
+            const claims: TokenClaims | undefined = readToken(yield* secret, token)
+            if (claims === undefined || claims.subject !== subject) {
+              return yield* refused("TOKEN_INVALID", "The token is not one for this subscription.")
+            }
+            if (claims.expires <= (yield* Clock.currentTimeMillis)) {
+              return yield* refused("TOKEN_EXPIRED", "The token is too old; the next wake brings a new one.")
+            }
+            return claims.generation
+          })
+        })
+      })
+    )
+}
+
+/** Succeeds once; a failure is tried again by whoever comes next. */
+const once = <A>(effect: Effect.Effect<A, KeyFailed>) =>
+  Effect.sync(() => {
+    let kept: { readonly value: A } | undefined
+    return Effect.suspend(() =>
+      kept === undefined
+        ? Effect.map(effect, (value) => (kept = { value }).value)
+        : Effect.succeed(kept.value)
+    )
+  })
+
+const makeSigningKey = (): string => JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }))
+
+const readSigningKey = (text: string): { readonly privateKey: KeyObject; readonly publicKey: PublicJwk } => {
+  const privateKey = createPrivateKey({ key: JSON.parse(text), format: "jwk" })
+  const { crv, kty, x } = createPublicKey(privateKey).export({ format: "jwk" })
+  if (kty !== "OKP" || crv !== "Ed25519" || x === undefined) throw new TypeError("not an Ed25519 key")
+  // The thumbprint of RFC 7638 and RFC 8037 2: these members, in this order.
+  const thumbprint = createHash("sha256").update(JSON.stringify({ crv, kty, x })).digest("base64url")
+  return { privateKey, publicKey: { kty, crv, kid: `ds_${thumbprint}`, use: "sig", alg: "EdDSA", x } }
+}
+
+const makeSecret = (): string => JSON.stringify(createSecretKey(randomBytes(secretBytes)).export({ format: "jwk" }))
+
+const readSecret = (text: string): KeyObject => {
+  const { k, kty } = JSON.parse(text) as { readonly k?: unknown; readonly kty?: unknown }
+  if (kty !== "oct" || typeof k !== "string") throw new TypeError("not a secret")
+  const bytes = Buffer.from(k, "base64url")
+  if (bytes.length < secretBytes) throw new TypeError("too short")
+  return createSecretKey(bytes)
+}
+
+/** As long as what HMAC-SHA-256 gives (RFC 2104 3). */
+const secretBytes = 32
