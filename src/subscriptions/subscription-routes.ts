@@ -2,7 +2,7 @@
  * The protocol's subscriptions over HTTP (docs/subscriptions.md): everything below `/v1/stream/__ds`. Translates requests
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
-import { Effect } from "effect"
+import { Effect, type Layer } from "effect"
 import type { KeyFailed } from "../data-directory/key-file.ts"
 import type { InvalidRequest, Overloaded } from "../domain/errors.ts"
 import { type PayloadTooLarge, StorageFailed } from "../domain/errors.ts"
@@ -12,7 +12,7 @@ import { json } from "../http/exchange.ts"
 import type { Refusal } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route } from "../http/router.ts"
-import { decodePercent as decoded } from "../http/router.ts"
+import { decodePercent as decoded, Router } from "../http/router.ts"
 import { longestLogName } from "../storage/state-log.ts"
 import type { SubscriptionRefused } from "./machine/refused.ts"
 import { codes, refused } from "./machine/refused.ts"
@@ -153,6 +153,17 @@ export const subscriptionRoutes: Effect.Effect<
     return methods.map((method) => ({ method, path: `${controlPath}/*`, handle }))
   }
 )
+
+/** The subscriptions of the protocol. */
+export const subscriptionRoom: Layer.Layer<never, never, Router | Subscriptions | WebhookSender | Keys | PublicUrl> =
+  Router.room(
+    Effect.map(subscriptionRoutes, (routes) => ({
+      routes,
+      describe: Effect.map(Effect.promise(() => import("./subscription-api.ts")), ({ subscriptionApi }) => [
+        subscriptionApi
+      ])
+    }))
+  )
 
 const methods = ["GET", "PUT", "POST", "DELETE"] as const
 
