@@ -13,7 +13,10 @@ export const renderDocsPage = (api: HttpApi.HttpApi<string, HttpApiGroup.Constra
 
 const render = async (api: HttpApi.HttpApi<string, HttpApiGroup.Constraint>) => {
   const { dispose, handler } = HttpRouter.toWebHandler(
-    HttpApiScalar.layer(api as HttpApi.HttpApi<string, HttpApiGroup.Constraint>, { path: "/docs", scalar: { withDefaultFonts: false } }),
+    HttpApiScalar.layer(api as HttpApi.HttpApi<string, HttpApiGroup.Constraint>, {
+      path: "/docs",
+      scalar: { withDefaultFonts: false }
+    }),
     { disableLogger: true }
   )
   const html = await (await handler(new Request("http://localhost/docs"))).text()

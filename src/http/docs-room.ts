@@ -1,7 +1,8 @@
 /**
  * `/openapi.json` and `/docs`: the description of all rooms of this server, made when a client first asks for it.
  */
-import { Effect, Layer } from "effect"
+import type { Layer } from "effect"
+import { Effect } from "effect"
 import { HttpApi, OpenApi } from "effect/http-api"
 import { about, server } from "../api/api.ts"
 import { json } from "./exchange.ts"
@@ -11,9 +12,9 @@ export const docs: Layer.Layer<never, never, Router> = Router.room(
   Effect.gen(function*() {
     const router = yield* Router
     const api = yield* Effect.cached(
-      Effect.gen(function*() {
-        const groups = yield* Effect.forEach(yield* router.rooms, ({ describe = Effect.succeed([]) }) => describe)
-        return HttpApi.make("durable-streams").add(server, ...groups.flat()).annotateMerge(about)
+      Effect.map(router.rooms, (rooms) => {
+        const groups = rooms.flatMap(({ describe = () => [] }) => describe())
+        return HttpApi.make("durable-streams").add(server, ...groups).annotateMerge(about)
       })
     )
     const description = yield* Effect.cached(Effect.map(api, (api) => JSON.stringify(OpenApi.fromApi(api))))

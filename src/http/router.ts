@@ -42,8 +42,8 @@ export interface Room {
   readonly reads?: ReadonlyArray<string>
   /** The headers that the answers have, besides those of every server: pages may read them. */
   readonly exposes?: ReadonlyArray<string>
-  /** Describes the routes in `/openapi.json`. It runs once, when a client first asks for the description. */
-  readonly describe?: Effect.Effect<ReadonlyArray<HttpApiGroup.Constraint>>
+  /** Describes the routes for `/openapi.json`. Called once, when a client first asks for the description. */
+  readonly describe?: () => ReadonlyArray<HttpApiGroup.Constraint>
 }
 
 /**

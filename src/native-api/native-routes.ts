@@ -3,6 +3,7 @@
  * answers.
  */
 import { Effect, type Layer } from "effect"
+import { streams } from "../api/api.ts"
 import { CurrentLimits } from "../domain/limits.ts"
 import { sliceBlock } from "../event/event-block.ts"
 import type { HookedStream } from "../hooks/with-hooks.ts"
@@ -46,7 +47,7 @@ export const nativeApi: Layer.Layer<never, never, Router | StreamManager | Curre
         "Producer-Expected-Seq",
         "Producer-Received-Seq"
       ],
-      describe: Effect.map(Effect.promise(() => import("../api/api.ts")), ({ streams }) => [streams])
+      describe: () => [streams]
     }
   })
 )

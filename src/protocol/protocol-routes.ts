@@ -20,6 +20,7 @@ import { invalid, textParameter } from "../stream-http/request-parameters.ts"
 import { appendToStream } from "./append-to-stream.ts"
 import { createStream } from "./create-stream.ts"
 import { liveSse } from "./live-sse.ts"
+import { describeProtocol } from "./protocol-api.ts"
 import { extensions, infoHeaders } from "./protocol-headers.ts"
 import { catchUp, longPoll } from "./read-stream.ts"
 import { addressed, offsetOf } from "./stream-address.ts"
@@ -75,7 +76,7 @@ export const protocol: Layer.Layer<never, never, Router | StreamManager | Curren
         "Producer-Expected-Seq",
         "Producer-Received-Seq"
       ],
-      describe: Effect.map(Effect.promise(() => import("./protocol-api.ts")), ({ protocolApi }) => [protocolApi])
+      describe: () => [describeProtocol()]
     }
   })
 )

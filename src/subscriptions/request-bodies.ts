@@ -26,7 +26,7 @@ const workerLengthMax = 256
 
 const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
-const PutBody = Schema.Struct({
+export const PutBody = Schema.Struct({
   type: Schema.Literals(["webhook", "pull-wake"]),
   pattern: orNull(Schema.String),
   // Answers list streams as objects: sent back, they mean what they meant.
@@ -37,11 +37,11 @@ const PutBody = Schema.Struct({
   description: orNull(Schema.String)
 })
 
-const StreamsBody = Schema.Struct({ streams: Schema.NonEmptyArray(Schema.String) })
+export const StreamsBody = Schema.Struct({ streams: Schema.NonEmptyArray(Schema.String) })
 
-const ClaimBody = Schema.Struct({ worker: Schema.NonEmptyString.check(Schema.isMaxLength(workerLengthMax)) })
+export const ClaimBody = Schema.Struct({ worker: Schema.NonEmptyString.check(Schema.isMaxLength(workerLengthMax)) })
 
-const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Schema.Int })
+export const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Schema.Int })
 
 const Ack = Schema.Struct({
   stream: Schema.optional(Schema.String),
@@ -50,7 +50,7 @@ const Ack = Schema.Struct({
   offset: Schema.String
 })
 
-const AckBody = Schema.Struct({
+export const AckBody = Schema.Struct({
   ...WakeBody.fields,
   acks: orNull(Schema.Array(Ack)),
   done: orNull(Schema.Boolean)

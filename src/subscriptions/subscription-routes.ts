@@ -20,6 +20,7 @@ import type { Subscription } from "./machine/subscription.ts"
 import { ack, claim, release, unlink } from "./machine/transitions.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
 import type { TransitionFailed } from "./running/runner.ts"
+import { describeSubscriptions } from "./subscription-api.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
@@ -159,9 +160,7 @@ export const subscriptionRoom: Layer.Layer<never, never, Router | Subscriptions 
   Router.room(
     Effect.map(subscriptionRoutes, (routes) => ({
       routes,
-      describe: Effect.map(Effect.promise(() => import("./subscription-api.ts")), ({ subscriptionApi }) => [
-        subscriptionApi
-      ])
+      describe: () => [describeSubscriptions()]
     }))
   )
 
