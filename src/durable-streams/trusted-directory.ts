@@ -64,6 +64,10 @@ const placesOf = (dataDirectory: string): ReadonlyArray<string> => {
   const { keys, lock, reserve, startLock } = files
   return [
     ...Object.values(files),
+    // The journal's two areas, and the file with which the storage tries the disk (docs/storage-format.md 1).
+    Path.join(dataDirectory, "journal.0"),
+    Path.join(dataDirectory, "journal.1"),
+    Path.join(files.streams, "probe"),
     // SQLite may write these beside a lock.
     `${lock}-journal`,
     `${startLock}-journal`,

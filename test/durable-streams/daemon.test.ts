@@ -193,7 +193,8 @@ describe("a port that is taken", () => {
       while (true) {
         // Where something else has the port already, that is the stranger, for as long as it stays.
         const held = await listen(make(), 3000).catch(() => undefined)
-        const { code, stderr } = await append(room, "one")
+        const none = { env: { DURABLE_STREAMS_PORT: undefined } }
+        const { code, stderr } = await room.ds(["stream", "append", "-n", "a", "-m", "one"], none)
         await held?.stop()
         expect(code).toBe(0)
         expect(stderr).toContain(`Started a server at ${room.url} `)

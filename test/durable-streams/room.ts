@@ -237,13 +237,17 @@ const kill = (pid: number): void => {
   }
 }
 
-/** The tests' own environment without what would change the program's behaviour; Node may keep what it compiled. */
+/**
+ * The tests' own environment without what would change the program's behaviour; Node may keep what it compiled. Every
+ * server takes a port that is free: on 3000, one test's server would be a stranger to another test.
+ */
 const environment: NodeJS.ProcessEnv = {
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>
       !/^(?:DURABLE_STREAMS_|VITEST|NODE_|npm_|NO_COLOR$|FORCE_COLOR$|TEST$)/.test(name)
     )
   ),
+  DURABLE_STREAMS_PORT: "0",
   PATH: `${Path.dirname(process.execPath)}:${process.env["PATH"]}`,
   NODE_COMPILE_CACHE: Path.join(os.tmpdir(), `durable-streams-compiled-${process.getuid?.() ?? 0}`)
 }

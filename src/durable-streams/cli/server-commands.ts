@@ -70,7 +70,8 @@ const startCommand = Command.make("start", settingsFlags, (input) =>
     yield* checkBareVariables
     const settings = toSettings(input)
     const server = yield* findOrStart(settings)
-    if (!server.started && settings.port !== undefined && settings.port !== server.port) {
+    // Port 0 is any port, so the one that it has will do.
+    if (!server.started && settings.port !== undefined && ![0, server.port].includes(settings.port)) {
       return yield* new DaemonFailed({
         message: `A server is already running on port ${server.port} (pid ${server.health.pid}). ` +
           `Move it with: server restart --port ${settings.port}`
