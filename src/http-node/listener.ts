@@ -3,6 +3,7 @@
  * where it listens and how many connections are open.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
+import { registerSocketMetrics } from "./metrics.ts"
 import type { RunningServer, ServerOptions } from "./node-server.ts"
 import { serve } from "./node-server.ts"
 import type { ServerNotStarted } from "./server-not-started.ts"
@@ -15,12 +16,17 @@ export class Listener extends Context.Service<Listener, {
   /** How many connections are open now; 0 before it listens. */
   readonly connections: () => number
 }>()("durable-streams/http-node/listener") {
-  static readonly layer: Layer.Layer<Listener> = Layer.sync(Listener, () => {
-    let running: RunningServer | undefined
-    return Listener.of({
-      listen: (options) => Effect.tap(serve(options), (server) => Effect.sync(() => running = server)),
-      address: () => running,
-      connections: () => running?.connections() ?? 0
+  static readonly layer: Layer.Layer<Listener> = Layer.effect(
+    Listener,
+    Effect.gen(function*() {
+      let running: RunningServer | undefined
+      const connections = () => running?.connections() ?? 0
+      yield* registerSocketMetrics(connections)
+      return Listener.of({
+        listen: (options) => Effect.tap(serve(options), (server) => Effect.sync(() => running = server)),
+        address: () => running,
+        connections
+      })
     })
-  })
+  )
 }

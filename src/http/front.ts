@@ -9,8 +9,10 @@ import type { Answer, Answering, Handler, Incoming } from "./exchange.ts"
 import { isDirect, toEffect } from "./exchange.ts"
 import { Barred, makeGates } from "./gates.ts"
 import { Guard, originGate } from "./guard.ts"
+import { RequestCounts } from "./metrics.ts"
 import type { Refusal } from "./problem.ts"
 import { isRefusal, problem } from "./problem.ts"
+import type { Route } from "./router.ts"
 import { makeRouter, Router } from "./router.ts"
 
 export class Front extends Context.Service<Front, { readonly handle: Handler }>()("durable-streams/http/front") {
@@ -30,29 +32,38 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
         const pass = makeGates([originGate(guard), ...rooms.flatMap(({ gates = [] }) => gates)])
         const accessHeaders = makeAccessHeaders(guard, rooms)
         const isVerbose = level === "Debug" || level === "Trace"
+        const counts = yield* RequestCounts.make
+        let found: Route | undefined
+        const onRoute = (route: Route) => void (found = route)
         let requests = 0
         const requestId = () => `${process}-${++requests}`
 
-        const finish = <R>(answered: Effect.Effect<Answer, Refusal, R>, request: Incoming) =>
+        const leave = (answer: Answer, request: Incoming, route: Route | undefined, isRefused = false): Answer => {
+          counts.add(request.method, route, answer.status)
+          return withHeaders(answer, accessHeaders(request, isRefused))
+        }
+
+        const finish = <R>(answered: Effect.Effect<Answer, Refusal, R>, request: Incoming, route: Route | undefined) =>
           Effect.map(
             Effect.catchCause(answered, (cause) => toProblem(cause, request, requestId)),
-            (answer) => withHeaders(answer, accessHeaders(request, false))
+            (answer) => leave(answer, request, route)
           )
 
         const answer = (request: Incoming, passed: Context.Context<never> | Barred): Answering<never> => {
           if (passed instanceof Barred) {
-            return Effect.succeed(withHeaders(problem(passed.refusal), accessHeaders(request, passed.isOfOrigin)))
+            return Effect.succeed(leave(problem(passed.refusal), request, undefined, passed.isOfOrigin))
           }
-          const answering = route(request, passed)
-          if (isVerbose) return logged(finish(toEffect(answering), request), request, requestId())
-          if (!isDirect(answering)) return finish(answering, request)
-          const access = accessHeaders(request, false)
+          found = undefined
+          const answering = route(request, passed, onRoute)
+          const asked = found
+          if (isVerbose) return logged(finish(toEffect(answering), request, asked), request, requestId())
+          if (!isDirect(answering)) return finish(answering, request, asked)
           return {
             start: (done) =>
               answering.start((exit) =>
                 Exit.isSuccess(exit)
-                  ? done(Exit.succeed(withHeaders(exit.value, access)))
-                  : void runFork(finish(exit, request)).addObserver(done)
+                  ? done(Exit.succeed(leave(exit.value, request, asked)))
+                  : void runFork(finish(exit, request, asked)).addObserver(done)
               )
           }
         }
@@ -63,7 +74,7 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
             return Effect.isEffect(passed)
               ? Effect.matchCauseEffect(passed, {
                 onSuccess: (passed) => toEffect(answer(request, passed)),
-                onFailure: (cause) => finish(Effect.failCause(cause), request)
+                onFailure: (cause) => finish(Effect.failCause(cause), request, undefined)
               })
               : answer(request, passed)
           }

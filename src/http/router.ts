@@ -88,7 +88,12 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   const tables = new Map(table.map(({ segments }) => [segments[1]!, beginning(segments[1]!)]))
   const others = beginning(":")
 
-  return (request: Incoming, context: Context.Context<never> = Context.empty()): Answering<Refusal> => {
+  /** `onRoute` is told the route before the route answers. */
+  return (
+    request: Incoming,
+    context: Context.Context<never> = Context.empty(),
+    onRoute?: (route: Route) => void
+  ): Answering<Refusal> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
@@ -105,6 +110,7 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
       if (parameters === undefined) {
         return Effect.fail(new InvalidRequest({ message: `The path ${path} is not percent-encoded UTF-8.` }))
       }
+      onRoute?.(route)
       return route.handle(new Routed(request, path, parameters, context))
     }
     return Effect.fail(new RouteNotFound({ path }))

@@ -4,6 +4,7 @@
 import { Context, Effect, Layer } from "effect"
 import { Overloaded } from "../domain/errors.ts"
 import { CurrentLimits } from "../domain/limits.ts"
+import { registerGauge } from "../domain/metrics.ts"
 import type { StreamName } from "../domain/types.ts"
 
 /** The followers of this server. */
@@ -12,7 +13,11 @@ export class CurrentFollowers extends Context.Service<CurrentFollowers, Follower
 ) {
   static readonly layer: Layer.Layer<CurrentFollowers> = Layer.effect(
     CurrentFollowers,
-    Effect.map(CurrentLimits, ({ followersMax }) => new Followers(followersMax))
+    Effect.gen(function*() {
+      const followers = new Followers((yield* CurrentLimits).followersMax)
+      yield* registerGauge({ name: "followers", description: "Followers of all streams" }, () => followers.size)
+      return followers
+    })
   )
 }
 
