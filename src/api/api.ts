@@ -3,7 +3,7 @@
  * Effect derives clients from. Browser-safe. A test compares the groups with the routes.
  */
 import { Schema } from "effect"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { StreamEvent, StreamName } from "../domain/types.ts"
 import { AppendReceipt, AppendRepeated, Health, StreamList } from "./wire.ts"
 
@@ -148,6 +148,3 @@ export const server = HttpApiGroup.make("server").add(
     })
   }).annotate(OpenApi.Summary, "Who this server is")
 )
-
-/** The native API and the server, for clients that Effect derives. A server describes the groups of all its rooms. */
-export const Api = HttpApi.make("durable-streams").add(streams).add(server).annotateMerge(about)
