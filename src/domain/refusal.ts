@@ -26,7 +26,7 @@ export interface Refusal extends Error {
   readonly [Runtime.errorExitCode]: number
 }
 
-interface RefusalBody {
+export interface RefusalBody {
   readonly contentType: string
   readonly text: string
 }
