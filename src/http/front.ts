@@ -3,15 +3,16 @@
  * become problems; a defect is told to the log and answered with its request's number only.
  */
 import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
-import { InternalError, refusals } from "../domain/errors.ts"
+import { InternalError } from "../domain/errors.ts"
+import type { Refusal } from "../domain/refusal.ts"
+import { isRefusal } from "../domain/refusal.ts"
 import { makeAccessHeaders } from "./access-headers.ts"
 import type { Answer, Answering, Handler, Incoming } from "./exchange.ts"
 import { isDirect, toEffect } from "./exchange.ts"
 import { Barred, makeGates } from "./gates.ts"
 import { Guard, originGate } from "./guard.ts"
 import { RequestCounts } from "./metrics.ts"
-import type { Refusal } from "./problem.ts"
-import { isRefusal, problem } from "./problem.ts"
+import { problem } from "./problem.ts"
 import type { Route } from "./router.ts"
 import { makeRouter, Router } from "./router.ts"
 
@@ -96,7 +97,7 @@ const toProblem = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: ()
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
   const known = isRefusal(error)
-  const status = known ? refusals[error._tag].status : 500
+  const status = known ? error.status : 500
   if (status < 500) return Effect.succeed(problem(error as Refusal))
   const id = requestId()
   return Effect.logError(known ? error.message : cause).pipe(

@@ -3,8 +3,8 @@
  * the route more of it, such as who asks.
  */
 import { Context, Effect, Exit, Option } from "effect"
+import type { Refusal } from "../domain/refusal.ts"
 import type { Incoming } from "./exchange.ts"
-import type { Refusal } from "./problem.ts"
 
 /**
  * When a gate is asked, in this order; gates of one stage are asked in the order in which their rooms were added.

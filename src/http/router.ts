@@ -6,9 +6,9 @@
 import { Context, Effect, Layer } from "effect"
 import type { HttpApiGroup } from "effect/http-api"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../domain/errors.ts"
+import type { Refusal } from "../domain/refusal.ts"
 import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
 import type { Gate } from "./gates.ts"
-import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
   /** The decoded value of the path's last `:parameter`, or of what `*` stands for; empty when it has neither. */

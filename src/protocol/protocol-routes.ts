@@ -3,11 +3,10 @@
  * answers back, nothing more.
  */
 import { Context, Effect, Exit, type Layer, Option } from "effect"
-import { refusals } from "../domain/errors.ts"
 import { CurrentLimits } from "../domain/limits.ts"
+import type { Refusal } from "../domain/refusal.ts"
 import type { Answer } from "../http/exchange.ts"
 import { isDirect } from "../http/exchange.ts"
-import type { Refusal } from "../http/problem.ts"
 import { problem } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
@@ -131,7 +130,7 @@ const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
 
 const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isTheirs = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
+const isTheirs = ({ status }: Refusal): boolean => status < 500
 
 const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
   const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))

@@ -6,8 +6,7 @@ import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { fixedLimits } from "../domain/limits.ts"
 import { isReserved, nameFault, registryName } from "../domain/types.ts"
-import type { SubscriptionRefused } from "./machine/refused.ts"
-import { refused } from "./machine/refused.ts"
+import { RequestInvalid, WebhookUrlRejected } from "./machine/refusals.ts"
 import { withoutEndSlashes } from "./machine/stream-names.ts"
 import type { Config } from "./machine/subscription.ts"
 import { patternFault } from "./running/glob.ts"
@@ -84,7 +83,7 @@ export const toConfig = Effect.fnUntraced(function*<E>(
   if (fault !== undefined) return yield* invalid(fault)
   if (config.webhookUrl !== undefined) {
     const rejected = urlFault(config.webhookUrl)
-    if (rejected !== undefined) return yield* refused("WEBHOOK_URL_REJECTED", rejected)
+    if (rejected !== undefined) return yield* new WebhookUrlRejected({ message: rejected })
   }
   return config
 })
@@ -96,7 +95,7 @@ export const toStreams = <E>(text: string, nameOf: NameOf<E>) =>
   Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams, nameOf))
 
 /** The name of a stream as it was sent; refused if it can be none. */
-export const toStreamName = (name: string): Effect.Effect<string, SubscriptionRefused> => {
+export const toStreamName = (name: string): Effect.Effect<string, RequestInvalid> => {
   const fault = streamFault(name)
   return fault === undefined ? Effect.succeed(name) : invalid(fault)
 }
@@ -149,13 +148,13 @@ const streamFault = (name: string): string | undefined => {
   return isReserved(name) ? `The name ${JSON.stringify(name)} is reserved.` : undefined
 }
 
-const invalid = (message: string) => Effect.fail(refused("INVALID_REQUEST", message))
+const invalid = (message: string) => Effect.fail(new RequestInvalid({ message }))
 
 const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
   text: string
-): Effect.Effect<S["Type"], SubscriptionRefused> =>
+): Effect.Effect<S["Type"], RequestInvalid> =>
   Effect.mapError(
     Schema.decodeEffect(Schema.fromJsonString(schema))(text === "" ? "{}" : text),
-    (error) => refused("INVALID_REQUEST", `The body is not what it should be: ${error.message}`)
+    (error) => new RequestInvalid({ message: `The body is not what it should be: ${error.message}` })
   )
