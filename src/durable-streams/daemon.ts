@@ -20,8 +20,9 @@ import type { Place } from "./daemon/daemon-files.ts"
 import { readPlace } from "./daemon/daemon-files.ts"
 import { isSame, makeChallenge, proofOf } from "./daemon/daemon-secret.ts"
 import { identityOf } from "./daemon/process-identity.ts"
-import { limitFlags } from "./server/limit-settings.ts"
-import type { ServerSettings } from "./server/settings.ts"
+import { argumentsOf } from "./server/given-settings.ts"
+import type { SettingsAt } from "./server/settings.ts"
+import { CurrentSettings } from "./server/settings.ts"
 
 /** A server of ours that answers. */
 export interface Found {
@@ -121,7 +122,7 @@ const isOfMachine = (host: string): boolean =>
     Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host)))
 
 /** Finds the server of the settings' data directory, or starts one; says which. */
-export const findOrStart = Effect.fnUntraced(function*(settings: ServerSettings) {
+export const findOrStart = Effect.fnUntraced(function*(settings: SettingsAt) {
   const { dataDirectory } = settings
   const found = yield* find(dataDirectory)
   if (found !== undefined) return { ...found, started: false }
@@ -211,11 +212,12 @@ const takeTurn = (
   })
 
 /** Starts a detached server and waits until it answers, or until another one does that was faster. */
-const start = Effect.fnUntraced(function*(settings: ServerSettings) {
+const start = Effect.fnUntraced(function*(settings: SettingsAt) {
   const { dataDirectory } = settings
   const files = filesOf(dataDirectory)
+  const settingArguments = argumentsOf(yield* CurrentSettings, settings)
   const launched = Effect.try({
-    try: () => launch(settings),
+    try: () => launch(dataDirectory, settingArguments),
     catch: (cause) => new DaemonFailed({ message: `Could not start a server: ${(cause as Error).message}.` })
   })
   let child = yield* launched
@@ -247,19 +249,7 @@ const startingLooks = 400
 /** The exit code of a server that found the data directory in use. */
 const lockedExit = 5
 
-const launch = (settings: ServerSettings) => {
-  const {
-    allowHosts = [],
-    bodyBytesMax,
-    corsOrigins,
-    dataDirectory,
-    durability,
-    host,
-    limits,
-    longPollMillis,
-    port,
-    storage
-  } = settings
+const launch = (dataDirectory: string, settings: ReadonlyArray<string>) => {
   const files = filesOf(dataDirectory)
   if ((fs.lstatSync(files.log, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) {
     fs.renameSync(files.log, files.oldLog)
@@ -272,15 +262,7 @@ const launch = (settings: ServerSettings) => {
     "server",
     "run",
     "--daemon",
-    `--data-dir=${dataDirectory}`,
-    `--storage=${storage}`,
-    `--durability=${durability}`,
-    ...limitFlags({ ...limits, bodyBytesMax }),
-    `--host=${host}`,
-    `--cors-origin=${corsOrigins.join(",")}`,
-    `--allow-host=${allowHosts.join(",")}`,
-    `--long-poll-timeout=${longPollMillis}ms`,
-    ...(port === undefined ? [] : [`--port=${port}`])
+    ...settings
   ], { detached: true, stdio: ["ignore", log, log, "ipc"] })
   let ended: number | undefined
   let place: Place | undefined

@@ -38,9 +38,10 @@ import { isTakenBeside } from "./daemon/beside-port.ts"
 import { clearPlace } from "./daemon/daemon-files.ts"
 import { DaemonSecret, proofOf } from "./daemon/daemon-secret.ts"
 import { identityOf } from "./daemon/process-identity.ts"
-import { limitsInForce } from "./server/limit-settings.ts"
-import type { ServerSettings } from "./server/settings.ts"
-import { defaults } from "./server/settings.ts"
+import { layerValues, toHealth } from "./server/given-settings.ts"
+import { limitsInForce } from "./server/limits-in-force.ts"
+import type { ServerSettings, SettingsInForce } from "./server/settings.ts"
+import { CurrentSettings, defaultPort, withDefaults } from "./server/settings.ts"
 import type { MakeStorage } from "./server/storages.ts"
 import { storages } from "./server/storages.ts"
 
@@ -51,14 +52,15 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
    * for a storage that no setting names.
    */
   static readonly layer = (
-    settings: ServerSettings,
+    asked: ServerSettings = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
-    makeStorage: MakeStorage = storages[settings.storage]
+    makeStorage: MakeStorage = storages[withDefaults(asked).storage]
   ): Layer.Layer<
     Server | StreamManager,
     DaemonFailed | DataDirectoryInUse | DataDirectoryNotTrusted | StorageError | ServerNotStarted | Config.ConfigError
   > => {
-    // Where the system does not say how many, there is no reason to hold back.
+    const settings = withDefaults(asked)
+    // If the system does not say how many there are, there is no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
     const storage = makeStorage({
       dataDirectory: settings.dataDirectory,
@@ -68,12 +70,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     })
     const limits = Layer.sync(
       CurrentLimits,
-      () =>
-        limitsInForce(
-          { ...settings.limits, bodyBytesMax: settings.bodyBytesMax },
-          shares.connections,
-          getHeapStatistics().heap_size_limit
-        )
+      () => limitsInForce(asked, shares.connections, getHeapStatistics().heap_size_limit)
     )
     // Known to the routes before there are any.
     const open: Open = { connections: () => 0, port: () => 0 }
@@ -102,7 +99,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provide(subscriptions),
       Layer.provide(publicUrl)
     )
-    return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
+    return Layer.effect(Server, listen(settings, asked, shares.beyond)).pipe(
       Layer.tap((context) =>
         Effect.sync(() => {
           const server = Context.get(context, Server)
@@ -114,7 +111,8 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provide(routes),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
-      Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory)))
+      Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory))),
+      Layer.provide(layerValues(asked))
     )
   }
 }
@@ -149,7 +147,7 @@ interface Open {
   port: () => number
 }
 
-const layerInfo = (settings: ServerSettings, open: Open) =>
+const layerInfo = (settings: SettingsInForce, open: Open) =>
   Layer.effect(
     ServerInfo,
     Effect.gen(function*() {
@@ -157,7 +155,7 @@ const layerInfo = (settings: ServerSettings, open: Open) =>
       const { current } = yield* StreamCount
       const { trouble } = yield* Storage
       const { told } = yield* PublicUrl
-      const { allowHosts = [] } = settings
+      const { allowHosts } = settings
       const secret = yield* DaemonSecret
       const identity = identityOf(process.pid)
       return ServerInfo.of({
@@ -166,13 +164,8 @@ const layerInfo = (settings: ServerSettings, open: Open) =>
           ...(identity === undefined ? undefined : { process: identity }),
           version,
           dataDirectory: fs.realpathSync(settings.dataDirectory),
-          host: settings.host,
-          storage: settings.storage,
+          ...toHealth(yield* CurrentSettings, settings),
           durability: settings.storage === "memory" ? "none" : settings.durability,
-          bodyBytesMax: settings.bodyBytesMax,
-          corsOrigins: settings.corsOrigins,
-          allowHosts,
-          longPollMillis: settings.longPollMillis,
           limits: { ...limits, fixed: fixedLimits },
           startedAt: DateTime.formatIso(yield* DateTime.now)
         },
@@ -193,7 +186,8 @@ const layerInfo = (settings: ServerSettings, open: Open) =>
   )
 
 const listen = (
-  settings: ServerSettings,
+  settings: SettingsInForce,
+  asked: ServerSettings,
   connectionsBeyond: number
 ): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | ServerInfo | Scope.Scope> =>
   Effect.gen(function*() {
@@ -202,19 +196,19 @@ const listen = (
     const limits = yield* CurrentLimits
     const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
     const onFree = Effect.suspend(() =>
-      Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
+      Effect.andThen(Effect.logWarning(`Port ${defaultPort} is taken; listening on a free one`), on(0))
     )
     const server = port !== undefined
       ? yield* on(port)
-      : (yield* isTakenBeside(host, defaults.port))
+      : (yield* isTakenBeside(host, defaultPort))
       ? yield* onFree
-      : yield* Effect.catchIf(on(defaults.port), (error) => error.code === "EADDRINUSE", () => onFree)
-    yield* warn(settings, limits)
+      : yield* Effect.catchIf(on(defaultPort), (error) => error.code === "EADDRINUSE", () => onFree)
+    yield* warn(settings, limits, asked.connectionsMax)
     return server
   })
 
 /** What a person should know of a server that listens. */
-const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limits) {
+const warn = Effect.fnUntraced(function*(settings: SettingsInForce, limits: Limits, connectionsAsked = 0) {
   const { corsOrigins, host } = settings
   if (!isLoopback(host)) {
     yield* Effect.logWarning(
@@ -226,15 +220,14 @@ const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limit
       "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
     )
   }
-  if (settings.allowHosts?.includes("*") === true) {
+  if (settings.allowHosts.includes("*")) {
     yield* Effect.logWarning(
       "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
     )
   }
-  const asked = settings.limits?.connectionsMax ?? 0
-  if (asked > limits.connectionsMax) {
+  if (connectionsAsked > limits.connectionsMax) {
     yield* Effect.logWarning(
-      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
+      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${connectionsAsked}. ` +
         "Raise its limit (ulimit -n), or lower --max-connections"
     )
   }

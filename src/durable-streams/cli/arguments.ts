@@ -2,49 +2,19 @@
  * Arguments as a person types them. A flag that takes a value takes the next argument whatever it looks like, as POSIX
  * has it: `--offset -1`, `-m "-5 degrees"`, `-m --help`.
  */
+import type { Command } from "effect/cli"
+import { Completions } from "effect/cli"
 
-const taking = new Set([
-  "-n",
-  "--name",
-  "-m",
-  "--message",
-  "-e",
-  "--event",
-  "-l",
-  "--limit",
-  "-o",
-  "--output",
-  "-i",
-  "--input",
-  "--invalid",
-  "--offset",
-  "--tail",
-  "--since",
-  "--prefix",
-  "--after",
-  "--data-dir",
-  "--to",
-  "--sub-offset",
-  "--content-type",
-  "--ttl",
-  "--expires-at",
-  "--if-match",
-  "--seq",
-  "--producer-id",
-  "--producer-epoch",
-  "--producer-seq",
-  "--cors-origin",
-  "--allow-host",
-  "--long-poll-timeout"
-])
+type Described = ReturnType<typeof Completions.fromCommand>
 
-/** Joins those flags to values that begin with a dash, which the parser would take for flags. */
-export const joinDashedValues = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
+/** Joins the flags of these commands to values that begin with a dash, which the parser would take for flags. */
+export const joinDashedValues = (root: Command.Command.Any, args: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const takesValue = new Set(flagsWithValue(Completions.fromCommand(root)))
   const joined: Array<string> = []
   for (let i = 0; i < args.length; i++) {
     const [flag, value] = [args[i]!, args[i + 1]]
     if (flag === "--") return [...joined, ...args.slice(i)]
-    if (taking.has(flag) && value !== undefined && value.startsWith("-")) {
+    if (takesValue.has(flag) && value !== undefined && value.startsWith("-")) {
       joined.push(`${flag}=${value}`)
       i++
     } else {
@@ -53,3 +23,11 @@ export const joinDashedValues = (args: ReadonlyArray<string>): ReadonlyArray<str
   }
   return joined
 }
+
+const flagsWithValue = ({ flags, subcommands }: Described): ReadonlyArray<string> => [
+  ...flags.filter(({ type }) => type._tag !== "Boolean").flatMap(({ aliases, name }) => [
+    `--${name}`,
+    ...aliases.map((alias) => alias.length === 1 ? `-${alias}` : `--${alias}`)
+  ]),
+  ...subcommands.flatMap(flagsWithValue)
+]

@@ -1,35 +1,49 @@
 /**
- * The variables that have no flag and that a server reads when it starts. The command looks at them first: it can say what is
+ * The variables that have no flag and that a server reads when it starts. A command looks at them first: it can say what is
  * wrong where a person reads it.
  */
 import { Config, Duration, Effect, Option } from "effect"
-import { WrongUsage } from "./exit.ts"
+import { valueSentence, WrongUsage } from "./exit.ts"
+
+interface BareVariable {
+  readonly variable: string
+  readonly isRight: (text: string) => Effect.Effect<boolean>
+  readonly advice: string
+  /** Its row in docs/cli.md. */
+  readonly page: string
+}
+
+export const bareVariables: ReadonlyArray<BareVariable> = [
+  {
+    variable: "DURABLE_STREAMS_STREAM_IDLE",
+    // As stream-manager.ts reads it, which lets a negative time through.
+    isRight: () =>
+      Config.Duration("DURABLE_STREAMS_STREAM_IDLE").pipe(
+        Effect.map((duration) => !Duration.isNegative(duration)),
+        Effect.orElseSucceed(() => false)
+      ),
+    advice: "write a number and a unit, such as 30 seconds or 2 minutes",
+    page:
+      "how long a stream that nobody uses stays awake: 1 minute; `30 seconds`, `2 minutes`. Anything else is wrong usage"
+  },
+  {
+    variable: "DURABLE_STREAMS_PUBLIC_URL",
+    // More than http/public-url.ts asks for: `localhost:3000` is a URL, too, and no client reaches a server by it.
+    isRight: (text) => Effect.succeed(/^https?:\/\//i.test(text) && URL.canParse(text)),
+    advice: "write a whole address, such as https://streams.example.com",
+    page:
+      "where others reach a server that is started: `Location` of new streams, what webhooks are told to call back " +
+      "([subscriptions 5](subscriptions.md)), and a `Host` and an origin that are let in. An `http` or `https` URL; " +
+      "anything else is wrong usage"
+  }
+]
 
 /** Fails with the first one that a server would not start with. */
 export const checkBareVariables = Effect.suspend(() =>
-  Effect.forEach(checks, ([variable, isRight, advice]) =>
+  Effect.forEach(bareVariables, ({ advice, isRight, variable }) =>
     Effect.gen(function*() {
       const text = yield* Effect.orDie(Config.option(Config.String(variable)))
-      if (Option.isNone(text) || (yield* isRight(variable, text.value))) return
-      return yield* Effect.fail(
-        new WrongUsage(`The value ${JSON.stringify(text.value)} of ${variable} will not do: ${advice}.`)
-      )
+      if (Option.isNone(text) || (yield* isRight(text.value))) return
+      return yield* Effect.fail(new WrongUsage(valueSentence(variable, text.value, advice)))
     }), { discard: true })
 )
-
-/** As stream-manager.ts reads it, which lets a negative time through. */
-const isDuration = (variable: string) =>
-  Config.Duration(variable).pipe(
-    Effect.map((duration) => !Duration.isNegative(duration)),
-    Effect.orElseSucceed(() => false)
-  )
-
-/** More than web/public-url.ts asks for: `localhost:3000` is a URL, too, and nobody is reached by it. */
-const isHttpUrl = (_: string, text: string) => Effect.succeed(/^https?:\/\//i.test(text) && URL.canParse(text))
-
-const checks: ReadonlyArray<
-  readonly [variable: string, isRight: (variable: string, text: string) => Effect.Effect<boolean>, advice: string]
-> = [
-  ["DURABLE_STREAMS_STREAM_IDLE", isDuration, "write a number and a unit, such as 30 seconds or 2 minutes"],
-  ["DURABLE_STREAMS_PUBLIC_URL", isHttpUrl, "write a whole address, such as https://streams.example.com"]
-]

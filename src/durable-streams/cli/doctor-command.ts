@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { toVisible } from "../../domain/visible-text.ts"
 import type { Checked } from "../doctor/doctor.ts"
-import { defaults } from "../server/settings.ts"
+import { defaultPort } from "../server/settings.ts"
 import { remote } from "./connection.ts"
 import { Logged } from "./exit.ts"
 import { dataDirectoryFlag, placeOfEnvironment } from "./settings-flags.ts"
@@ -23,7 +23,7 @@ export const doctorCommand = Command.make(
       const healthy = yield* examine({
         dataDirectory,
         host,
-        port: port ?? defaults.port,
+        port: port ?? defaultPort,
         portAsked: port !== undefined,
         url: yield* remote,
         onChecked: (checked) => print(`${output === "json" ? json(checked) : toVisible(text(checked))}\n`)

@@ -1,17 +1,20 @@
 /**
  * `server run | start | stop | restart | status`.
  */
-import { type Cause, Data, Effect, Exit, Option } from "effect"
+import { type Cause, Data, Effect, Exit } from "effect"
 import { Command, Flag } from "effect/cli"
 import { DaemonFailed } from "../../data-directory/paths.ts"
+import type { SettingTable } from "../../domain/setting.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart, stop } from "../daemon.ts"
+import { fromHealth } from "../server/given-settings.ts"
 import { layerJson, layerReadable } from "../server/logging.ts"
+import { withDefaults } from "../server/settings.ts"
 import { checkBareVariables } from "./bare-variables.ts"
 import { NotRunning } from "./connection.ts"
 import { endingOf, Logged } from "./exit.ts"
 import type { Input } from "./settings-flags.ts"
-import { dataDirectoryFlag, settingsFlags, settingsOf, toSettings } from "./settings-flags.ts"
+import { dataDirectoryFlag, settingsFlags, toSettings } from "./settings-flags.ts"
 import { Shutdown } from "./shutdown.ts"
 import { print, tell } from "./terminal.ts"
 
@@ -29,8 +32,9 @@ const serve = (input: Input) =>
     yield* checkBareVariables
     // Only this command needs a server's modules; the others start faster without them.
     const { directoryGone, run } = yield* Effect.promise(() => import("../server/run-server.ts"))
-    const settings = toSettings(input)
-    const server = yield* run(settings)
+    const asked = toSettings(input)
+    const settings = withDefaults(asked)
+    const server = yield* run(asked)
     yield* Effect.logInfo("Listening").pipe(Effect.annotateLogs({
       url: `http://${server.host.includes(":") ? `[${server.host}]` : server.host}:${server.port}`,
       pid: process.pid,
@@ -44,17 +48,18 @@ const serve = (input: Input) =>
     yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal }))
   }))
 
-const runCommand = Command.make(
-  "run",
-  { ...settingsFlags, daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden) },
-  ({ daemon, ...input }): Effect.Effect<void, Effect.Error<ReturnType<typeof serve>> | Logged, Shutdown> =>
-    daemon
-      ? serve(input).pipe(Effect.catchCause(toLog), Effect.provide(layerJson))
-      : serve(input).pipe(Effect.provide(layerReadable))
-).pipe(
-  Command.withDescription("Run a server in the foreground"),
-  Command.withExamples([{ command: `${program} server run --port 3000`, description: "Serve until Ctrl-C" }])
-)
+const makeRun = (table: SettingTable) =>
+  Command.make(
+    "run",
+    { ...settingsFlags(table), daemon: Flag.Boolean("daemon").pipe(Flag.withDefault(false), Flag.withHidden) },
+    ({ daemon, ...input }): Effect.Effect<void, Effect.Error<ReturnType<typeof serve>> | Logged, Shutdown> =>
+      daemon
+        ? serve(input).pipe(Effect.catchCause(toLog), Effect.provide(layerJson))
+        : serve(input).pipe(Effect.provide(layerReadable))
+  ).pipe(
+    Command.withDescription("Run a server in the foreground"),
+    Command.withExamples([{ command: `${program} server run --port 3000`, description: "Serve until Ctrl-C" }])
+  )
 
 /** A daemon has nobody to tell but its log, where every line is JSON. */
 const toLog = (cause: Cause.Cause<unknown>) => {
@@ -65,23 +70,27 @@ const toLog = (cause: Cause.Cause<unknown>) => {
   )
 }
 
-const startCommand = Command.make("start", settingsFlags, (input) =>
-  Effect.gen(function*() {
-    yield* checkBareVariables
-    const settings = toSettings(input)
-    const server = yield* findOrStart(settings)
-    // Port 0 is any port, so the one that it has will do.
-    if (!server.started && settings.port !== undefined && ![0, server.port].includes(settings.port)) {
-      return yield* new DaemonFailed({
-        message: `A server is already running on port ${server.port} (pid ${server.health.pid}). ` +
-          `Move it with: server restart --port ${settings.port}`
-      })
-    }
-    yield* print(`${server.started ? "Started" : "Already running"}: ${describe(server)}\n`)
-  })).pipe(
-    Command.withDescription("Start a server in the background"),
-    Command.withExamples([{ command: `${program} server start`, description: "Start one, or say that one is running" }])
-  )
+const makeStart = (table: SettingTable) =>
+  Command.make("start", settingsFlags(table), (input) =>
+    Effect.gen(function*() {
+      yield* checkBareVariables
+      const settings = toSettings(input)
+      const server = yield* findOrStart(settings)
+      // Port 0 is any port, so the one that it has will do.
+      if (!server.started && settings.port !== undefined && ![0, server.port].includes(settings.port)) {
+        return yield* new DaemonFailed({
+          message: `A server is already running on port ${server.port} (pid ${server.health.pid}). ` +
+            `Move it with: server restart --port ${settings.port}`
+        })
+      }
+      yield* print(`${server.started ? "Started" : "Already running"}: ${describe(server)}\n`)
+    })).pipe(
+      Command.withDescription("Start a server in the background"),
+      Command.withExamples([{
+        command: `${program} server start`,
+        description: "Start one, or say that one is running"
+      }])
+    )
 
 const stopCommand = Command.make(
   "stop",
@@ -97,29 +106,31 @@ const stopCommand = Command.make(
   Command.withExamples([{ command: `${program} server stop`, description: "Followers get a clean end" }])
 )
 
-const restartCommand = Command.make("restart", settingsFlags, (input) =>
-  Effect.gen(function*() {
-    // A server that could not come back is not stopped.
-    yield* checkBareVariables
-    const stopped = yield* stop(input.dataDirectory)
-    if (stopped === undefined) yield* tell("No server was running.")
-    // What is not asked for stays as it was: whoever follows finds the server again, with what it kept.
-    const settings = toSettings(input, stopped && settingsOf(stopped))
-    const server = yield* findOrStart(settings).pipe(
-      // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
-      Effect.catchIf(
-        () => Option.isNone(input.port) && settings.port !== undefined,
-        () => findOrStart({ ...settings, port: undefined })
+const makeRestart = (table: SettingTable) =>
+  Command.make("restart", settingsFlags(table), (input) =>
+    Effect.gen(function*() {
+      // A server that could not come back is not stopped.
+      yield* checkBareVariables
+      const stopped = yield* stop(input.dataDirectory)
+      if (stopped === undefined) yield* tell("No server was running.")
+      // What is not asked for stays as it was: whoever follows finds the server again, with what it kept.
+      const kept = stopped && { ...fromHealth(table, stopped.health), port: stopped.port }
+      const settings = toSettings(input, kept)
+      const server = yield* findOrStart(settings).pipe(
+        // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
+        Effect.catchIf(
+          () => !isPortAsked(input) && settings.port !== undefined,
+          () => findOrStart({ ...settings, port: undefined })
+        )
       )
+      yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
+    })).pipe(
+      Command.withDescription("Stop the background server and start it again"),
+      Command.withExamples([{
+        command: `${program} server restart --port 3000`,
+        description: "Followers reconnect by themselves"
+      }])
     )
-    yield* print(`${stopped === undefined ? "Started" : "Restarted"}: ${describe(server)}\n`)
-  })).pipe(
-    Command.withDescription("Stop the background server and start it again"),
-    Command.withExamples([{
-      command: `${program} server restart --port 3000`,
-      description: "Followers reconnect by themselves"
-    }])
-  )
 
 const statusCommand = Command.make("status", {
   dataDirectory: dataDirectoryFlag,
@@ -150,11 +161,14 @@ const statusCommand = Command.make("status", {
     ])
   )
 
-export const serverCommand = Command.make("server").pipe(
-  Command.withDescription("Run and manage the server"),
-  Command.withExamples([{ command: `${program} server start`, description: "Start a server in the background" }]),
-  Command.withSubcommands([runCommand, startCommand, stopCommand, restartCommand, statusCommand])
-)
+const isPortAsked = ({ settings }: Input): boolean => settings["port"]?._tag === "Some"
+
+export const makeServerCommand = (table: SettingTable) =>
+  Command.make("server").pipe(
+    Command.withDescription("Run and manage the server"),
+    Command.withExamples([{ command: `${program} server start`, description: "Start a server in the background" }]),
+    Command.withSubcommands([makeRun(table), makeStart(table), stopCommand, makeRestart(table), statusCommand])
+  )
 
 const describe = ({ health, url }: Found): string =>
   `${url} (pid ${health.pid}), storage ${health.storage}, data in ${health.dataDirectory}`

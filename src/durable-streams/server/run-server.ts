@@ -7,13 +7,13 @@ import { DaemonFailed, filesOf } from "../../data-directory/paths.ts"
 import { type Place, removePlace, writePlace } from "../daemon/daemon-files.ts"
 import { DaemonSecret, makeSecret } from "../daemon/daemon-secret.ts"
 import { Server } from "../server.ts"
-import type { ServerSettings } from "./settings.ts"
+import type { SettingsAt } from "./settings.ts"
 
 /** How long a command that found us a moment ago has to come: it asks within milliseconds, with room for a busy machine. */
 const foundGrace = "100 millis"
 
 /** Runs a server in this process until the scope closes, and says in the data directory where it is. */
-export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
+export const run = Effect.fnUntraced(function*(settings: SettingsAt) {
   const { dataDirectory } = settings
   const secret = makeSecret()
   const context = yield* Layer.build(Layer.provide(Server.layer(settings), Layer.succeed(DaemonSecret, secret)))
