@@ -577,7 +577,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the proof of a server is not compared",
     changes: change(
-      "durable-streams/daemon.ts",
+      "durable-streams/daemon/find-server.ts",
       "if (proof === undefined || !isSame(proof, proofOf(secret, port, challenge, body))) return undefined",
       "if (proof === secret) return undefined"
     ),
