@@ -498,7 +498,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "groups of lines share a number",
     changes: change(
-      "durable-streams/cli/append-writer.ts",
+      "durable-streams/cli/stream/append-writer.ts",
       "if (producer !== undefined) producer.seq++",
       "if (producer === undefined) isFirst = false"
     ),

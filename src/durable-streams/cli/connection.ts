@@ -12,7 +12,7 @@ import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
 import { WrongUsage } from "./exit.ts"
-import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"
+import { dataDirectoryFlag, localSettings } from "./flags/settings-flags.ts"
 import { tell } from "./terminal.ts"
 
 /** There is no local server. */

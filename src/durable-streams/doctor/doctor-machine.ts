@@ -8,7 +8,7 @@ import { deniedBy, nearest } from "../../data-directory/data-directory.ts"
 import { filesOf, quoted } from "../../data-directory/paths.ts"
 import { fileLimit } from "../../http-node/file-limit.ts"
 import type { Found } from "../daemon.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {

@@ -8,7 +8,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { randomUUID } from "node:crypto"
 import { streamPath } from "../../api/wire.ts"
 import { makeClient } from "../../client/client.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
 /** The first one can be passed on with the head of the answer, whatever happens to the one after it. */
 const eventsCount = 2

@@ -13,7 +13,7 @@ import type { filesOf } from "../../data-directory/paths.ts"
 import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
 import { isTakenBeside } from "../daemon/beside-port.ts"
-import type { DoctorOptions, Finding } from "./doctor.ts"
+import type { DoctorOptions, Finding } from "./finding.ts"
 
 type Files = ReturnType<typeof filesOf>
 type LockState = "free" | "held" | "unknown"

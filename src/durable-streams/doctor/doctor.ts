@@ -11,32 +11,8 @@ import { find } from "../daemon.ts"
 import { checkDirectory, checkFileLimit, checkFileSystem } from "./doctor-machine.ts"
 import { checkProxy } from "./doctor-proxy.ts"
 import { checkDaemon, checkLock, checkPort, checkVersions } from "./doctor-server.ts"
+import type { DoctorOptions, Finding } from "./finding.ts"
 import { checkLogs } from "./verify-data.ts"
-
-/** What a check found. */
-export interface Finding {
-  /** `warn`: it works, and could surprise somebody. `fail`: it does not work, or not for long. */
-  readonly status: "ok" | "warn" | "fail"
-  readonly says: string
-  /** What to do; undefined where nothing is to be done. */
-  readonly advice?: string
-}
-
-export interface Checked extends Finding {
-  readonly check: string
-}
-
-export interface DoctorOptions {
-  /** Absolute path. */
-  readonly dataDirectory: string
-  /** Where a server started here would listen; `portAsked`: somebody said so. */
-  readonly host: string
-  readonly port: number
-  readonly portAsked: boolean
-  /** The server that is used instead of a local one; undefined where none is named. */
-  readonly url: string | undefined
-  readonly onChecked: (checked: Checked) => Effect.Effect<void>
-}
 
 /** Answers whether no check failed. */
 export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {

@@ -11,7 +11,7 @@ import { nodeDisk, nodeDiskToRead } from "../../storage-filesystem/disk/disk.ts"
 import { glanceAtLogs } from "../../storage-filesystem/verify/quick-check.ts"
 import type { LogFault, Verified } from "../../storage-filesystem/verify/verify-logs.ts"
 import { verifyLogs } from "../../storage-filesystem/verify/verify-logs.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
 export type { LogFault, Verified }
 

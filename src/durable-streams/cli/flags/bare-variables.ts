@@ -3,7 +3,7 @@
  * wrong where a person reads it.
  */
 import { Config, Duration, Effect, Option } from "effect"
-import { valueSentence, WrongUsage } from "./exit.ts"
+import { valueSentence, WrongUsage } from "../exit.ts"
 
 interface BareVariable {
   readonly variable: string

@@ -3,7 +3,7 @@
  * line is, and no more of one is held than the server could take.
  */
 import { Effect, Stream } from "effect"
-import { WrongUsage } from "./exit.ts"
+import { WrongUsage } from "../exit.ts"
 
 export interface Line {
   /** From 1 on; empty lines count. */

@@ -3,10 +3,10 @@
  * producer of its own, so that a group whose answer was lost can be sent again.
  */
 import { Duration, Effect, Schedule } from "effect"
-import { isCausedBy, ServerRefused } from "../../client/client-answers.ts"
-import type { Conditions } from "../../client/client.ts"
+import { isCausedBy, ServerRefused } from "../../../client/client-answers.ts"
+import type { Conditions } from "../../../client/client.ts"
+import { tell } from "../terminal.ts"
 import type { Group } from "./append-lines.ts"
-import { tell } from "./terminal.ts"
 
 /** Appends the data and answers with what the server said. */
 export type Send<E, R> = (

@@ -3,19 +3,19 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { isEventText } from "../../client/answer-bounds.ts"
-import { ServerRefused } from "../../client/client-answers.ts"
-import type { Conditions } from "../../client/client.ts"
+import { isEventText } from "../../../client/answer-bounds.ts"
+import { ServerRefused } from "../../../client/client-answers.ts"
+import type { Conditions } from "../../../client/client.ts"
+import { connect, connectionFlags } from "../connection.ts"
+import { WrongUsage } from "../exit.ts"
+import { event, headerText, message, name, number, orNothing, output, program } from "../flags/stream-flags.ts"
+import { isTyped, print, printAsIs, tell } from "../terminal.ts"
 import type { LineRules } from "./append-lines.ts"
 import { groupsOf, invalids, oneGroupOf } from "./append-lines.ts"
 import { makeWriter } from "./append-writer.ts"
-import { connect, connectionFlags } from "./connection.ts"
 import { typedData } from "./event-text.ts"
-import { WrongUsage } from "./exit.ts"
 import { makeShow } from "./format.ts"
 import { stdinLines } from "./stdin-lines.ts"
-import { event, headerText, message, name, number, orNothing, output, program } from "./stream-flags.ts"
-import { isTyped, print, printAsIs, tell } from "./terminal.ts"
 
 const conditionFlags = {
   ifMatch: orNothing(headerText("if-match", "Append only if the next event has this offset", "offset")),

@@ -3,8 +3,8 @@
  */
 import { Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { StreamName } from "../../domain/types.ts"
-import { formats } from "./format.ts"
+import { StreamName } from "../../../domain/types.ts"
+import { formats } from "../stream/format.ts"
 
 export const program = "durable-streams"
 

@@ -2,10 +2,10 @@
  * How events look at the terminal. What a terminal would obey never reaches one, whatever the format.
  */
 import { Effect, Predicate } from "effect"
-import { isJson, sliceEvent } from "../../domain/types.ts"
-import { toVisible, toVisibleLines } from "../../domain/visible-text.ts"
-import { valueToBytes } from "../../event/event-data.ts"
-import { inColour, isOnTerminal } from "./terminal.ts"
+import { isJson, sliceEvent } from "../../../domain/types.ts"
+import { toVisible, toVisibleLines } from "../../../domain/visible-text.ts"
+import { valueToBytes } from "../../../event/event-data.ts"
+import { inColour, isOnTerminal } from "../terminal.ts"
 
 export const formats = ["json", "pretty", "raw"] as const
 export type Format = typeof formats[number]

@@ -4,12 +4,12 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { toVisible } from "../../domain/visible-text.ts"
-import type { Checked } from "../doctor/doctor.ts"
+import type { Checked } from "../doctor/finding.ts"
 import { defaultPort } from "../server/settings.ts"
 import { remote } from "./connection.ts"
 import { Logged } from "./exit.ts"
-import { dataDirectoryFlag, placeOfEnvironment } from "./settings-flags.ts"
-import { program, reportOutput } from "./stream-flags.ts"
+import { dataDirectoryFlag, placeOfEnvironment } from "./flags/settings-flags.ts"
+import { program, reportOutput } from "./flags/stream-flags.ts"
 import { print } from "./terminal.ts"
 
 export const doctorCommand = Command.make(

@@ -2,9 +2,9 @@
  * What becomes of what a person types: the JSON text of an event's data, or the content of a stream of another type.
  */
 import { Effect } from "effect"
-import { isJson } from "../../domain/types.ts"
-import { jsonFault } from "../../event/json-fault.ts"
-import { WrongUsage } from "./exit.ts"
+import { isJson } from "../../../domain/types.ts"
+import { jsonFault } from "../../../event/json-fault.ts"
+import { WrongUsage } from "../exit.ts"
 
 /** What `-m` and `-e` hold. */
 export interface Typed {

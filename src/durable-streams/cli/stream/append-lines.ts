@@ -3,11 +3,11 @@
  * by its number, and takes no good line before it along.
  */
 import { Effect, Stream } from "effect"
-import { fixedLimits } from "../../domain/limits.ts"
+import { fixedLimits } from "../../../domain/limits.ts"
+import { WrongUsage } from "../exit.ts"
+import { tell } from "../terminal.ts"
 import { lineData } from "./event-text.ts"
-import { WrongUsage } from "./exit.ts"
 import type { Line } from "./stdin-lines.ts"
-import { tell } from "./terminal.ts"
 
 /** What to do about a line that cannot become an event. */
 export const invalids = ["fail", "skip", "replace"] as const

@@ -3,12 +3,12 @@
  */
 import { Config, Effect, Option, Result } from "effect"
 import { CliError, Flag } from "effect/cli"
-import { resolveDirectory } from "../../data-directory/paths.ts"
-import type { Setting, SettingTable, Unfit } from "../../domain/setting.ts"
-import type { ServerSettings, SettingsAt } from "../server/settings.ts"
-import { CurrentSettings, settings } from "../server/settings.ts"
+import { resolveDirectory } from "../../../data-directory/paths.ts"
+import type { Setting, SettingTable, Unfit } from "../../../domain/setting.ts"
+import type { ServerSettings, SettingsAt } from "../../server/settings.ts"
+import { CurrentSettings, settings } from "../../server/settings.ts"
+import { reasonOf, valueSentence, WrongUsage } from "../exit.ts"
 import { checkBareVariables } from "./bare-variables.ts"
-import { reasonOf, valueSentence, WrongUsage } from "./exit.ts"
 
 /** The text of a variable, which a flag would have said otherwise. */
 class VariableText {

@@ -8,8 +8,8 @@ import { toOffset } from "../../domain/types.ts"
 import { toVisible } from "../../domain/visible-text.ts"
 import type { LogFault, Verified } from "../doctor/verify-data.ts"
 import { Logged } from "./exit.ts"
-import { dataDirectoryFlag } from "./settings-flags.ts"
-import { program, reportOutput } from "./stream-flags.ts"
+import { dataDirectoryFlag } from "./flags/settings-flags.ts"
+import { program, reportOutput } from "./flags/stream-flags.ts"
 import { print, tell } from "./terminal.ts"
 
 export const verifyCommand = Command.make("verify", {
