@@ -24,7 +24,7 @@ export const limitSettings = {
   bodiesBytesMax: bytes({
     flag: "max-bodies",
     about: "Bytes of all request bodies under way",
-    // What a server on the smallest machines has to spare, and sixty-four of the largest bodies at once.
+    // The memory that a server on the smallest machines has to spare, and sixty-four of the largest bodies at once.
     default: 64 * 1024 * 1024,
     most: 64 * 1024 * 1024 * 1024,
     health: "limits",
@@ -64,7 +64,7 @@ export const limitSettings = {
   connectionsMax: count({
     flag: "max-connections",
     about: "Connections at once",
-    // What a server of its own size would keep, if the system allows so many (`file-limit.ts`): 30 KB each.
+    // As many as a server of this size keeps, if the system allows so many (`file-limit.ts`): 30 KB each.
     default: 16_384,
     most: countMost,
     health: "limits",
@@ -140,27 +140,27 @@ export const FixedLimits = Schema.Struct({
 export type FixedLimits = typeof FixedLimits.Type
 
 export const fixedLimits: FixedLimits = {
-  // Each takes a hundred bytes and more, of memory and of the log, and a microsecond, however little it says: as many are
-  // 40 ms in which nobody else is served, and a body of the largest size there may be would be seconds and gigabytes.
+  // Even the smallest event takes a hundred bytes of memory and of the log, and a microsecond: so many block the event loop
+  // for 40 ms. A body of the largest size that can be set would take seconds and gigabytes.
   appendEventsMax: 32_768,
   // A minute of a slow disk, not a heap full of it.
   waitingBytesMax: 64 * 1024 * 1024,
-  // Each is kept in memory, and asked at every append that its pattern may mean.
+  // Each is kept in memory, and checked at every append to which its pattern may apply.
   subscriptionsMax: 10_000,
-  // Each is kept in memory, and was once opened to learn its tail.
+  // Each is kept in memory, and is opened once to learn its tail.
   linksMax: 10_000
 }
 
-/** The limits in force; those of a server are given to everything below it. */
+/** The limits in force; a server gives them to everything below it. */
 export const CurrentLimits = Context.Reference<Limits>("durable-streams/limits", {
   defaultValue: () => defaultLimits
 })
 
-/** What is open now of what has limits. */
+/** How much is in use now of each limit. */
 export const Usage = Schema.Struct({
   connections: Schema.Int,
   followers: Schema.Int,
-  /** Streams that are in memory and have their file open, or will have. */
+  /** Streams in memory, whose file is open or about to be. */
   awakeStreams: Schema.Int,
   streams: Schema.Int
 })

@@ -43,7 +43,7 @@ export interface Unfit {
   readonly expected: string
 }
 
-/** A room's settings. A table holds settings of many types, and each is read and written by itself alone. */
+/** The settings of a room, by key. The types differ: each setting reads and writes only its own values. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type SettingTable = Readonly<Record<string, Setting<any>>>
 
@@ -64,11 +64,11 @@ export const valueOf = <A>(setting: Setting<A>): Effect.Effect<A> =>
 
 export interface Description<A> {
   readonly flag: string
-  /** What the setting decides: the beginning of its line in the help. */
+  /** The beginning of its line in the help. */
   readonly about: string
   /** How its value may be written: behind `about` and the variable. */
   readonly hint?: string
-  /** What holds without it, when that is more than its default. */
+  /** The words for its default in the help, when the default alone does not say enough. */
   readonly leftOut?: string
   readonly default: A
   /** `settings` when left out. */
@@ -77,7 +77,7 @@ export interface Description<A> {
   readonly page: { readonly default?: string; readonly text: string }
 }
 
-/** How the texts of a kind of setting look, are read and are written. */
+/** The form of a kind of setting: its texts, and how they are read and written. */
 interface Kind<A> {
   readonly metavar: string
   readonly choices?: ReadonlyArray<string>

@@ -1,5 +1,5 @@
 /**
- * What a person can type: the tree of commands, and how it is run.
+ * The command line: the tree of commands, and how it is run.
  */
 import { Console, Effect } from "effect"
 import { CliOutput, Command } from "effect/cli"
@@ -31,7 +31,7 @@ const makeRoot = (table: SettingTable) =>
     Command.withSubcommands([streamCommand, makeServerCommand(table), verifyCommand, doctorCommand])
   )
 
-/** A wrong use is told in one sentence (exit.ts), not under a page of help. */
+/** A wrong use ends with one sentence (exit.ts), not with a page of help. */
 const presenter: CliOutput.Presenter = {
   present: (event) => event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
 }
@@ -49,7 +49,7 @@ export const run = (args: ReadonlyArray<string>, table: SettingTable = settings)
     Effect.provideService(CurrentSettings, table)
   )
 
-/** Help, versions and completions come by the console: a failure to write them is seen as any other. */
+/** Help, versions and completions come by the console: a failure to write them counts like any other. */
 const checkedConsole: Console.Console = Object.assign(Object.create(console) as Console.Console, {
   log: (...parts: ReadonlyArray<unknown>) => writeOutSoon(`${parts.join(" ")}\n`)
 })

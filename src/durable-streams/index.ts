@@ -1,5 +1,5 @@
 /**
- * What a program that embeds durable streams imports.
+ * The library: all that a program that embeds durable streams imports.
  */
 export { ServerRefused, ServerUnreachable } from "../client/client-answers.ts"
 export { makeClient } from "../client/client.ts"

@@ -45,7 +45,7 @@ import { CurrentSettings, defaultPort, withDefaults } from "./server/settings.ts
 import type { MakeStorage } from "./server/storages.ts"
 import { storages } from "./server/storages.ts"
 
-/** Where the server listens. */
+/** A server that listens, and its address. */
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
    * A whole server, with its data directory locked. The factory decides which hooks its streams have; `makeStorage` is
@@ -124,7 +124,7 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
   const { lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
-      // What is still there was said by a server that is gone.
+      // The files that are still there are those of a server that is gone.
       yield* Effect.ignore(Effect.try(() => clearPlace(dataDirectory)))
       return
     }
@@ -134,14 +134,14 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
   return yield* new DataDirectoryInUse({ dataDirectory, pid: readDigits(pid), port: readDigits(port) })
 })
 
-/** A server names itself between its start and its stop, and without a name it is at one of the two: worth a wait. */
+/** A server that has not named itself is just starting or stopping: it is worth a wait. */
 const lockAttempts = 100
 const lockAttemptsNamed = 4
 const lockPause = "25 millis"
 
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 
-/** What is known once the server listens. */
+/** Known once the server listens. */
 interface Open {
   connections: () => number
   port: () => number
@@ -177,7 +177,7 @@ const layerInfo = (settings: SettingsInForce, open: Open) =>
         guard: {
           loopback: isLoopback(settings.host),
           hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
-          // A page of the server's own address, also where a proxy asks for another one.
+          // A page of the server's own address, also when a proxy asks for another one.
           origins: told === undefined ? settings.corsOrigins : [...settings.corsOrigins, told.origin]
         },
         prove: (challenge, body) => proofOf(secret, open.port(), challenge, body)
@@ -207,12 +207,12 @@ const listen = (
     return server
   })
 
-/** What a person should know of a server that listens. */
+/** Logs the warnings that a person should read of a server that listens. */
 const warn = Effect.fnUntraced(function*(settings: SettingsInForce, limits: Limits, connectionsAsked = 0) {
   const { corsOrigins, host } = settings
   if (!isLoopback(host)) {
     yield* Effect.logWarning(
-      `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+      `Listening on ${host} without authentication: any client that reaches this port can read, write and delete every stream`
     )
   }
   if (corsOrigins.includes("*")) {

@@ -10,14 +10,14 @@ export class WrongUsage extends Error {
   readonly _tag = "WrongUsage"
 }
 
-/** The command failed, and has said so already: in its report, or in the log. */
+/** The command failed, and its report or its log has said so already. */
 export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
 const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
 
 export interface Ending {
   readonly code: number
-  /** What to tell; undefined when there is nothing to say, or it was said already. */
+  /** The sentence for stderr; undefined when there is nothing to say, or the command has said it already. */
   readonly message: string | undefined
 }
 
@@ -39,7 +39,7 @@ export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
     case "AnswerUnusable":
       return { code: codes.unreachable, message }
     case "ServerRefused":
-      return { code: ofRefusal(error as Refused), message }
+      return { code: codeOfRefusal(error as Refused), message }
     case "DataDirectoryNotTrusted":
       return { code: codes.notAllowed, message }
     case "DataDirectoryInUse":
@@ -62,7 +62,7 @@ const endingOfUsage = (error: CliError.CliError): Ending => {
   return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
 }
 
-/** What the parser found wrong, as one sentence on one line. */
+/** The parser's error, as one sentence on one line. */
 const sentenceOf = (error: CliError.CliError): string => {
   switch (error._tag) {
     case "UnrecognizedOption":
@@ -106,16 +106,16 @@ interface Refused {
   readonly problem: Readonly<Record<string, unknown>>
 }
 
-const ofRefusal = ({ problem, status }: Refused): number =>
-  ofProblem[String(problem["type"]).replace(/^urn:durable-streams:/, "")] ?? ofStatus[status] ?? codes.error
+const codeOfRefusal = ({ problem, status }: Refused): number =>
+  codesByProblem[String(problem["type"]).replace(/^urn:durable-streams:/, "")] ?? codesByStatus[status] ?? codes.error
 
-/** Where the status alone would say something else: these are about what others did to the stream. */
-const ofProblem: Readonly<Record<string, number>> = {
+/** Refusals whose status alone would say another code: another writer has changed the stream. */
+const codesByProblem: Readonly<Record<string, number>> = {
   ProducerFenced: codes.conflict,
   StreamGone: codes.conflict
 }
 
-const ofStatus: Readonly<Record<number, number>> = {
+const codesByStatus: Readonly<Record<number, number>> = {
   400: codes.usage,
   401: codes.notAllowed,
   403: codes.notAllowed,

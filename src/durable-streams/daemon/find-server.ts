@@ -94,7 +94,7 @@ const isSameDirectory = (one: string, other: string): boolean => {
   }
 }
 
-/** What `/health` says, if the answer comes from a server that knows the secret and listens on that very port. */
+/** The answer of `/health`, if it comes from a server that knows the secret and listens on that very port. */
 const provenHealth = Effect.fnUntraced(function*(url: string, port: number, secret: string) {
   const challenge = makeChallenge()
   const { body, proof } = yield* makeClient(url).provenHealth(challenge)

@@ -1,5 +1,5 @@
 /**
- * A server as a detached child of this process: how it is started, and what it says of its end and of its place.
+ * A server as a detached child of this process: starting it, and asking for its end and its place.
  */
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"

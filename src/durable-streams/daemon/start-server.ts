@@ -61,7 +61,7 @@ const takeTurn = (
     return yield* find(dataDirectory)
   })
 
-/** Starts a detached server and waits until it answers, or until another one does that was faster. */
+/** Starts a detached server and waits until it answers, or until a faster one does. */
 const start = Effect.fnUntraced(function*(settings: SettingsAt) {
   const { dataDirectory } = settings
   const files = filesOf(dataDirectory)
@@ -80,9 +80,9 @@ const start = Effect.fnUntraced(function*(settings: SettingsAt) {
     if (exitCode !== undefined && exitCode !== lockedExit) {
       return yield* new DaemonFailed({ message: `The server could not start: ${lastLine(files.log)}` })
     }
-    // The other server that kept ours from starting will answer, unless it was stopping: then it is our turn again.
+    // Another server held the lock. It will answer, unless it was stopping: then this command starts one again.
     if (exitCode === lockedExit && (yield* lockState(files.lock)) === "free") child = yield* startChild
-    // A server writes its pid when it listens: one that has and still does not prove itself will not do so later.
+    // A server writes its pid when it listens. If it has, and still does not prove itself, it will not do so later.
     else if (
       exitCode === lockedExit && ++looks > (readPlace(dataDirectory) === undefined ? startingLooks : silentLooks)
     ) {
@@ -92,10 +92,10 @@ const start = Effect.fnUntraced(function*(settings: SettingsAt) {
   }
 })
 
-/** As many as a server has that stops at this moment, or is slow to answer: about three seconds. */
+/** As many looks as a server needs to stop, or to answer slowly: about three seconds. */
 const silentLooks = 120
 
-/** As many as a server has that holds the lock and does not say yet where it is: about ten seconds. */
+/** As many looks as a server that holds the lock needs to say where it is: about ten seconds. */
 const startingLooks = 400
 
 /** The exit code of a server that found the data directory in use. */
@@ -108,7 +108,7 @@ const lastLine = (path: string): string => {
     line = fs.readFileSync(path, "utf8").trim().split("\n").at(-1) ?? ""
     return (JSON.parse(line) as { readonly message: string }).message
   } catch {
-    // What Node itself says is not JSON.
+    // Node's own messages are not JSON.
     return line === "" ? `see ${path}` : `${line} (${path})`
   }
 }

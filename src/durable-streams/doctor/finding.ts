@@ -1,14 +1,13 @@
 /**
- * What `doctor` is asked, and what each of its checks finds.
+ * The options of `doctor`, and the finding of each of its checks.
  */
 import type { Effect } from "effect"
 
-/** What a check found. */
 export interface Finding {
-  /** `warn`: it works, and could surprise somebody. `fail`: it does not work, or not for long. */
+  /** `warn`: it works, and may surprise a person. `fail`: it does not work, or not for long. */
   readonly status: "ok" | "warn" | "fail"
   readonly says: string
-  /** What to do; undefined where nothing is to be done. */
+  /** How to fix it; undefined when there is nothing to fix. */
   readonly advice?: string
 }
 
@@ -19,11 +18,11 @@ export interface Checked extends Finding {
 export interface DoctorOptions {
   /** Absolute path. */
   readonly dataDirectory: string
-  /** Where a server started here would listen; `portAsked`: somebody said so. */
+  /** The address on which a server that is started here would listen; `portAsked`: the person set the port. */
   readonly host: string
   readonly port: number
   readonly portAsked: boolean
-  /** The server that is used instead of a local one; undefined where none is named. */
+  /** The server that is used instead of a local one; undefined when none is named. */
   readonly url: string | undefined
   readonly onChecked: (checked: Checked) => Effect.Effect<void>
 }

@@ -1,6 +1,6 @@
 /**
  * The logs of a data directory, checked from the first byte to the last, without a server and without one being started.
- * Where a server uses the directory they are read all the same, and an end that it is writing is not taken for a fault.
+ * If a server uses the directory, they are read all the same, and an end that it is writing is no fault.
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
@@ -22,11 +22,11 @@ export interface VerifyDataOptions {
   readonly repair: boolean
   /** Called for each log with a fault. */
   readonly onFault: (fault: LogFault) => Effect.Effect<void>
-  /** Called first, where a server uses the directory, or where that could not be told. */
+  /** Called first, if a server uses the directory or may use it. */
   readonly onInUse: (state: "held" | "unknown") => Effect.Effect<void>
 }
 
-/** There is nothing to look at. */
+/** There is nothing to check. */
 class NoDataDirectory extends Data.TaggedError("NoDataDirectory")<{ readonly dataDirectory: string }> {
   override get message() {
     return `There is no data directory ${this.dataDirectory}. Name another with --data-dir; the first append makes one.`

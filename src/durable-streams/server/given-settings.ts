@@ -9,7 +9,7 @@ import { SettingValues } from "../../domain/setting.ts"
 import type { ServerSettings } from "./settings.ts"
 import { CurrentSettings } from "./settings.ts"
 
-/** What was given to the settings of a table, the program's and those of its rooms. */
+/** The values that were given to the settings of a table, by their keys. */
 type Given = Readonly<Record<string, unknown>>
 
 /** Gives rooms the values of their settings (`valueOf`). */
@@ -26,7 +26,7 @@ export const layerValues = (given: ServerSettings): Layer.Layer<never> =>
 export const argumentsOf = (table: SettingTable, given: Given): ReadonlyArray<string> =>
   entriesOf(table, given).map(([, { flag, write }, value]) => `--${flag}=${write(value)}`)
 
-/** What `/health` shows of the settings besides the limits. */
+/** The entries of `/health` that show settings, besides the limits. */
 export const toHealth = (table: SettingTable, given: Given) => {
   const at = (place: string) =>
     Object.fromEntries(
@@ -44,7 +44,7 @@ export const toHealth = (table: SettingTable, given: Given) => {
   }
 }
 
-/** What a running server was given, as its `/health` shows it. An earlier version does not show all. */
+/** The settings of a running server, as its `/health` shows them. An earlier version does not show all. */
 export const fromHealth = (table: SettingTable, health: Health): ServerSettings => {
   const places: Readonly<Record<string, Given>> = {
     itself: { ...health },
@@ -54,7 +54,7 @@ export const fromHealth = (table: SettingTable, health: Health): ServerSettings 
   return Object.fromEntries(
     Object.entries(table).flatMap(([key, { choices, health: place }]) => {
       const value = places[place]?.[key]
-      // A server in memory shows another durability than those that can be asked for.
+      // A server in memory shows a durability that is no choice of the flag.
       const isKnown = value !== undefined && (choices === undefined || choices.includes(value as string))
       return isKnown ? [[key, value] as const] : []
     })

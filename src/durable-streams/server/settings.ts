@@ -28,7 +28,7 @@ export const settings = {
     health: "nothing",
     page: { text: "given and taken: an error. 0 takes a free one" }
   }, {
-    metavar: "integer",
+    metavar: "number",
     read: (text) => {
       if (!/^-?\d+$/.test(text)) return unfit(text, "a number")
       const port = Number(text)
@@ -43,7 +43,7 @@ export const settings = {
     health: "itself",
     page: { text: "beyond loopback the server warns: there is no authentication" }
   }, {
-    metavar: "string",
+    metavar: "address",
     // With or without the brackets that an IPv6 address has in a URL. Nothing would be every address of the machine.
     read: (text) =>
       text === "" ? unfit(text, "an address") : Result.succeed(text.replace(/^\[([0-9a-f:.]+)\]$/i, "$1")),
@@ -99,7 +99,7 @@ export const settings = {
   })
 }
 
-/** What a server is asked for; what is left out has its default. */
+/** The settings that a server is asked for; each that is left out has its default. */
 export type ServerSettings = { readonly [Key in keyof typeof settings]?: ValuesOf<typeof settings>[Key] | undefined }
 
 /** Settings of which the directory is known. */

@@ -1,6 +1,6 @@
 /**
- * The variables that have no flag and that a server reads when it starts. A command looks at them first: it can say what is
- * wrong where a person reads it.
+ * The variables that have no flag and that a server reads when it starts. A command checks them first: a person reads the
+ * command's message, and not that of a server in the background.
  */
 import { Config, Duration, Effect, Option } from "effect"
 import { valueSentence, WrongUsage } from "../exit.ts"
@@ -23,8 +23,7 @@ export const bareVariables: ReadonlyArray<BareVariable> = [
         Effect.orElseSucceed(() => false)
       ),
     advice: "write a number and a unit, such as 30 seconds or 2 minutes",
-    page:
-      "how long a stream that nobody uses stays awake: 1 minute; `30 seconds`, `2 minutes`. Anything else is wrong usage"
+    page: "how long a stream without use stays awake: 1 minute; `30 seconds`, `2 minutes`. Anything else is wrong usage"
   },
   {
     variable: "DURABLE_STREAMS_PUBLIC_URL",
@@ -38,7 +37,7 @@ export const bareVariables: ReadonlyArray<BareVariable> = [
   }
 ]
 
-/** Fails with the first one that a server would not start with. */
+/** Fails for the first variable with which a server would not start. */
 export const checkBareVariables = Effect.suspend(() =>
   Effect.forEach(bareVariables, ({ advice, isRight, variable }) =>
     Effect.gen(function*() {

@@ -10,7 +10,7 @@ import { CurrentSettings, settings } from "../../server/settings.ts"
 import { reasonOf, valueSentence, WrongUsage } from "../exit.ts"
 import { checkBareVariables } from "./bare-variables.ts"
 
-/** The text of a variable, which a flag would have said otherwise. */
+/** The text of a variable that stands in for a flag. */
 class VariableText {
   readonly text: string
   constructor(text: string) {
@@ -59,7 +59,7 @@ export interface Input {
   readonly dataDirectory: string
 }
 
-/** What was asked for; `base` says the rest. */
+/** The settings that were asked for; `base` has the rest. */
 export const toSettings = (input: Input, base: ServerSettings = {}): SettingsAt => {
   const given = Object.entries(input.settings).flatMap(([key, value]) =>
     Option.toArray(value).map((value) => [key, value] as const)
@@ -79,7 +79,7 @@ export const localSettings = Effect.fnUntraced(function*(dataDirectory: string) 
   return { ...given, host: settings.host.default, dataDirectory } satisfies SettingsAt
 })
 
-/** Where a server that is started by name would listen; the port is undefined when none is asked for. */
+/** The address of a server that `server start` would start; the port is undefined when the variable is not set. */
 export const placeOfEnvironment = Effect.suspend(() =>
   Effect.all({
     host: Effect.map(fromEnvironment(settings.host), Option.getOrElse(() => settings.host.default)),

@@ -20,11 +20,11 @@ export const makeRestart = (table: SettingTable) =>
       yield* checkBareVariables
       const stopped = yield* stop(input.dataDirectory)
       if (stopped === undefined) yield* tell("No server was running.")
-      // What is not asked for stays as it was: whoever follows finds the server again, with what it kept.
+      // Every setting that is not asked for stays as it was: followers find the server again, with its streams.
       const kept = stopped && { ...fromHealth(table, stopped.health), port: stopped.port }
       const settings = toSettings(input, kept)
       const server = yield* findOrStart(settings).pipe(
-        // A port that nobody asked for and somebody took meanwhile is no reason to stay down.
+        // Another program may have taken the port meanwhile. If the person did not ask for it, any other port will do.
         Effect.catchIf(
           () => !isPortAsked(input) && settings.port !== undefined,
           () => findOrStart({ ...settings, port: undefined })

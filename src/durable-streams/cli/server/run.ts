@@ -13,7 +13,7 @@ import { settingsFlags, toSettings } from "../flags/settings-flags.ts"
 import { program } from "../flags/stream-flags.ts"
 import { Shutdown } from "../shutdown.ts"
 
-/** The server cannot keep anything any more, and the next one must not meet it. */
+/** The server can keep nothing any more, and must not be there when the next one starts. */
 class DirectoryGone extends Data.TaggedError("DirectoryGone")<{ readonly dataDirectory: string }> {
   override get message() {
     return `The data directory ${this.dataDirectory} was removed or renamed; its server has ended.`
@@ -37,7 +37,7 @@ const serve = (input: Input) =>
   Effect.scoped(Effect.gen(function*() {
     yield* checkBareVariables
     // Only this command needs a server's modules; the others start faster without them.
-    const { directoryGone, run } = yield* Effect.promise(() => import("../../server/run-server.ts"))
+    const { awaitDirectoryGone, run } = yield* Effect.promise(() => import("../../server/run-server.ts"))
     const asked = toSettings(input)
     const settings = withDefaults(asked)
     const server = yield* run(asked)
@@ -49,12 +49,12 @@ const serve = (input: Input) =>
       dataDirectory: settings.dataDirectory
     }))
     const { signalled } = yield* Shutdown
-    const gone = Effect.andThen(directoryGone(settings.dataDirectory), new DirectoryGone(settings))
+    const gone = Effect.andThen(awaitDirectoryGone(settings.dataDirectory), new DirectoryGone(settings))
     const signal = yield* Effect.raceFirst(signalled, gone)
     yield* Effect.logInfo("Stopping").pipe(Effect.annotateLogs({ signal }))
   }))
 
-/** A daemon has nobody to tell but its log, where every line is JSON. */
+/** A daemon has only its log to write to, in which every line is JSON. */
 const toLog = (cause: Cause.Cause<unknown>) => {
   const { code, message } = endingOf(Exit.failCause(cause))
   return Effect.andThen(

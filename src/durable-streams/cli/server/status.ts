@@ -40,7 +40,7 @@ export const statusCommand = Command.make("status", {
     ])
   )
 
-/** Which process it is among all that had its number is of use to `server stop` alone. */
+/** Only `server stop` needs to tell the process from others that had its number. */
 const withoutProcess = ({ process: _, ...health }: Found["health"]) => health
 
 const duration = (seconds: number): string =>

@@ -21,7 +21,7 @@ export const close = Command.make(
   },
   ({ event, message, name, ...connection }) =>
     Effect.gen(function*() {
-      // What cannot be JSON is told before anything is asked.
+      // A text that is not JSON is refused before the server is asked.
       const isBare = (yield* typedBody({ message, event }, jsonType)) === undefined
       const ask = yield* connect(connection)
       const { nextOffset } = yield* ask(Effect.fnUntraced(function*(client) {
@@ -35,7 +35,7 @@ export const close = Command.make(
       yield* tell(`Closed ${name} at offset ${nextOffset}`)
     })
 ).pipe(
-  Command.withDescription("Close a stream: nothing more can be appended, and whoever follows it comes to an end"),
+  Command.withDescription("Close a stream: nothing more can be appended, and its followers come to an end"),
   Command.withExamples([
     { command: `${program} stream close -n my-stream`, description: "May be repeated" },
     { command: `${program} stream close -n my-stream -m "that is all"`, description: "With a last event, in one step" }

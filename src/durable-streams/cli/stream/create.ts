@@ -11,7 +11,7 @@ import { tell } from "../terminal.ts"
 import { typedBody } from "./event-text.ts"
 
 const ttlSeconds = Flag.String("ttl").pipe(
-  Flag.withDescription("Delete the stream when nobody has used it for so long: seconds, or as 10m, 2d"),
+  Flag.withDescription("Delete the stream when it was not used for so long: seconds, or as 10m, 2d"),
   Flag.withMetavar("time"),
   Flag.mapEffect((text) => {
     const seconds = /^\d{1,15}$/.test(text) ? Number(text) : (durationMillis(text) ?? Number.NaN) / 1000
@@ -31,16 +31,16 @@ export const create = Command.make(
   "create",
   {
     name,
-    contentType: headerText("content-type", `What the stream holds; left out: ${jsonType}`, "type").pipe(
+    contentType: headerText("content-type", `Content type of the stream; left out: ${jsonType}`, "type").pipe(
       Flag.withDefault(jsonType)
     ),
     ttlSeconds,
     expiresAt: orNothing(headerText("expires-at", "Delete the stream then: RFC 3339", "time")),
     closed: Flag.Boolean("closed").pipe(
-      Flag.withDescription("Closed from the start: what -m or -e give is all there will be"),
+      Flag.withDescription("Closed from the start: it holds the event of -m or -e, and no other"),
       Flag.withDefault(false)
     ),
-    message: message("Begin with {\"type\":\"message\",\"text\":…}; where it is not to hold JSON, with the text"),
+    message: message("Begin with {\"type\":\"message\",\"text\":…}; if it is not to hold JSON, with the text"),
     event: event("Begin with this JSON"),
     ...connectionFlags
   },

@@ -15,7 +15,7 @@ export const fork = Command.make(
     offset: orNothing(headerText("offset", "The first offset that is not taken over; left out: the tail", "offset")),
     subOffset: number(
       "sub-offset",
-      "Take over so much more: events of JSON, or bytes of the next event of another type"
+      "Take over so much more: events of a JSON stream, or bytes of the next event of another"
     ),
     ...connectionFlags
   },
@@ -30,7 +30,7 @@ export const fork = Command.make(
       )
     })
 ).pipe(
-  Command.withDescription("Make a stream that begins with what another one holds, and goes its own way"),
+  Command.withDescription("Make a stream that begins with the events of another one, and then goes its own way"),
   Command.withExamples([
     { command: `${program} stream fork -n my-stream --to what-if`, description: "From here on" },
     {

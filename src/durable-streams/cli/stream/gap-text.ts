@@ -1,5 +1,5 @@
 /**
- * What a person is told who follows a stream that came back without events that were shown (docs/cli.md 4).
+ * The message to a follower whose stream came back without events that were printed (docs/cli.md 1).
  */
 import type { Gap } from "../../../client/follow.ts"
 

@@ -43,7 +43,7 @@ export const get = Command.make(
       )
     })
 ).pipe(
-  Command.withDescription("Print the events there are, and end"),
+  Command.withDescription("Print the events that are stored, and end"),
   Command.withExamples([
     { command: `${program} stream get -n my-stream`, description: "All of them" },
     {

@@ -22,7 +22,7 @@ export const info = Command.make(
       yield* print(json ? `${JSON.stringify(facts)}\n` : linesOf(facts))
     })
 ).pipe(
-  Command.withDescription("Say what a stream holds, where its tail is, and whether it is closed or expires"),
+  Command.withDescription("Print a stream's content type and next offset, and whether it is closed or expires"),
   Command.withExamples([
     { command: `${program} stream info -n my-stream`, description: "For eyes" },
     { command: `${program} stream info -n my-stream --json`, description: "For scripts" }

@@ -4,7 +4,7 @@
 import { Effect, Stream } from "effect"
 import type { FollowOptions } from "../../../client/follow.ts"
 import { follow } from "../../../client/follow.ts"
-import { readerGone } from "../../process/stdout.ts"
+import { awaitReaderGone } from "../../process/stdout.ts"
 import type { connect } from "../connection.ts"
 import { printAsIs, tell } from "../terminal.ts"
 import { gapText } from "./gap-text.ts"
@@ -14,7 +14,7 @@ export const contentTypeOf = (ask: Ask, name: string) =>
 
 type Ask = Effect.Success<ReturnType<typeof connect>>
 
-/** Prints events as they come, until the reader of stdout leaves; if interrupted, says where to go on. */
+/** Prints events as they come, until the reader of stdout leaves; if interrupted, prints the next offset. */
 export const printLive = <E, R>(
   name: string,
   options: FollowOptions,
@@ -43,7 +43,7 @@ export const printLive = <E, R>(
         Effect.sync(() => next = events.at(-1)?.next ?? next)
       )
     ),
-    Effect.raceFirst(readerGone),
+    Effect.raceFirst(awaitReaderGone),
     Effect.onInterrupt(() => next === undefined ? Effect.void : tell(`Next offset: ${next}`))
   )
 }
