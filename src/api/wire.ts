@@ -70,6 +70,8 @@ export const Health = Schema.Struct({
     bodiesBytesMax: Schema.optionalKey(Schema.Int),
     fixed: Schema.optionalKey(FixedLimits)
   }),
+  /** The settings of rooms; left out when no room has any. */
+  settings: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   usage: Usage,
   startedAt: Schema.String,
   uptimeSeconds: Schema.Finite

@@ -1,11 +1,13 @@
 /**
- * What a program that embeds durable streams imports.
+ * The library: all that a program that embeds durable streams imports.
  */
 export { ServerRefused, ServerUnreachable } from "../client/client-answers.ts"
 export { makeClient } from "../client/client.ts"
 export { follow } from "../client/follow.ts"
 export { DaemonFailed, DataDirectoryInUse } from "../data-directory/paths.ts"
 export * from "../domain/errors.ts"
+export { registerCounter, registerGauge } from "../domain/metrics.ts"
+export { Refusal } from "../domain/refusal.ts"
 export * from "../domain/types.ts"
 export { EventData } from "../event/event-data.ts"
 export * from "../hooks/hooks.ts"
@@ -17,10 +19,13 @@ export {
   ValidatedFactory
 } from "../hooks/stream-factory.ts"
 export { withHooks } from "../hooks/with-hooks.ts"
+export { type Answer, json } from "../http/exchange.ts"
+export { Caller, type Gate } from "../http/gates.ts"
+export { type Room, type Route, Router, type RouteRequest } from "../http/router.ts"
 export { StreamManager } from "../manager/stream-manager.ts"
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
 export { type Commit, type Log, Storage, type StreamDescription } from "../storage/storage.ts"
 export type * from "../stream/durable-stream.ts"
 export { makeDurableStream } from "../stream/stream.ts"
-export { Server } from "./server.ts"
+export { type RoomServices, Server } from "./server.ts"
 export type { ServerSettings } from "./server/settings.ts"

@@ -8,7 +8,7 @@ import { toVisible } from "../domain/visible-text.ts"
 import { endingOf, run, Shutdown } from "./cli.ts"
 import { finishOut } from "./process/stdout.ts"
 
-// Flushes of many logs at once wait for threads; Node's four would make one slow disk everybody's (docs/decisions/0004).
+// Each flush of a log takes a thread; with Node's four, one slow disk would hold up every log (docs/decisions/0004).
 process.env["UV_THREADPOOL_SIZE"] ??= "16"
 
 let signal: NodeJS.Signals | undefined
@@ -23,10 +23,10 @@ const shutdown = Layer.succeed(Shutdown, {
 })
 
 /**
- * Not `fetch`: to load it takes Node longer than all else a command does (docs/perf/command-line.md). And a connection for
- * every request: one that is kept is closed by a server that stops in the moment in which it is asked again, and nobody
- * could say whether what was asked has been done. A new one is refused, or served to the end. Redirects are not followed: an
- * event is for the server that was named, and for no other (RFC 9110 15.4).
+ * Not `fetch`: Node takes longer to load it than for all else a command does (docs/perf/command-line.md). Every request has
+ * a connection of its own: a server that stops closes a kept connection just as the next request is sent on it, and the
+ * command could not know whether the request was served. A new connection is refused, or served to the end. Redirects are
+ * not followed: an event is for the server that was named, and for no other (RFC 9110 15.4).
  */
 const httpClient = NodeHttpClient.layerNodeHttp
 
@@ -36,7 +36,7 @@ const fiber = Effect.runFork(
 
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
-    // Whoever asks twice means it.
+    // A second signal ends the process at once.
     if (signal !== undefined) process.exit(signalCodes[name])
     signal = name
     if (awaited) Deferred.doneUnsafe(signalled, Effect.succeed(name))

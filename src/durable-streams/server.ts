@@ -29,8 +29,7 @@ import { StreamManager } from "../manager/stream-manager.ts"
 import { nativeApi } from "../native-api/native-routes.ts"
 import { LongPollMillis, protocol } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { layerMayFail } from "../storage-filesystem/disk/failpoints.ts"
-import { Storage } from "../storage/storage.ts"
+import type { Storage } from "../storage/storage.ts"
 import { WebhookCallsMax } from "../subscriptions/running/call-line.ts"
 import { subscriptionRoom } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
@@ -40,24 +39,27 @@ import { WebhookSender } from "../subscriptions/webhook/webhook-sender.ts"
 import { isTakenBeside } from "./daemon/beside-port.ts"
 import { clearPlace } from "./daemon/daemon-files.ts"
 import { directoryGate } from "./server/directory-gate.ts"
+import { layerValues } from "./server/given-settings.ts"
 import { health } from "./server/health-room.ts"
-import { limitsInForce } from "./server/limit-settings.ts"
-import type { ServerSettings } from "./server/settings.ts"
-import { defaults } from "./server/settings.ts"
+import { limitsInForce } from "./server/limits-in-force.ts"
+import type { ServerSettings, SettingsInForce } from "./server/settings.ts"
+import { defaultPort, withDefaults } from "./server/settings.ts"
+import type { MakeStorage } from "./server/storages.ts"
+import { storages } from "./server/storages.ts"
 
 /** What a room of the server can use. */
 export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowers | PublicUrl | Storage | Listener
 
-/** Where the server listens. */
+/** A server that listens, and its address. */
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
-   * A whole server, with its data directory locked. `factory` decides which hooks its streams have; `rooms` adds routes,
-   * gates and headers of your own to those of the server (`Router.room`).
+   * A whole server, with its data directory locked. `factory` decides which hooks its streams have. `rooms` adds routes,
+   * gates and headers to those of the server (`Router.room`); `makeStorage` makes a storage that no setting names.
    */
   static readonly layer = <E = never>(
-    settings: ServerSettings,
+    asked: ServerSettings = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
-    rooms: Layer.Layer<never, E, RoomServices> = Layer.empty
+    { makeStorage, rooms = Layer.empty }: ServerParts<E> = {}
   ): Layer.Layer<
     Server | StreamManager,
     | E
@@ -68,24 +70,18 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     | ServerNotStarted
     | Config.ConfigError
   > => {
-    // A system that does not limit descriptors gives no reason to hold back.
+    const settings = withDefaults(asked)
+    // If the system does not say how many descriptors there are, there is no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
-    const storage = settings.storage === "memory"
-      ? Storage.layerMemory
-      : layerMayFail({
-        directory: filesOf(settings.dataDirectory).streams,
-        durability: settings.durability,
-        // Every log must find a descriptor, however many connections there are.
-        openFilesMax: shares.logs
-      })
+    const storage = (makeStorage ?? storages[settings.storage])({
+      dataDirectory: settings.dataDirectory,
+      durability: settings.durability,
+      // Every log must find a descriptor, however many connections there are.
+      openFilesMax: shares.logs
+    })
     const limits = Layer.sync(
       CurrentLimits,
-      () =>
-        limitsInForce(
-          { ...settings.limits, bodyBytesMax: settings.bodyBytesMax },
-          shares.connections,
-          getHeapStatistics().heap_size_limit
-        )
+      () => limitsInForce(asked, shares.connections, getHeapStatistics().heap_size_limit)
     )
     const manager = StreamManager.layer.pipe(
       Layer.provide(factory),
@@ -110,15 +106,21 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Router.room(directory(settings)),
       rooms
     )
-    return Layer.effect(Server, listen(settings, shares.beyond)).pipe(
+    return Layer.effect(Server, listen(settings, asked, shares.beyond)).pipe(
       Layer.provide(Layer.provide(Front.layer(String(process.pid)), guard(settings))),
       Layer.provide(served),
       Layer.provide(Layer.mergeAll(Router.layer, Listener.layer, PublicUrl.layer, CurrentFollowers.layer)),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
-      Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory)))
+      Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory))),
+      Layer.provide(layerValues(asked))
     )
   }
+}
+
+interface ServerParts<E> {
+  readonly rooms?: Layer.Layer<never, E, RoomServices>
+  readonly makeStorage?: MakeStorage
 }
 
 /** Makes the data directory, and holds its lock. */
@@ -128,7 +130,7 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
   const { lock, pid, port } = filesOf(dataDirectory)
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     if (yield* tryLock(lock)) {
-      // What is still there was said by a server that is gone.
+      // The files that are still there are those of a server that is gone.
       yield* Effect.ignore(Effect.try(() => clearPlace(dataDirectory)))
       return
     }
@@ -138,7 +140,7 @@ const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {
   return yield* new DataDirectoryInUse({ dataDirectory, pid: readDigits(pid), port: readDigits(port) })
 })
 
-/** A server names itself between its start and its stop, and without a name it is at one of the two: worth a wait. */
+/** A server that has not named itself is just starting or stopping: it is worth a wait. */
 const lockAttempts = 100
 const lockAttemptsNamed = 4
 const lockPause = "25 millis"
@@ -146,11 +148,11 @@ const lockPause = "25 millis"
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 
 /** The server's names: those of its settings, and the public one behind a proxy. */
-const guard = (settings: ServerSettings) =>
+const guard = (settings: SettingsInForce) =>
   Layer.effect(
     Guard,
     Effect.map(PublicUrl, ({ told }) => {
-      const { allowHosts = [], corsOrigins, host } = settings
+      const { allowHosts, corsOrigins, host } = settings
       return Guard.of({
         loopback: isLoopback(host),
         hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
@@ -160,7 +162,7 @@ const guard = (settings: ServerSettings) =>
     })
   )
 
-const directory = ({ dataDirectory }: ServerSettings) =>
+const directory = ({ dataDirectory }: SettingsInForce) =>
   Effect.sync(() => ({ gates: [directoryGate(fs.realpathSync(dataDirectory))] }))
 
 /** Webhooks ask at each call where the server listens. */
@@ -179,7 +181,8 @@ const ownAddress = Layer.effect(
 )
 
 const listen = (
-  settings: ServerSettings,
+  settings: SettingsInForce,
+  asked: ServerSettings,
   connectionsBeyond: number
 ): Effect.Effect<RunningServer, ServerNotStarted, Front | Listener | Scope.Scope> =>
   Effect.gen(function*() {
@@ -189,23 +192,23 @@ const listen = (
     const limits = yield* CurrentLimits
     const on = (port: number) => listener.listen({ host, port, handler: handle, limits, connectionsBeyond })
     const onFree = Effect.suspend(() =>
-      Effect.andThen(Effect.logWarning(`Port ${defaults.port} is taken; listening on a free one`), on(0))
+      Effect.andThen(Effect.logWarning(`Port ${defaultPort} is taken; listening on a free one`), on(0))
     )
     const server = port !== undefined
       ? yield* on(port)
-      : (yield* isTakenBeside(host, defaults.port))
+      : (yield* isTakenBeside(host, defaultPort))
       ? yield* onFree
-      : yield* Effect.catchIf(on(defaults.port), (error) => error.code === "EADDRINUSE", () => onFree)
-    yield* warn(settings, limits)
+      : yield* Effect.catchIf(on(defaultPort), (error) => error.code === "EADDRINUSE", () => onFree)
+    yield* warn(settings, limits, asked.connectionsMax)
     return server
   })
 
-/** What a person should know of a server that listens. */
-const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limits) {
+/** Logs the warnings that a person should read of a server that listens. */
+const warn = Effect.fnUntraced(function*(settings: SettingsInForce, limits: Limits, connectionsAsked = 0) {
   const { corsOrigins, host } = settings
   if (!isLoopback(host)) {
     yield* Effect.logWarning(
-      `Listening on ${host} without authentication: whoever reaches this port can read, write and delete every stream`
+      `Listening on ${host} without authentication: any client that reaches this port can read, write and delete every stream`
     )
   }
   if (corsOrigins.includes("*")) {
@@ -213,15 +216,14 @@ const warn = Effect.fnUntraced(function*(settings: ServerSettings, limits: Limit
       "Every web page that reaches this port can read, write and delete every stream (--cors-origin *)"
     )
   }
-  if (settings.allowHosts?.includes("*") === true) {
+  if (settings.allowHosts.includes("*")) {
     yield* Effect.logWarning(
       "Every web page whose name leads to this server can read, write and delete every stream (--allow-host *)"
     )
   }
-  const asked = settings.limits?.connectionsMax ?? 0
-  if (asked > limits.connectionsMax) {
+  if (connectionsAsked > limits.connectionsMax) {
     yield* Effect.logWarning(
-      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${asked}. ` +
+      `The system lets this process have descriptors for ${limits.connectionsMax} connections, not for ${connectionsAsked}. ` +
         "Raise its limit (ulimit -n), or lower --max-connections"
     )
   }

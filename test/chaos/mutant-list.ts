@@ -498,7 +498,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "groups of lines share a number",
     changes: change(
-      "durable-streams/cli/append-writer.ts",
+      "durable-streams/cli/stream/append-writer.ts",
       "if (producer !== undefined) producer.seq++",
       "if (producer === undefined) isFirst = false"
     ),
@@ -577,7 +577,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the proof of a server is not compared",
     changes: change(
-      "durable-streams/daemon.ts",
+      "durable-streams/daemon/find-server.ts",
       "if (proof === undefined || !isSame(proof, proofOf(secret, port, challenge, body))) return undefined",
       "if (proof === secret) return undefined"
     ),

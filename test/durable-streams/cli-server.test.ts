@@ -42,7 +42,7 @@ describe("flags of the server", () => {
     }
   })
 
-  it("beyond loopback the server warns that whoever reaches it may do anything", async ({ room }) => {
+  it("beyond loopback the server warns that any client that reaches it may do anything", async ({ room }) => {
     const server = room.start(["server", "run", "--host", "0.0.0.0", "--port", "0"])
     await server.told("Listening")
     expect(server.stderr).toContain("Listening on 0.0.0.0 without authentication")

@@ -6,7 +6,8 @@ import { Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { BeforeAppendHook, ServerSettings } from "../../src/durable-streams/index.ts"
+import { expect } from "vitest"
+import type { BeforeAppendHook } from "../../src/durable-streams/index.ts"
 import {
   EventData,
   HookError,
@@ -17,17 +18,8 @@ import {
   StreamManager,
   StreamName
 } from "../../src/durable-streams/index.ts"
-
-const settings = (dataDirectory: string): ServerSettings => ({
-  host: "127.0.0.1",
-  port: 0,
-  dataDirectory,
-  storage: "fs",
-  durability: "fsync",
-  bodyBytesMax: 1024 * 1024,
-  corsOrigins: [],
-  longPollMillis: 30_000
-})
+import { root } from "../built.ts"
+import { it as inRoom, until } from "./room.ts"
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "durable-streams-"))),
@@ -65,7 +57,7 @@ it.live("a program that embeds the server shares its streams with those who come
       const events = yield* Stream.runCollect(Stream.take(stream.subscribe("beginning"), 2))
       assert.deepStrictEqual(events.map((event) => event.data), [{ id: 1 }, { id: 2 }])
     })
-    yield* Effect.scoped(Effect.provide(program, Server.layer(settings(directory), PlainFactory)))
+    yield* Effect.scoped(Effect.provide(program, Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory)))
   })))
 
 it.live("a hook of the program refuses an append over HTTP with 422 and its name, and nothing is stored", () =>
@@ -78,7 +70,10 @@ it.live("a hook of the program refuses an append over HTTP with 422 and its name
       assert.strictEqual(refused.body["hookId"], "small-only")
       assert.strictEqual((yield* post(port, `{"data":1}`)).body["offset"], "0000000000000000")
     })
-    const server = Server.layer(settings(directory), StreamFactory.layerWith({ beforeAppend: [smallOnly] }))
+    const server = Server.layer(
+      { dataDirectory: directory, port: 0 },
+      StreamFactory.layerWith({ beforeAppend: [smallOnly] })
+    )
     yield* Effect.provide(program, server)
   })))
 
@@ -92,3 +87,24 @@ it.effect("streams work without a network, over any storage", () =>
       StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(Storage.layerMemory))
     )
   ))
+
+inRoom("the example of the README is five lines, and serves as it stands, without any settings", async ({ room }) => {
+  const readme = fs.readFileSync(path.join(root, "README.md"), "utf8")
+  const code = /## Inside your program[^]*?```ts\n([^]*?)```/.exec(readme)?.[1] ?? ""
+  expect(code.split("\n").filter((line) => line !== "")).toHaveLength(5)
+  const modules = path.join(room.directory, "node_modules")
+  const library = path.join(modules, "durable-streams")
+  fs.mkdirSync(library, { recursive: true })
+  fs.symlinkSync(path.join(root, "node_modules/effect"), path.join(modules, "effect"))
+  fs.writeFileSync(path.join(library, "package.json"), JSON.stringify({ type: "module", exports: "./index.js" }))
+  const index = path.join(root, "src/durable-streams/index.ts")
+  fs.writeFileSync(path.join(library, "index.js"), `export * from ${JSON.stringify(index)}\n`)
+  fs.writeFileSync(path.join(room.directory, "serve.mts"), code)
+  const running = room.spawn(process.execPath, ["serve.mts"], {})
+  const log = path.join(room.dataDirectory, "streams/orders.json")
+  await until(() => fs.existsSync(log) && fs.readFileSync(log, "utf8").includes(`{"id":1}`), () => running.stderr)
+  // It holds the lock of its directory, as every server does.
+  expect(await room.ds(["server", "run"])).toMatchObject({ code: 5 })
+  running.kill("SIGKILL")
+  await running.ended
+})

@@ -2,11 +2,14 @@
  * Limits (docs/decisions/0010-limits.md): each is refused with an answer that says it, and what was there goes on.
  */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option, Result } from "effect"
 import * as path from "node:path"
 import { defaultLimits } from "../../src/domain/limits.ts"
+import type { Setting } from "../../src/domain/setting.ts"
 import type { StreamName } from "../../src/domain/types.ts"
-import { limitFlags, limitsInForce, limitValue, variableOf } from "../../src/durable-streams/server/limit-settings.ts"
+import { argumentsOf } from "../../src/durable-streams/server/given-settings.ts"
+import { limitsInForce } from "../../src/durable-streams/server/limits-in-force.ts"
+import { settings } from "../../src/durable-streams/server/settings.ts"
 import { EventData } from "../../src/event/event-data.ts"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { toBatch } from "../../src/stream/append-batch.ts"
@@ -26,7 +29,7 @@ const until = async (isSo: () => Promise<boolean>) => {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
-layer(layerServer({ limits: { streamsMax: 3, producersMax: 2, followersMax: 2 } }), { excludeTestServices: true })(
+layer(layerServer({ streamsMax: 3, producersMax: 2, followersMax: 2 }), { excludeTestServices: true })(
   "a limit",
   (it) => {
     it.effect("of streams: one more is refused with 507, by either API; those that are there go on, and a deleted one makes room", () =>
@@ -112,7 +115,7 @@ layer(layerServer({ limits: { streamsMax: 3, producersMax: 2, followersMax: 2 } 
   }
 )
 
-layer(layerServer({ limits: { connectionsMax: 3 } }), { excludeTestServices: true })("a limit of connections", (it) => {
+layer(layerServer({ connectionsMax: 3 }), { excludeTestServices: true })("a limit of connections", (it) => {
   it.effect("one more is told so with 503, and closed; health is answered there, and one that leaves makes room", () =>
     talk(async (port) => {
       const wires = await Promise.all(Array.from({ length: 3 }, () => Wire.open(port)))
@@ -138,7 +141,7 @@ layer(layerServer({ limits: { connectionsMax: 3 } }), { excludeTestServices: tru
     }))
 })
 
-layer(layerServer({ limits: { headersMillis: 200, requestMillis: 600 } }), { excludeTestServices: true })(
+layer(layerServer({ headersMillis: 200, requestMillis: 600 }), { excludeTestServices: true })(
   "a limit of time",
   (it) => {
     it.effect("headers and bodies that do not come are answered 408 in their time", () =>
@@ -197,15 +200,15 @@ describe("a follower that takes nothing", () => {
 
 describe("setting limits", () => {
   it("what is written is what is passed on to a daemon", () => {
-    assert.strictEqual(limitValue("stallMillis", "30"), 30_000)
-    assert.strictEqual(limitValue("stallMillis", "250ms"), 250)
-    assert.strictEqual(limitValue("streamsMax", "500"), 500)
+    assert.strictEqual(read(settings.stallMillis, "30"), 30_000)
+    assert.strictEqual(read(settings.stallMillis, "250ms"), 250)
+    assert.strictEqual(read(settings.streamsMax, "500"), 500)
     for (const text of ["0", "-1", "", "1e3", "30s", "999999999"]) {
-      assert.isUndefined(limitValue("streamsMax", text), text)
+      assert.isUndefined(read(settings.streamsMax, text), text)
     }
-    for (const text of ["0", "2h", "soon"]) assert.isUndefined(limitValue("headersMillis", text), text)
-    assert.strictEqual(variableOf("followersMax"), "DURABLE_STREAMS_MAX_FOLLOWERS")
-    assert.deepStrictEqual(limitFlags({ stallMillis: 250, streamsMax: 5 }), [
+    for (const text of ["0", "2h", "soon"]) assert.isUndefined(read(settings.headersMillis, text), text)
+    assert.strictEqual(settings.followersMax.variable, "DURABLE_STREAMS_MAX_FOLLOWERS")
+    assert.deepStrictEqual(argumentsOf(settings, { stallMillis: 250, streamsMax: 5 }), [
       "--stall-timeout=250ms",
       "--max-streams=5"
     ])
@@ -255,3 +258,5 @@ describe("setting limits", () => {
     assert.deepStrictEqual(settled.map(([{ request }]) => request.producer?.id), ["c"])
   })
 })
+
+const read = <A>(setting: Setting<A>, text: string) => Option.getOrUndefined(Result.getSuccess(setting.read(text)))

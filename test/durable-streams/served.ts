@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { Server } from "../../src/durable-streams/server.ts"
-import type { ServerSettings } from "../../src/durable-streams/server/settings.ts"
+import type { ServerSettings, SettingsAt } from "../../src/durable-streams/server/settings.ts"
 import type { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 
 /** A directory of its own for a test; gone afterwards. */
@@ -16,7 +16,7 @@ export const temporaryDirectory = Effect.acquireRelease(
 )
 
 /** A server on a free port, in memory. */
-export const serverSettings = (directory: string): ServerSettings => ({
+export const serverSettings = (directory: string): SettingsAt => ({
   host: "127.0.0.1",
   port: 0,
   dataDirectory: path.join(directory, "data"),
@@ -27,7 +27,7 @@ export const serverSettings = (directory: string): ServerSettings => ({
   longPollMillis: 30_000
 })
 
-export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: typeof ActiveFactory) =>
+export const layerServer = (settings: ServerSettings = {}, factory?: typeof ActiveFactory) =>
   Layer.unwrap(
     Effect.map(temporaryDirectory, (directory) => Server.layer({ ...serverSettings(directory), ...settings }, factory))
   )

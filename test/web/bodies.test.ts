@@ -17,7 +17,7 @@ const unfinished = async (port: number): Promise<Wire> => {
   return wire
 }
 
-layer(layerServer({ limits: { bodiesBytesMax: 4 * megabyte } }), { excludeTestServices: true })("bodies", (it) => {
+layer(layerServer({ bodiesBytesMax: 4 * megabyte }), { excludeTestServices: true })("bodies", (it) => {
   it.effect("that would take more memory together than they may: the longest under way is refused, and others go on", () =>
     talk(async (port) => {
       const wires: Array<Wire> = []

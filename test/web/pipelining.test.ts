@@ -208,7 +208,7 @@ layer(layerServer(), { excludeTestServices: true })(
   }
 )
 
-layer(layerServer({ limits: { requestMillis: 1_000 }, longPollMillis: 2_000 }), { excludeTestServices: true })(
+layer(layerServer({ requestMillis: 1_000, longPollMillis: 2_000 }), { excludeTestServices: true })(
   "a request on a connection",
   (it) => {
     it.effect(

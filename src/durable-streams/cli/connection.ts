@@ -1,6 +1,6 @@
 /**
- * Which server a stream command talks to: the one that `DURABLE_STREAMS_URL` names, else the local one, started when it
- * is not there.
+ * The server that a stream command talks to: the one that `DURABLE_STREAMS_URL` names, else the local one, started if it is
+ * not there.
  */
 import { Config, Data, Effect, Runtime } from "effect"
 import { Flag } from "effect/cli"
@@ -13,7 +13,7 @@ import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
 import { WrongUsage } from "./exit.ts"
-import { dataDirectoryFlag, localSettings } from "./settings-flags.ts"
+import { dataDirectoryFlag, localSettings } from "./flags/settings-flags.ts"
 import { tell } from "./terminal.ts"
 
 /** There is no local server. */
@@ -39,7 +39,7 @@ interface Connection {
 }
 
 /** Undefined when it is not set, or set to nothing. */
-export const remote = Effect.gen(function*() {
+export const remoteUrl = Effect.gen(function*() {
   const url = yield* Config.String("DURABLE_STREAMS_URL").pipe(Config.withDefault(""), Effect.orDie)
   if (url === "") return undefined
   const parsed = /^https?:\/\/[^\s\p{Cc}]+$/iu.test(url) ? URL.parse(url) : null
@@ -57,13 +57,14 @@ export const remote = Effect.gen(function*() {
 })
 
 /**
- * A way to ask the server, which is started if need be and allowed. One that left between being found and being asked is
- * found or started again: a connection that was refused carried nothing, so nothing is done twice; nor has another server
- * done anything that has its port by then. A local one of another version is used all the same, and that is told once.
+ * Returns a way to ask the server, which is started if need be and allowed. If the server leaves between being found and
+ * being asked, it is found or started again: a refused connection carried nothing, and another server that has the port by
+ * then has refused the request, so nothing is done twice. A local server of another version is used all the same, and the
+ * command says so once.
  */
 export const connect = Effect.fnUntraced(function*(connection: Connection) {
   let isTold = false
-  const reached = Effect.gen(function*() {
+  const reachClient = Effect.gen(function*() {
     const server = yield* reach(connection)
     if (typeof server === "string") return makeClient(server)
     if (server.health.version !== version && !isTold) {
@@ -75,11 +76,11 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
     }
     return makeClient(addressOf(server))
   })
-  let client = yield* reached
+  let client = yield* reachClient
   return <A, E, R>(request: (client: Client) => Effect.Effect<A, E, R>) =>
     Effect.suspend(() => request(client)).pipe(
       Effect.catchIf(isNotThere, () =>
-        Effect.flatMap(reached, (again) => request(client = again)).pipe(
+        Effect.flatMap(reachClient, (again) => request(client = again)).pipe(
           Effect.retry({ times: 3, while: isNotThere })
         ))
     )
@@ -87,12 +88,12 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
 
 type Client = ReturnType<typeof makeClient>
 
-/** Nobody listened at the address, or somebody else. */
+/** No server listened at the address, or one of another directory. */
 const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOther(error)
 
-/** Its address where one is named, else what was found or started. */
+/** The address that is named, else the local server, found or started. */
 const reach = Effect.fnUntraced(function*(connection: Connection) {
-  const url = yield* remote
+  const url = yield* remoteUrl
   if (url !== undefined) return url
   if (!connection.start) {
     const found = yield* find(connection.dataDirectory)
@@ -105,13 +106,13 @@ const reach = Effect.fnUntraced(function*(connection: Connection) {
   return server
 })
 
-/** Where the server is now; never starts one. */
+/** The address of the server now; never starts one. */
 export const locate = Effect.fnUntraced(function*(
   { dataDirectory }: Pick<Connection, "dataDirectory">
 ): Effect.fn.Return<string | Address, ServerUnreachable, HttpClient> {
-  const url = yield* Effect.orDie(remote)
+  const url = yield* Effect.orDie(remoteUrl)
   if (url !== undefined) return url
-  // A directory that is another's by now is nothing to wait for.
+  // A directory that belongs to another user by now is nothing to wait for.
   const found = yield* Effect.orDie(find(dataDirectory))
   return found === undefined
     ? yield* new ServerUnreachable({ url: `the address in ${dataDirectory}`, cause: "not running" })

@@ -16,7 +16,7 @@ export class WrongUsage extends Error {
   override readonly [Runtime.errorExitCode] = exitCodes.usage
 }
 
-/** The command failed, and has said so already: in its report, or in the log. */
+/** The command failed, and its report or its log has said so already. */
 export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
 export interface Ending {
@@ -49,7 +49,7 @@ const endingOfUsage = (error: CliError.CliError): Ending => {
   return { code: exitCodes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
 }
 
-/** What the parser found wrong, as one sentence on one line. */
+/** The parser's error, as one sentence on one line. */
 const sentenceOf = (error: CliError.CliError): string => {
   switch (error._tag) {
     case "UnrecognizedOption":
@@ -66,15 +66,24 @@ const sentenceOf = (error: CliError.CliError): string => {
 }
 
 const sentenceOfValue = ({ expected, option, value }: CliError.InvalidValue): string => {
+  // The value is a variable's, which stood in for the flag.
+  if (isVariable(option)) return valueSentence(option, value, reasonOf(expected))
   const fault = /^Schema validation failed: (.*)$/s.exec(expected)?.[1]
   if (fault === undefined && value === "") return `The flag --${option} needs a value.`
   if (/^\d+ occurrences$/.test(value)) return `The flag --${option} was given more than once.`
   const what = (fault ?? expected).split("\n")[0]!
-  const reason = what.startsWith("it ")
-    ? what
-    : `expected ${what.replace(/^Expected:? /, "").replace("string representing a finite ", "")}`
-  return `The value ${JSON.stringify(value)} of --${option} will not do: ${reason}.`
+  const plain = what.replace(/^Expected:? /, "").replace("string representing a finite ", "")
+  return valueSentence(`--${option}`, value, reasonOf(plain))
 }
+
+const isVariable = (option: string): boolean => /^[A-Z]/.test(option)
+
+/** Says that a flag or a variable does not take this value. */
+export const valueSentence = (name: string, value: string, reason: string): string =>
+  `The value ${JSON.stringify(value)} of ${name} will not do: ${reason}.`
+
+/** A reason is a clause of its own, or names the values that are taken. */
+export const reasonOf = (expected: string): string => expected.startsWith("it ") ? expected : `expected ${expected}`
 
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "." : `; did you mean ${suggestions.join(" or ")}?`

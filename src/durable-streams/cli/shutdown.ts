@@ -5,6 +5,6 @@
 import { Context, type Effect } from "effect"
 
 export class Shutdown extends Context.Service<Shutdown, {
-  /** Waits for the signal, and says its name. Whoever waits takes over from the interruption. */
+  /** Waits for the signal and returns its name. A command that waits for it is not interrupted. */
   readonly signalled: Effect.Effect<string>
 }>()("durable-streams/cli/shutdown") {}

@@ -1,6 +1,6 @@
 /**
- * The same port at the other loopback address. `localhost` is ::1 first for curl and browsers, so another program there would
- * be reached instead of a server on 127.0.0.1.
+ * The same port at the other loopback address. `localhost` is ::1 first for curl and browsers, so they would reach a program
+ * there instead of a server on 127.0.0.1.
  */
 import { Effect } from "effect"
 import * as net from "node:net"

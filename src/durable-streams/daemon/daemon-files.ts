@@ -7,7 +7,7 @@ import * as Path from "node:path"
 import { giveToOwner, readDigits, readText } from "../../data-directory/data-directory.ts"
 import { filesOf } from "../../data-directory/paths.ts"
 
-/** Where a server is, and what it proves itself with. */
+/** The address of a server, and the secret with which it proves itself. */
 export interface Place {
   /** Undefined when 127.0.0.1 finds the server. */
   readonly host: string | undefined
@@ -18,8 +18,8 @@ export interface Place {
 }
 
 /**
- * Writes them; fails with what the disk says. What is written needs no new room when a server was here before: its files lie
- * in the reserve, are written over there, and are put in their places by another name.
+ * Writes the files; throws the error of the disk. They need no new room when a server was here before: its files lie in the
+ * reserve, are written over there, and are renamed into their places.
  */
 export const writePlace = (dataDirectory: string, place: Place): void => {
   const { host, reserve } = filesOf(dataDirectory)
@@ -33,7 +33,7 @@ export const writePlace = (dataDirectory: string, place: Place): void => {
   if (place.host === undefined) keepSpare(spareOf(reserve, host))
 }
 
-/** What they say; undefined when they do not say it all. */
+/** Reads the files; undefined when they do not say all of it. */
 export const readPlace = (dataDirectory: string): Place | undefined => {
   const files = filesOf(dataDirectory)
   const [pid, port] = [readDigits(files.pid), readDigits(files.port)]
@@ -42,7 +42,7 @@ export const readPlace = (dataDirectory: string): Place | undefined => {
   return { host: readText(files.host), port: Number(port), pid: Number(pid), secret }
 }
 
-/** Takes those away that are still this server's: another may have the directory's path by now. */
+/** Takes the files of this server away, and no others: another server may have the directory's path by now. */
 export const removePlace = (dataDirectory: string, place: Place): void => {
   const { reserve } = filesOf(dataDirectory)
   for (const [path, text] of textsOf(dataDirectory, place).toReversed()) {
@@ -50,13 +50,13 @@ export const removePlace = (dataDirectory: string, place: Place): void => {
   }
 }
 
-/** Takes away what a server said that is gone, when it was killed. */
+/** Takes away the files of a server that was killed. */
 export const clearPlace = (dataDirectory: string): void => {
   const { host, pid, port, reserve, secret } = filesOf(dataDirectory)
   for (const path of [pid, port, host, secret]) setAside(reserve, path)
 }
 
-/** In the order in which they are written: a reader who sees the pid finds the rest beside it. */
+/** In the order in which they are written: a command that sees the pid finds the rest beside it. */
 const textsOf = (dataDirectory: string, { host, pid, port, secret }: Place) => {
   const files = filesOf(dataDirectory)
   return [
@@ -78,19 +78,19 @@ const makeReserve = (reserve: string): void => {
   giveToOwner(reserve)
 }
 
-/** Takes the file away and keeps its room; a link or a directory that lies there has none. */
+/** Takes the file away and keeps its room; a link or a directory in its place has no room to keep. */
 const setAside = (reserve: string, path: string): void => {
   if (isOwnFile(path)) {
     try {
       return fs.renameSync(path, spareOf(reserve, path))
     } catch {
-      // Without a reserve its room is given up.
+      // Without a reserve, its room is given up.
     }
   }
   fs.rmSync(path, { recursive: true, force: true })
 }
 
-/** A text that is no longer than a block needs no new one here: the file is never emptied before it is written. */
+/** A text that fits into a block needs no new one: the file is never emptied before it is written. */
 const writeOver = (spare: string, text: string): void => {
   if (!isOwnFile(spare)) fs.rmSync(spare, { recursive: true, force: true })
   const { O_CREAT, O_NOFOLLOW, O_WRONLY } = fs.constants
@@ -105,7 +105,7 @@ const writeOver = (spare: string, text: string): void => {
   giveToOwner(spare)
 }
 
-/** For a server that will need the file; a disk without room for it goes without. */
+/** Keeps room for a later server that needs the file; on a full disk, it is left out. */
 const keepSpare = (spare: string): void => {
   try {
     if (!isOwnFile(spare)) writeOver(spare, "\n")
@@ -114,7 +114,7 @@ const keepSpare = (spare: string): void => {
   }
 }
 
-/** One that has another name elsewhere is not written over. */
+/** Whether it is a file that has no other name elsewhere, and so may be written over. */
 const isOwnFile = (path: string): boolean => {
   const stats = fs.lstatSync(path, { throwIfNoEntry: false })
   return stats?.isFile() === true && stats.nlink === 1

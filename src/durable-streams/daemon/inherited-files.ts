@@ -1,13 +1,13 @@
 /**
- * What a background server must not hold: files that the command which started it had inherited, such as a lock of a job or
- * the pipe that collects its output. While the server runs, the lock would be taken and the pipe would not end.
+ * The files that a background server must not hold: those that the command which started it had inherited, such as a lock
+ * of a job or the pipe that collects its output. While the server ran, the lock would be taken and the pipe would not end.
  */
 import * as fs from "node:fs"
 
 /**
- * Closes what this process has inherited besides its standard streams and the channel to its parent. Node, which has opened
- * some files of its own by now, marks them as closed on exec, and the channel, too: what is left without the mark came
- * from outside. Only Linux says so; on macOS nothing is inherited in the first place.
+ * Closes the files that this process has inherited, besides its standard streams and the channel to its parent. Node has
+ * opened some files of its own by now and marks them as closed on exec, and the channel, too: a file without the mark came
+ * from outside. Only Linux shows the mark; on macOS nothing is inherited in the first place.
  */
 export const closeInherited = (): void => {
   if (process.platform !== "linux") return
@@ -17,7 +17,7 @@ export const closeInherited = (): void => {
     try {
       fs.closeSync(descriptor)
     } catch {
-      // It was the one by which the names were read.
+      // It was the descriptor by which the names were read.
     }
   }
 }
@@ -30,7 +30,7 @@ const namesIn = (directory: string): ReadonlyArray<string> => {
   }
 }
 
-/** Also when nothing says so: another's file is not closed by guess. */
+/** Also true when the system does not say: no file is closed by guess. */
 const closesOnExec = (descriptor: number): boolean => {
   try {
     const flags = /^flags:\s*([0-7]+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1]

@@ -1,10 +1,10 @@
 /**
- * Tells a process from every other one that ever has its number: by the namespace in which the number counts and by the time
- * at which the process began. Only Linux tells both.
+ * Tells a process from every other one that ever has its number: by the namespace of the number and by the start time of
+ * the process. Only Linux tells both.
  */
 import * as fs from "node:fs"
 
-/** The identity of the process with this number here; undefined when there is none, or the system does not tell. */
+/** The identity of the process with this number; undefined when there is none, or the system does not tell. */
 export const identityOf = (pid: number): string | undefined => {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")

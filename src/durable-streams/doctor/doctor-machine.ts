@@ -1,5 +1,5 @@
 /**
- * What `doctor` finds out about the machine: the data directory, what it lies on, and what the system allows.
+ * The checks of the machine: the data directory, its file system, and the limits of the system.
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -8,7 +8,7 @@ import { deniedBy, nearest } from "../../data-directory/data-directory.ts"
 import { filesOf, quoted } from "../../data-directory/paths.ts"
 import { fileLimit } from "../../http-node/file-limit.ts"
 import type { Found } from "../daemon.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
 export const checkDirectory = (directory: string): Effect.Effect<Finding> =>
   Effect.sync(() => {
@@ -77,7 +77,7 @@ export const checkFileSystem = (directory: string): Effect.Effect<Finding> =>
 const filesEnough = 4096
 const filesMin = 1024
 
-/** Of the server where one runs: whoever started it may have had another limit. */
+/** Of the server, if one runs: the command that started it may have had another limit. */
 export const checkFileLimit = (found: Found | undefined): Effect.Effect<Finding> =>
   Effect.sync(() => {
     const pid = found?.health.pid
@@ -98,7 +98,7 @@ const statOf = (path: string): fs.Stats | undefined => {
   }
 }
 
-/** Says so where the path, or the nearest one above it that is there, is a link that leads to nothing. */
+/** Says so if the path, or the nearest one above it that exists, is a link that leads to nothing. */
 const brokenLink = (path: string): string | undefined => {
   try {
     fs.statSync(path)
@@ -120,10 +120,10 @@ const targetOf = (link: string): string | undefined => {
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
 
-/** More files than this are not looked at: one of many says what is the matter. */
+/** No more files than this are checked: one of many shows the problem. */
 const looksMax = 10_000
 
-/** What in the data directory other users can read, write or enter: the shortest path first. */
+/** The paths in the data directory that other users can read, write or enter, the shortest first. */
 const openToOthers = (directory: string): ReadonlyArray<string> => {
   if (process.platform === "win32") return []
   const { keys, streams } = filesOf(directory)
@@ -153,7 +153,7 @@ const amount = (bytes: number): string => {
 
 interface Kind {
   readonly name: string
-  /** What could surprise somebody, and what to do about it. */
+  /** How it may surprise a person, and how to avoid that. */
   readonly trouble?: string
 }
 
@@ -178,5 +178,5 @@ const kinds: Readonly<Record<number, Kind>> = {
   0xff534d42: { name: "cifs", trouble: remoteTrouble },
   0xfe534d42: { name: "smb", trouble: remoteTrouble },
   0x01021997: { name: "9p", trouble: remoteTrouble },
-  0x65735546: { name: "fuse", trouble: "Whether it keeps what was flushed depends on what is behind it." }
+  0x65735546: { name: "fuse", trouble: "It keeps flushed bytes only if the storage behind it does." }
 }

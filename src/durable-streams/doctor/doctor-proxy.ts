@@ -1,6 +1,6 @@
 /**
- * What `doctor` finds out about the way to a server that is elsewhere: whether what stands in between passes events on as
- * they come, or keeps them until it has more. A stream is made, followed, appended to and deleted for it.
+ * The check of the way to a server that is elsewhere: whether a proxy in between passes events on as they come, or keeps
+ * them until it has more. The check makes a stream, follows it, appends to it and deletes it.
  */
 import { Clock, Deferred, Effect, Stream } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -8,12 +8,12 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { randomUUID } from "node:crypto"
 import { streamPath } from "../../api/wire.ts"
 import { makeClient } from "../../client/client.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
-/** The first one can be passed on with the head of the answer, whatever happens to the one after it. */
+/** A proxy may pass the first event on with the head of the answer, and still keep the second. */
 const eventsCount = 2
 
-/** What a proxy keeps for so long, it keeps until there is more. */
+/** An event that a proxy keeps for so long, it keeps until there is more. */
 const patience = 4_000
 
 /** A way around the earth takes less. */
@@ -22,10 +22,10 @@ const delayMillisMax = 500
 /** A UUID's. */
 const markCharacters = 36
 
-/** The stream is gone after this time, whatever becomes of us. */
+/** The stream is gone after this time, even if this command is killed. */
 const ttlSeconds = 60
 
-/** `arrivalMillisMax` is how long an event is waited for: tests make it short. */
+/** `arrivalMillisMax` is how long the check waits for an event; tests make it short. */
 export const checkProxy = (
   url: string | undefined,
   arrivalMillisMax = patience
@@ -46,9 +46,9 @@ export const checkProxy = (
     )
 
 const unbuffered =
-  "Let what stands in between pass answers on as they come (nginx: proxy_buffering off), and not compress text/event-stream."
+  "Let the proxy pass answers on as they come (nginx: proxy_buffering off), and not compress text/event-stream."
 
-/** How late the latest of a few events came, in milliseconds; undefined where one did not. */
+/** How late the latest of a few events came, in milliseconds; undefined when one did not come. */
 const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: number) {
   const client = makeClient(url)
   const name = `doctor/${randomUUID()}`
@@ -71,7 +71,7 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
             Stream.decodeText(),
             Stream.runForEach((part) =>
               Effect.gen(function*() {
-                // A mark may come in two parts; what is long before it is not looked at again.
+                // A mark may come in two parts; the text before them is let go.
                 text = text.slice(-markCharacters) + part
                 const now = yield* Clock.monotonicTimeNanos
                 for (const [i, mark] of marks.entries()) {
@@ -84,7 +84,7 @@ const measure = Effect.fnUntraced(function*(url: string, arrivalMillisMax: numbe
         Effect.ignore
       )
     )
-    // What keeps events may well keep the head of the answer with them.
+    // A proxy that keeps events may keep the head of the answer with them.
     yield* Effect.timeoutOption(Deferred.await(connected), arrivalMillisMax)
     let latest = 0
     for (const [i, mark] of marks.entries()) {

@@ -1,6 +1,6 @@
 /**
- * What `doctor` finds out about the server: who holds the lock, whether the daemon answers, whose the port is, and whether the
- * server that is used is of this version.
+ * The checks of the server: the holder of the lock, whether the daemon answers, the owner of the port, and whether the
+ * server that is used has this version.
  */
 import { Effect } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -13,14 +13,14 @@ import type { filesOf } from "../../data-directory/paths.ts"
 import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
 import { isTakenBeside } from "../daemon/beside-port.ts"
-import type { DoctorOptions, Finding } from "./doctor.ts"
+import type { DoctorOptions, Finding } from "./finding.ts"
 
 type Files = ReturnType<typeof filesOf>
 type LockState = "free" | "held" | "unknown"
 
 export const checkLock = (files: Files, state: LockState, found: Found | undefined): Effect.Effect<Finding> =>
   Effect.sync(() => {
-    if (state === "free") return { status: "ok", says: "Nobody holds it." }
+    if (state === "free") return { status: "ok", says: "No process holds it." }
     if (state === "unknown") {
       return {
         status: "fail",
@@ -73,7 +73,7 @@ export const checkPort = (
         ? { status: "warn", says: `Port ${found.port} of ::1 is another program's, which localhost can mean.`, advice }
         : { status: "ok", says: `Port ${found.port} is the server's.` }
     }
-    const code = yield* listening(host, port)
+    const code = yield* listenCode(host, port)
     if (code === undefined) {
       return (yield* isTakenBeside(host, port))
         ? { status: "warn", says: `Port ${port} of ::1 is another program's, which localhost can mean.`, advice }
@@ -94,10 +94,10 @@ export const checkPort = (
       : { status: "warn", says, advice: "A server that is started here takes a free port, and the commands find it." }
   })
 
-/** What is elsewhere is asked this long for its version. */
+/** How long a server that is elsewhere has to say its version. */
 const patience = "5 seconds"
 
-/** Of this program, and of the server that is used: the one of the URL where there is one, else the local one. */
+/** Of this program, and of the server that is used: the server of the URL, or else the local one. */
 export const checkVersions = (
   url: string | undefined,
   found: Found | undefined
@@ -128,8 +128,8 @@ export const checkVersions = (
     }
   })
 
-/** Why a server could not listen there; undefined where it could. */
-const listening = (host: string, port: number): Effect.Effect<string | undefined> =>
+/** The code with which listenCode there fails; undefined when it succeeds. */
+const listenCode = (host: string, port: number): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     const server = net.createServer()
     server.once("error", (error: NodeJS.ErrnoException) => resume(Effect.succeed(error.code ?? error.message)))

@@ -1,6 +1,6 @@
 /**
- * Looks at everything that a server needs, one thing after the other, and says of each whether it is right and what to do
- * where it is not. Changes nothing: no server is started, no directory made.
+ * Checks everything that a server needs, one thing after the other, and says for each problem how to fix it. It changes
+ * nothing: it starts no server and makes no directory.
  */
 import { Effect, Result } from "effect"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -11,51 +11,27 @@ import { find } from "../daemon.ts"
 import { checkDirectory, checkFileLimit, checkFileSystem } from "./doctor-machine.ts"
 import { checkProxy } from "./doctor-proxy.ts"
 import { checkDaemon, checkLock, checkPort, checkVersions } from "./doctor-server.ts"
+import type { DoctorOptions, Finding } from "./finding.ts"
 import { checkLogs } from "./verify-data.ts"
 
-/** What a check found. */
-export interface Finding {
-  /** `warn`: it works, and could surprise somebody. `fail`: it does not work, or not for long. */
-  readonly status: "ok" | "warn" | "fail"
-  readonly says: string
-  /** What to do; undefined where nothing is to be done. */
-  readonly advice?: string
-}
-
-export interface Checked extends Finding {
-  readonly check: string
-}
-
-export interface DoctorOptions {
-  /** Absolute path. */
-  readonly dataDirectory: string
-  /** Where a server started here would listen; `portAsked`: somebody said so. */
-  readonly host: string
-  readonly port: number
-  readonly portAsked: boolean
-  /** The server that is used instead of a local one; undefined where none is named. */
-  readonly url: string | undefined
-  readonly onChecked: (checked: Checked) => Effect.Effect<void>
-}
-
-/** Answers whether no check failed. */
+/** Returns whether all checks passed. */
 export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
   const { dataDirectory, onChecked, url } = options
   const files = filesOf(dataDirectory)
-  const looked = yield* Effect.result(find(dataDirectory))
-  const found = Result.isSuccess(looked) ? looked.success : undefined
-  const trouble = Result.isFailure(looked) ? looked.failure : undefined
+  const search = yield* Effect.result(find(dataDirectory))
+  const found = Result.isSuccess(search) ? search.success : undefined
+  const trouble = Result.isFailure(search) ? search.failure : undefined
   const isForeign = trouble?._tag === "DataDirectoryNotTrusted"
-  // A lock that is a link is not looked at.
+  // A lock that is a link is not opened.
   const lock = isForeign ? "unknown" : yield* lockState(files.lock)
   const checks: ReadonlyArray<readonly [name: string, check: Effect.Effect<Finding, never, HttpClient>]> = [
-    ["data directory", isForeign ? Effect.succeed(findingOf(trouble)) : checkDirectory(dataDirectory)],
+    ["data directory", isForeign ? Effect.succeed(findingOfDistrust(trouble)) : checkDirectory(dataDirectory)],
     ["file system", checkFileSystem(dataDirectory)],
     ["logs", checkLogs(dataDirectory)],
     ["lock", checkLock(files, lock, found)],
     [
       "daemon",
-      trouble?._tag === "DataDirectoryMoved" ? Effect.succeed(moved(trouble)) : checkDaemon(files, lock, found)
+      trouble?._tag === "DataDirectoryMoved" ? Effect.succeed(findingOfMove(trouble)) : checkDaemon(files, lock, found)
     ],
     ["port", checkPort(options, found)],
     ["versions", checkVersions(url, found)],
@@ -63,21 +39,21 @@ export const examine = Effect.fnUntraced(function*(options: DoctorOptions) {
     ["proxy", checkProxy(url)]
   ]
   let healthy = true
-  for (const [check, look] of checks) {
-    const finding = yield* look
+  for (const [check, run] of checks) {
+    const finding = yield* run
     healthy &&= finding.status !== "fail"
     yield* onChecked({ check, ...finding })
   }
   return healthy
 })
 
-const findingOf = ({ advice, path, reason }: DataDirectoryNotTrusted): Finding => ({
+const findingOfDistrust = ({ advice, path, reason }: DataDirectoryNotTrusted): Finding => ({
   status: "fail",
   says: `${path} ${reason}.`,
   advice
 })
 
-const moved = ({ before, pid }: DataDirectoryMoved): Finding => ({
+const findingOfMove = ({ before, pid }: DataDirectoryMoved): Finding => ({
   status: "fail",
   says: `Its server (pid ${pid}) started when the directory was ${before}.`,
   advice: "Stop it with: durable-streams server stop"

@@ -1,6 +1,6 @@
 /**
  * The logs of a data directory, checked from the first byte to the last, without a server and without one being started.
- * Where a server uses the directory they are read all the same, and an end that it is writing is not taken for a fault.
+ * If a server uses the directory, they are read all the same, and an end that it is writing is no fault.
  */
 import { Data, Effect, Runtime } from "effect"
 import * as fs from "node:fs"
@@ -12,7 +12,7 @@ import { nodeDisk, nodeDiskToRead } from "../../storage-filesystem/disk/disk.ts"
 import { glanceAtLogs } from "../../storage-filesystem/verify/quick-check.ts"
 import type { LogFault, Verified } from "../../storage-filesystem/verify/verify-logs.ts"
 import { verifyLogs } from "../../storage-filesystem/verify/verify-logs.ts"
-import type { Finding } from "./doctor.ts"
+import type { Finding } from "./finding.ts"
 
 export type { LogFault, Verified }
 
@@ -23,11 +23,11 @@ export interface VerifyDataOptions {
   readonly repair: boolean
   /** Called for each log with a fault. */
   readonly onFault: (fault: LogFault) => Effect.Effect<void>
-  /** Called first, where a server uses the directory, or where that could not be told. */
+  /** Called first, if a server uses the directory or may use it. */
   readonly onInUse: (state: "held" | "unknown") => Effect.Effect<void>
 }
 
-/** There is nothing to look at. */
+/** There is nothing to check. */
 class NoDataDirectory extends Data.TaggedError("NoDataDirectory")<{ readonly dataDirectory: string }> {
   override readonly [Runtime.errorExitCode] = exitCodes.notFound
 

@@ -1,11 +1,11 @@
 /**
- * Arguments, variables and the current folder as the system has them: bytes. Node makes U+FFFD of those that are not UTF-8,
- * and another text, another stream or another directory would be meant.
+ * Arguments and variables as the system has them: bytes. Node reads those that are not UTF-8 as U+FFFD, and the command
+ * would mean another text, another stream or another directory.
  */
 import { isUtf8 } from "node:buffer"
 import * as fs from "node:fs"
 
-/** Why the program was not told what was typed, as a sentence; undefined when it was. */
+/** A sentence that names the argument or variable that is not UTF-8; undefined when all are. */
 export const bytesFault = (args: ReadonlyArray<string>): string | undefined => {
   const argument = args.find((text) => text.includes(replacement))
   if (argument !== undefined && !isWhole("/proc/self/cmdline")) {
@@ -25,8 +25,8 @@ const prefix = "DURABLE_STREAMS_"
 const replacement = "\ufffd"
 
 /**
- * Whether the strings in such a file, of those that begin so, are UTF-8: then U+FFFD is what was typed. On a system without
- * the file it cannot be told, and nobody types it.
+ * Whether all strings in such a file that begin with `start` are UTF-8: then the person typed U+FFFD. A system without the
+ * file does not say, and no person types U+FFFD.
  */
 const isWhole = (path: string, start = ""): boolean => {
   try {

@@ -1,6 +1,6 @@
 /**
- * The one place that writes to stdout. A write counts when all of it has been taken; the first one that fails is
- * remembered, and decides how the command ends.
+ * The one place that writes to stdout. A write counts when all of it is taken; the first write that fails decides how the
+ * command ends.
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
@@ -32,7 +32,7 @@ let failure: OutputFailed | undefined
 
 /**
  * Writes all of it and waits until it is taken, so that nothing piles up for a slow reader. Dies with `OutputFailed`: no
- * command goes on without its output, and no retry on the way may take it for a failure of the server.
+ * command goes on without its output, and no retry may take it for a failure of the server.
  */
 export const writeOut = (data: string | Uint8Array): Effect.Effect<void> =>
   Effect.callback((resume) =>
@@ -58,10 +58,10 @@ export const finishOut = (done: (failed: OutputFailed | undefined) => void): voi
  * system does not tell.
  *
  * Node has no call that watches the writing end of a pipe: its sockets refuse to read from it. A TCP handle does not ask
- * what it was given, and its read fails (EBADF) as soon as the system reports that nobody holds the other end, not before.
+ * what it was given, and its read fails (EBADF) as soon as the system reports that no process holds the other end, not before.
  * It watches a second descriptor of the same pipe, since the event loop knows each descriptor once.
  */
-export const readerGone: Effect.Effect<void> = Effect.callback((resume) => {
+export const awaitReaderGone: Effect.Effect<void> = Effect.callback((resume) => {
   let socket: net.Socket | undefined
   try {
     if (!fs.fstatSync(stdout).isFIFO()) return
@@ -74,7 +74,7 @@ export const readerGone: Effect.Effect<void> = Effect.callback((resume) => {
     socket = new net.Socket({ handle: handle as unknown as net.BoundSocket, readable: true, writable: false })
     socket.on("error", () => resume(Effect.void)).resume()
   } catch (cause) {
-    // Nobody reads. After any other failure there is no such watch here, and the next write tells.
+    // The pipe has no reader. After any other failure this system has no such watch, and the next write tells.
     if ((cause as NodeJS.ErrnoException).code === "ENXIO") resume(Effect.void)
   }
   return Effect.sync(() => socket?.destroy())
@@ -84,7 +84,7 @@ const stdout = 1
 
 let isOpened = false
 
-/** Pipes, sockets and terminals: the event loop writes all of it, waiting where need be. */
+/** Pipes, sockets and terminals: the event loop writes all of it, and waits if need be. */
 const isSocket = (): boolean => {
   if (!isOpened) {
     isOpened = true
@@ -100,7 +100,7 @@ const writeWith = (data: string | Uint8Array, done: (failed: OutputFailed | unde
     done(failure)
   }
   if (isSocket()) return void process.stdout.write(data, finish)
-  // Node's own stream for files takes a write of which the disk had room for half as a whole one.
+  // Node's own stream for files reports a write as whole when the disk had room for half of it.
   let fault: Error | undefined
   try {
     for (let rest = typeof data === "string" ? Buffer.from(data) : data; rest.length > 0;) {

@@ -17,11 +17,13 @@ import { StreamManager } from "../../manager/stream-manager.ts"
 import { Storage } from "../../storage/storage.ts"
 import { DaemonSecret, proofOf } from "../daemon/daemon-secret.ts"
 import { identityOf } from "../daemon/process-identity.ts"
-import type { ServerSettings } from "./settings.ts"
+import { toHealth } from "./given-settings.ts"
+import type { SettingsInForce } from "./settings.ts"
+import { CurrentSettings } from "./settings.ts"
 
 type Needs = Router | StreamManager | StreamCount | CurrentFollowers | Storage | Listener
 
-export const health = (settings: ServerSettings): Layer.Layer<never, never, Needs> =>
+export const health = (settings: SettingsInForce): Layer.Layer<never, never, Needs> =>
   Router.room(
     Effect.gen(function*() {
       const manager = yield* StreamManager
@@ -64,20 +66,15 @@ export const health = (settings: ServerSettings): Layer.Layer<never, never, Need
   )
 
 /** What stays the same for the life of the server. */
-const describe = Effect.fnUntraced(function*(settings: ServerSettings) {
+const describe = Effect.fnUntraced(function*(settings: SettingsInForce) {
   const identity = identityOf(process.pid)
   return {
     pid: process.pid,
     ...(identity === undefined ? undefined : { process: identity }),
     version,
     dataDirectory: fs.realpathSync(settings.dataDirectory),
-    host: settings.host,
-    storage: settings.storage,
+    ...toHealth(yield* CurrentSettings, settings),
     durability: settings.storage === "memory" ? "none" : settings.durability,
-    bodyBytesMax: settings.bodyBytesMax,
-    corsOrigins: settings.corsOrigins,
-    allowHosts: settings.allowHosts ?? [],
-    longPollMillis: settings.longPollMillis,
     limits: { ...(yield* CurrentLimits), fixed: fixedLimits },
     startedAt: DateTime.formatIso(yield* DateTime.now)
   }

@@ -1,6 +1,6 @@
 /**
- * Logs: one line each, on stderr. JSON where a program reads them (daemon.log), words where a person does. What is logged
- * names streams, offsets and durations, never a payload.
+ * Logs: one line each, on stderr. JSON for programs (daemon.log), words for a person. A line names streams, offsets and
+ * durations, never a payload.
  */
 import type { Layer } from "effect"
 import { Cause, DateTime, Logger, References } from "effect"
@@ -46,24 +46,24 @@ export const layerReadable: Layer.Layer<never> = logger(({ cause, date, fields, 
   return `${time} ${level.padEnd(5)} ${message}${values.join("")}${why}`
 })
 
-/** Bytes that wait for whoever has a pipe and does not read it: some thousand lines. */
+/** The most bytes that wait for the reader of a pipe who does not read: some thousand lines. */
 const waitingMax = 1024 * 1024
 
 let dropped = 0
 
-/** What nobody takes is dropped rather than kept, and counted in front of the next line that is taken. */
+/** Drops a line when the reader takes none, and writes the count of dropped lines before the next line. */
 const write = (line: Line, text: (line: Line) => string): void => {
   if (process.stderr.writableLength > waitingMax) return void dropped++
   const count = dropped
   dropped = 0
   if (count > 0) {
-    const message = "Lines of the log were dropped, since nobody took them"
+    const message = "Lines of the log were dropped, because their reader took none"
     print(text({ date: line.date, level: "Warn", message, fields: { count } }))
   }
   print(text(line))
 }
 
-/** A name or a reason from elsewhere may hold what a terminal obeys; escaped, it is the same JSON. */
+/** A name or a reason from elsewhere may hold characters that a terminal obeys; escaped, it is the same JSON. */
 const print = (line: string) => process.stderr.write(`${toVisible(line)}\n`)
 
 const messageOf = (message: unknown): string =>

@@ -7,13 +7,13 @@ import { DaemonFailed, filesOf } from "../../data-directory/paths.ts"
 import { type Place, removePlace, writePlace } from "../daemon/daemon-files.ts"
 import { DaemonSecret, makeSecret } from "../daemon/daemon-secret.ts"
 import { Server } from "../server.ts"
-import type { ServerSettings } from "./settings.ts"
+import type { SettingsAt } from "./settings.ts"
 
-/** How long a command that found us a moment ago has to come: it asks within milliseconds, with room for a busy machine. */
+/** A command that has just found this server asks it within milliseconds; the rest is for a busy machine. */
 const foundGrace = "100 millis"
 
 /** Runs a server in this process until the scope closes, and says in the data directory where it is. */
-export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
+export const run = Effect.fnUntraced(function*(settings: SettingsAt) {
   const { dataDirectory } = settings
   const secret = makeSecret()
   const context = yield* Layer.build(Layer.provide(Server.layer(settings), Layer.succeed(DaemonSecret, secret)))
@@ -48,7 +48,7 @@ export const run = Effect.fnUntraced(function*(settings: ServerSettings) {
   return server
 })
 
-/** The command that started us hears by itself what it would have read in the files (daemon.ts). */
+/** Sends the command that started this server the place that it would have read in the files (daemon/server-child.ts). */
 const tellStarter = (place: Place): Effect.Effect<void> =>
   process.send === undefined
     ? Effect.void
@@ -57,18 +57,18 @@ const tellStarter = (place: Place): Effect.Effect<void> =>
 /** How often the server looks at its directory: a look takes microseconds. */
 const lookEvery = "1 second"
 
-/** A renamed directory is told to each command that comes to it, and to nobody when none comes. */
+/** After a rename, commands that come to the new path are told; the server ends a minute later. */
 const renamedLooksMax = 60
 
 /**
  * Ends when the data directory that this process has locked was removed or replaced, or was renamed a minute ago. A server
- * that went on would write into a directory that is another server's.
+ * that went on would write into the directory of another server.
  */
-export const directoryGone = (dataDirectory: string): Effect.Effect<void> =>
+export const awaitDirectoryGone = (dataDirectory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { lock } = filesOf(dataDirectory)
     const inode = inodeOf(lock)
-    // Not the lock: to close a descriptor of it would give it up.
+    // Not the lock itself: closing a second descriptor of it would give the lock up.
     const directory = fs.openSync(dataDirectory, "r")
     yield* Effect.addFinalizer(() => Effect.sync(() => fs.closeSync(directory)))
     let missed = 0
@@ -84,5 +84,5 @@ export const directoryGone = (dataDirectory: string): Effect.Effect<void> =>
 
 const inodeOf = (path: string): bigint | undefined => fs.statSync(path, { bigint: true, throwIfNoEntry: false })?.ino
 
-/** Addresses at which 127.0.0.1 finds the server. */
+/** A server that listens on one of these addresses is found at 127.0.0.1. */
 const reachedByLoopback = new Set(["127.0.0.1", "0.0.0.0", "::"])

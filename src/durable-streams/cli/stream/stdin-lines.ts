@@ -1,9 +1,9 @@
 /**
- * Lines of stdin, in the groups in which they arrive, each with its number. Each byte is looked at once, however large a
- * line is, and no more of one is held than the server could take.
+ * Lines of stdin, in the groups in which they arrive, each with its number. Each byte is read once, however large a line
+ * is, and no more of a line is held than the server could take.
  */
 import { Effect, Stream } from "effect"
-import { WrongUsage } from "./exit.ts"
+import { WrongUsage } from "../exit.ts"
 
 export interface Line {
   /** From 1 on; empty lines count. */
@@ -12,11 +12,11 @@ export interface Line {
   readonly text: string
   /** The first byte that is not UTF-8, and its place in the line, from 1 on. */
   readonly badByte?: { readonly place: number; readonly byte: number } | undefined
-  /** It has more than so many bytes, and its text was not kept. */
+  /** The line has more than this many bytes, and its text was not kept. */
   readonly longerThan?: number | undefined
 }
 
-/** Looked at before anybody is asked what the server takes. */
+/** A line up to this size is held without asking for the largest body that the server takes. */
 const heldBytesMin = 64 * 1024
 
 /** Groups of lines; empty lines are left out. `bytesMax` is asked once, when a line gets long. */
@@ -41,7 +41,7 @@ export const stdinLines = <E, R>(
 
 const makeSplitter = () => {
   let number = 0
-  /** The begin of a line whose end has not arrived, in the first bytes of a buffer that grows. */
+  /** The beginning of a line whose end has not arrived, in the first bytes of a buffer that grows. */
   let held = Buffer.alloc(0)
   let heldBytes = 0
   let isGivenUp = false
@@ -62,13 +62,13 @@ const makeSplitter = () => {
     if (own === "") return []
     return [{ number, text: own, badByte: bytes === undefined ? undefined : badByteOf(bytes, text) }]
   }
-  const decodedLine = (bytes: Uint8Array): ReadonlyArray<Line> => {
-    const text = decoded(bytes)
+  const toLine = (bytes: Uint8Array): ReadonlyArray<Line> => {
+    const text = decode(bytes)
     return text === undefined ? line(replacing.decode(bytes), bytes) : line(text)
   }
   const heldLine = (): ReadonlyArray<Line> => {
     const bytes = held.subarray(0, heldBytes)
-    const lines = isGivenUp ? [] : decodedLine(bytes)
+    const lines = isGivenUp ? [] : toLine(bytes)
     if (held.length > heldBytesMin) held = Buffer.alloc(0)
     heldBytes = 0
     isGivenUp = false
@@ -76,12 +76,12 @@ const makeSplitter = () => {
   }
   const wholeLines = (bytes: Uint8Array): ReadonlyArray<Line> => {
     if (bytes.length === 0) return []
-    const text = decoded(bytes)
+    const text = decode(bytes)
     if (text !== undefined) return text.slice(0, -1).split("\n").flatMap((text) => line(text))
     const lines: Array<Line> = []
     for (let from = 0; from < bytes.length;) {
       const end = bytes.indexOf(lineFeed, from)
-      lines.push(...decodedLine(bytes.subarray(from, end)))
+      lines.push(...toLine(bytes.subarray(from, end)))
       from = end + 1
     }
     return lines
@@ -107,7 +107,7 @@ const makeSplitter = () => {
       hold(chunk.subarray(last + 1))
       return lines.length === 0 ? whole : [...lines, ...whole]
     },
-    /** Lets go of the line that is held where it has more bytes, and of what is still to come of it. */
+    /** Drops the line that is held if it has more bytes, and the rest of it that is still to come. */
     giveUp: (bytes: number): ReadonlyArray<Line> => {
       if (heldBytes <= bytes) return []
       number++
@@ -126,7 +126,7 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const replacing = new TextDecoder("utf-8", { ignoreBOM: true })
 
 /** Undefined when it is not UTF-8. */
-const decoded = (bytes: Uint8Array): string | undefined => {
+const decode = (bytes: Uint8Array): string | undefined => {
   try {
     return strict.decode(bytes)
   } catch {
@@ -134,7 +134,7 @@ const decoded = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** Where the bytes and the text that was made of them with replacements part. */
+/** The first byte that the text, made with replacements, does not repeat. */
 const badByteOf = (bytes: Uint8Array, replaced: string): Line["badByte"] => {
   const good = Buffer.from(replaced)
   let at = 0

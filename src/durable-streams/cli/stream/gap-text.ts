@@ -1,7 +1,7 @@
 /**
- * What a person is told who follows a stream that came back without events that were shown (docs/cli.md 4).
+ * The message to a follower whose stream came back without events that were printed (docs/cli.md 1).
  */
-import type { Gap } from "../../client/follow.ts"
+import type { Gap } from "../../../client/follow.ts"
 
 export const gapText = (gap: Gap): string => {
   if (gap._tag === "OtherLife") {

@@ -1,12 +1,12 @@
 /**
- * What becomes of what a person types: the JSON text of an event's data, or the content of a stream of another type.
+ * The text that a person types as the JSON of an event's data, or as the content of a stream of another type.
  */
 import { Effect } from "effect"
-import { isJson } from "../../domain/types.ts"
-import { jsonFault } from "../../event/json-fault.ts"
-import { WrongUsage } from "./exit.ts"
+import { isJson } from "../../../domain/types.ts"
+import { jsonFault } from "../../../event/json-fault.ts"
+import { WrongUsage } from "../exit.ts"
 
-/** What `-m` and `-e` hold. */
+/** The texts of `-m` and `-e`. */
 export interface Typed {
   readonly message: string | undefined
   readonly event: string | undefined
@@ -20,8 +20,8 @@ export const typedData = ({ event, message }: Typed): Effect.Effect<string | und
 }
 
 /**
- * What `-m` or `-e` give as the body of a request of the protocol: one event of a JSON stream, which takes an array apart,
- * or the text itself.
+ * The body of a request of the protocol from `-m` or `-e`: one event of a JSON stream, which takes an array apart, or the
+ * text itself.
  */
 export const typedBody = (typed: Typed, contentType: string): Effect.Effect<string | undefined, WrongUsage> =>
   Effect.flatMap(typedData(typed), (data) => {
@@ -55,7 +55,7 @@ const jsonText = (text: string, what: string): Effect.Effect<string, WrongUsage>
 
 const onOneLine = (json: string): string => json.replace(/[\r\n]/g, " ")
 
-/** Why a text is not JSON; undefined where it is. */
+/** Why a text is not JSON; undefined when it is. */
 const faultOf = (text: string): string | undefined => {
   try {
     JSON.parse(text)

@@ -3,8 +3,8 @@
  */
 import { Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { StreamName } from "../../domain/types.ts"
-import { formats } from "./format.ts"
+import { StreamName } from "../../../domain/types.ts"
+import { formats } from "../stream/format.ts"
 
 export const program = "durable-streams"
 
@@ -24,7 +24,7 @@ export const output = Flag.Literals("output", formats).pipe(
   Flag.withDefault("json")
 )
 
-/** Of commands that report on something. */
+/** The output of commands that report findings. */
 export const reportOutput = Flag.Literals("output", ["text", "json"]).pipe(
   Flag.withAlias("o"),
   Flag.withDescription("text: a line for each finding; json: the same as JSON, one object a line"),
@@ -44,7 +44,7 @@ export const orNothing = <A>(flag: Flag.Flag<A>): Flag.Flag<A | undefined> =>
 export const optionalText = (flag: string, description: string) =>
   orNothing(Flag.String(flag).pipe(Flag.withDescription(description)))
 
-/** A text that goes into a header, where nothing but this comes through as it is. */
+/** A text for a header, which passes on only such texts as they are. */
 export const headerText = (flag: string, description: string, metavar: string) =>
   Flag.String(flag).pipe(
     Flag.withDescription(description),
@@ -72,6 +72,6 @@ export const message = (description: string) =>
 export const event = (description: string) =>
   optionalText("event", description).pipe(Flag.withAlias("e"), Flag.withMetavar("json"))
 
-/** Every URL parser folds these path segments away, `fetch`'s included, however they are encoded. */
+/** Every URL parser folds these path segments away, `fetch`'s included, in every encoding. */
 const isFolded = (name: string): boolean => name === "." || name === ".."
 const foldedFault = "it stands for a folder in every URL and would be lost on the way"

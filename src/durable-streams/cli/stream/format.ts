@@ -1,18 +1,18 @@
 /**
- * How events look at the terminal. What a terminal would obey never reaches one, whatever the format.
+ * How events are printed. Characters that a terminal obeys never reach one, in any format.
  */
 import { Effect, Predicate } from "effect"
-import { isJson, sliceEvent } from "../../domain/types.ts"
-import { toVisible, toVisibleLines } from "../../domain/visible-text.ts"
-import { valueToBytes } from "../../event/event-data.ts"
-import { inColour, isOnTerminal } from "./terminal.ts"
+import { isJson, sliceEvent } from "../../../domain/types.ts"
+import { toVisible, toVisibleLines } from "../../../domain/visible-text.ts"
+import { valueToBytes } from "../../../event/event-data.ts"
+import { inColour, isOnTerminal } from "../terminal.ts"
 
 export const formats = ["json", "pretty", "raw"] as const
 export type Format = typeof formats[number]
 
 /**
- * Makes what is printed for events, as it is to reach stdout. What the stream holds is asked for where it matters: raw, an
- * event of a stream of bytes is these bytes and nothing else; on a terminal, these as text.
+ * Makes the function that turns events into the text or bytes for stdout. It asks for the stream's content type when that
+ * matters: raw, an event of a stream of bytes is these bytes and nothing else; on a terminal, these as text.
  */
 export const makeShow = <E, R>(
   format: Format,
@@ -37,7 +37,7 @@ export const makeShow = <E, R>(
 
 const bytesOf = (text: string): Uint8Array => {
   const { data } = sliceEvent(text)
-  return valueToBytes(parsed(data)) ?? Buffer.from(data)
+  return valueToBytes(parseJson(data)) ?? Buffer.from(data)
 }
 
 /** One event as one line. `json`: as the server sent it. `raw`: the payload alone. `pretty`: for eyes. */
@@ -62,15 +62,15 @@ const onOneLine = (text: string): string => /[\r\n]/.test(text) ? text.replace(/
 
 /** The text of a message made with `-m`; undefined for other data. */
 const messageOf = (data: string): string | undefined => {
-  const value = parsed(data)
+  const value = parseJson(data)
   return Predicate.hasProperty(value, "type") && value.type === "message" && Predicate.hasProperty(value, "text") &&
       typeof value.text === "string" && Object.keys(value).length === 2
     ? value.text
     : undefined
 }
 
-/** The value of JSON text; undefined for what is none: another server may send it, and it is shown as it is. */
-const parsed = (data: string): unknown => {
+/** The value of JSON text; undefined for other text, which another server may send, and which is shown as it is. */
+const parseJson = (data: string): unknown => {
   try {
     return JSON.parse(data)
   } catch {

@@ -1,14 +1,14 @@
 /**
- * One group of lines after the other, appended exactly once each, also where the server restarts in between: the run is a
- * producer of its own, so that a group whose answer was lost can be sent again.
+ * Appends one group of lines after the other, each exactly once, also if the server restarts in between: the command is a
+ * producer of its own, so that it can send a group again whose answer was lost.
  */
 import { Duration, Effect, Schedule } from "effect"
-import { isCausedBy, ServerRefused } from "../../client/client-answers.ts"
-import type { Conditions } from "../../client/client.ts"
+import { isCausedBy, ServerRefused } from "../../../client/client-answers.ts"
+import type { Conditions } from "../../../client/client.ts"
+import { tell } from "../terminal.ts"
 import type { Group } from "./append-lines.ts"
-import { tell } from "./terminal.ts"
 
-/** Appends the data and answers with what the server said. */
+/** Appends the data and returns the server's answer. */
 export type Send<E, R> = (
   data: ReadonlyArray<string>,
   conditions: Conditions | undefined
@@ -16,10 +16,10 @@ export type Send<E, R> = (
 
 /**
  * Makes a writer of groups, which must be called one after the other. It waits for a server that is lost, and fails with
- * what the server refuses.
+ * the server's refusals.
  *
  * A small first group may be all there is (`echo … | stream append`) and is not numbered: a stream remembers each of its
- * producers for good, and only so many. If its answer is lost, that is told.
+ * producers for good, and only so many. If its answer is lost, the command fails and says so.
  */
 export const makeWriter = <E, R>(send: Send<E, R>) => {
   let producer: { readonly id: string; seq: number } | undefined
@@ -40,7 +40,7 @@ export const makeWriter = <E, R>(send: Send<E, R>) => {
             send(group.data, undefined)
           )
         }),
-        // The stream was made anew, and knows nothing of us: this group is not in it.
+        // The stream was made anew and does not know this producer: the group is not in it.
         Effect.catchIf((error) => (producer?.seq ?? 0) > 0 && isRefusedAs("ProducerGap", error), () => {
           producer = { id: newId(), seq: 0 }
           return Effect.andThen(
@@ -49,7 +49,7 @@ export const makeWriter = <E, R>(send: Send<E, R>) => {
           )
         })
       )
-      return outlasting(attempt, () => producer !== undefined).pipe(
+      return outlast(attempt, () => producer !== undefined).pipe(
         Effect.tap(() =>
           Effect.sync(() => {
             isFirst = false
@@ -62,32 +62,32 @@ export const makeWriter = <E, R>(send: Send<E, R>) => {
 
 const newId = (): string => `durable-streams-append-${crypto.randomUUID()}`
 
-/** Tries again as long as the server is away; what may have been done only where it `mayRepeat`. */
-const outlasting = <E, R>(
+/** Tries again as long as the server is away. An append that may have been stored is sent again only if it `mayRepeat`. */
+const outlast = <E, R>(
   attempt: Effect.Effect<string, E, R>,
   mayRepeat: () => boolean
 ): Effect.Effect<string, E, R> =>
   Effect.suspend(() => {
     let isToldLost = false
-    const lost = Effect.suspend(() => {
+    const tellLost = Effect.suspend(() => {
       if (isToldLost) return Effect.void
       isToldLost = true
       return tell("Lost the server; waiting for it to come back.")
     })
     return attempt.pipe(
-      Effect.tapError((error) => isLost(error, mayRepeat()) ? lost : Effect.void),
-      Effect.retry({ while: (error) => isLost(error, mayRepeat()), schedule: patient }),
+      Effect.tapError((error) => isLost(error, mayRepeat()) ? tellLost : Effect.void),
+      Effect.retry({ while: (error) => isLost(error, mayRepeat()), schedule: retrySchedule }),
       Effect.tap(() => isToldLost ? tell("Back again, going on.") : Effect.void)
     )
   })
 
 /** Soon at first, since most restarts take a moment; then every two seconds. */
-const patient = Schedule.exponential("100 millis").pipe(
+const retrySchedule = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(2)))),
   Schedule.jittered
 )
 
-/** Nobody was there, or, where that may be repeated, somebody went away before the end; or a proxy says so. */
+/** No server was there; or, if the append may be repeated, the server left before its answer, or a proxy says so. */
 const isLost = (error: unknown, mayRepeat: boolean): boolean => {
   const tag = (error as { readonly _tag?: unknown } | undefined)?._tag
   if (tag === "NotRunning" || isCausedBy(error, "ECONNREFUSED")) return true

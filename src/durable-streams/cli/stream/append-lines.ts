@@ -1,15 +1,15 @@
 /**
- * What becomes of lines of stdin: groups of events, each of which is one append. A line that cannot become an event is named
- * by its number, and takes no good line before it along.
+ * Lines of stdin as groups of events, each of which is one append. A line that cannot become an event is named by its
+ * number, and the good lines before it are appended all the same.
  */
 import { Effect, Stream } from "effect"
-import { fixedLimits } from "../../domain/limits.ts"
+import { fixedLimits } from "../../../domain/limits.ts"
+import { WrongUsage } from "../exit.ts"
+import { tell } from "../terminal.ts"
 import { lineData } from "./event-text.ts"
-import { WrongUsage } from "./exit.ts"
 import type { Line } from "./stdin-lines.ts"
-import { tell } from "./terminal.ts"
 
-/** What to do about a line that cannot become an event. */
+/** The ways to go on after a line that cannot become an event. */
 export const invalids = ["fail", "skip", "replace"] as const
 
 export interface LineRules {
@@ -22,7 +22,7 @@ export interface LineRules {
 /** The data of some lines, as it will be sent. */
 export interface Group {
   readonly data: ReadonlyArray<string>
-  /** More will follow: so much rarely comes alone. */
+  /** Whether more is likely to follow: so much rarely comes alone. */
   readonly isLarge: boolean
 }
 
@@ -34,16 +34,19 @@ export class LinesTooLarge extends Error {
 /** A commit of this size costs little more for each event than a larger one, and is soon answered. */
 const groupBytesMax = 256 * 1024
 
-/** Half of what a pipe holds. */
+/** Half of the bytes that a pipe holds. */
 const largeBytes = 32 * 1024
 
-/** What stands around the data of an event that is appended alone. */
+/** The bytes around the data of an event that is appended alone. */
 const aroundBytes = `{"data":}`.length
 
-/** Told one by one; behind that, only counted. */
+/** So many faults are told one by one; the others are only counted. */
 const toldMax = 10
 
-/** The groups of lines that arrived together; ends with how many lines were left out. Fails behind the good lines. */
+/**
+ * The groups of lines that arrived together. Fails at the first fault, behind the good lines; with `skip`, says at the end
+ * how many lines were left out.
+ */
 export const groupsOf = <E, R, E2, R2>(
   lines: Stream.Stream<ReadonlyArray<Line>, E, R>,
   rules: Effect.Effect<LineRules, E2, R2>
@@ -52,7 +55,7 @@ export const groupsOf = <E, R, E2, R2>(
     let left = 0
     let isAnyGood = false
     const leaveOut = (fault: LineFault) => ++left > toldMax ? Effect.void : tell(`${fault.problem} It was left out.`)
-    const grouped = (arrived: ReadonlyArray<Line>, rules: LineRules) => {
+    const groupLines = (arrived: ReadonlyArray<Line>, rules: LineRules) => {
       const max = Math.min(groupBytesMax, rules.bodyBytesMax)
       const groups: Array<Group> = []
       const faults: Array<LineFault> = []
@@ -80,7 +83,7 @@ export const groupsOf = <E, R, E2, R2>(
       return { groups, faults }
     }
     return lines.pipe(
-      Stream.mapEffect((arrived) => Effect.map(rules, (rules) => ({ rules, ...grouped(arrived, rules) }))),
+      Stream.mapEffect((arrived) => Effect.map(rules, (rules) => ({ rules, ...groupLines(arrived, rules) }))),
       Stream.flatMap(({ faults, groups, rules }) => {
         const end: Effect.Effect<ReadonlyArray<Group>, WrongUsage | LinesTooLarge> = rules.invalid === "skip"
           ? Effect.as(Effect.forEach(faults, leaveOut, { discard: true }), [])
@@ -97,7 +100,7 @@ export const groupsOf = <E, R, E2, R2>(
     )
   })
 
-/** All groups as one, for an append that depends on something. */
+/** All groups as one, for an append with a condition. */
 export const oneGroupOf = <E, R>(
   groups: Stream.Stream<Group, E, R>,
   rules: Effect.Effect<LineRules, E, R>

@@ -3,27 +3,29 @@
  */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { isEventText } from "../../client/answer-bounds.ts"
-import { ServerRefused } from "../../client/client-answers.ts"
-import type { Conditions } from "../../client/client.ts"
+import { isEventText } from "../../../client/answer-bounds.ts"
+import { ServerRefused } from "../../../client/client-answers.ts"
+import type { Conditions } from "../../../client/client.ts"
+import { connect, connectionFlags } from "../connection.ts"
+import { WrongUsage } from "../exit.ts"
+import { event, headerText, message, name, number, orNothing, output, program } from "../flags/stream-flags.ts"
+import { isTyped, print, printAsIs, tell } from "../terminal.ts"
 import type { LineRules } from "./append-lines.ts"
 import { groupsOf, invalids, oneGroupOf } from "./append-lines.ts"
 import { makeWriter } from "./append-writer.ts"
-import { connect, connectionFlags } from "./connection.ts"
 import { typedData } from "./event-text.ts"
-import { WrongUsage } from "./exit.ts"
 import { makeShow } from "./format.ts"
 import { stdinLines } from "./stdin-lines.ts"
-import { event, headerText, message, name, number, orNothing, output, program } from "./stream-flags.ts"
-import { isTyped, print, printAsIs, tell } from "./terminal.ts"
 
 const conditionFlags = {
   ifMatch: orNothing(headerText("if-match", "Append only if the next event has this offset", "offset")),
-  close: Flag.Boolean("close").pipe(Flag.withDescription("Close the stream with it"), Flag.withDefault(false)),
+  close: Flag.Boolean("close").pipe(Flag.withDescription("Close the stream with this append"), Flag.withDefault(false)),
   seq: orNothing(headerText("seq", "Append only if this sorts behind the sequence of every append before", "sequence")),
-  producerId: orNothing(headerText("producer-id", "Append once, however often it is tried: who appends", "id")),
-  producerEpoch: number("producer-epoch", "… in which of its lives, from 0; a newer one shuts out the older ones"),
-  producerSeq: number("producer-seq", "… and for which time in that life, from 0")
+  producerId: orNothing(
+    headerText("producer-id", "Append once, however often it is tried: the name of the writer", "id")
+  ),
+  producerEpoch: number("producer-epoch", "… its epoch, from 0; a newer one shuts out the older ones"),
+  producerSeq: number("producer-seq", "… and the number of the append in that epoch, from 0")
 }
 
 export const append = Command.make(
@@ -34,12 +36,12 @@ export const append = Command.make(
     event: event("Append this JSON as it is"),
     input: Flag.Literals("input", ["auto", "text", "json"]).pipe(
       Flag.withAlias("i"),
-      Flag.withDescription("Lines of stdin are messages, JSON, or (auto) JSON where they are an object or an array"),
+      Flag.withDescription("Lines of stdin are messages, JSON, or (auto) JSON if they are an object or an array"),
       Flag.withDefault("auto")
     ),
     invalid: Flag.Literals("invalid", invalids).pipe(
       Flag.withDescription(
-        "Lines of stdin that cannot become an event end the command, are left out, or get U+FFFD for what is not UTF-8"
+        "Lines of stdin that cannot become an event end the command, are left out, or get U+FFFD for bytes that are not UTF-8"
       ),
       Flag.withDefault("fail")
     ),
@@ -56,7 +58,7 @@ export const append = Command.make(
           new WrongUsage("Say what to append: -m \"text\", -e '{\"json\":1}', or lines on stdin.")
         )
       }
-      // Only when there is something to append: no server is started for nothing.
+      // Asked only when there is something to append: no server is started for nothing.
       const connected = yield* Effect.cached(connect(rest))
       const show = yield* makeShow(
         output,
@@ -99,17 +101,17 @@ export const append = Command.make(
       const rules = Effect.map(bodyBytesMax, (bodyBytesMax): LineRules => ({ input, invalid, bodyBytesMax }))
       const groups = groupsOf(stdinLines(bodyBytesMax), rules)
       if (conditions !== undefined) {
-        // What depends on something is one append, however the lines arrive.
+        // With a condition, all lines are one append, however they arrive.
         const all = yield* oneGroupOf(groups, rules)
-        return yield* all.length === 0 ? nothing : appendAtOnce(all)
+        return yield* all.length === 0 ? failEmpty : appendAtOnce(all)
       }
       const write = makeWriter(send)
-      let any = false
+      let hasLines = false
       yield* Stream.runForEach(groups, (group) => {
-        any = true
+        hasLines = true
         return Effect.flatMap(write(group), printAnswer)
       })
-      if (!any) return yield* nothing
+      if (!hasLines) return yield* failEmpty
     })
 ).pipe(
   Command.withDescription("Append an event; without -m and -e, one for each line of stdin"),
@@ -131,7 +133,7 @@ export const append = Command.make(
 const isOtherType = (error: unknown): boolean =>
   error instanceof ServerRefused && error.problem["type"] === "urn:durable-streams:ContentTypeMismatch"
 
-const nothing = Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
+const failEmpty = Effect.fail(new WrongUsage("stdin held no line; nothing was appended."))
 
 interface Given {
   readonly ifMatch: string | undefined
@@ -142,7 +144,7 @@ interface Given {
   readonly producerSeq: number | undefined
 }
 
-/** Undefined: the append depends on nothing. */
+/** Undefined: the append has no condition. */
 const toConditions = (given: Given): Effect.Effect<Conditions | undefined, WrongUsage> => {
   const { close, ifMatch, producerEpoch: epoch, producerId: id, producerSeq: seq } = given
   const isNone = id === undefined && epoch === undefined && seq === undefined

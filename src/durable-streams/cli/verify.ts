@@ -8,14 +8,14 @@ import { toOffset } from "../../domain/types.ts"
 import { toVisible } from "../../domain/visible-text.ts"
 import type { LogFault, Verified } from "../doctor/verify-data.ts"
 import { Logged } from "./exit.ts"
-import { dataDirectoryFlag } from "./settings-flags.ts"
-import { program, reportOutput } from "./stream-flags.ts"
+import { dataDirectoryFlag } from "./flags/settings-flags.ts"
+import { program, reportOutput } from "./flags/stream-flags.ts"
 import { print, tell } from "./terminal.ts"
 
 export const verifyCommand = Command.make("verify", {
   repair: Flag.Boolean("repair").pipe(
     Flag.withDescription(
-      "Cut torn ends, as the next start would, after a copy of the file was made; no server may run"
+      "Copy each file with a torn end, then cut the end as the next start would; no server may run"
     ),
     Flag.withDefault(false)
   ),
@@ -24,7 +24,7 @@ export const verifyCommand = Command.make("verify", {
 }, ({ dataDirectory, output, repair }) =>
   Effect.gen(function*() {
     requireAbsolute(dataDirectory)
-    // Only this command needs what reads logs; the others start faster without it.
+    // Only this command needs the code that reads logs; the others start faster without it.
     const { verifyData } = yield* Effect.promise(() => import("../doctor/checks.ts"))
     const asJson = output === "json"
     const verified = yield* verifyData({
@@ -35,7 +35,7 @@ export const verifyCommand = Command.make("verify", {
         tell(
           state === "held"
             ? "A server is using this data directory: logs may grow while they are read."
-            : "Whether a server is using this data directory could not be told: logs may grow while they are read."
+            : "A server may be using this data directory, the system does not say: logs may grow while they are read."
         )
     })
     yield* print(`${asJson ? JSON.stringify({ type: "summary", ...verified }) : summaryText(verified)}\n`)
@@ -43,8 +43,8 @@ export const verifyCommand = Command.make("verify", {
   })).pipe(
     Command.withDescription("Check every byte of every log in the data directory; no server is needed or started"),
     Command.withExamples([
-      { command: `${program} verify`, description: "Exit code 1 where anything is wrong" },
-      { command: `${program} verify --repair`, description: "Cut what a crash left unfinished" },
+      { command: `${program} verify`, description: "Exit code 1 if anything is wrong" },
+      { command: `${program} verify --repair`, description: "Cut the commits that a crash left unfinished" },
       { command: `${program} verify -o json --data-dir /backup/iterate`, description: "A copy, for scripts" }
     ])
   )
@@ -81,10 +81,10 @@ const faultText = ({ file, kind, offset, position, problem, repaired, stream }: 
 
 const summaryText = ({ bytes, events, faults, growing, logs, repaired, restorable }: Verified): string => {
   const outcome = faults === 0 ? "all are sound" : faults === 1 ? "1 is not sound" : `${faults} are not sound`
-  return `Checked ${counted(logs, "log")}, ${counted(events, "event")}, ${counted(bytes, "byte")}: ${outcome}.` +
+  return `Checked ${countText(logs, "log")}, ${countText(events, "event")}, ${countText(bytes, "byte")}: ${outcome}.` +
     (repaired === 0 ? "" : ` Repaired: ${repaired}.`) +
     (restorable === 0 ? "" : ` Completed from the journal at the next start: ${restorable}.`) +
     (growing === 0 ? "" : ` Being written to: ${growing}.`)
 }
 
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+const countText = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
