@@ -14,16 +14,17 @@ import { PublicUrl } from "../http/public-url.ts"
 import type { Route } from "../http/router.ts"
 import { decodePercent as decoded } from "../http/router.ts"
 import { longestLogName } from "../storage/state-log.ts"
+import { subscriptionOf } from "./answers.ts"
 import type { SubscriptionRefused } from "./machine/refused.ts"
 import { codes, refused } from "./machine/refused.ts"
 import type { Subscription } from "./machine/subscription.ts"
 import { ack, claim, release, unlink } from "./machine/transitions.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
 import type { TransitionFailed } from "./running/runner.ts"
+import { controlPath, streamsOf } from "./running/wake-messages.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
-import { controlPath, streamsOf, subscriptionOf } from "./wire.ts"
 
 /** The largest body: a thousand names or acknowledgements, as a wake shows them. */
 const bodyBytesMax = 256 * 1024

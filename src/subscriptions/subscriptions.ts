@@ -12,24 +12,24 @@ import { StreamManager } from "../manager/stream-manager.ts"
 import { createLog, logPrefix, openLog, parseLogName } from "../storage/state-log.ts"
 import type { StateChange } from "../storage/storage.ts"
 import { Storage } from "../storage/storage.ts"
-import { Draft } from "./machine/draft.ts"
 import { refused } from "./machine/refused.ts"
 import { withoutEndSlashes } from "./machine/stream-names.ts"
 import type { Config, Subscription } from "./machine/subscription.ts"
 import { apply, newSubscription, subjectOf } from "./machine/subscription.ts"
+import { Draft } from "./machine/transition-draft.ts"
 import { linkByGlob, linkExplicitly } from "./machine/transitions.ts"
 import type { Act } from "./machine/wake-cycle.ts"
 import { onlyNews } from "./machine/wake-cycle.ts"
-import { CallLine, WebhookCallsMax } from "./running/call-line.ts"
-import { makeCatchUp } from "./running/catch-up.ts"
-import { makeDeliver } from "./running/deliver.ts"
 import { Interest } from "./running/interest.ts"
-import { goneNews, grownNews, madeNews, makeLook } from "./running/look.ts"
-import { makeMoments } from "./running/moments.ts"
+import { makeMissedNews } from "./running/missed-news.ts"
+import { makeMomentSource } from "./running/moment-source.ts"
 import type { Life, Surroundings, TransitionFailed } from "./running/runner.ts"
 import { Runner } from "./running/runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./running/state-codec.ts"
-import { Turns } from "./running/turns.ts"
+import { goneNews, grownNews, madeNews, makeStreamLookup } from "./running/stream-lookup.ts"
+import { makeWakeDelivery } from "./running/wake-delivery.ts"
+import { WebhookCallsMax, WebhookQueue } from "./running/webhook-queue.ts"
+import { WorkQueue } from "./running/work-queue.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
 
@@ -68,20 +68,20 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       const storage = yield* Storage
       const manager = yield* StreamManager
       const keys = yield* Keys
-      const look = makeLook(manager)
+      const look = makeStreamLookup(manager)
       // Closed after the fibers below have ended: the last transition of each still has its log.
       const logs = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
       const fork = yield* FiberSet.makeRuntime<never>()
       const interest = new Interest<Runner>(fork)
       const runners = new Map<string, Runner>()
-      const moment = yield* makeMoments
+      const moment = yield* makeMomentSource
       const around: Surroundings = {
         interest,
-        turns: new Turns(fork),
-        line: new CallLine(yield* WebhookCallsMax),
+        turns: new WorkQueue(fork),
+        line: new WebhookQueue(yield* WebhookCallsMax),
         fork,
         moment,
-        deliver: makeDeliver(manager, keys, yield* WebhookSender)
+        deliver: makeWakeDelivery(manager, keys, yield* WebhookSender)
       }
 
       yield* manager.watch({
@@ -233,7 +233,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
           )
         }))
 
-      const catchUp = yield* makeCatchUp(manager.list(), interest, look, fork)
+      const catchUp = yield* makeMissedNews(manager.list(), interest, look, fork)
 
       // Whatever was left behind by a log that moved on has a smaller number.
       const newest = new Map<string, { readonly number: number; readonly name: StreamName }>()

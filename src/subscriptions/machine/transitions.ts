@@ -2,12 +2,12 @@
  * What workers, webhooks and administrators ask of a subscription, as transitions.
  */
 import { Result } from "effect"
-import type { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import { refused } from "./refused.ts"
 import { withoutEndSlashes } from "./stream-names.ts"
 import type { Link } from "./subscription.ts"
 import { isPending, subjectOf } from "./subscription.ts"
+import type { Draft } from "./transition-draft.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
 import { clearWake, settle } from "./wake-cycle.ts"
 

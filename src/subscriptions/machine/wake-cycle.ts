@@ -5,10 +5,10 @@
  */
 import { Result } from "effect"
 import { fixedLimits } from "../../domain/limits.ts"
-import type { Moment } from "./draft.ts"
-import { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refused.ts"
 import type { Link, Subscription } from "./subscription.ts"
+import type { Moment } from "./transition-draft.ts"
+import { Draft } from "./transition-draft.ts"
 
 /** What became of a stream. */
 export interface News {

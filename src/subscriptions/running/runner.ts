@@ -8,19 +8,19 @@ import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../../do
 import { toOffset } from "../../domain/types.ts"
 import type { SubscriptionLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
-import type { Moment, Surprise } from "../machine/draft.ts"
 import type { SubscriptionRefused } from "../machine/refused.ts"
 import { refused } from "../machine/refused.ts"
 import type { Config, Subscription, Wake } from "../machine/subscription.ts"
 import { apply, deadline } from "../machine/subscription.ts"
+import type { Moment, Surprise } from "../machine/transition-draft.ts"
 import { shown, type StreamStatus } from "../machine/transitions.ts"
 import type { Act, Matches, News, Prepare } from "../machine/wake-cycle.ts"
 import { advance, failed, following, onlyNews } from "../machine/wake-cycle.ts"
-import type { CallLine } from "./call-line.ts"
 import { compileGlob } from "./glob.ts"
 import type { Interest } from "./interest.ts"
 import { toStateChanges } from "./state-codec.ts"
-import type { Turns } from "./turns.ts"
+import type { WebhookQueue } from "./webhook-queue.ts"
+import type { WorkQueue } from "./work-queue.ts"
 
 /** Somebody is to be told of a wake. */
 export interface Delivery {
@@ -36,8 +36,8 @@ export interface Delivery {
 /** What runners share. */
 export interface Surroundings {
   readonly interest: Interest<Runner>
-  readonly turns: Turns
-  readonly line: CallLine
+  readonly turns: WorkQueue
+  readonly line: WebhookQueue
   /** Starts a fiber that ends with the server at the latest. */
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   readonly moment: Effect.Effect<Moment>

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 
-export class Turns {
+export class WorkQueue {
   #waiting: Array<Effect.Effect<void>> = []
   #next = 0
   #isGoing = false

@@ -9,9 +9,12 @@ import { Context, Effect } from "effect"
  * Calls of webhooks at once; a server gives as many as it has descriptors for. Each holds a connection for as long as ten
  * seconds, and a receiver that answers in a tenth of a second is called 160 times a second.
  */
-export const WebhookCallsMax = Context.Reference<number>("durable-streams/subscriptions/call-line/WebhookCallsMax", {
-  defaultValue: () => 64
-})
+export const WebhookCallsMax = Context.Reference<number>(
+  "durable-streams/subscriptions/running/webhook-queue/WebhookCallsMax",
+  {
+    defaultValue: () => 64
+  }
+)
 
 interface Caller {
   readonly number: number
@@ -26,7 +29,7 @@ interface Receiver {
   readonly waiting: Array<Caller>
 }
 
-export class CallLine {
+export class WebhookQueue {
   readonly #most: number
   readonly #mostOfOne: number
   readonly #receivers = new Map<string, Receiver>()

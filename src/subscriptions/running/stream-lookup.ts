@@ -21,7 +21,7 @@ export const grownNews = (description: StreamDescription, tail: number): News =>
 
 export const goneNews = (life: string | undefined): News => ({ life, exists: false, begin: 0, tail: 0 })
 
-export const makeLook = (manager: StreamManager["Service"]) => {
+export const makeStreamLookup = (manager: StreamManager["Service"]) => {
   const permits = Semaphore.makeUnsafe(looksAtOnce)
   const look = (path: string): Effect.Effect<News, StorageError | LogDamaged | Overloaded> =>
     permits.withPermit(Effect.scoped(Effect.flatMap(manager.get(path as StreamName), ({ info }) => info))).pipe(

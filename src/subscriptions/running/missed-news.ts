@@ -7,16 +7,16 @@ import { Effect } from "effect"
 import type { StorageError } from "../../domain/errors.ts"
 import type { StreamName } from "../../domain/types.ts"
 import type { Interest } from "./interest.ts"
-import type { makeLook } from "./look.ts"
 import type { Runner } from "./runner.ts"
+import type { makeStreamLookup } from "./stream-lookup.ts"
 
 type Names = Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
 /** Learns what a runner has missed. Runners are given once all of them listen. */
-export const makeCatchUp = Effect.fnUntraced(function*(
+export const makeMissedNews = Effect.fnUntraced(function*(
   list: Names,
   interest: Interest<Runner>,
-  look: ReturnType<typeof makeLook>,
+  look: ReturnType<typeof makeStreamLookup>,
   fork: (effect: Effect.Effect<void>) => unknown
 ) {
   const meantNow = yield* Effect.cached(meantBy(list, interest))

@@ -12,10 +12,10 @@ import type { Act } from "../machine/wake-cycle.ts"
 import { delivered, failed, outpaced } from "../machine/wake-cycle.ts"
 import type { Keys } from "../webhook/keys.ts"
 import type { WebhookSender } from "../webhook/webhook-sender.ts"
-import { wakeBody, wakeEvent } from "../wire.ts"
 import type { Delivery } from "./runner.ts"
+import { wakeBody, wakeEvent } from "./wake-messages.ts"
 
-export const makeDeliver = (
+export const makeWakeDelivery = (
   manager: StreamManager["Service"],
   keys: Keys["Service"],
   sender: WebhookSender["Service"]
