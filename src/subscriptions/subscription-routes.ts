@@ -37,123 +37,138 @@ export const subscriptionRoutes: Effect.Effect<
   ReadonlyArray<Route>,
   never,
   Subscriptions | WebhookSender | Keys | PublicUrl
-> = Effect.gen(
-  function*() {
-    const subscriptions = yield* Subscriptions
-    const sender = yield* WebhookSender
-    const keys = yield* Keys
-    const publicUrl = yield* PublicUrl
-    const baseOf = (request: Incoming) => {
-      const base = publicUrl.base(request)
-      return base === undefined
-        ? Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
-        : Effect.succeed(base)
-    }
+> = Effect.gen(function*() {
+  const handlers = yield* makeHandlers
+  const handle: Route["handle"] = (request) => answered(answer(handlers, request, segmentsOf(request.path)))
+  return methods.map((method) => ({ method, path: `${controlPath}/*`, handle }))
+})
 
-    const shown = (status: number, subscription: Subscription, base: string) =>
-      Effect.map(
-        subscription.config.type === "webhook" ? keys.publicKey : Effect.undefined,
-        (key) => json(status, JSON.stringify(subscriptionOf(subscription, base, key)))
-      )
+type Handler = (request: Incoming, id: string) => Answering
 
-    const put = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      const base = yield* baseOf(request)
-      const config = yield* toConfig(yield* textOf(request), sender.fault, subscriptions.nameOf)
-      const { made, subscription } = yield* subscriptions.put(id, config, hashOf(config), base)
-      return yield* shown(made ? 201 : 200, subscription, base)
+interface Handlers {
+  readonly put: Handler
+  readonly get: Handler
+  readonly remove: (id: string) => Answering
+  readonly unlink: (id: string, stream: string) => Answering
+  /** Those of `POST subscriptions/:id/<name>`. */
+  readonly actions: Readonly<Record<string, Handler>>
+  readonly jwks: Answering
+}
+
+const makeHandlers = Effect.gen(function*() {
+  const subscriptions = yield* Subscriptions
+  const sender = yield* WebhookSender
+  const keys = yield* Keys
+  const publicUrl = yield* PublicUrl
+  const baseOf = (request: Incoming) => {
+    const base = publicUrl.base(request)
+    return base === undefined
+      ? Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
+      : Effect.succeed(base)
+  }
+
+  const toAnswer = (status: number, subscription: Subscription, base: string) =>
+    Effect.map(
+      subscription.config.type === "webhook" ? keys.publicKey : Effect.undefined,
+      (key) => json(status, JSON.stringify(subscriptionOf(subscription, base, key)))
+    )
+
+  const put = Effect.fnUntraced(function*(request: Incoming, id: string) {
+    const base = yield* baseOf(request)
+    const config = yield* toConfig(yield* textOf(request), sender.fault, subscriptions.nameOf)
+    const { made, subscription } = yield* subscriptions.put(id, config, hashOf(config), base)
+    return yield* toAnswer(made ? 201 : 200, subscription, base)
+  })
+
+  const get = Effect.fnUntraced(function*(request: Incoming, id: string) {
+    const base = yield* baseOf(request)
+    return yield* toAnswer(200, yield* subscriptions.get(id), base)
+  })
+
+  const verifyToken = (request: Incoming, id: string) => {
+    const token = /^Bearer +(\S+)$/i.exec(request.header("authorization") ?? "")?.[1]
+    return token === undefined
+      ? Effect.fail(refused("TOKEN_INVALID", "Send the wake's token: Authorization: Bearer <token>."))
+      : subscriptions.verify(id, token)
+  }
+
+  const acknowledge = (type: "webhook" | "pull-wake") =>
+    Effect.fnUntraced(function*(request: Incoming, id: string) {
+      const tokenGeneration = yield* verifyToken(request, id)
+      const acks = yield* toAcks(yield* textOf(request))
+      const next = yield* subscriptions.act(id, ack(type, { ...acks, tokenGeneration }))
+      return json(200, JSON.stringify({ ok: true, next_wake: next }))
     })
 
-    const get = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      const base = yield* baseOf(request)
-      return yield* shown(200, yield* subscriptions.get(id), base)
-    })
-
-    const acknowledge = (type: "webhook" | "pull-wake") =>
-      Effect.fnUntraced(function*(request: Incoming, id: string) {
-        const tokenGeneration = yield* authorised(request, id)
-        const acks = yield* toAcks(yield* textOf(request))
-        const next = yield* subscriptions.act(id, ack(type, { ...acks, tokenGeneration }))
-        return json(200, JSON.stringify({ ok: true, next_wake: next }))
+  const claimWork = Effect.fnUntraced(function*(request: Incoming, id: string) {
+    const worker = yield* toWorker(yield* textOf(request))
+    const { generation, leaseMillis, streams, subject, wakeId } = yield* subscriptions.act(id, claim(worker))
+    const token = yield* keys.mint(subject, generation)
+    return json(
+      200,
+      JSON.stringify({
+        wake_id: wakeId,
+        generation,
+        token,
+        streams: streamsOf(streams),
+        lease_ttl_ms: leaseMillis
       })
+    )
+  })
 
-    const authorised = (request: Incoming, id: string) => {
-      const token = /^Bearer +(\S+)$/i.exec(request.header("authorization") ?? "")?.[1]
-      return token === undefined
-        ? Effect.fail(refused("TOKEN_INVALID", "Send the wake's token: Authorization: Bearer <token>."))
-        : subscriptions.verify(id, token)
-    }
+  const releaseWork = Effect.fnUntraced(function*(request: Incoming, id: string) {
+    const tokenGeneration = yield* verifyToken(request, id)
+    const reference = yield* toWakeReference(yield* textOf(request))
+    yield* subscriptions.act(id, release({ ...reference, tokenGeneration }))
+    return noContent
+  })
 
-    const claimed = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      const worker = yield* toWorker(yield* textOf(request))
-      const { generation, leaseMillis, streams, subject, wakeId } = yield* subscriptions.act(id, claim(worker))
-      const token = yield* keys.mint(subject, generation)
-      return json(
-        200,
-        JSON.stringify({
-          wake_id: wakeId,
-          generation,
-          token,
-          streams: streamsOf(streams),
-          lease_ttl_ms: leaseMillis
-        })
-      )
-    })
+  const link = Effect.fnUntraced(function*(request: Incoming, id: string) {
+    yield* subscriptions.addStreams(id, yield* toStreams(yield* textOf(request), subscriptions.nameOf))
+    return noContent
+  })
 
-    const released = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      const tokenGeneration = yield* authorised(request, id)
-      const reference = yield* toWakeReference(yield* textOf(request))
-      yield* subscriptions.act(id, release({ ...reference, tokenGeneration }))
-      return noContent
-    })
-
-    const linked = Effect.fnUntraced(function*(request: Incoming, id: string) {
-      yield* subscriptions.addStreams(id, yield* toStreams(yield* textOf(request), subscriptions.nameOf))
-      return noContent
-    })
-
-    const jwks = Effect.map(keys.publicKey, (key): Answer => ({
+  return {
+    put,
+    get,
+    remove: (id) => Effect.as(subscriptions.remove(id), noContent),
+    unlink: (id, stream) =>
+      Effect.flatMap(toStreamName(stream), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent)),
+    actions: {
+      streams: link,
+      callback: acknowledge("webhook"),
+      ack: acknowledge("pull-wake"),
+      claim: claimWork,
+      release: releaseWork
+    },
+    jwks: Effect.map(keys.publicKey, (key): Answer => ({
       status: 200,
       headers: { "content-type": "application/jwk-set+json", "cache-control": "public, max-age=300" },
       body: JSON.stringify({ keys: [key] })
     }))
+  } satisfies Handlers as Handlers
+})
 
-    const actions: Readonly<Record<string, (request: Incoming, id: string) => Answering>> = {
-      streams: linked,
-      callback: acknowledge("webhook"),
-      ack: acknowledge("pull-wake"),
-      claim: claimed,
-      release: released
-    }
-
-    const answer = (request: Incoming, path: ReadonlyArray<string>): Answering => {
-      const { method } = request
-      const [room, rawId = "", action, ...rest] = path
-      if (room === "jwks.json" && path.length === 1) return only(["GET", "HEAD"], method, () => jwks)
-      if (room !== "subscriptions" || rawId === "") return notFound
-      const id = decoded(rawId)
-      if (id === undefined || nameFault(longestLogName(id)) !== undefined) return badId
-      if (action === undefined) {
-        if (method === "PUT") return put(request, id)
-        if (method === "DELETE") return Effect.as(subscriptions.remove(id), noContent)
-        return only(["GET", "HEAD", "PUT", "DELETE"], method, () => get(request, id))
-      }
-      if (action === "streams" && rest.length > 0) {
-        const name = decoded(rest.join("/"))
-        if (name === undefined) return badId
-        return only(
-          ["DELETE"],
-          method,
-          () => Effect.flatMap(toStreamName(name), (name) => Effect.as(subscriptions.act(id, unlink(name)), noContent))
-        )
-      }
-      const act = Object.hasOwn(actions, action) && rest.length === 0 ? actions[action] : undefined
-      return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
-    }
-
-    const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.path)))
-    return methods.map((method) => ({ method, path: `${controlPath}/*`, handle }))
+/** Finds the handler of a request by the segments of its path. */
+const answer = (handlers: Handlers, request: Incoming, path: ReadonlyArray<string>): Answering => {
+  const { method } = request
+  const [room, rawId = "", action, ...rest] = path
+  if (room === "jwks.json" && path.length === 1) return only(["GET", "HEAD"], method, () => handlers.jwks)
+  if (room !== "subscriptions" || rawId === "") return notFound
+  const id = decoded(rawId)
+  if (id === undefined || nameFault(longestLogName(id)) !== undefined) return badId
+  if (action === undefined) {
+    if (method === "PUT") return handlers.put(request, id)
+    if (method === "DELETE") return handlers.remove(id)
+    return only(["GET", "HEAD", "PUT", "DELETE"], method, () => handlers.get(request, id))
   }
-)
+  if (action === "streams" && rest.length > 0) {
+    const name = decoded(rest.join("/"))
+    return name === undefined ? badId : only(["DELETE"], method, () => handlers.unlink(id, name))
+  }
+  const act = Object.hasOwn(handlers.actions, action) && rest.length === 0 ? handlers.actions[action] : undefined
+  return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
+}
 
 const methods = ["GET", "PUT", "POST", "DELETE"] as const
 

@@ -1,41 +1,40 @@
 /**
- * What happened to the streams of all subscriptions while no server ran, found at the start: tails are compared with cursors,
- * and names with patterns. If the disk does not answer, it is asked again: nothing that was appended waits for the next
- * append to be told.
+ * The news that subscriptions missed while no server ran, found at the start: tails are compared with cursors, and names with
+ * patterns. If the disk does not answer, it is asked again: no event waits for the next append to be told.
  */
 import { Effect } from "effect"
 import type { StorageError } from "../../domain/errors.ts"
 import type { StreamName } from "../../domain/types.ts"
 import type { Interest } from "./interest.ts"
 import type { Runner } from "./runner.ts"
-import type { makeStreamLookup } from "./stream-lookup.ts"
+import type { StreamLookup } from "./stream-lookup.ts"
 
 type Names = Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
-/** Learns what a runner has missed. Runners are given once all of them listen. */
+/** Returns a function that tells a runner what it missed. It is called when all runners listen. */
 export const makeMissedNews = Effect.fnUntraced(function*(
-  list: Names,
+  names: Names,
   interest: Interest<Runner>,
-  look: ReturnType<typeof makeStreamLookup>,
+  lookup: StreamLookup,
   fork: (effect: Effect.Effect<void>) => unknown
 ) {
-  const meantNow = yield* Effect.cached(meantBy(list, interest))
-  const meantLater = yield* Effect.cached(untilListed(meantBy(list, interest), pauseMin))
+  const meantNow = yield* Effect.cached(meantBy(names, interest))
+  const meantLater = yield* Effect.cached(untilListed(meantBy(names, interest), pauseMin))
 
-  const learn = (runner: Runner, paths: Iterable<string>, pauseMillis = pauseMin): Effect.Effect<void> =>
-    Effect.flatMap(look.each(paths, (path, news) => runner.learn(path, news)), (left) =>
+  const tell = (runner: Runner, paths: Iterable<string>, pauseMillis = pauseMin): Effect.Effect<void> =>
+    Effect.flatMap(lookup.each(paths, (path, news) => runner.tellMissed(path, news)), (left) =>
       Effect.sync(() => {
         runner.kick()
-        if (left.length === 0) return runner.caughtUp()
-        fork(Effect.andThen(Effect.sleep(pauseMillis), learn(runner, left, Math.min(pauseMax, pauseMillis * 2))))
+        if (left.length === 0) return runner.endCatchUp()
+        fork(Effect.andThen(Effect.sleep(pauseMillis), tell(runner, left, Math.min(pauseMax, pauseMillis * 2))))
       }))
 
   return (runner: Runner, linked: Iterable<string>): Effect.Effect<void> => {
-    const learnAll = (meant: Meant) => learn(runner, new Set([...linked, ...meant.get(runner) ?? []]))
-    return Effect.catch(Effect.flatMap(meantNow, learnAll), () =>
+    const tellAll = (meant: Meant) => tell(runner, new Set([...linked, ...meant.get(runner) ?? []]))
+    return Effect.catch(Effect.flatMap(meantNow, tellAll), () =>
       Effect.sync(() => {
         runner.kick()
-        fork(Effect.flatMap(meantLater, learnAll))
+        fork(Effect.flatMap(meantLater, tellAll))
       }))
   }
 })
@@ -43,10 +42,10 @@ export const makeMissedNews = Effect.fnUntraced(function*(
 /** The names that each runner's pattern means. */
 type Meant = ReadonlyMap<Runner, ReadonlyArray<string>>
 
-const meantBy = Effect.fnUntraced(function*(list: Names, interest: Interest<Runner>) {
+const meantBy = Effect.fnUntraced(function*(names: Names, interest: Interest<Runner>) {
   const byRunner = new Map<Runner, Array<string>>()
-  for (const [i, name] of (yield* list).entries()) {
-    // A look into the index is some microseconds, and never more than a fraction of a millisecond.
+  for (const [i, name] of (yield* names).entries()) {
+    // A search in the index takes some microseconds, and never more than a fraction of a millisecond.
     if (i % 20 === 19) yield* Effect.yieldNow
     for (const runner of yield* interest.meant(name)) {
       const known = byRunner.get(runner)
@@ -64,6 +63,6 @@ const untilListed = <A>(listing: Effect.Effect<A, StorageError>, pauseMillis: nu
       Effect.andThen(Effect.suspend(() => untilListed(listing, Math.min(pauseMax, pauseMillis * 2))))
     ))
 
-/** In milliseconds, doubled each time. */
+/** The pause before the next attempt, in milliseconds, doubled each time. */
 const pauseMin = 1_000
 const pauseMax = 60_000

@@ -21,6 +21,8 @@ export const grownNews = (description: StreamDescription, tail: number): News =>
 
 export const goneNews = (life: string | undefined): News => ({ life, exists: false, begin: 0, tail: 0 })
 
+export type StreamLookup = ReturnType<typeof makeStreamLookup>
+
 export const makeStreamLookup = (manager: StreamManager["Service"]) => {
   const permits = Semaphore.makeUnsafe(looksAtOnce)
   const look = (path: string): Effect.Effect<News, StorageError | LogDamaged | Overloaded> =>

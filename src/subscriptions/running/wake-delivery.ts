@@ -7,13 +7,26 @@ import type { StreamName } from "../../domain/types.ts"
 import { jsonType } from "../../domain/types.ts"
 import { EventData } from "../../event/event-data.ts"
 import type { StreamManager } from "../../manager/stream-manager.ts"
+import type { Subscription, Wake } from "../machine/subscription.ts"
 import { subjectOf } from "../machine/subscription.ts"
+import type { StreamStatus } from "../machine/transitions.ts"
 import type { Act } from "../machine/wake-cycle.ts"
 import { delivered, failed, outpaced } from "../machine/wake-cycle.ts"
 import type { Keys } from "../webhook/keys.ts"
 import type { WebhookSender } from "../webhook/webhook-sender.ts"
-import type { Delivery } from "./runner.ts"
 import { wakeBody, wakeEvent } from "./wake-messages.ts"
+
+/** A wake to deliver. */
+export interface Delivery {
+  readonly subscription: Subscription
+  readonly wake: Wake
+  /** Whether this is the first delivery of the wake. */
+  readonly isNew: boolean
+  /** The streams that the webhook is shown. */
+  readonly streams: ReadonlyArray<StreamStatus>
+  /** The server's address as the maker of the subscription reached it. */
+  readonly base: string
+}
 
 export const makeWakeDelivery = (
   manager: StreamManager["Service"],
