@@ -66,15 +66,15 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         moment: yield* makeMomentSource,
         deliver: makeWakeDelivery(manager, keys, yield* WebhookSender)
       }
-      const lookup = makeStreamLookup(manager)
-      const runners = new Runners(shared)
-      const workshop = { storage: yield* Storage, logs, names: manager.list(), lookup, shared, runners }
-
-      yield* manager.watch({
+      // It observes before it opens any: a subscription that looks at a stream or lists them misses no append meanwhile.
+      const { names } = yield* manager.observe("", {
         created: (description) => interest.tell(description.name, madeNews(description)),
         appended: (description, tail) => interest.tell(description.name, grownNews(description, tail)),
         deleted: ({ id, name }) => interest.tell(name, goneNews(id))
       })
+      const lookup = makeStreamLookup(manager)
+      const runners = new Runners(shared)
+      const workshop: Workshop = { storage: yield* Storage, logs, names, lookup, shared, runners }
       yield* openStored(workshop)
 
       return Subscriptions.of({
