@@ -5,7 +5,7 @@ import type { Subscription } from "./machine/subscription.ts"
 import { controlPath, linkOf } from "./running/wake-messages.ts"
 import type { PublicJwk } from "./webhook/keys.ts"
 
-/** A subscription as it is answered. */
+/** The answer to a request for a subscription; `key` signs the calls of its webhook. */
 export const subscriptionOf = (subscription: Subscription, base: string, key: PublicJwk | undefined) => {
   const { config, createdAt, id, links, retry } = subscription
   return {

@@ -1,6 +1,7 @@
 /**
- * The protocol's subscriptions over HTTP (docs/subscriptions.md): everything below `/v1/stream/__ds`. Translates requests
- * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
+ * The protocol's subscriptions over HTTP (docs/subscriptions.md): everything below `/v1/stream/__ds`. It translates requests
+ * to calls, and results to answers. It takes paths apart by itself, because the name of a stream is the rest of a path,
+ * slashes included.
  */
 import { Effect } from "effect"
 import type { KeyFailed } from "../data-directory/key-file.ts"
@@ -26,7 +27,7 @@ import { Subscriptions } from "./subscriptions.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
 
-/** The largest body: a thousand names or acknowledgements, as a wake shows them. */
+/** The largest body: a thousand names or acknowledgements, as many as a wake shows. */
 const bodyBytesMax = 256 * 1024
 
 type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest | Overloaded
@@ -178,7 +179,7 @@ const badId = Effect.fail(
   refused("INVALID_REQUEST", "The id and the stream in the path are percent-encoded UTF-8, and not too long.")
 )
 
-/** The path's segments below the control path, as they came. */
+/** The segments of the path below the control path, still encoded. */
 const segmentsOf = (path: string): ReadonlyArray<string> => path.slice(controlPath.length + 1).split("/")
 
 const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answering): Answering =>
@@ -204,7 +205,7 @@ const textOf = Effect.fnUntraced(function*(request: Incoming) {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-/** What the caller did is answered in the protocol's form; what is the server's fault goes on to its log. */
+/** Answers a fault of the client in the form of the protocol; a fault of the server goes on to the front and to the log. */
 const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
   Effect.catchTags(answering, {
     SubscriptionRefused: (refusal) => Effect.succeed(refusalAnswer(refusal)),
@@ -216,7 +217,7 @@ const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
 
 const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer => {
   const answer = json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
-  // What RFC 9110 wants with these (11.6.1, 15.5.6), and what 503 may say.
+  // The headers that RFC 9110 demands with 401 and 405 (11.6.1, 15.5.6), and allows with 503.
   const more: Record<string, string> = answer.status === 401
     ? { "www-authenticate": "Bearer" }
     : answer.status === 405

@@ -4,13 +4,13 @@
  */
 import { Effect, type Fiber, Result } from "effect"
 import type { Wake } from "../machine/subscription.ts"
-import { shown, type StreamStatus } from "../machine/transitions.ts"
+import { listShown, type StreamStatus } from "../machine/transitions.ts"
 import type { Act } from "../machine/wake-cycle.ts"
-import { failed, onlyNews } from "../machine/wake-cycle.ts"
+import { onlyNews, recordFailure } from "../machine/wake-cycle.ts"
 import type { Delivery } from "./wake-delivery.ts"
 import type { WebhookQueue } from "./webhook-queue.ts"
 
-/** What the deliveries of all subscriptions share. */
+/** The parts that the deliveries of all subscriptions share. */
 export interface DeliveryTools {
   readonly webhooks: WebhookQueue
   /** Starts a fiber that ends with the server at the latest. */
@@ -19,7 +19,7 @@ export interface DeliveryTools {
   readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
 }
 
-/** What a delivery needs of the subscription that it is for. */
+/** The subscription that a delivery is for. */
 export interface Recipient {
   /** Makes a transition when it is its turn. */
   readonly run: <A>(act: Act<A>) => Effect.Effect<A, unknown>
@@ -70,7 +70,7 @@ export class CurrentDelivery {
     this.#fiber?.interruptUnsafe()
   }
 
-  /** Begins the lease now and calls the webhook with what there is now. */
+  /** Begins the lease now, and shows the webhook the streams as they are now. */
   #callAfterQueue(delivery: Delivery): Effect.Effect<Act<void>> {
     const { wake } = delivery
     const beginLease: Act<ReadonlyArray<StreamStatus> | undefined> = (draft) => {
@@ -78,12 +78,12 @@ export class CurrentDelivery {
       // A receiver that was called before may have called back meanwhile.
       if (draft.wake?.id !== wake.id || draft.wake.delivered) return Result.succeed(undefined)
       draft.holdLease(undefined)
-      return Result.succeed(shown(draft))
+      return Result.succeed(listShown(draft))
     }
     return Effect.matchEffect(this.#recipient.run(beginLease), {
       onSuccess: (streams) =>
         streams === undefined ? Effect.succeed(onlyNews) : this.#tools.deliver({ ...delivery, streams }),
-      onFailure: () => Effect.succeed(failed(wake.id))
+      onFailure: () => Effect.succeed(recordFailure(wake.id))
     })
   }
 }

@@ -11,7 +11,7 @@ import type { StreamLookup } from "./stream-lookup.ts"
 
 type Names = Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
-/** Returns a function that tells a runner what it missed. It is called when all runners listen. */
+/** Returns a function that tells a runner the news it missed. The caller waits until all runners listen. */
 export const makeMissedNews = Effect.fnUntraced(function*(
   names: Names,
   interest: Interest<Runner>,
@@ -47,7 +47,7 @@ const meantBy = Effect.fnUntraced(function*(names: Names, interest: Interest<Run
   for (const [i, name] of (yield* names).entries()) {
     // A search in the index takes some microseconds, and never more than a fraction of a millisecond.
     if (i % 20 === 19) yield* Effect.yieldNow
-    for (const runner of yield* interest.meant(name)) {
+    for (const runner of yield* interest.findMeant(name)) {
       const known = byRunner.get(runner)
       if (known === undefined) byRunner.set(runner, [name])
       else known.push(name)

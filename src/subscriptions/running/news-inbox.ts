@@ -3,20 +3,20 @@
  * subscription missed, and prefers those that a stream's writer has told since.
  */
 import type { News } from "../machine/wake-cycle.ts"
-import { following } from "../machine/wake-cycle.ts"
+import { mergeNews } from "../machine/wake-cycle.ts"
 
 export class NewsInbox {
   readonly #news = new Map<string, News>()
   /** The streams whose writers have told something since the start; undefined when the catch-up is over. */
   #toldSinceStart: Set<string> | undefined = new Set()
 
-  /** Keeps what a stream's writer tells. */
+  /** Keeps news from a stream's writer. */
   add(path: string, news: News): void {
     this.#toldSinceStart?.add(path)
-    this.#news.set(path, following(this.#news.get(path), news))
+    this.#news.set(path, mergeNews(this.#news.get(path), news))
   }
 
-  /** Keeps what the catch-up found of a stream, unless its writer has told anything since: that is newer. */
+  /** Keeps news that the catch-up found, unless the stream's writer has told any since: those are newer. */
   addMissed(path: string, news: News): void {
     if (this.#toldSinceStart?.has(path) === false) this.#news.set(path, { ...news, found: true })
   }
@@ -37,7 +37,7 @@ export class NewsInbox {
   putBack(news: ReadonlyMap<string, News>): void {
     for (const [path, item] of news) {
       const newer = this.#news.get(path)
-      this.#news.set(path, newer === undefined ? item : following(item, newer))
+      this.#news.set(path, newer === undefined ? item : mergeNews(item, newer))
     }
   }
 }

@@ -12,7 +12,7 @@ import { refused } from "../machine/refused.ts"
 import type { Config, Subscription } from "../machine/subscription.ts"
 import { apply, deadline } from "../machine/subscription.ts"
 import type { Draft, Moment, Surprise } from "../machine/transition-draft.ts"
-import { shown } from "../machine/transitions.ts"
+import { listShown } from "../machine/transitions.ts"
 import type { Act, Matches, News, Prepare } from "../machine/wake-cycle.ts"
 import { advance, onlyNews } from "../machine/wake-cycle.ts"
 import { Alarm } from "./alarm.ts"
@@ -24,7 +24,7 @@ import { NewsInbox } from "./news-inbox.ts"
 import { toStateChanges } from "./state-codec.ts"
 import type { WorkQueue } from "./work-queue.ts"
 
-/** What all runners share. */
+/** The parts that all runners share. */
 export interface Shared extends DeliveryTools {
   readonly interest: Interest<Runner>
   readonly work: WorkQueue
@@ -113,7 +113,7 @@ export class Runner {
     this.kick()
   }
 
-  /** Keeps what the catch-up found of a stream at the start. */
+  /** Keeps news of a stream that the catch-up found at the start. */
   tellMissed(path: string, news: News): void {
     this.#inbox.addMissed(path, news)
   }
@@ -185,8 +185,8 @@ export class Runner {
     const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
       prepare,
       results,
-      inLine: this.#delivery.queuedWake,
-      started: this.#isFirst
+      queuedWake: this.#delivery.queuedWake,
+      isFirst: this.#isFirst
     })
     const state = [...toStateChanges(changes, life.log.state), ...more]
     const committed = state.length === 0
@@ -201,7 +201,7 @@ export class Runner {
     )
   }
 
-  /** Does what follows from a transition, once it is durable. */
+  /** Sets the alarm and begins the delivery that follow from a transition, when it is durable. */
   #follow(life: Life, changes: Draft, now: number): Effect.Effect<void> {
     this.#isFirst = false
     this.#failures = 0
@@ -215,7 +215,7 @@ export class Runner {
     this.#alarm.set(this.#delivery.isQueued(life.state.wake) ? undefined : deadline(life.state), now)
     if (changes.deliver && changes.wake !== undefined) {
       const { base, state } = life
-      this.#delivery.start({ subscription: state, wake: changes.wake, isNew, streams: shown(changes), base })
+      this.#delivery.start({ subscription: state, wake: changes.wake, isNew, streams: listShown(changes), base })
     }
     return logOddities(this.#id, changes)
   }
@@ -231,7 +231,7 @@ export class Runner {
 
 export const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
 
-/** Logs the streams that did not fit, and those that are not what their cursors say. */
+/** Logs the streams that did not fit, and those that contradict their cursors. */
 const logOddities = (id: string, { refused: left, surprises }: Draft): Effect.Effect<void> =>
   Effect.andThen(
     left.length === 0

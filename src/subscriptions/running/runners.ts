@@ -1,5 +1,5 @@
 /**
- * The runners of all subscriptions by their ids, and what they are made with.
+ * The runners of all subscriptions by their ids, and the parts to make them with.
  */
 import { Effect, type Scope } from "effect"
 import type { StorageError } from "../../domain/errors.ts"
@@ -12,7 +12,7 @@ import type { Shared, TransitionFailed } from "./runner.ts"
 import { noSubscription, Runner } from "./runner.ts"
 import type { StreamLookup } from "./stream-lookup.ts"
 
-/** What the making, the linking and the opening of subscriptions need. */
+/** The parts for the making, the linking and the opening of subscriptions. */
 export interface Workshop {
   readonly storage: Storage["Service"]
   /** The scope of the open logs. */

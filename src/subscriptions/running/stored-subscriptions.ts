@@ -15,7 +15,7 @@ import { fromState, stringEntry } from "./state-codec.ts"
 /** So many subscriptions at a time are opened, and look at their streams. */
 const openedAtOnce = 16
 
-/** Opens all of them. They learn what they missed in the background; a request for one waits until it has. */
+/** Opens all of them. Each learns the news that it missed in the background; a request for it waits until then. */
 export const openStored = Effect.fnUntraced(function*(workshop: Workshop) {
   const { lookup, names, shared: { fork, interest }, storage } = workshop
   const logs = yield* findNewestLogs(storage)
