@@ -26,7 +26,6 @@ import { StreamManager } from "../manager/stream-manager.ts"
 import { HttpRoutes } from "../native-api/http-routes.ts"
 import { protocolRoutes } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { layerMayFail } from "../storage-filesystem/disk/failpoints.ts"
 import { Storage } from "../storage/storage.ts"
 import { ServerInfo } from "../stream-http/server-info.ts"
 import { WebhookCallsMax } from "../subscriptions/running/call-line.ts"
@@ -42,27 +41,31 @@ import { identityOf } from "./daemon/process-identity.ts"
 import { limitsInForce } from "./server/limit-settings.ts"
 import type { ServerSettings } from "./server/settings.ts"
 import { defaults } from "./server/settings.ts"
+import type { MakeStorage } from "./server/storages.ts"
+import { storages } from "./server/storages.ts"
 
 /** Where the server listens. */
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
-  /** A whole server, with its data directory locked. The factory decides which hooks its streams have. */
+  /**
+   * A whole server, with its data directory locked. The factory decides which hooks its streams have; `makeStorage` is
+   * for a storage that no setting names.
+   */
   static readonly layer = (
     settings: ServerSettings,
-    factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory
+    factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
+    makeStorage: MakeStorage = storages[settings.storage]
   ): Layer.Layer<
     Server | StreamManager,
     DaemonFailed | DataDirectoryInUse | DataDirectoryNotTrusted | StorageError | ServerNotStarted | Config.ConfigError
   > => {
     // Where the system does not say how many, there is no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
-    const storage = settings.storage === "memory"
-      ? Storage.layerMemory
-      : layerMayFail({
-        directory: filesOf(settings.dataDirectory).streams,
-        durability: settings.durability,
-        // A log must never find the last descriptor gone.
-        openFilesMax: shares.logs
-      })
+    const storage = makeStorage({
+      dataDirectory: settings.dataDirectory,
+      durability: settings.durability,
+      // A log must never find the last descriptor gone.
+      openFilesMax: shares.logs
+    })
     const limits = Layer.sync(
       CurrentLimits,
       () =>

@@ -4,6 +4,7 @@
 import { defaultDirectory } from "../../data-directory/paths.ts"
 import type { Limits } from "../../domain/limits.ts"
 import { defaultLimits } from "../../domain/limits.ts"
+import type { StorageKind } from "./storages.ts"
 
 export interface ServerSettings {
   readonly host: string
@@ -11,7 +12,7 @@ export interface ServerSettings {
   readonly port: number | undefined
   /** Absolute path. */
   readonly dataDirectory: string
-  readonly storage: "fs" | "memory"
+  readonly storage: StorageKind
   readonly durability: "fsync" | "os"
   /** The largest request body, in bytes. */
   readonly bodyBytesMax: number
