@@ -5,7 +5,7 @@
 import type { Layer } from "effect"
 import { filesOf } from "../../data-directory/paths.ts"
 import type { StorageError } from "../../domain/errors.ts"
-import { layerMayFail } from "../../storage-filesystem/disk/failpoints.ts"
+import { layerFileSystem } from "../../storage-filesystem/storage-filesystem.ts"
 import { Storage } from "../../storage/storage.ts"
 
 interface StorageOptions {
@@ -21,7 +21,7 @@ export type MakeStorage = (options: StorageOptions) => Layer.Layer<Storage, Stor
 
 export const storages = {
   fs: ({ dataDirectory, durability, openFilesMax }) =>
-    layerMayFail({ directory: filesOf(dataDirectory).streams, durability, openFilesMax }),
+    layerFileSystem({ directory: filesOf(dataDirectory).streams, durability, openFilesMax }),
   memory: () => Storage.layerMemory
 } satisfies Readonly<Record<string, MakeStorage>>
 
