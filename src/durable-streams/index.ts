@@ -19,6 +19,7 @@ export {
 export { withHooks } from "../hooks/with-hooks.ts"
 export { StreamManager } from "../manager/stream-manager.ts"
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"
+export { layerMemory } from "../storage/storage-memory.ts"
 export { type Commit, type Log, Storage, type StreamDescription } from "../storage/storage.ts"
 export type * from "../stream/durable-stream.ts"
 export { makeDurableStream } from "../stream/stream.ts"

@@ -10,9 +10,9 @@ import type { BeforeAppendHook, ServerSettings } from "../../src/durable-streams
 import {
   EventData,
   HookError,
+  layerMemory,
   PlainFactory,
   Server,
-  Storage,
   StreamFactory,
   StreamManager,
   StreamName
@@ -89,6 +89,6 @@ it.effect("streams work without a network, over any storage", () =>
     assert.deepStrictEqual(yield* streams.list(), [StreamName.make("a")])
   }).pipe(
     Effect.provide(
-      StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(Storage.layerMemory))
+      StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(layerMemory))
     )
   ))

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
@@ -212,7 +213,7 @@ describe("subscriptions over HTTP", () => {
         }
       }).pipe(
         Effect.scoped,
-        Effect.provide(layerOn(Storage.layerMemory, `${directory}/keys`, WebhookSender.layer(true)))
+        Effect.provide(layerOn(layerMemory, `${directory}/keys`, WebhookSender.layer(true)))
       )
     }).pipe(Effect.scoped))
 })

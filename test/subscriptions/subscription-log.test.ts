@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { StreamName } from "../../src/domain/types.ts"
 import { createLog, openLog } from "../../src/storage/state-log.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 
 /** A value that is large, and is another one each time. */
@@ -33,5 +34,5 @@ describe("the log of a subscription", () => {
       assert.deepStrictEqual(yield* storage.list(), ["__ds/subscriptions/2/a/b" as StreamName])
       yield* log.delete
       assert.deepStrictEqual(yield* storage.list(), [])
-    }).pipe(Effect.scoped, Effect.provide(Storage.layerMemory)))
+    }).pipe(Effect.scoped, Effect.provide(layerMemory)))
 })

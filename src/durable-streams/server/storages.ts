@@ -6,7 +6,8 @@ import type { Layer } from "effect"
 import { filesOf } from "../../data-directory/paths.ts"
 import type { StorageError } from "../../domain/errors.ts"
 import { layerFileSystem } from "../../storage-filesystem/storage-filesystem.ts"
-import { Storage } from "../../storage/storage.ts"
+import { layerMemory } from "../../storage/storage-memory.ts"
+import type { Storage } from "../../storage/storage.ts"
 
 interface StorageOptions {
   /** Absolute path. */
@@ -22,7 +23,7 @@ export type MakeStorage = (options: StorageOptions) => Layer.Layer<Storage, Stor
 export const storages = {
   fs: ({ dataDirectory, durability, openFilesMax }) =>
     layerFileSystem({ directory: filesOf(dataDirectory).streams, durability, openFilesMax }),
-  memory: () => Storage.layerMemory
+  memory: () => layerMemory
 } satisfies Readonly<Record<string, MakeStorage>>
 
 export type StorageKind = keyof typeof storages
