@@ -6,7 +6,7 @@
  * Promises 1, 2, 3 and 10 of docs/promises.md rest here.
  */
 import { Context, type Effect, type Scope } from "effect"
-import type { LogDamaged, StorageError, StorageFull, StreamNotFound, TooManyStreams } from "../domain/errors.ts"
+import type { LogDamaged, StorageError, StorageFull, StreamNotFound } from "../domain/errors.ts"
 import type { EventBlock, StreamName } from "../domain/types.ts"
 import type { NamesWanted } from "./sorted-names.ts"
 
@@ -113,7 +113,7 @@ export class Storage extends Context.Service<Storage, {
   create(
     description: StreamDescription,
     first: Commit
-  ): Effect.Effect<Log, StorageError | StorageFull | TooManyStreams, Scope.Scope>
+  ): Effect.Effect<Log, StorageError | StorageFull, Scope.Scope>
 
   /**
    * The names of the streams that are not hidden, sorted by UTF-16 code units: those that are wanted, at a cost of about

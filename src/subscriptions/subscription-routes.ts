@@ -13,13 +13,14 @@ import type { Refusal } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route } from "../http/router.ts"
 import { decodePercent as decoded } from "../http/router.ts"
-import { longestLogName } from "../storage/state-log.ts"
+import { longestStateLogName } from "../storage/state-log.ts"
 import type { SubscriptionRefused } from "./machine/refused.ts"
 import { codes, refused } from "./machine/refused.ts"
 import type { Subscription } from "./machine/subscription.ts"
 import { ack, claim, release, unlink } from "./machine/transitions.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
 import type { TransitionFailed } from "./running/runner.ts"
+import { subscriptionLogs } from "./subscription-logs.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
@@ -130,7 +131,7 @@ export const subscriptionRoutes: Effect.Effect<
       if (room === "jwks.json" && path.length === 1) return only(["GET", "HEAD"], method, () => jwks)
       if (room !== "subscriptions" || rawId === "") return notFound
       const id = decoded(rawId)
-      if (id === undefined || nameFault(longestLogName(id)) !== undefined) return badId
+      if (id === undefined || nameFault(longestStateLogName(subscriptionLogs, id)) !== undefined) return badId
       if (action === undefined) {
         if (method === "PUT") return put(request, id)
         if (method === "DELETE") return Effect.as(subscriptions.remove(id), noContent)

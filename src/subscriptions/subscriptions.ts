@@ -9,7 +9,7 @@ import { StorageFailed } from "../domain/errors.ts"
 import { fixedLimits } from "../domain/limits.ts"
 import { nameFault, type StreamName } from "../domain/types.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
-import { createLog, logPrefix, openLog, parseLogName } from "../storage/state-log.ts"
+import { createStateLog, findStateLogs, openStateLog } from "../storage/state-log.ts"
 import type { StateChange } from "../storage/storage.ts"
 import { Storage } from "../storage/storage.ts"
 import { Draft } from "./machine/draft.ts"
@@ -30,6 +30,7 @@ import type { Life, Surroundings, TransitionFailed } from "./running/runner.ts"
 import { Runner } from "./running/runner.ts"
 import { baseEntry, configEntries, fromState, stringEntry, toStateChanges } from "./running/state-codec.ts"
 import { Turns } from "./running/turns.ts"
+import { subscriptionLogs } from "./subscription-logs.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
 
@@ -127,7 +128,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
         linkByGlob(meant)(draft)
         const state = [...configEntries(config, hash, base), ...toStateChanges(draft, new Map())]
         return yield* Effect.uninterruptible(
-          Effect.map(createLog(storage, logs, { id, life, createdAt }, state), (log): Life => {
+          Effect.map(createStateLog(storage, logs, subscriptionLogs, { id, life, createdAt }, state), (log): Life => {
             runner.life = { state: apply(draft.from, draft), log, hash, base }
             runner.caughtUp()
             runner.kick()
@@ -214,7 +215,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
       const open = Effect.fnUntraced(function*(id: string, name: StreamName) {
         const runner = new Runner(id, around)
         runners.set(id, runner)
-        const log = yield* openLog(storage, logs, name)
+        const log = yield* openStateLog(storage, logs, subscriptionLogs, name)
         const state = yield* Effect.fromResult(fromState(id, log.description, log.state)).pipe(
           Effect.mapError((fault) => new StorageFailed({ message: `The subscription ${id} cannot be read: ${fault}.` }))
         )
@@ -235,19 +236,9 @@ export class Subscriptions extends Context.Service<Subscriptions, {
 
       const catchUp = yield* makeCatchUp(manager.list(), interest, look, fork)
 
-      // Whatever was left behind by a log that moved on has a smaller number.
-      const newest = new Map<string, { readonly number: number; readonly name: StreamName }>()
-      for (const name of (yield* storage.atStart).listed) {
-        if (!name.startsWith(logPrefix)) continue
-        const parsed = parseLogName(name)
-        if (parsed === undefined) continue
-        const other = newest.get(parsed.id)
-        const older = other === undefined || other.number < parsed.number ? other?.name : name
-        if (older !== name) newest.set(parsed.id, { number: parsed.number, name })
-        if (older !== undefined) yield* Effect.ignore(storage.delete(older))
-      }
+      const newest = yield* findStateLogs(storage, subscriptionLogs)
       const catchingUp = yield* Semaphore.make(openedAtOnce)
-      const opened = yield* Effect.forEach(newest, ([id, { name }]) => open(id, name), { concurrency: openedAtOnce })
+      const opened = yield* Effect.forEach(newest, ([id, name]) => open(id, name), { concurrency: openedAtOnce })
       for (const one of opened) {
         if (one === undefined) continue
         const [runner, { links }] = one

@@ -4,6 +4,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
+import { flushCompileCache } from "node:module"
 import { parseArgs } from "node:util"
 import { Server } from "../../src/durable-streams/server.ts"
 import { layerReadable } from "../../src/durable-streams/server/logging.ts"
@@ -23,6 +24,8 @@ if (storage === undefined) {
   process.exit(1)
 }
 
+// Now, since a process that is killed writes nothing.
+flushCompileCache()
 NodeRuntime.runMain(
   Effect.andThen(run(settings, Server.layer(settings, undefined, storage)), Effect.never).pipe(
     Effect.scoped,

@@ -73,7 +73,7 @@ export const buildFailing = async (directory: string): Promise<(failpoint: strin
     input: Path.join(import.meta.dirname, "failing-server.ts"),
     platform: "node",
     logLevel: "silent",
-    output: { dir: built, format: "esm" }
+    output: { dir: built, format: "esm", minify: true }
   })
   // As many threads as the program gives itself.
   const main = Path.join(built, "failing-server.js")

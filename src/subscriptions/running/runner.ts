@@ -6,7 +6,7 @@
 import { Cause, Effect, type Fiber, Result, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../../domain/errors.ts"
 import { toOffset } from "../../domain/types.ts"
-import type { SubscriptionLog } from "../../storage/state-log.ts"
+import type { StateLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
 import type { Moment, Surprise } from "../machine/draft.ts"
 import type { SubscriptionRefused } from "../machine/refused.ts"
@@ -50,7 +50,7 @@ export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull 
 /** A subscription from its making to its deletion. */
 export interface Life {
   state: Subscription
-  readonly log: SubscriptionLog
+  readonly log: StateLog
   /** What its configuration is recognised by. */
   readonly hash: string
   base: string
