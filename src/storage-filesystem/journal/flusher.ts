@@ -4,7 +4,8 @@
  */
 import { Effect, Exit } from "effect"
 import type { DiskFailure, DiskFile } from "../disk/disk.ts"
-import type { Journal, JournaledCommit } from "./journal.ts"
+import type { Journal } from "./journal.ts"
+import type { JournaledCommit } from "./rounds.ts"
 
 export interface Flusher {
   /** `file` is the log's, and the commit has been written to it. */
@@ -44,7 +45,7 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
       flushing++
       runFork(file.flush).addObserver((exit) => {
         flushing--
-        if (Exit.isSuccess(exit)) journal.flushed(log)
+        if (Exit.isSuccess(exit)) journal.noteFlush(log)
         done(exit)
       })
     }

@@ -11,7 +11,7 @@ import { crcToEnd, fits, lineFeed, trailerLength, writtenCrc } from "../format/r
 const gapBytesMax = 64 * 1024
 
 /** The records are those of one log, in the order in which they were written. Nothing from `limit` on is touched. */
-export const restoreLog = Effect.fnUntraced(
+export const replayRecords = Effect.fnUntraced(
   function*(file: DiskFile, records: ReadonlyArray<JournalRecord>, limit = Infinity) {
     for (const run of runsOf(records.filter(({ bytes, position }) => position + bytes.length <= limit))) {
       const size = yield* file.size
@@ -23,7 +23,7 @@ export const restoreLog = Effect.fnUntraced(
       const there = yield* readPast(file, size, start, run.at(-1)!.position, end)
       const region = Buffer.alloc(end - start)
       there.copy(region)
-      const restored = restoreRegion(there, region, start, run)
+      const restored = replayRegion(there, region, start, run)
       if (restored > crcToEnd) yield* file.write(region.subarray(crcToEnd, restored), start + crcToEnd)
     }
   }
@@ -63,7 +63,7 @@ const runsOf = (records: ReadonlyArray<JournalRecord>): ReadonlyArray<ReadonlyAr
  * Restores the records in `region`, which begins at `start` of the file with the digits before the first of them; `there`
  * is as much of it as the file has. Answers how much of the region is the log's.
  */
-const restoreRegion = (
+const replayRegion = (
   there: Buffer,
   region: Buffer,
   start: number,

@@ -15,7 +15,7 @@ import {
   writtenCrc
 } from "../format/record-codec.ts"
 
-export interface Recovered {
+export interface LogEnd {
   /** Where the last good commit begins. */
   readonly commitAt: number
   /** Where it ends: the log's length. */
@@ -42,29 +42,29 @@ const firstWindow = 64 * 1024
  * Reads as little of the file's end as tells. Where no commit in it fits, "empty" tells a log that was never made from one
  * that is damaged from its start. `first` is the log's first offset.
  */
-export const recover = Effect.fnUntraced(function*(file: DiskFile, first: number) {
+export const findTail = Effect.fnUntraced(function*(file: DiskFile, first: number) {
   const fileSize = yield* file.size
   for (let window = firstWindow;; window *= 2) {
     const length = Math.min(window, fileSize)
     const bytes = Buffer.allocUnsafe(length)
     const got = yield* file.read(bytes, length, fileSize - length)
-    const recovered = scan(bytes.subarray(0, got), fileSize - length, first)
-    if (recovered !== undefined) return recovered
+    const logEnd = scan(bytes.subarray(0, got), fileSize - length, first)
+    if (logEnd !== undefined) return logEnd
     // No crash leaves so much without a line: nobody's server is to read a sparse file of any size into its memory.
     if (length >= tornBytesMax && !bytes.includes(lineFeed)) return "damaged"
     if (length === fileSize) return bytes.includes(lineFeed) ? "damaged" : "empty"
   }
-}) satisfies (file: DiskFile, first: number) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
+}) satisfies (file: DiskFile, first: number) => Effect.Effect<LogEnd | "damaged" | "empty", DiskFailure>
 
 /** Recovers from the last bytes of a file, which begin at `position` of it; undefined when they are too few to tell. */
-const scan = (bytes: Buffer, position: number, first: number): Recovered | undefined => {
+const scan = (bytes: Buffer, position: number, first: number): LogEnd | undefined => {
   // The sum at the trailer before, and where its digits stand; -1 while there is none to go on from.
   let crc = position === 0 ? 0 : -1
   let from = 0
   let tail = position === 0 ? first : -1
   let events = 0
   let misfit: Misfit | undefined
-  let good: Recovered | undefined
+  let good: LogEnd | undefined
 
   for (let start = position === 0 ? 0 : bytes.indexOf(lineFeed) + 1; start < bytes.length;) {
     const end = bytes.indexOf(lineFeed, start) + 1

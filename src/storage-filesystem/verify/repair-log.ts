@@ -7,8 +7,8 @@ import * as Path from "node:path"
 import type { Disk, DiskFailure, DiskFile } from "../disk/disk.ts"
 import { beforeRepairName } from "../format/file-names.ts"
 import type { JournalRecord } from "../format/journal-codec.ts"
-import { restoreLog } from "../journal/replay-journal.ts"
-import { recover } from "../log/find-tail.ts"
+import { replayRecords } from "../journal/replay-journal.ts"
+import { findTail } from "../log/find-tail.ts"
 import { readHeader } from "../log/log-header.ts"
 
 export interface Repaired {
@@ -35,15 +35,15 @@ export const repairLog = (
     (log) =>
       Effect.gen(function*() {
         const copy = yield* copyOf(disk, directory, file, log)
-        yield* restoreLog(log, records)
+        yield* replayRecords(log, records)
         const header = yield* readHeader(log)
-        const recovered = yield* recover(log, header?.description.forkedFrom?.offset ?? 0)
-        if (header?.sound !== true || typeof recovered === "string" || recovered.size !== wholeTo) {
+        const logEnd = yield* findTail(log, header?.description.forkedFrom?.offset ?? 0)
+        if (header?.sound !== true || typeof logEnd === "string" || logEnd.size !== wholeTo) {
           return { copy, bytes: 0, failed: "it does not look as it did a moment ago" }
         }
-        yield* log.truncate(recovered.size)
+        yield* log.truncate(logEnd.size)
         yield* log.flush
-        return { copy, bytes: recovered.torn, failed: undefined }
+        return { copy, bytes: logEnd.torn, failed: undefined }
       }),
     (log) => log.close
   ).pipe(

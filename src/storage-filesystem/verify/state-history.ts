@@ -3,7 +3,7 @@
  * a state under wrong keys (V8 took one with an escape for another), and write it so again: an append was made twice, or
  * dropped, and nothing in the sums shows it. What does show it is that the state forgets, which no right one does.
  */
-import { changesIn } from "../log/state-replay.ts"
+import { changesIn } from "../log/state-reader.ts"
 
 export class StateHistory {
   /** Undefined before the first commit that has all of the state, and behind damage. */

@@ -9,7 +9,7 @@ import type { DiskFailure, DiskFile } from "../disk/disk.ts"
 import { toFileName } from "../format/file-names.ts"
 import { isEventLine, lineOffset, trailerState } from "../format/record-codec.ts"
 import type { Bound } from "../log/find-commit.ts"
-import { recover, tornBytesMax } from "../log/find-tail.ts"
+import { findTail, tornBytesMax } from "../log/find-tail.ts"
 import type { ScannedLine, Trailer } from "../log/line-scan.ts"
 import { scanLines } from "../log/line-scan.ts"
 import { readHeader } from "../log/log-header.ts"
@@ -73,23 +73,23 @@ export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string
   })
 
   const rest = size - wholeTo
-  const recovered = rest > 0 && rest <= tornBytesMax ? yield* recover(file, first) : undefined
-  if (scan.lines === 0 && (size === 0 || recovered === "empty")) return { ...found, end: "never made", torn: 0 }
+  const logEnd = rest > 0 && rest <= tornBytesMax ? yield* findTail(file, first) : undefined
+  if (scan.lines === 0 && (size === 0 || logEnd === "empty")) return { ...found, end: "never made", torn: 0 }
   if (foreign !== undefined) return fromStart(foreign)
   if (rest === 0) return { ...found, end: "whole", torn: 0 }
-  if (recovered === undefined) {
+  if (logEnd === undefined) {
     const problem = `nothing in the ${rest} bytes from there on fits, which is more than a torn write leaves`
     return { ...found, damage: scan.damage ?? { position: wholeTo, problem, places: 1 }, end: "whole", torn: 0 }
   }
-  if (typeof recovered === "string") return fromStart(scan.damage?.problem ?? misfit)
+  if (typeof logEnd === "string") return fromStart(scan.damage?.problem ?? misfit)
   // A commit behind them is whole, which only a closer look tells.
-  const damage = recovered.size > wholeTo ? { position: wholeTo, problem: misfit, places: 1 } : undefined
+  const damage = logEnd.size > wholeTo ? { position: wholeTo, problem: misfit, places: 1 } : undefined
   return {
     ...found,
     damage: scan.damage ?? damage,
-    wholeTo: recovered.size,
-    end: size > recovered.size ? "torn" : "whole",
-    torn: size - recovered.size
+    wholeTo: logEnd.size,
+    end: size > logEnd.size ? "torn" : "whole",
+    torn: size - logEnd.size
   }
 }) satisfies (file: DiskFile, key: string) => Effect.Effect<LogFindings, DiskFailure>
 

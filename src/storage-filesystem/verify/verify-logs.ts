@@ -12,8 +12,8 @@ import { isMissing, noRegularFile } from "../disk/disk.ts"
 import { fromFileName, hiddenSuffix, toFileName } from "../format/file-names.ts"
 import type { Records } from "../journal/journal-reader.ts"
 import { readJournal } from "../journal/journal-reader.ts"
-import { restoreLog } from "../journal/replay-journal.ts"
-import { recover } from "../log/find-tail.ts"
+import { replayRecords } from "../journal/replay-journal.ts"
+import { findTail } from "../log/find-tail.ts"
 import { readHeader } from "../log/log-header.ts"
 import type { PatchedFile } from "./patched-file.ts"
 import { patchedFile } from "./patched-file.ts"
@@ -153,7 +153,7 @@ interface Looked extends LogFindings {
 }
 
 const look = (disk: Disk, directory: string, entry: Entry, records: Records) =>
-  withRestored(
+  withReplayed(
     disk,
     directory,
     entry,
@@ -163,7 +163,7 @@ const look = (disk: Disk, directory: string, entry: Entry, records: Records) =>
   )
 
 /** A log's file as it will be when the next start has put back what the journal has of it. */
-export const withRestored = <A>(
+export const withReplayed = <A>(
   disk: Disk,
   directory: string,
   { file, key }: Entry,
@@ -172,7 +172,7 @@ export const withRestored = <A>(
 ) =>
   withFile(disk, Path.join(directory, file), (opened) => {
     const patched = patchedFile(opened)
-    return Effect.andThen(restoreLog(patched, records.get(key) ?? []), use(patched))
+    return Effect.andThen(replayRecords(patched, records.get(key) ?? []), use(patched))
   })
 
 const withFile = <A>(disk: Disk, path: string, use: (file: DiskFile) => Effect.Effect<A, DiskFailure>) =>
@@ -192,11 +192,11 @@ const lostOrigin = Effect.fnUntraced(
         // A source that is damaged is a fault of its own.
         if (header?.sound !== true) return undefined
         if (header.description.id !== origin.id) return `${source} is gone, and another one has its name`
-        const recovered = yield* recover(file, header.description.forkedFrom?.offset ?? 0)
-        if (typeof recovered === "string" || recovered.tail >= origin.offset + Math.sign(origin.bytes)) return undefined
-        return `${source} ends at offset ${toOffset(recovered.tail)}, before the fork begins`
+        const logEnd = yield* findTail(file, header.description.forkedFrom?.offset ?? 0)
+        if (typeof logEnd === "string" || logEnd.tail >= origin.offset + Math.sign(origin.bytes)) return undefined
+        return `${source} ends at offset ${toOffset(logEnd.tail)}, before the fork begins`
       })
-    const judged = (file: string) => withRestored(disk, directory, { file, key }, records, judge)
+    const judged = (file: string) => withReplayed(disk, directory, { file, key }, records, judge)
     return yield* judged(key).pipe(
       Effect.catchIf(isMissing, () => judged(key + hiddenSuffix)),
       Effect.catch((failure) =>

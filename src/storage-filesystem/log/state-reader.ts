@@ -16,11 +16,11 @@ import {
   trailerState,
   writtenCrc
 } from "../format/record-codec.ts"
-import type { Recovered } from "./find-tail.ts"
+import type { LogEnd } from "./find-tail.ts"
 
 /** The state as of the last good commit; undefined when the commits that say so are damaged. */
-export const replayState = Effect.fnUntraced(function*(file: DiskFile, recovered: Recovered) {
-  const { commitAt, crc, size, stateFrom } = recovered
+export const readState = Effect.fnUntraced(function*(file: DiskFile, logEnd: LogEnd) {
+  const { commitAt, crc, size, stateFrom } = logEnd
   const state = new Map<string, string>()
   if (stateFrom === undefined) return state
   // The digits of the trailer before are where the sum goes on from.
@@ -42,7 +42,7 @@ export const replayState = Effect.fnUntraced(function*(file: DiskFile, recovered
     start = end
   }
   return state
-}) satisfies (file: DiskFile, recovered: Recovered) => Effect.Effect<Map<string, string> | undefined, DiskFailure>
+}) satisfies (file: DiskFile, logEnd: LogEnd) => Effect.Effect<Map<string, string> | undefined, DiskFailure>
 
 /** Whether the sum at the digits in front goes on to be `crc`. */
 const fits = (bytes: Buffer, crc: number): boolean => {
