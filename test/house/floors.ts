@@ -45,6 +45,19 @@ export const folders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ]
 ])
 
+/**
+ * Subfolders that stand in an order, lowest first. Each names the subfolders beside it that it may import, besides itself;
+ * files beside the subfolders stand above them all.
+ */
+const subfolders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ["storage-filesystem/format", []],
+  ["storage-filesystem/disk", ["format"]],
+  ["storage-filesystem/log", ["format", "disk"]],
+  ["storage-filesystem/journal", ["format", "disk", "log"]],
+  ["storage-filesystem/writing", ["format", "disk", "log", "journal"]],
+  ["storage-filesystem/verify", ["format", "disk", "log", "journal"]]
+])
+
 /** Folders that meet the operating system; the command line inside the program only talks. */
 const withNode = ["data-directory", "storage-filesystem", "http-node", "subscriptions", "durable-streams"]
 const withoutNode = "src/durable-streams/cli"
@@ -169,10 +182,25 @@ const objection = (path: string, target: string): string | undefined => {
     return `imports ${target}: src is built from src, effect, @effect/platform-node and node:*.`
   }
   const other = folderOf(target)
+  if (other === folder) return objectionWithin(path, target)
   const may = folders.get(folder) ?? []
   return unless(
-    other === folder || may.includes(other),
+    may.includes(other),
     `imports ${target}: src/${folder} imports only ${["effect", ...may].join(", ")} and itself.`
+  )
+}
+
+/** The same between the subfolders of one folder. */
+const objectionWithin = (path: string, target: string): string | undefined => {
+  const subfolder = posix.dirname(path).slice("src/".length)
+  const may = subfolders.get(subfolder)
+  const other = posix.dirname(target).slice("src/".length)
+  if (may === undefined || other === subfolder) return undefined
+  return unless(
+    may.some((name) => other === `${folderOf(path)}/${name}`),
+    `imports ${target}: of its neighbours, src/${subfolder} imports ${
+      may.length === 0 ? "none" : `only ${may.join(", ")}`
+    }.`
   )
 }
 
