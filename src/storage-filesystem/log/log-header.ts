@@ -12,10 +12,10 @@ export interface Header {
   readonly sound: boolean
 }
 
-/** What is read at first: more than most headers, and one block of most disks. */
+/** The first read: more than most headers, and one block of most disks. */
 const firstWindow = 4 * 1024
 
-/** Undefined when the first line is no header. */
+/** Returns undefined if the first line is no header. */
 export const readHeader = Effect.fnUntraced(function*(file: DiskFile) {
   for (let window = firstWindow; window <= headerBytesMax; window *= 2) {
     const bytes = Buffer.allocUnsafe(window)
