@@ -23,11 +23,11 @@ export interface StateLog {
   readonly delete: Effect.Effect<void, StorageError>
 }
 
-/** What distinguishes one kind of state logs: their names are `<prefix><number>/<id>`. */
+/** One kind of state logs: their names are `<prefix><number>/<id>`. */
 export interface StateLogKind {
   /** Reserved for the server: no stream's name begins with it. */
   readonly prefix: string
-  /** What has such a state, as a log line names it. */
+  /** The owner of such a state, as a log line names it: "a subscription". */
   readonly owner: string
 }
 

@@ -12,11 +12,10 @@ import { SortedNames } from "./sorted-names.ts"
 import type { Commit, Log, StreamDescription } from "./storage.ts"
 import { applyState, Storage } from "./storage.ts"
 
-/** Keeps logs while the process lives. */
 export const layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
   const logs = new Map<StreamName, MemoryLog>()
   const listed = new SortedNames()
-  const found = <A>(name: StreamName, use: (log: MemoryLog) => A) =>
+  const withLog = <A>(name: StreamName, use: (log: MemoryLog) => A) =>
     Effect.suspend(() => {
       const log = logs.get(name)
       return log === undefined ? Effect.fail(new StreamNotFound({ stream: name })) : Effect.sync(() => use(log))
@@ -24,8 +23,8 @@ export const layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
 
   return Storage.of({
     kind: "memory",
-    open: (name) => found(name, (log) => log.reopened()),
-    describe: (name) => found(name, (log) => log.description),
+    open: (name) => withLog(name, (log) => log.open()),
+    describe: (name) => withLog(name, (log) => log.description),
     create: (description, first) =>
       Effect.sync(() => {
         const { forkedFrom } = description
@@ -34,7 +33,7 @@ export const layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
         log.append(first)
         logs.set(description.name, log)
         listed.add(description.name)
-        return log.reopened()
+        return log.open()
       }),
     list: (wanted) => Effect.sync(() => listed.list(wanted)),
     atStart: Effect.sync(() => ({
@@ -45,22 +44,22 @@ export const layerMemory: Layer.Layer<Storage> = Layer.sync(Storage, () => {
     })),
     trouble: Effect.undefined,
     hide: (name) =>
-      found(name, (log) => {
+      withLog(name, (log) => {
         log.hidden = true
         listed.delete(name)
       }),
     delete: (name) =>
-      found(name, () => {
+      withLog(name, () => {
         logs.delete(name)
         listed.delete(name)
       })
   })
 })
 
-/** Bytes of one slab: large enough that a catch-up is few reads, small enough that a quiet stream wastes little. */
+/** Bytes of one slab: a catch-up takes few reads of this size, and a quiet stream wastes little. */
 const slabBytes = 64 * 1024
 
-/** Events of this many bytes are kept as they come: copying them would only cost. */
+/** A block of at least so many bytes is kept as it comes: copying it would only cost. */
 const blockBytesMin = slabBytes / 2
 
 class MemoryLog {
@@ -97,7 +96,7 @@ class MemoryLog {
     this.#tail += events.count
   }
 
-  reopened(): Log {
+  open(): Log {
     return {
       description: this.description,
       hidden: this.hidden,
@@ -118,7 +117,7 @@ class MemoryLog {
     return Effect.map(this.#source.#read(from), (block) => sliceBlock(block, from, this.#base - from))
   }
 
-  /** One block at the most: they are about as long as a read wants to be. */
+  /** Returns one block at most: it is about as long as a read wants to be. */
   #readOwn(from: number): EventBlock {
     let low = 0
     let high = this.#blocks.length - 1

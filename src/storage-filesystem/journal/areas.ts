@@ -11,7 +11,7 @@ import { areaPaths, readJournal } from "./journal-reader.ts"
 
 /** A log that is open. */
 export interface JournaledLog {
-  /** The name of its file, without what is added to it while the log is hidden. */
+  /** The name of its file, without the suffix that it has while the log is hidden. */
   readonly key: string
   readonly file: OpenFile
   /** Where its last acknowledged commit ends. */

@@ -1,7 +1,7 @@
 /**
  * Settling: until the journal is not needed for a log any more, because everything that it has of the log is flushed in the
- * log's own file. A plain flush does that, unless a flush of the file has failed before: what that flush lost no later one
- * brings back (fsync(2)), so the log's records are replayed into the file first.
+ * log's own file. A plain flush does that, unless a flush of the file has failed before: no later flush brings back the
+ * pages that the failed one lost (fsync(2)), so the log's records are replayed into the file first.
  */
 import { Effect, Semaphore } from "effect"
 import type { DiskFailure, DiskFile } from "../disk/disk.ts"
@@ -11,7 +11,7 @@ import type { Records } from "./journal-reader.ts"
 import { replayRecords } from "./replay-journal.ts"
 
 export interface Settling {
-  /** Before a log is opened: replays what an earlier process left in the journal, or a failed flush may have lost. */
+  /** Replays a log before it is opened: records that an earlier process left, or that a failed flush may have lost. */
   readonly replay: (key: string, file: DiskFile) => Effect.Effect<void, DiskFailure>
   /** Replays the log's unsettled commits, and flushes its file, which settles it. */
   readonly replayUnsettled: (log: JournaledLog, file: DiskFile) => Effect.Effect<void, DiskFailure>
@@ -33,9 +33,9 @@ export interface SettlingOptions {
   readonly areas: Areas
   /** Opens a log's file, hidden or not. */
   readonly findLog: (key: string) => Effect.Effect<{ readonly file: DiskFile }, DiskFailure>
-  /** What an earlier process left in the journal. */
+  /** The records that an earlier process left in the journal. */
   readonly records: Records
-  /** Called when the areas may not be written to any more, since a log depends on what they hold. */
+  /** Called when the areas may not be written to any more, since a log depends on their records. */
   readonly fail: () => void
 }
 

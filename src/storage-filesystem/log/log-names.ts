@@ -1,5 +1,5 @@
 /**
- * Which logs exist, by name and sorted (docs/storage-format.md 2). This process knows what it creates and removes itself; it
+ * Which logs exist, by name and sorted (docs/storage-format.md 2). This process knows its own changes; it
  * finds the changes of others by the directory's modification time. So a list costs a look at that time, and the names that
  * it answers.
  */

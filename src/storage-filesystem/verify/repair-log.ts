@@ -1,6 +1,6 @@
 /**
- * Cuts a torn commit off the end of a log, as the log's next opening would (docs/storage-format.md 6), after a copy of the
- * file was put beside it. The caller holds the directory's lock.
+ * Cuts a torn commit off the end of a log, as the log's next opening would (docs/storage-format.md 6), after copying the file
+ * to a new file beside it. The caller holds the directory's lock.
  */
 import { Effect } from "effect"
 import * as Path from "node:path"
@@ -12,17 +12,17 @@ import { findTail } from "../log/find-tail.ts"
 import { readHeader } from "../log/log-header.ts"
 
 export interface Repaired {
-  /** The file as it was, beside the log; undefined where nothing was done. */
+  /** The name of the copy; undefined if none was made. */
   readonly copy: string | undefined
   readonly bytes: number
-  /** Why nothing was cut; undefined where it was. */
+  /** Why nothing was cut; undefined if it was. */
   readonly failed: string | undefined
 }
 
-/** One read and one write of the copy. */
+/** The size of one read and one write of the copy. */
 const pieceBytes = 1024 * 1024
 
-/** `wholeTo` is where the last whole commit ends as it was found: unless it is found so again, nothing is cut. */
+/** `wholeTo` is where the check found the end of the last whole commit: if it ends elsewhere now, nothing is cut. */
 export const repairLog = (
   disk: Disk,
   directory: string,
@@ -34,7 +34,7 @@ export const repairLog = (
     disk.open(Path.join(directory, file)),
     (log) =>
       Effect.gen(function*() {
-        const copy = yield* copyOf(disk, directory, file, log)
+        const copy = yield* makeCopy(disk, directory, file, log)
         yield* replayRecords(log, records)
         const header = yield* readHeader(log)
         const logEnd = yield* findTail(log, header?.description.forkedFrom?.offset ?? 0)
@@ -53,8 +53,8 @@ export const repairLog = (
     )
   )
 
-/** Copies the file under the first name that is free; a copy that is not whole is taken away again. */
-const copyOf = Effect.fnUntraced(function*(disk: Disk, directory: string, file: string, log: DiskFile) {
+/** Copies the file to the first free name, durably. Removes a copy that fails. */
+const makeCopy = Effect.fnUntraced(function*(disk: Disk, directory: string, file: string, log: DiskFile) {
   const there = new Set(yield* disk.list(directory))
   let number = 1
   while (there.has(beforeRepairName(file, number))) number++
@@ -62,14 +62,14 @@ const copyOf = Effect.fnUntraced(function*(disk: Disk, directory: string, file: 
   const path = Path.join(directory, name)
   yield* Effect.acquireUseRelease(
     disk.create(path),
-    (copy) => Effect.andThen(copied(log, copy), copy.flush),
+    (copy) => Effect.andThen(copyBytes(log, copy), copy.flush),
     (copy) => copy.close
   ).pipe(Effect.onError(() => Effect.ignore(disk.remove(path))))
   yield* disk.flushDirectory(directory)
   return name
 })
 
-const copied = Effect.fnUntraced(function*(from: DiskFile, to: DiskFile) {
+const copyBytes = Effect.fnUntraced(function*(from: DiskFile, to: DiskFile) {
   const bytes = Buffer.allocUnsafe(pieceBytes)
   for (let position = 0;;) {
     const got = yield* from.read(bytes, bytes.length, position)

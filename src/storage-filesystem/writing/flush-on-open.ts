@@ -21,7 +21,7 @@ export interface Fence {
 }
 
 export interface FlushOnOpen {
-  /** Finds the log's tail for its writer: replays the journal, cuts what is behind the fence, flushes the last commit. */
+  /** Finds the log's tail for its writer: replays the journal, cuts the file at the fence, flushes the last commit. */
   readonly tailForWriter: FindTail
   /** The same for a reader beside a writer: cuts nothing, and reads nothing behind the fence. */
   readonly tailForReader: FindTail
@@ -76,7 +76,7 @@ export const makeFlushOnOpen = (journal: Journal, durable: boolean): FlushOnOpen
 }
 
 /**
- * Cuts what is behind the fence; false if the file takes no writes. Fails if the acknowledged commit does not end at the
+ * Cuts the file at the fence; false if the file takes no writes. Fails if the acknowledged commit does not end at the
  * fence any more.
  */
 const cutBehind = Effect.fnUntraced(function*(key: string, file: DiskFile, { crc, size }: Fence) {

@@ -152,7 +152,7 @@ export const makeLog = (options: LogOptions): { readonly log: Log; readonly fenc
 
 /**
  * Fails if the log's file was removed. It asks only now and then, and loses nothing by that: removing a file also removes
- * what was just written to it.
+ * its newest commits.
  */
 const makeFailIfRemoved = (name: StreamName, clock: Clock.Clock) => {
   let seenAt = -Infinity

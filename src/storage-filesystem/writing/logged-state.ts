@@ -28,7 +28,7 @@ export class LoggedState {
     this.#from = from
   }
 
-  /** What the commit that begins at `position` carries: the whole state if that is due, else the changes. */
+  /** The entry for a commit at `position`: the whole state if that is due, else the changes. */
   entryFor(changes: ReadonlyArray<StateChange>, position: number): StateEntry | undefined {
     if (this.#from === undefined && changes.length === 0) return undefined
     if (this.#from !== undefined && position - this.#from <= Math.max(replayBytesMin, replayStates * this.#bytes)) {
