@@ -14,7 +14,7 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
       if (first === undefined) return
       let made = Path.resolve(path)
       ignoreInGit(path)
-      for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushEntries(Path.dirname(made))
+      for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushDirectory(Path.dirname(made))
     },
     catch: (cause) =>
       new DaemonFailed({
@@ -45,7 +45,8 @@ const ignoreInGit = (directory: string) => {
   }
 }
 
-const flushEntries = (directory: string) => {
+/** Makes the directory's entries durable. */
+export const flushDirectory = (directory: string): void => {
   // Windows does not open directories.
   if (process.platform === "win32") return
   const fd = fs.openSync(directory, "r")

@@ -5,6 +5,7 @@
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import { flushDirectory } from "./data-directory.ts"
 
 /** A key could not be read or written; `message` says which and why, and quotes nothing of the key. */
 export class KeyFailed extends Data.TaggedError("KeyFailed")<{ readonly message: string }> {}
@@ -43,7 +44,7 @@ const readKey = (file: string): string | undefined => {
 /** New file, flush, rename, flush of the directory: after a crash the whole key exists, or none. */
 const writeKey = (file: string, text: string): void => {
   const directory = Path.dirname(file)
-  if (fs.mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) flush(Path.dirname(directory))
+  if (fs.mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) flushDirectory(Path.dirname(directory))
   const made = `${file}.new`
   // A file that a crash left may have another mode.
   fs.rmSync(made, { force: true })
@@ -57,7 +58,7 @@ const writeKey = (file: string, text: string): void => {
     fs.closeSync(handle)
   }
   fs.renameSync(made, file)
-  flush(directory)
+  flushDirectory(directory)
 }
 
 /** A user's own server cannot read a key that is root's. */
@@ -65,15 +66,4 @@ const giveToOwner = (path: string): void => {
   if (process.geteuid?.() !== 0) return
   const { gid, uid } = fs.statSync(Path.dirname(path))
   if (uid !== 0) fs.lchownSync(path, uid, gid)
-}
-
-const flush = (directory: string): void => {
-  // Windows does not open directories.
-  if (process.platform === "win32") return
-  const handle = fs.openSync(directory, "r")
-  try {
-    fs.fsyncSync(handle)
-  } finally {
-    fs.closeSync(handle)
-  }
 }

@@ -24,9 +24,9 @@ const points = [
   "after-flush",
   "before-ack",
   "after-create-before-dirsync",
-  "mid-recovery",
-  "after-truncate",
-  "mid-restore",
+  "before-cut",
+  "after-cut",
+  "mid-replay",
   "journal-before-write",
   "journal-mid-write",
   "journal-after-write",
@@ -107,7 +107,7 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
           const half = bytes.length >> 1
           // A write within the file is the journal being replayed.
           if (!isJournal && position + bytes.length <= (yield* file.size)) {
-            return yield* reached("mid-restore") ? torn(bytes.subarray(0, half), position) : file.write(bytes, position)
+            return yield* reached("mid-replay") ? torn(bytes.subarray(0, half), position) : file.write(bytes, position)
           }
           yield* dieAt(isJournal ? "journal-before-write" : "before-write")
           // A write at the front of a log creates it.
@@ -130,7 +130,7 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
             : ["after-flush"]) as ReadonlyArray<Point>
         )
       }),
-      truncate: (size) => Effect.andThen(dieAt("mid-recovery"), behind(file.truncate(size), "after-truncate")),
+      truncate: (size) => Effect.andThen(dieAt("before-cut"), behind(file.truncate(size), "after-cut")),
       close: Effect.andThen(dieAt(), file.close)
     }
   }

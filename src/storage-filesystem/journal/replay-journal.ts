@@ -12,7 +12,11 @@ const gapBytesMax = 64 * 1024
 
 /** Replays the records of one log, in the order in which they were written. Nothing from `limit` on is touched. */
 export const replayRecords = Effect.fnUntraced(
-  function*(file: DiskFile, records: ReadonlyArray<JournalRecord>, limit = Infinity) {
+  function*(
+    file: DiskFile,
+    records: ReadonlyArray<JournalRecord>,
+    limit = Infinity
+  ): Effect.fn.Return<void, DiskFailure> {
     for (const run of runsOf(records.filter(({ bytes, position }) => position + bytes.length <= limit))) {
       const size = yield* file.size
       const start = run[0]!.position - crcToEnd
@@ -27,11 +31,7 @@ export const replayRecords = Effect.fnUntraced(
       if (replayedTo > crcToEnd) yield* file.write(region.subarray(crcToEnd, replayedTo), start + crcToEnd)
     }
   }
-) satisfies (
-  file: DiskFile,
-  records: ReadonlyArray<JournalRecord>,
-  limit?: number
-) => Effect.Effect<void, DiskFailure>
+)
 
 /**
  * Reads the file from `start` to at least `end`, and on to the end of the commit at `last`: if that commit is whole, it wins

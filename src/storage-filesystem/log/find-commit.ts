@@ -49,7 +49,7 @@ export const findCommit = Effect.fnUntraced(function*(
   known: ReadonlyMap<number, Place>,
   search: Search = "direct",
   after = -1
-) {
+): Effect.fn.Return<Found | undefined, DiskFailure> {
   let low: Bound = { offset: first, position: 0 }
   let high = end
   for (const place of known.values()) {
@@ -69,7 +69,7 @@ export const findCommit = Effect.fnUntraced(function*(
   }
   const line = yield* lineOf(file, offset, low.position, end.position, after)
   return line === undefined ? undefined : yield* commitAround(file, offset, line)
-}) satisfies (...args: never) => Effect.Effect<Found | undefined, DiskFailure>
+})
 
 /** The first event line that begins behind `position`; undefined if none begins before `end`. */
 const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number, wary: boolean) {

@@ -44,7 +44,10 @@ const firstWindow = 64 * 1024
  * Reads no more of the file's end than it needs. If no commit fits, the log was never made ("empty": it has no whole line),
  * or it is damaged from its start ("damaged"). `first` is the log's first offset.
  */
-export const findTail = Effect.fnUntraced(function*(file: DiskFile, first: number) {
+export const findTail = Effect.fnUntraced(function*(
+  file: DiskFile,
+  first: number
+): Effect.fn.Return<LogEnd | "damaged" | "empty", DiskFailure> {
   const fileSize = yield* file.size
   for (let window = firstWindow;; window *= 2) {
     const length = Math.min(window, fileSize)
@@ -56,7 +59,7 @@ export const findTail = Effect.fnUntraced(function*(file: DiskFile, first: numbe
     if (length >= tornBytesMax && !bytes.includes(lineFeed)) return "damaged"
     if (length === fileSize) return bytes.includes(lineFeed) ? "damaged" : "empty"
   }
-}) satisfies (file: DiskFile, first: number) => Effect.Effect<LogEnd | "damaged" | "empty", DiskFailure>
+})
 
 /** Scans the last bytes of a file, which begin at `position` of it; undefined if they are too few to tell. */
 const scan = (bytes: Buffer, position: number, first: number): LogEnd | undefined => {

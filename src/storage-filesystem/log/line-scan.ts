@@ -50,7 +50,11 @@ const keptBytes = 128
  * waits for the effect that `onLine` returns.
  */
 export const scanLines = Effect.fnUntraced(
-  function*(file: DiskFile, size: number, onLine: (line: ScannedLine) => Effect.Effect<void, DiskFailure> | undefined) {
+  function*(
+    file: DiskFile,
+    size: number,
+    onLine: (line: ScannedLine) => Effect.Effect<void, DiskFailure> | undefined
+  ): Effect.fn.Return<void, DiskFailure> {
     const buffer = Buffer.allocUnsafe(keptBytes + Math.min(pieceBytes, size))
     /** The head of a line that began before the buffer does. */
     const head = Buffer.alloc(headBytes)
@@ -97,4 +101,4 @@ export const scanLines = Effect.fnUntraced(
       summed = Math.max(0, summed - dropped)
     }
   }
-) satisfies (...args: never) => Effect.Effect<void, DiskFailure>
+)

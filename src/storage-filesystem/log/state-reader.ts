@@ -19,7 +19,10 @@ import {
 import type { LogEnd } from "./find-tail.ts"
 
 /** Returns the state after the last good commit; undefined if the commits that carry it are damaged. */
-export const readState = Effect.fnUntraced(function*(file: DiskFile, logEnd: LogEnd) {
+export const readState = Effect.fnUntraced(function*(
+  file: DiskFile,
+  logEnd: LogEnd
+): Effect.fn.Return<Map<string, string> | undefined, DiskFailure> {
   const { commitAt, crc, size, stateFrom } = logEnd
   const state = new Map<string, string>()
   if (stateFrom === undefined) return state
@@ -42,7 +45,7 @@ export const readState = Effect.fnUntraced(function*(file: DiskFile, logEnd: Log
     start = end
   }
   return state
-}) satisfies (file: DiskFile, logEnd: LogEnd) => Effect.Effect<Map<string, string> | undefined, DiskFailure>
+})
 
 /** Whether the sum at the digits in front continues to `crc`. */
 const fits = (bytes: Buffer, crc: number): boolean => {

@@ -69,7 +69,7 @@ const makeCopy = Effect.fnUntraced(function*(disk: Disk, directory: string, file
   return name
 })
 
-const copyBytes = Effect.fnUntraced(function*(from: DiskFile, to: DiskFile) {
+const copyBytes = Effect.fnUntraced(function*(from: DiskFile, to: DiskFile): Effect.fn.Return<void, DiskFailure> {
   const bytes = Buffer.allocUnsafe(pieceBytes)
   for (let position = 0;;) {
     const got = yield* from.read(bytes, bytes.length, position)
@@ -77,4 +77,4 @@ const copyBytes = Effect.fnUntraced(function*(from: DiskFile, to: DiskFile) {
     yield* to.write(bytes.subarray(0, got), position)
     position += got
   }
-}) satisfies (from: DiskFile, to: DiskFile) => Effect.Effect<void, DiskFailure>
+})

@@ -50,7 +50,10 @@ interface Damage {
 }
 
 /** `key` is the name of the log's file while it is not hidden. */
-export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string) {
+export const verifyLog = Effect.fnUntraced(function*(
+  file: DiskFile,
+  key: string
+): Effect.fn.Return<LogFindings, DiskFailure> {
   const size = yield* file.size
   const header = yield* readHeader(file)
   const description = header?.description
@@ -91,7 +94,7 @@ export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string
     end: size > logEnd.size ? "torn" : "whole",
     torn: size - logEnd.size
   }
-}) satisfies (file: DiskFile, key: string) => Effect.Effect<LogFindings, DiskFailure>
+})
 
 const misfit = "the commit that begins there does not fit its checksum"
 

@@ -70,7 +70,9 @@ export interface Verified {
 /** By then a write under way is over, and so is the replay of a journal. */
 const checkAgainMillis = 200
 
-export const verifyLogs = Effect.fnUntraced(function*(options: VerifyOptions) {
+export const verifyLogs = Effect.fnUntraced(function*(
+  options: VerifyOptions
+): Effect.fn.Return<Verified, DiskFailure> {
   const { directory, disk, inUse, onFault, repair } = options
   const total = { logs: 0, events: 0, bytes: 0, faults: 0, repaired: 0, restorable: 0, growing: 0 }
   const forks: Array<Fork> = []
@@ -124,8 +126,8 @@ export const verifyLogs = Effect.fnUntraced(function*(options: VerifyOptions) {
       yield* tell({ ...blank(fork.entry), stream: fork.name, kind: "orphaned", offset: 0, problem })
     }
   }
-  return total satisfies Verified as Verified
-}) satisfies (options: VerifyOptions) => Effect.Effect<Verified, DiskFailure>
+  return total
+})
 
 interface Fork {
   readonly entry: Entry
