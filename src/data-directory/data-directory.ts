@@ -1,12 +1,12 @@
 /**
- * The data directory itself, and the small files in it by which a server says where it is.
+ * The data directory itself, and the small files in it that say where its server is.
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { DaemonFailed } from "./paths.ts"
 
-/** Makes the data directory where it is not there, for its user alone; a power cut does not take it again. */
+/** Creates the data directory if it does not exist, durably and for its user alone. */
 export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFailed> =>
   Effect.try({
     try: () => {
@@ -14,7 +14,7 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
       if (first === undefined) return
       let made = Path.resolve(path)
       ignoreInGit(path)
-      for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushEntries(Path.dirname(made))
+      for (; made.startsWith(Path.resolve(first)); made = Path.dirname(made)) flushDirectory(Path.dirname(made))
     },
     catch: (cause) =>
       new DaemonFailed({
@@ -23,8 +23,8 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
   })
 
 /**
- * Gives what root made here to the owner of the directory, who could not use it otherwise; what cannot be given stays
- * root's.
+ * Gives a file that root creates here to the owner of the directory, who could not use it otherwise. If that fails, the file
+ * stays root's.
  */
 export const giveToOwner = (path: string): void => {
   if (process.geteuid?.() !== 0) return
@@ -32,7 +32,7 @@ export const giveToOwner = (path: string): void => {
     const { gid, uid } = fs.statSync(Path.dirname(path))
     if (uid !== 0) fs.lchownSync(path, uid, gid)
   } catch {
-    // Some file systems know no owners.
+    // Some file systems have no owners.
   }
 }
 
@@ -45,7 +45,8 @@ const ignoreInGit = (directory: string) => {
   }
 }
 
-const flushEntries = (directory: string) => {
+/** Makes the directory's entries durable. */
+export const flushDirectory = (directory: string): void => {
   // Windows does not open directories.
   if (process.platform === "win32") return
   const fd = fs.openSync(directory, "r")
@@ -56,7 +57,7 @@ const flushEntries = (directory: string) => {
   }
 }
 
-/** What a small file holds; undefined where there is none. */
+/** The text of a small file; undefined if there is none. */
 export const readText = (path: string): string | undefined => {
   try {
     return fs.statSync(path).size > 128 ? undefined : fs.readFileSync(path, "utf8").trim()
@@ -65,17 +66,17 @@ export const readText = (path: string): string | undefined => {
   }
 }
 
-/** The digits that stand alone in a small file; undefined for anything else. */
+/** The digits in a small file that holds nothing else; undefined for any other file. */
 export const readDigits = (path: string): string | undefined => {
   const text = readText(path)
   return text !== undefined && /^\d{1,10}$/.test(text) ? text : undefined
 }
 
-/** The path itself, or the nearest one above it that is there. */
+/** The path itself, or the nearest one above it that exists. */
 export const nearest = (path: string): string =>
   fs.existsSync(path) || Path.dirname(path) === path ? path : nearest(Path.dirname(path))
 
-/** Why files cannot be made in the directory; undefined where they can. */
+/** Why no files can be created in the directory; undefined if they can. */
 export const deniedBy = (directory: string): string | undefined => {
   try {
     if (!fs.statSync(directory).isDirectory()) return "ENOTDIR"
@@ -86,7 +87,7 @@ export const deniedBy = (directory: string): string | undefined => {
   }
 }
 
-/** What mkdir(2) says of a path below a read-only mount names the wrong reason. */
+/** The reason, since mkdir(2) names a wrong one for a path below a read-only mount. */
 const whyNot = (path: string, cause: unknown): string => {
   const parent = nearest(path)
   const denied = deniedBy(parent)

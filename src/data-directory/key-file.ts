@@ -1,15 +1,16 @@
 /**
- * A key that is made at first need and kept in a file of its own: whole or not there at all, readable by its owner alone
- * (docs/storage-format.md 9).
+ * A key that is generated at first need and kept in a file of its own. The file is whole or absent, and only its owner can
+ * read it (docs/storage-format.md 9).
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import { flushDirectory } from "./data-directory.ts"
 
-/** A key could not be read or kept; `message` says which and why, and nothing of the key. */
+/** A key could not be read or written; `message` says which and why, and quotes nothing of the key. */
 export class KeyFailed extends Data.TaggedError("KeyFailed")<{ readonly message: string }> {}
 
-/** What the file holds, read by `read`; where there is none, it is made of what `make` gives. */
+/** Reads the key in the file with `read`. If there is no file, writes the text that `make` returns first. */
 export const keptKey = <A>(
   file: string,
   read: (text: string) => A,
@@ -25,7 +26,7 @@ export const keptKey = <A>(
     },
     catch: (cause) =>
       new KeyFailed({
-        // A reader's own words could quote the key.
+        // The error of `read` could quote the key.
         message: `The key in ${file} cannot be used` +
           (cause instanceof Error && "syscall" in cause ? `: ${cause.message}` : ": it is not one.")
       })
@@ -40,12 +41,12 @@ const readKey = (file: string): string | undefined => {
   }
 }
 
-/** New file, flush, rename, flush of the directory: after a crash there is the whole key, or none. */
+/** New file, flush, rename, flush of the directory: after a crash the whole key exists, or none. */
 const writeKey = (file: string, text: string): void => {
   const directory = Path.dirname(file)
-  if (fs.mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) flush(Path.dirname(directory))
+  if (fs.mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) flushDirectory(Path.dirname(directory))
   const made = `${file}.new`
-  // What a crash left may have another mode.
+  // A file that a crash left may have another mode.
   fs.rmSync(made, { force: true })
   const handle = fs.openSync(made, "wx", 0o600)
   try {
@@ -57,23 +58,12 @@ const writeKey = (file: string, text: string): void => {
     fs.closeSync(handle)
   }
   fs.renameSync(made, file)
-  flush(directory)
+  flushDirectory(directory)
 }
 
-/** Root's key in a user's directory is of no use to that user's own server. */
+/** A user's own server cannot read a key that is root's. */
 const giveToOwner = (path: string): void => {
   if (process.geteuid?.() !== 0) return
   const { gid, uid } = fs.statSync(Path.dirname(path))
   if (uid !== 0) fs.lchownSync(path, uid, gid)
-}
-
-const flush = (directory: string): void => {
-  // Windows does not open directories.
-  if (process.platform === "win32") return
-  const handle = fs.openSync(directory, "r")
-  try {
-    fs.fsyncSync(handle)
-  } finally {
-    fs.closeSync(handle)
-  }
 }

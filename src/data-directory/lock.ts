@@ -1,5 +1,5 @@
 /**
- * A lock that the kernel holds for this process and frees when it dies, however it dies (promise 9): an exclusive
+ * A lock that the kernel holds for this process and frees when the process dies, however it dies (promise 9): an exclusive
  * transaction on a SQLite file. A pid file could not promise that.
  */
 import { Data, Effect, type Scope } from "effect"
@@ -8,8 +8,8 @@ import { giveToOwner } from "./data-directory.ts"
 import { DaemonFailed } from "./paths.ts"
 
 /**
- * Takes the lock until the scope closes; false when another process has it. The file must not be opened by any other
- * means in this process: closing any descriptor of it would drop the lock (fcntl(2)).
+ * Takes the lock until the scope closes; false if another process has it. This process must not open the file by any other
+ * means: closing any descriptor of the file would drop the lock (fcntl(2)).
  */
 export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scope.Scope> =>
   Effect.gen(function*() {
@@ -26,7 +26,7 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     })
     const locked = yield* Effect.try({
       try: () => {
-        // The journal in memory: a file of its own would need room, and the disk may be full.
+        // SQLite's journal in memory: a file of its own would need room, and the disk may be full.
         database.exec(
           "PRAGMA busy_timeout=0; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE"
         )
@@ -42,13 +42,13 @@ export const tryLock = (path: string): Effect.Effect<boolean, DaemonFailed, Scop
     return locked
   })
 
-/** Made here or not at all: a link that lies there is not followed. */
+/** Fails if anything exists at the path, so a link is not followed. */
 const createOnly = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW
 
-/** Whether a process has the lock, asked by taking it for a moment; "unknown" where this one cannot even try. */
+/** Whether a process has the lock: this one tries to take it for a moment. "unknown" if it cannot even try. */
 export const lockState = (path: string): Effect.Effect<"free" | "held" | "unknown"> =>
   Effect.suspend(() => {
-    // Nobody has what is not there, and nothing is made by asking.
+    // A missing file is not locked, and the question must not create it.
     if (!fs.existsSync(path)) return Effect.succeed("free" as const)
     return Effect.scoped(tryLock(path)).pipe(
       Effect.map((taken) => taken ? "free" : "held"),
@@ -56,7 +56,7 @@ export const lockState = (path: string): Effect.Effect<"free" | "held" | "unknow
     )
   })
 
-/** The process that the kernel knows to hold a lock on the file; undefined where the system does not tell. */
+/** The process that holds a lock on the file; undefined if the system does not tell. */
 export const holderOf = (path: string): number | undefined => {
   try {
     const { dev, ino } = fs.statSync(path, { bigint: true })
@@ -85,7 +85,7 @@ const unusable = (path: string, cause: unknown) =>
       "Is the data directory there, and may this user write to it?"
   })
 
-/** `node:sqlite` announces itself as experimental on older Nodes; the part used here has not changed since. */
+/** Older Nodes warn that `node:sqlite` is experimental; the part used here has not changed since. */
 const loadSqlite = async () => {
   const { emitWarning } = process
   process.emitWarning = () => {}

@@ -1,5 +1,5 @@
 /**
- * Where the files of a data directory are, and how a command is told that it cannot use one.
+ * The paths of the files in a data directory, and the errors of a command that cannot use one.
  */
 import { Data, Runtime } from "effect"
 import * as Path from "node:path"
@@ -8,7 +8,7 @@ import { exitCodes } from "../domain/exit-codes.ts"
 /** The data directory of a command that names none, in its working directory. */
 export const defaultDirectory = ".iterate"
 
-/** The absolute path of a data directory as a person names it; as it is named when there is no current directory. */
+/** The absolute path of a data directory as a person names it; unchanged if there is no current directory. */
 export const resolveDirectory = (directory: string): string => {
   try {
     return Path.resolve(directory)
@@ -17,7 +17,7 @@ export const resolveDirectory = (directory: string): string => {
   }
 }
 
-/** Fails for a path that needs a current directory when there is none: a command that uses no directory never asks. */
+/** Throws if the path needs a current directory and there is none. A command that uses no directory does not call it. */
 export const requireAbsolute = (directory: string): void => {
   if (Path.isAbsolute(resolveDirectory(directory))) return
   throw new DaemonFailed({ message: "The current directory is not there any more. Change to one that is." })
@@ -34,11 +34,11 @@ export const filesOf = (dataDirectory: string) => ({
   startLock: Path.join(dataDirectory, "start.lock"),
   pid: Path.join(dataDirectory, "daemon.pid"),
   port: Path.join(dataDirectory, "daemon.port"),
-  /** Only where the server does not listen on 127.0.0.1: the address it listens on. */
+  /** The address that the server listens on, if 127.0.0.1 does not reach it. */
   host: Path.join(dataDirectory, "daemon.host"),
-  /** What the server of this start proves itself with. */
+  /** The secret by which the server of this start proves itself. */
   secret: Path.join(dataDirectory, "daemon.secret"),
-  /** A directory in which the files above lie while no server runs: their room is theirs, also when the disk is full. */
+  /** A directory that holds the files above while no server runs: they keep their room, even on a full disk. */
   reserve: Path.join(dataDirectory, "reserve"),
   log: Path.join(dataDirectory, "daemon.log"),
   oldLog: Path.join(dataDirectory, "daemon.log.1")
@@ -50,7 +50,7 @@ export class DaemonFailed extends Data.TaggedError("DaemonFailed")<{ readonly me
 /** Another server holds the data directory's lock (promise 9). */
 export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
   readonly dataDirectory: string
-  /** What the other server says of itself; undefined where it says nothing. */
+  /** As the other server's files say; undefined if they do not. */
   readonly pid: string | undefined
   readonly port: string | undefined
 }> {
@@ -68,7 +68,7 @@ export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
 export class DataDirectoryMoved extends Data.TaggedError("DataDirectoryMoved")<{
   readonly dataDirectory: string
   readonly pid: number
-  /** Its path when the server started. */
+  /** The directory's path when the server started. */
   readonly before: string
 }> {
   override readonly [Runtime.errorExitCode] = exitCodes.conflict

@@ -1,7 +1,7 @@
 /**
- * Whether a data directory may be believed (promise 12; docs/decisions/0014-directories-of-others.md). The default one lies in
- * the current folder, which an archive, a cloned repository or another user can have filled. The server and the commands
- * refuse it when a place where they write is a link, belongs to another user, or can be written by everybody.
+ * Whether a data directory can be trusted (promise 12; docs/decisions/0014-directories-of-others.md). The default directory
+ * lies in the current folder, which an archive, a cloned repository or another user may have filled. The server and the
+ * commands refuse it if a place where they write is a link, belongs to another user, or is writable for every user.
  */
 import { Data, Effect, Runtime } from "effect"
 import * as fs from "node:fs"
@@ -9,7 +9,7 @@ import * as Path from "node:path"
 import { exitCodes } from "../domain/exit-codes.ts"
 import { defaultDirectory, filesOf, quoted, requireAbsolute, resolveDirectory } from "./paths.ts"
 
-/** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
+/** The directory, or a file in it, is not this user's own. Nothing in it was read or changed. */
 export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotTrusted")<{
   readonly path: string
   readonly reason: string
@@ -22,7 +22,7 @@ export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotT
   }
 }
 
-/** Fails unless the directory is not there, or is this user's own. Looks at its entries, not at each log. */
+/** Fails if the directory exists and is not this user's own. Checks its entries, not each log. */
 export const refuseForeign = (dataDirectory: string): Effect.Effect<void, DataDirectoryNotTrusted> =>
   Effect.suspend(() => {
     requireAbsolute(dataDirectory)
@@ -33,7 +33,7 @@ export const refuseForeign = (dataDirectory: string): Effect.Effect<void, DataDi
 type Foreign = ConstructorParameters<typeof DataDirectoryNotTrusted>[0]
 
 const foreign = (dataDirectory: string): Foreign | undefined => {
-  // Windows has neither these owners nor these modes.
+  // Windows has other owners and modes.
   if (process.platform === "win32") return undefined
   const itself = lstat(dataDirectory)
   if (itself === undefined) return undefined
@@ -44,8 +44,9 @@ const foreign = (dataDirectory: string): Foreign | undefined => {
 }
 
 /**
- * Subscriptions call addresses from the start on. A server makes `streams` for its user alone, and git does not keep such a
- * mode: a current folder whose `streams` is open to others was cloned. A directory that is named is the user's own word.
+ * Subscriptions call addresses as soon as a server starts. A server creates `streams` for its user alone, and git does not keep
+ * such a mode: if `streams` in the current folder is open to others, the folder was cloned. A directory that the user names
+ * is the user's own choice.
  */
 const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
   if (dataDirectory !== resolveDirectory(defaultDirectory)) return undefined
@@ -58,16 +59,16 @@ const clonedSubscriptions = (dataDirectory: string): Foreign | undefined => {
   }
 }
 
-/** How the file names of their logs begin (docs/storage-format.md 9). */
+/** How the file names of subscriptions' logs begin (docs/storage-format.md 8). */
 const subscriptionLogs = "__ds%2Fsubscriptions%2F"
 
-/** Every path at which a server or a command writes, apart from the logs: each log is opened without following a link. */
+/** Every path at which a server or a command writes, except the logs: a log is opened without following a link. */
 const placesOf = (dataDirectory: string): ReadonlyArray<string> => {
   const files = filesOf(dataDirectory)
   const { keys, lock, reserve, startLock } = files
   return [
     ...Object.values(files),
-    // The journal's two areas, and the file with which the storage tries the disk (docs/storage-format.md 1).
+    // The journal's two areas, and the file that probes the disk (docs/storage-format.md 1).
     Path.join(dataDirectory, "journal.0"),
     Path.join(dataDirectory, "journal.1"),
     Path.join(files.streams, "probe"),
@@ -90,14 +91,14 @@ const foreignPlace = (path: string): Foreign | undefined => {
   return judge(path, stats)
 }
 
-/** A link of this user is this user's choice when it leads to a data directory of this user, or to an empty directory. */
+/** This user's link is this user's choice if it leads to a data directory of this user, or to an empty directory. */
 const foreignLink = (path: string, link: fs.Stats): Foreign | undefined => {
   if (!isOurs(link.uid)) return judge(path, link)
   let target: fs.Stats
   try {
     target = fs.statSync(path)
   } catch {
-    // A link to nothing is told when the directory is made.
+    // Creating the directory reports a link to nothing.
     return undefined
   }
   const refused = judge(path, target)
@@ -119,7 +120,7 @@ const judge = (path: string, { mode, uid }: fs.Stats): Foreign | undefined => {
       advice: "Choose a directory of your own with --data-dir, or run as that user."
     }
   }
-  // A group may write: a volume that is shared with a group on purpose is usual.
+  // A group may write: volumes are often shared with a group on purpose.
   return (mode & 0o002) === 0 ? undefined : {
     path,
     reason: "can be written by every user of this machine",
@@ -129,7 +130,7 @@ const judge = (path: string, { mode, uid }: fs.Stats): Foreign | undefined => {
   }
 }
 
-/** This user's or the superuser's, who can do anything anyway; the superuser may use everybody's. */
+/** This user's, or the superuser's, who can do anything anyway. The superuser may use every user's directory. */
 const isOurs = (uid: number): boolean => {
   const us = process.geteuid?.()
   return us === 0 || uid === us || uid === 0

@@ -24,6 +24,7 @@ import type {
   ForkError
 } from "../stream/durable-stream.ts"
 import { judgeCondition } from "../stream/judge-append.ts"
+import { StreamAdmission } from "../stream/stream-admission.ts"
 import { differenceFrom } from "../stream/stream-config.ts"
 import { StreamSignals } from "../stream/stream-signals.ts"
 import { makeAwakeStreams } from "./awake-streams.ts"
@@ -86,6 +87,7 @@ export class StreamManager extends Context.Service<StreamManager, {
     Effect.gen(function*() {
       const storage = yield* Storage
       const factory = yield* StreamFactory
+      const admission = yield* StreamAdmission
       const { awakeMax } = yield* CurrentLimits
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
       // A minute: longer than the pause between two commands of a person, shorter than what open files would cost.
@@ -102,7 +104,11 @@ export class StreamManager extends Context.Service<StreamManager, {
       const { observe, signals } = makeObserve((prefix) => list({ prefix }))
 
       const { count, enter, get, use } = yield* makeAwakeStreams({
-        wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
+        wake: (name) =>
+          factory.make(name).pipe(
+            Effect.provideService(StreamSignals, signals),
+            Effect.provideService(StreamAdmission, admission)
+          ),
         idleTimeToLive,
         // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
         worthwhile: (stream) => stream.isThere(),

@@ -1,17 +1,17 @@
 /**
- * Names of streams, sorted by UTF-16 code units and kept so: what is asked for of them costs what is answered.
+ * Names of streams, kept sorted by UTF-16 code units, so that a list costs about what it answers.
  */
 import type { StreamName } from "../domain/types.ts"
 
-/** Which names are meant: all, but for what is said here. */
+/** Which names are wanted: all, unless a field excludes some. */
 export interface NamesWanted {
   /** Only names that begin with this. */
   readonly prefix?: string | undefined
   /** No names that begin with this. */
   readonly without?: string | undefined
-  /** Only names that sort behind this. */
+  /** Only names that sort after this. */
   readonly after?: string | undefined
-  /** The first so many. */
+  /** At most so many, the first ones. */
   readonly limit?: number | undefined
 }
 
@@ -48,7 +48,7 @@ export class SortedNames {
     return [first, this.#firstAt((name) => name >= prefix && !name.startsWith(prefix))]
   }
 
-  /** The first name for which it holds, as it does for all behind that one. */
+  /** The first index at which `holds` is true; it is true at every index behind it. */
   #firstAt(holds: (name: StreamName) => boolean): number {
     let low = 0
     let high = this.#names.length

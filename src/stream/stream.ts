@@ -22,6 +22,7 @@ import { eventsFrom } from "./event-stream.ts"
 import { findForkPoint, isForked, isThere } from "./fork-point.ts"
 import { judgeCondition } from "./judge-append.ts"
 import { makeLogHolder } from "./log-holder.ts"
+import { StreamAdmission } from "./stream-admission.ts"
 import { differenceFrom, newId, toDescription } from "./stream-config.ts"
 import { current, makeReads, readAt } from "./stream-reads.ts"
 import { StreamSignals } from "./stream-signals.ts"
@@ -31,6 +32,7 @@ import { makeWriter } from "./stream-writer.ts"
 
 export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   const storage = yield* Storage
+  const { admit } = yield* StreamAdmission
   const signals = yield* StreamSignals
   const runFork = Effect.runForkWith(yield* Effect.context<never>())
   const clock = yield* Clock.Clock
@@ -105,7 +107,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   }
 
   const begin = (description: StreamDescription, first: Commit) =>
-    hold(storage.create(description, first)).pipe(
+    hold(admit(name, storage.create(description, first))).pipe(
       // What failed on its way may not have been taken back either.
       Effect.tapError(() => Effect.sync(() => void (now.doubtful = true))),
       Effect.map(() => {

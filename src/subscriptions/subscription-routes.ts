@@ -13,7 +13,7 @@ import { json } from "../http/exchange.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route } from "../http/router.ts"
 import { decodePercent as decoded, Router } from "../http/router.ts"
-import { longestLogName } from "../storage/state-log.ts"
+import { longestStateLogName } from "../storage/state-log.ts"
 import { subscriptionOf } from "./answers.ts"
 import {
   BodyNotJson,
@@ -27,6 +27,7 @@ import type { Subscription } from "./machine/subscription.ts"
 import { ack, claim, release, unlink } from "./machine/transitions.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
 import type { TransitionFailed } from "./running/runner.ts"
+import { subscriptionLogs } from "./running/subscription-logs.ts"
 import { controlPath, streamsOf } from "./running/wake-messages.ts"
 import { describeSubscriptions } from "./subscription-api.ts"
 import { Subscriptions } from "./subscriptions.ts"
@@ -172,7 +173,7 @@ const answer = (handlers: Handlers, request: Incoming, path: ReadonlyArray<strin
   if (room === "jwks.json" && path.length === 1) return only(["GET", "HEAD"], method, () => handlers.jwks)
   if (room !== "subscriptions" || rawId === "") return notFound
   const id = decoded(rawId)
-  if (id === undefined || nameFault(longestLogName(id)) !== undefined) return badId
+  if (id === undefined || nameFault(longestStateLogName(subscriptionLogs, id)) !== undefined) return badId
   if (action === undefined) {
     if (method === "PUT") return handlers.put(request, id)
     if (method === "DELETE") return handlers.remove(id)

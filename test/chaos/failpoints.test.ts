@@ -5,8 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
-import { build } from "../built.ts"
+import { build, builtMain } from "../built.ts"
 import { nativeDoor } from "./doors.ts"
+import { buildFailing } from "./failpoints.ts"
 import { UnderTest } from "./under-test.ts"
 
 build()
@@ -15,8 +16,9 @@ describe("a failpoint", () => {
   it("has the server die in the middle of a commit, which the next one cuts off", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
     const server = await UnderTest.make(directory)
+    const failingAt = await buildFailing(directory)
     const append = async (key: string) => (await nativeDoor.append(server.port, "a", { keys: [key] })).outcome
-    await server.start({ env: { DURABLE_STREAMS_FAILPOINT: "mid-write:2" } })
+    await server.start(failingAt("mid-write:2"))
     assert.deepStrictEqual([await append("0"), await append("1"), await append("2")], ["ok", "ok", "unknown"])
     assert.strictEqual(await server.ended(), null)
     assert.isFalse(fs.readFileSync(Path.join(server.directory, "streams/a.json"), "utf8").endsWith("\n"))
@@ -31,9 +33,19 @@ describe("a failpoint", () => {
   it("that is none is refused with a sentence", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
     const server = await UnderTest.make(directory)
-    server.launch({ env: { DURABLE_STREAMS_FAILPOINT: "nowhere" } })
+    const failingAt = await buildFailing(directory)
+    server.launch(failingAt("nowhere"))
     assert.strictEqual(await server.ended(), 1)
-    assert.match(server.log, /^DURABLE_STREAMS_FAILPOINT names no failpoint: nowhere\.$/m)
+    assert.match(server.log, /^FAILPOINT names no failpoint: nowhere\.$/m)
     fs.rmSync(directory, { recursive: true })
+  })
+
+  it("is unknown to the shipped program, which no variable tells to kill itself", () => {
+    const shipped = Path.dirname(builtMain)
+    for (const file of fs.readdirSync(shipped)) {
+      const text = fs.readFileSync(Path.join(shipped, file), "utf8")
+      assert.notMatch(text, /FAILPOINT/i, file)
+      for (const point of ["mid-write", "before-ack", "during-shutdown"]) assert.notInclude(text, point, file)
+    }
   })
 })

@@ -1,10 +1,11 @@
 /**
- * The process kills itself at each place where a crash could leave something half done (src/storage-filesystem/
- * failpoints.ts), again and again in the life of one data directory, under load: every window is hit on purpose instead of
- * by luck. Those of a recovery are met twice in a row.
+ * The server kills itself at each place where a crash could leave something half done (failing-storage.ts), again and again
+ * in the life of one data directory, under load: every window is hit on purpose instead of by luck. The places of a
+ * recovery are hit twice in a row.
  */
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { build } from "rolldown"
 import { nativeDoor, protocolDoor } from "./doors.ts"
 import { readOurs } from "./finals.ts"
 import { Follower } from "./follower.ts"
@@ -12,7 +13,7 @@ import { Ledger, now } from "./ledger.ts"
 import type { Random } from "./random.ts"
 import type { Context, Suite } from "./suite.ts"
 import { Total } from "./total.ts"
-import { UnderTest } from "./under-test.ts"
+import { type StartOptions, UnderTest } from "./under-test.ts"
 import type { Surroundings } from "./writers.ts"
 import { appender, everyKind } from "./writers.ts"
 
@@ -38,9 +39,9 @@ const plans: ReadonlyArray<Plan> = [
   { point: "after-flush", most: 30 },
   { point: "before-ack", most: 60 },
   { point: "after-create-before-dirsync", most: 6 },
-  { point: "mid-recovery", most: 1, before: "mid-write", twice: true },
-  { point: "after-truncate", most: 1, before: "mid-write" },
-  { point: "mid-restore", most: 1, before: "journal-after-flush", twice: true },
+  { point: "before-cut", most: 1, before: "mid-write", twice: true },
+  { point: "after-cut", most: 1, before: "mid-write" },
+  { point: "mid-replay", most: 1, before: "journal-after-flush", twice: true },
   { point: "journal-before-write", most: 20 },
   { point: "journal-mid-write", most: 20 },
   { point: "journal-after-write", most: 20 },
@@ -62,6 +63,23 @@ const furtherTries = 4
 /** Whoever has not come by its failpoint by then will not. */
 const hitMillis = 4_000
 
+/**
+ * Builds the server that dies: from its sources it would need ten times as long to start. Returns how to
+ * start it with a failpoint: `mid-write`, or `mid-write:7` for the seventh time.
+ */
+export const buildFailing = async (directory: string): Promise<(failpoint: string) => StartOptions> => {
+  const built = Path.join(directory, "failing")
+  await build({
+    input: Path.join(import.meta.dirname, "failing-server.ts"),
+    platform: "node",
+    logLevel: "silent",
+    output: { dir: built, format: "esm", minify: true }
+  })
+  // As many threads as the program gives itself.
+  const main = Path.join(built, "failing-server.js")
+  return (failpoint) => ({ main, env: { FAILPOINT: failpoint, UV_THREADPOOL_SIZE: "16" } })
+}
+
 export const failpoints: Suite = {
   name: "failpoints",
   about: "the process dies at each place on purpose, and twice in a row where it recovers",
@@ -69,9 +87,10 @@ export const failpoints: Suite = {
   run: async (context) => {
     const total = new Total()
     const made = { points: 0, deaths: 0, missed: 0 }
+    const failingAt = await buildFailing(context.directory)
     // Each in a directory of its own; in short, one behind the other in the same one.
     for (const group of context.options.brief ? [plans] : plans.map((plan) => [plan])) {
-      await inTurn(context, group, context.random.fork(), total, made)
+      await inTurn(context, group, context.random.fork(), failingAt, total, made)
       made.points += group.length
       const { point } = group[0]!
       context.say(`${point}: ${made.deaths} deaths, ${total.acked} acknowledged, ${total.violations.length} violations`)
@@ -85,6 +104,7 @@ const inTurn = async (
   { directory, rounds }: Context,
   group: ReadonlyArray<Plan>,
   random: Random,
+  failingAt: (failpoint: string) => StartOptions,
   total: Total,
   made: { deaths: number; missed: number }
 ): Promise<void> => {
@@ -103,7 +123,7 @@ const inTurn = async (
 
   /** Whether it died there, and of it. */
   const dies = async (point: string, count: number, stops: boolean): Promise<boolean> => {
-    server.launch({ env: { DURABLE_STREAMS_FAILPOINT: `${point}:${count}` } })
+    server.launch(failingAt(`${point}:${count}`))
     const stopping = stops ? setTimeout(() => server.signal("SIGTERM"), 600 + random.between(...loadMillis)) : undefined
     const ended = await Promise.race([server.ended().then((code) => code === null), sleep(hitMillis).then(() => false)])
     clearTimeout(stopping)

@@ -71,7 +71,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the keys of a state go through an object",
     changes: change(
-      "storage-filesystem/log/state-replay.ts",
+      "storage-filesystem/log/state-reader.ts",
       "members(bytes)?.map(([key, start, end]): StateChange => {\n    const value = bytes.toString(\"utf8\", start, end)",
       "Object.entries(JSON.parse(text)).map(([key, inner]): StateChange => {\n    const value = JSON.stringify(inner)"
     ),
@@ -89,8 +89,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a long name that cannot be read stops everything",
     changes: change(
-      "storage-filesystem/log/log-names.ts",
-      "isMissing(failure) ? Effect.undefined : leftOut(file, failure)",
+      "storage-filesystem/log/long-names.ts",
+      "isMissing(failure) ? Effect.undefined : leaveOut(file, failure)",
       "isMissing(failure) ? Effect.undefined : Effect.die(failure)"
     ),
     killedBy: ["test/storage-filesystem/log-names.test.ts"]
@@ -144,9 +144,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a torn tail is not cut",
     changes: change(
-      "storage-filesystem/storage-filesystem.ts",
-      "if (recovered.torn > 0) yield*",
-      "if (recovered.torn < 0) yield*"
+      "storage-filesystem/writing/log-opener.ts",
+      "if (logEnd.torn > 0) yield*",
+      "if (logEnd.torn < 0) yield*"
     ),
     killedBy: [recovery],
     suites: ["failpoints"]
@@ -293,8 +293,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "the journal is not put back",
     changes: change(
-      "storage-filesystem/journal/journal.ts",
-      "Effect.andThen(restoreLog(file, records), file.flush)",
+      "storage-filesystem/journal/settling.ts",
+      "Effect.andThen(replayRecords(file, records), file.flush)",
       "Effect.void"
     ),
     killedBy: [journal],
@@ -304,8 +304,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a flush that failed is tried again on the same descriptor",
     changes: change(
       "storage-filesystem/writing/log-file.ts",
-      "() => Effect.andThen(Effect.sync(() => journal.distrust(journaled)), Effect.ignore(mend))",
-      "() => Effect.sync(() => void (trusted = true))"
+      "() => Effect.andThen(Effect.sync(() => journal.suspect(journaled)), Effect.ignore(restore))",
+      "() => Effect.sync(() => void (isSuspect = false))"
     ),
     killedBy: [diskFailures]
   },
@@ -313,8 +313,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "what a killed process has written counts for flushed",
     changes: change(
       "storage-filesystem/writing/flush-on-open.ts",
-      "const isVouched = !durable ||",
-      "const isVouched = true ||"
+      "const isFlushed = !durable ||",
+      "const isFlushed = true ||"
     ),
     killedBy: [regaining]
   },
@@ -329,7 +329,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a late flush settles what came in the next turn",
-    changes: change("storage-filesystem/journal/journal.ts", "    active.unsettled = new Map()\n", ""),
+    changes: change("storage-filesystem/journal/areas.ts", "    active.unsettled = new Map()\n", ""),
     killedBy: [regaining]
   },
   {

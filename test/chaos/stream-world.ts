@@ -10,6 +10,7 @@ import assert from "node:assert/strict"
 import type { HookedStream } from "../../src/hooks/with-hooks.ts"
 import { withHooks } from "../../src/hooks/with-hooks.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import type { Appended } from "../../src/stream/durable-stream.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
@@ -274,7 +275,7 @@ export class StreamWorld {
 
   get #layer(): Layer.Layer<Storage> {
     return this.#disk === undefined
-      ? Storage.layerMemory
+      ? layerMemory
       : Layer.orDie(layerFileSystem({ directory, durability: "fsync", disk: this.#disk, journalBytesMax: 20_000 }))
   }
 

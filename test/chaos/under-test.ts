@@ -12,6 +12,8 @@ import { builtMain } from "../built.ts"
 export interface StartOptions {
   readonly flags?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
+  /** The file that `node` runs in place of the shipped program. */
+  readonly main?: string
   /** What stands in front of `node`: strace, prlimit, … */
   readonly wrapper?: ReadonlyArray<string>
 }
@@ -73,10 +75,10 @@ export class UnderTest {
   }
 
   /** Starts it and does not wait. */
-  launch({ env = {}, flags = [], wrapper = [] }: StartOptions = {}): void {
+  launch({ env = {}, flags = [], main = builtMain, wrapper = [] }: StartOptions = {}): void {
     const log = fs.openSync(this.#log, "a")
     const own = this.#spawned === undefined
-      ? [process.execPath, builtMain, "server", "run", `--port=${this.port}`, `--data-dir=${this.directory}`, ...flags]
+      ? [process.execPath, main, "server", "run", `--port=${this.port}`, `--data-dir=${this.directory}`, ...flags]
       : [
         "sh",
         "-c",

@@ -7,7 +7,8 @@ import { TestClock } from "effect/testing"
 import { PlainFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
-import { Storage } from "../../src/storage/storage.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
+import type { Storage } from "../../src/storage/storage.ts"
 import { tried } from "../properties.ts"
 import { failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
 import { appending, historyOf, named, settled, textsOf } from "./storage-fixtures.ts"
@@ -120,7 +121,7 @@ describe("Promise 4: a follower who comes and goes sees every event once, in ord
   it.effect.prop(
     "on memory",
     [Schema.Array(Step)],
-    ([happens]) => run(happens).pipe(Effect.scoped, Effect.provide(layerOn(Storage.layerMemory))),
+    ([happens]) => run(happens).pipe(Effect.scoped, Effect.provide(layerOn(layerMemory))),
     options
   )
 
@@ -163,7 +164,7 @@ describe("A stream that falls asleep", () => {
       const head = yield* Fiber.join(follower)
       assert.deepStrictEqual(head._tag === "Some" && head.value.data, "after ten hours")
       yield* Scope.close(scope, Exit.void)
-    }).pipe(Effect.provide(layerOn(Storage.layerMemory))))
+    }).pipe(Effect.provide(layerOn(layerMemory))))
 
   it.effect("and could not be opened is opened anew by whoever comes next", () =>
     Effect.gen(function*() {

@@ -11,9 +11,9 @@ import type { BeforeAppendHook } from "../../src/durable-streams/index.ts"
 import {
   EventData,
   HookError,
+  layerMemory,
   PlainFactory,
   Server,
-  Storage,
   StreamFactory,
   StreamManager,
   StreamName
@@ -84,7 +84,7 @@ it.effect("streams work without a network, over any storage", () =>
     assert.deepStrictEqual(yield* streams.list(), [StreamName.make("a")])
   }).pipe(
     Effect.provide(
-      StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(Storage.layerMemory))
+      StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(layerMemory))
     )
   ))
 

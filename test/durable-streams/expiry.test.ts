@@ -7,6 +7,7 @@ import { TestClock } from "effect/testing"
 import { EventData } from "../../src/event/event-data.ts"
 import { PlainFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { openAt } from "../../src/stream-http/reading-start.ts"
 import type { CreateRequest } from "../../src/stream/durable-stream.ts"
@@ -24,7 +25,7 @@ const withTtl = (ttlSeconds: number): CreateRequest => ({
 
 const layerOn = (storage: Layer.Layer<Storage>) =>
   StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(storage))
-const inMemory = Effect.provide(layerOn(Storage.layerMemory))
+const inMemory = Effect.provide(layerOn(layerMemory))
 
 /** Second by second, as time goes: what looks every few seconds is done with one look before the next. */
 const seconds = (count: number) =>

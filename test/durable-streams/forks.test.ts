@@ -10,7 +10,8 @@ import { bytesOf, EventData } from "../../src/event/event-data.ts"
 import { PlainFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
-import { Storage } from "../../src/storage/storage.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
+import type { Storage } from "../../src/storage/storage.ts"
 import type { CreateRequest } from "../../src/stream/durable-stream.ts"
 import { appending, historyOf, named, settled } from "./storage-fixtures.ts"
 
@@ -239,5 +240,5 @@ const layerTemporary = Layer.unwrap(Effect.gen(function*() {
   return layerFileSystem({ directory: Path.join(directory, "streams"), durability: "os" })
 })).pipe(Layer.provide(NodeFileSystem.layer))
 
-suite("memory", Storage.layerMemory)
+suite("memory", layerMemory)
 suite("files", layerTemporary)

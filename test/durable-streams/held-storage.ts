@@ -3,6 +3,7 @@
  */
 import { Effect, Exit, Layer } from "effect"
 import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/domain/errors.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import type { Commit, Log } from "../../src/storage/storage.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
@@ -62,7 +63,7 @@ export class HeldStorage {
           )
       })
     })
-  ).pipe(Layer.provide(Storage.layerMemory))
+  ).pipe(Layer.provide(layerMemory))
 
   #hold(commit: Commit): Effect.Effect<void, CommitError> {
     return Effect.callback<void, CommitError>((resume) => {

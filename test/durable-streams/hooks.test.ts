@@ -15,12 +15,13 @@ import {
   ValidatedFactory
 } from "../../src/hooks/stream-factory.ts"
 import { withHooks } from "../../src/hooks/with-hooks.ts"
-import { Storage } from "../../src/storage/storage.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
+import type { Storage } from "../../src/storage/storage.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
 import { appending, historyOf, named, shown, textsOf } from "./storage-fixtures.ts"
 
 const name = named("orders")
-const inMemory = Effect.provide(Storage.layerMemory)
+const inMemory = Effect.provide(layerMemory)
 const make = makeDurableStream(name)
 
 const refusing = (id: string, refused: unknown): BeforeAppendHook => ({
@@ -48,7 +49,7 @@ const takes = (factory: Layer.Layer<StreamFactory, never, Storage>, data: unknow
       ? result.failure.hookId
       : undefined
     return { refused, lines }
-  }).pipe(Effect.scoped, Effect.provide(Layer.provide(factory, Storage.layerMemory)))
+  }).pipe(Effect.scoped, Effect.provide(Layer.provide(factory, layerMemory)))
 
 describe("withHooks", () => {
   it.effect("before hooks run in order for every event, then the append, then after hooks in order", () =>

@@ -6,14 +6,14 @@ import { Effect, Fiber, Schema } from "effect"
 import { StorageFailed } from "../../src/domain/errors.ts"
 import { CurrentLimits, defaultLimits } from "../../src/domain/limits.ts"
 import { EventData } from "../../src/event/event-data.ts"
-import { Storage } from "../../src/storage/storage.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import type { AppendRequest, DurableStream } from "../../src/stream/durable-stream.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
 import { heldStream } from "./held-storage.ts"
 import { appending, historyOf, isDone, named, settled } from "./storage-fixtures.ts"
 
 const make = makeDurableStream(named("orders"))
-const inMemory = Effect.provide(Storage.layerMemory)
+const inMemory = Effect.provide(layerMemory)
 
 const numbered = (epoch: number, seq: number, id = "p", data: unknown = `${id} ${epoch}.${seq}`): AppendRequest => ({
   ...appending(data),

@@ -5,7 +5,7 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { Effect, FileSystem, Layer } from "effect"
 import * as Path from "node:path"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
-import { Storage } from "../../src/storage/storage.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { forkSuite } from "./fork-suite.ts"
 import { listSuite } from "./list-suite.ts"
 import { suite } from "./storage-suite.ts"
@@ -19,7 +19,7 @@ const layerTemporary = (durability: "fsync" | "os") =>
   })).pipe(Layer.provide(NodeFileSystem.layer))
 
 for (const run of [suite, forkSuite, listSuite]) {
-  run("memory", Storage.layerMemory)
+  run("memory", layerMemory)
   run("files, flushed", layerTemporary("fsync"))
   run("files, left to the operating system", layerTemporary("os"))
 }

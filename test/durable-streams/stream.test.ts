@@ -6,6 +6,7 @@ import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { StorageFailed, StreamClosed, StreamDeleted, StreamNotFound, TailMismatch } from "../../src/domain/errors.ts"
 import { toOffset } from "../../src/domain/types.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
 import { HeldStorage, heldStream } from "./held-storage.ts"
@@ -13,7 +14,7 @@ import { appending, historyOf, isDone, named, settled, shown, textsOf } from "./
 
 const name = "orders"
 const make = makeDurableStream(named(name))
-const inMemory = Effect.provide(Storage.layerMemory)
+const inMemory = Effect.provide(layerMemory)
 
 describe("Promise 1: order", () => {
   it.effect.prop(

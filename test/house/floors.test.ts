@@ -104,13 +104,13 @@ describe("the house complains about", () => {
       "a folder above inside the same room",
       "subscriptions/webhook/keys.ts",
       `import { Runner } from "../running/runner.ts"`,
-      "imports src/subscriptions/running/runner.ts: of src/subscriptions, webhook imports only machine, itself."
+      "imports src/subscriptions/running/runner.ts: of its neighbours, src/subscriptions/webhook imports only machine."
     ],
     [
       "a file beside the folders of the room, from inside one",
       "subscriptions/machine/wake.ts",
       `import { Subscriptions } from "../subscriptions.ts"`,
-      "imports src/subscriptions/subscriptions.ts: of src/subscriptions, machine imports only itself."
+      "imports src/subscriptions/subscriptions.ts: of its neighbours, src/subscriptions/machine imports none."
     ],
     [
       "the platform below the program",
@@ -147,6 +147,18 @@ describe("the house complains about", () => {
       "storage-filesystem/storage-filesystem.ts",
       `import { make } from "../stream/stream.ts"`,
       `imports src/stream/stream.ts: src/storage-filesystem imports only effect, ${core} and itself.`
+    ],
+    [
+      "a subfolder that imports one above it",
+      "storage-filesystem/log/log-reader.ts",
+      `import { makeJournal } from "../journal/journal.ts"`,
+      "imports src/storage-filesystem/journal/journal.ts: of its neighbours, src/storage-filesystem/log imports only format, disk."
+    ],
+    [
+      "a subfolder that imports a file beside it",
+      "storage-filesystem/format/file-names.ts",
+      `import { layerFileSystem } from "../storage-filesystem.ts"`,
+      "imports src/storage-filesystem/storage-filesystem.ts: of its neighbours, src/storage-filesystem/format imports none."
     ],
     [
       "an import from outside src",
@@ -240,6 +252,8 @@ describe("the house is content with", () => {
     ["commands in a folder", "durable-streams/cli.ts", `import { stream } from "./cli/stream.ts"`],
     ["a client that knows the contract", "client/client.ts", `import { Api } from "../api/api.ts"`],
     ["a backend on its contract", "storage-filesystem/layer.ts", `import "../storage/storage.ts"`],
+    ["subfolders below", "storage-filesystem/writing/log-file.ts", `import "../journal/journal.ts"`],
+    ["subfolders from above", "storage-filesystem/storage-filesystem.ts", `import "./verify/verify-logs.ts"`],
     ["a backend on the disk", "storage-filesystem/log/log-file.ts", `import { open } from "node:fs/promises"`],
     ["an adapter of HTTP", "http-node/serve.ts", `import "../http/router.ts"\nimport "node:http"`],
     ["a process in which all meet", "durable-streams/daemon.ts", `import "../storage-filesystem/layer.ts"`],

@@ -46,11 +46,19 @@ export const folders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
 ])
 
 /**
- * The folders inside a folder, lowest first: each imports itself and those before it. The files beside them stand above
- * all of them.
+ * Subfolders that stand in an order, lowest first. Each names the subfolders beside it that it may import, besides itself;
+ * files beside the subfolders stand above them all.
  */
-const inside: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
-  ["subscriptions", ["machine", "webhook", "running"]]
+const subfolders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ["storage-filesystem/format", []],
+  ["storage-filesystem/disk", ["format"]],
+  ["storage-filesystem/log", ["format", "disk"]],
+  ["storage-filesystem/journal", ["format", "disk", "log"]],
+  ["storage-filesystem/writing", ["format", "disk", "log", "journal"]],
+  ["storage-filesystem/verify", ["format", "disk", "log", "journal"]],
+  ["subscriptions/machine", []],
+  ["subscriptions/webhook", ["machine"]],
+  ["subscriptions/running", ["machine", "webhook"]]
 ])
 
 /** Folders that meet the operating system. The command line inside the program only talks, and the machine only decides. */
@@ -180,7 +188,7 @@ const objection = (path: string, target: string): string | undefined => {
     return `imports ${target}: src is built from src, effect, @effect/platform-node and node:*.`
   }
   const other = folderOf(target)
-  if (other === folder) return objectionInside(path, target)
+  if (other === folder) return objectionWithin(path, target)
   const may = folders.get(folder) ?? []
   return unless(
     may.includes(other),
@@ -188,16 +196,17 @@ const objection = (path: string, target: string): string | undefined => {
   )
 }
 
-/** The objection to an import within one folder. */
-const objectionInside = (path: string, target: string): string | undefined => {
-  const [, folder = "", own = ""] = path.split("/")
-  const order = inside.get(folder) ?? []
-  const at = order.indexOf(own)
-  if (at < 0) return undefined
-  const below = order.slice(0, at)
+/** The same between the subfolders of one folder. */
+const objectionWithin = (path: string, target: string): string | undefined => {
+  const subfolder = posix.dirname(path).slice("src/".length)
+  const may = subfolders.get(subfolder)
+  const other = posix.dirname(target).slice("src/".length)
+  if (may === undefined || other === subfolder) return undefined
   return unless(
-    [own, ...below].some((name) => target.startsWith(`src/${folder}/${name}/`)),
-    `imports ${target}: of src/${folder}, ${own} imports only ${[...below, "itself"].join(", ")}.`
+    may.some((name) => other === `${folderOf(path)}/${name}`),
+    `imports ${target}: of its neighbours, src/${subfolder} imports ${
+      may.length === 0 ? "none" : `only ${may.join(", ")}`
+    }.`
   )
 }
 

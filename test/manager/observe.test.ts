@@ -9,6 +9,7 @@ import type { StreamName } from "../../src/domain/types.ts"
 import { EventData } from "../../src/event/event-data.ts"
 import { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 
 const one = { data: [EventData.fromValue(1)] }
@@ -31,7 +32,7 @@ const layerOn = (options: {
               ? Effect.fail(new StorageFailed({ message: "no answer" }))
               : Effect.tap(memory.list(...given), () => options.meanwhile?.() ?? Effect.void)
         }))
-      ).pipe(Layer.provide(Storage.layerMemory))
+      ).pipe(Layer.provide(layerMemory))
     )
   )
 

@@ -13,6 +13,7 @@ import { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerRegistry } from "../../src/protocol/registry.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { type Log, Storage } from "../../src/storage/storage.ts"
 import {
   append,
@@ -131,7 +132,7 @@ it.effect("is told at the next start what it could not be told before, and what 
 it.effect("10: tells when there is room again what it could not tell on a full disk, without a new start", () =>
   Effect.gen(function*() {
     let isFull = false
-    const memory = Context.get(yield* Layer.build(Storage.layerMemory), Storage)
+    const memory = Context.get(yield* Layer.build(layerMemory), Storage)
     const guarded = (log: Log): Log => ({
       ...log,
       commit: (commit) =>

@@ -9,7 +9,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
 import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk/disk.ts"
-import { recover } from "../../src/storage-filesystem/log/find-tail.ts"
+import { findTail } from "../../src/storage-filesystem/log/find-tail.ts"
 import { isInstalled, strace } from "../chaos/machine.ts"
 import { CountingDisk } from "./counting-disk.ts"
 
@@ -135,7 +135,7 @@ describe("A file on the real disk", () => {
         fs.writeFileSync(path, "{}\n")
         fs.truncateSync(path, 50 * 2 ** 30)
         const disk = new CountingDisk(nodeDisk)
-        assert.strictEqual(yield* recover(yield* disk.open(path), 0), "damaged")
+        assert.strictEqual(yield* findTail(yield* disk.open(path), 0), "damaged")
         assert.isBelow(disk.bytesRead, 2 ** 30)
       })
     ))

@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import type { JournalRecord } from "../../src/storage-filesystem/format/journal-codec.ts"
 import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/format/journal-codec.ts"
 import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
-import { restoreLog } from "../../src/storage-filesystem/journal/replay-journal.ts"
+import { replayRecords } from "../../src/storage-filesystem/journal/replay-journal.ts"
 import { commitOf, described, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
 import { type Choose, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
@@ -381,7 +381,7 @@ describe("The journal", () => {
       const whole = Buffer.concat(pieces)
       const disk = FaultDisk.holding({ [pathOf("a")]: Buffer.concat([start.bytes], whole.length) })
       const file = yield* disk.open(pathOf("a"))
-      yield* restoreLog(file, records)
+      yield* replayRecords(file, records)
       assert.isTrue(disk.files[pathOf("a")]!.equals(whole))
       yield* file.close
     }))

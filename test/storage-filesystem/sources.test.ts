@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
-import { makeSources } from "../../src/storage-filesystem/log/fork-sources.ts"
+import { makeForkSources } from "../../src/storage-filesystem/log/fork-sources.ts"
 import { makeLogReader } from "../../src/storage-filesystem/log/log-reader.ts"
 import { named, settled } from "../durable-streams/storage-fixtures.ts"
 import { FaultDisk } from "./fault-disk.ts"
@@ -16,7 +16,7 @@ const sourcesOn = (log: { tail: number; id: string }) => {
   const disk = FaultDisk.holding({ "/source": Buffer.from("a log") })
   const files = makeOpenFiles(disk, 10)
   const counted = { opens: 0 }
-  const sources = makeSources(({ id }) =>
+  const sources = makeForkSources(({ id }) =>
     Effect.gen(function*() {
       counted.opens++
       const { tail } = log

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
 import { problem } from "../../src/http/problem.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { TooManySubscriptions } from "../../src/subscriptions/machine/refusals.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
@@ -266,7 +267,7 @@ describe("subscriptions over HTTP", () => {
         }
       }).pipe(
         Effect.scoped,
-        Effect.provide(layerOn(Storage.layerMemory, `${directory}/keys`, WebhookSender.layer(true)))
+        Effect.provide(layerOn(layerMemory, `${directory}/keys`, WebhookSender.layer(true)))
       )
     }).pipe(Effect.scoped))
 })

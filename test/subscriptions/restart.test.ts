@@ -11,6 +11,7 @@ import { emptyBlock } from "../../src/event/event-block.ts"
 import { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import type { Subscription } from "../../src/subscriptions/machine/subscription.ts"
 import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
@@ -33,7 +34,7 @@ interface Ground {
 }
 
 const grounds: ReadonlyArray<readonly [kind: string, storage: (directory: string) => Layer.Layer<Storage, unknown>]> = [
-  ["memory", () => Storage.layerMemory],
+  ["memory", () => layerMemory],
   ["files", (directory) => layerFileSystem({ directory: `${directory}/streams`, durability: "os" })]
 ]
 

@@ -9,6 +9,7 @@ import { EventData } from "../../src/event/event-data.ts"
 import { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 import { PublicUrl } from "../../src/http/public-url.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
+import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import type { Config } from "../../src/subscriptions/machine/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
@@ -86,14 +87,14 @@ export const layerOn = <E>(
 /** All of it in memory, with webhooks that are really called. */
 export const stage = Layer.unwrap(Effect.map(
   temporaryDirectory,
-  (directory) => layerOn(Storage.layerMemory, `${directory}/keys`, WebhookSender.layer(true))
+  (directory) => layerOn(layerMemory, `${directory}/keys`, WebhookSender.layer(true))
 ))
 
 /** Streams and subscriptions from now until the scope closes. */
 export const begin = ({ keyDirectory, storage }: Ground, sender: Layer.Layer<WebhookSender>) =>
   Layer.build(layerOn(Layer.succeed(Storage, storage), keyDirectory, sender))
 
-export const memoryStorage = Effect.map(Layer.build(Storage.layerMemory), (context) => Context.get(context, Storage))
+export const memoryStorage = Effect.map(Layer.build(layerMemory), (context) => Context.get(context, Storage))
 
 /** A subscription to a webhook. */
 export const webhookConfig = (more: Partial<Config>): Config => ({

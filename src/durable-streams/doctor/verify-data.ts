@@ -9,7 +9,7 @@ import { lockState, tryLock } from "../../data-directory/lock.ts"
 import { DaemonFailed, DataDirectoryInUse, filesOf } from "../../data-directory/paths.ts"
 import { exitCodes } from "../../domain/exit-codes.ts"
 import { nodeDisk, nodeDiskToRead } from "../../storage-filesystem/disk/disk.ts"
-import { glanceAtLogs } from "../../storage-filesystem/verify/quick-check.ts"
+import { checkQuickly } from "../../storage-filesystem/verify/quick-check.ts"
 import type { LogFault, Verified } from "../../storage-filesystem/verify/verify-logs.ts"
 import { verifyLogs } from "../../storage-filesystem/verify/verify-logs.ts"
 import type { Finding } from "./finding.ts"
@@ -61,23 +61,23 @@ export const verifyData = Effect.fnUntraced(function*(options: VerifyDataOptions
   )
 }, Effect.scoped)
 
-/** Looking at two ends of a log takes a fraction of a millisecond. */
-const glancesMax = 1_000
+/** Checking the two ends of a log takes a fraction of a millisecond. */
+const logsMax = 1_000
 
-/** A quick look for `doctor`: at the two ends of each log, and not at all of too many. */
+/** The quick check of `doctor`: it reads the two ends of each log, up to a number of logs. */
 export const checkLogs = (dataDirectory: string): Effect.Effect<Finding> =>
-  glanceAtLogs(nodeDiskToRead, filesOf(dataDirectory).streams, glancesMax).pipe(
-    Effect.map(({ hurt, logs, looked, unreadable }): Finding => {
-      const counted = `${looked} ${looked === 1 ? "log" : "logs"}${looked < logs ? ` of ${logs}` : ""}`
+  checkQuickly(nodeDiskToRead, filesOf(dataDirectory).streams, logsMax).pipe(
+    Effect.map(({ checked, damaged, logs, unreadable }): Finding => {
+      const counted = `${checked} ${checked === 1 ? "log" : "logs"}${checked < logs ? ` of ${logs}` : ""}`
       if (logs === 0) return { status: "ok", says: "There is none yet." }
-      if (hurt.length === 0 && unreadable.length > 0) {
+      if (damaged.length === 0 && unreadable.length > 0) {
         const says = `${unreadable.length} of ${counted} cannot be read, such as ${unreadable[0]}.`
         return { status: "fail", says, advice: "See why: durable-streams verify." }
       }
-      if (hurt.length === 0) return { status: "ok", says: `The ends of ${counted} are sound.` }
-      const which = hurt.length === 1 ? `is damaged: ${hurt[0]}` : `are damaged, such as ${hurt[0]}`
+      if (damaged.length === 0) return { status: "ok", says: `The ends of ${counted} are sound.` }
+      const which = damaged.length === 1 ? `is damaged: ${damaged[0]}` : `are damaged, such as ${damaged[0]}`
       const advice = "See what is left: durable-streams verify; then bring the file back from a copy."
-      return { status: "fail", says: `${hurt.length} of ${counted} ${which}.`, advice }
+      return { status: "fail", says: `${damaged.length} of ${counted} ${which}.`, advice }
     }),
     Effect.catch(({ call, code, path }) =>
       Effect.succeed<Finding>({

@@ -13,10 +13,13 @@ import type { SettingsAt } from "./settings.ts"
 const foundGrace = "100 millis"
 
 /** Runs a server in this process until the scope closes, and says in the data directory where it is. */
-export const run = Effect.fnUntraced(function*(settings: SettingsAt) {
+export const run = Effect.fnUntraced(function*(
+  settings: SettingsAt,
+  layer: Layer.Layer<Server, Layer.Error<ReturnType<typeof Server.layer>>> = Server.layer(settings)
+) {
   const { dataDirectory } = settings
   const secret = makeSecret()
-  const context = yield* Layer.build(Layer.provide(Server.layer(settings), Layer.succeed(DaemonSecret, secret)))
+  const context = yield* Layer.build(Layer.provide(layer, Layer.succeed(DaemonSecret, secret)))
   const server = Context.get(context, Server)
   const place: Place = {
     host: reachedByLoopback.has(server.host) ? undefined : server.host,

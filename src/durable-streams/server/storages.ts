@@ -5,8 +5,9 @@
 import type { Layer } from "effect"
 import { filesOf } from "../../data-directory/paths.ts"
 import type { StorageError } from "../../domain/errors.ts"
-import { layerMayFail } from "../../storage-filesystem/disk/failpoints.ts"
-import { Storage } from "../../storage/storage.ts"
+import { layerFileSystem } from "../../storage-filesystem/storage-filesystem.ts"
+import { layerMemory } from "../../storage/storage-memory.ts"
+import type { Storage } from "../../storage/storage.ts"
 
 interface StorageOptions {
   /** Absolute path. */
@@ -21,8 +22,8 @@ export type MakeStorage = (options: StorageOptions) => Layer.Layer<Storage, Stor
 
 export const storages = {
   fs: ({ dataDirectory, durability, openFilesMax }) =>
-    layerMayFail({ directory: filesOf(dataDirectory).streams, durability, openFilesMax }),
-  memory: () => Storage.layerMemory
+    layerFileSystem({ directory: filesOf(dataDirectory).streams, durability, openFilesMax }),
+  memory: () => layerMemory
 } satisfies Readonly<Record<string, MakeStorage>>
 
 export type StorageKind = keyof typeof storages

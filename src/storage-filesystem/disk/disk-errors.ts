@@ -1,6 +1,6 @@
 /**
- * What a failed system call, or a commit that no log can take, means to somebody who appends or reads: a sentence with the
- * next step in it.
+ * Turns a failed system call, or a commit that does not fit into a log, into an error for the client that appends or reads:
+ * a sentence that says the next step.
  */
 import { Exit } from "effect"
 import type { StorageError } from "../../domain/errors.ts"
@@ -19,27 +19,27 @@ export const toStorageError = (
   if (full.has(code)) {
     const where = `${call} of ${path} failed with ${code}`
     return new StorageFull({
-      message: `Could not ${what(doing, name)}: no space is left (${where}). ` +
+      message: `Could not ${actionOf(doing, name)}: no space is left (${where}). ` +
         "Nothing was stored; free some space and try again."
     })
   }
   return toReadError(doing, name, failure)
 }
 
-/** The same where nothing was to be stored: there a full disk is a failure like any other. */
+/** The error of an operation that stores nothing: for it a full disk is a failure like any other. */
 export const toReadError = (
   doing: string,
   name: StreamName | undefined,
   { call, code, path }: DiskFailure
 ): StorageError => {
   const reason = reasons[code]
-  const message = `Could not ${what(doing, name)}: ${reason ?? "the disk failed"} ` +
+  const message = `Could not ${actionOf(doing, name)}: ${reason ?? "the disk failed"} ` +
     `(${call} of ${path} failed with ${code}).`
   return reason === undefined ? new StorageFailed({ message }) : new StorageUnavailable({ message })
 }
 
-/** The bytes of a commit; where it does not fit into a log, nothing of it was written. */
-export const encoded = <A extends Encoded>(
+/** Runs `encode`; fails with a sentence if the commit does not fit into a log. */
+export const tryEncode = <A extends Encoded>(
   doing: string,
   name: StreamName,
   encode: () => A
@@ -48,20 +48,20 @@ export const encoded = <A extends Encoded>(
     return Exit.succeed(encode())
   } catch (error) {
     if (!(error instanceof DoesNotFit)) throw error
-    return Exit.fail(new StorageFailed({ message: `Could not ${what(doing, name)}: ${error.message}` }))
+    return Exit.fail(new StorageFailed({ message: `Could not ${actionOf(doing, name)}: ${error.message}` }))
   }
 }
 
-const what = (doing: string, name: StreamName | undefined) =>
+const actionOf = (doing: string, name: StreamName | undefined) =>
   name === undefined ? doing : `${doing} ${JSON.stringify(name)}`
 
 /** No space, no quota, or over the process's file size limit. */
 const full = new Set(["ENOSPC", "EDQUOT", "EFBIG"])
 
-/** Whether a call failed because there is no room. */
+/** Whether a call with this errno name failed for lack of room. */
 export const isFull = (code: string): boolean => full.has(code)
 
-/** What somebody can end, with nothing lost. */
+/** Failures that a person can end, with nothing lost. */
 const reasons: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
   EACCES: "this user may not use the file",

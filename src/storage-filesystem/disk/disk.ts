@@ -1,6 +1,6 @@
 /**
- * The narrow port between our logs and a disk: just the calls whose order and failure matter. The real disk is below;
- * tests bring one that fails, tears and forgets.
+ * The narrow port between our logs and a disk: just the calls whose order and failure matter. The real disk is below; the
+ * tests have a disk that fails, tears and forgets.
  */
 import { Data, Effect } from "effect"
 import * as fs from "node:fs"
@@ -14,14 +14,15 @@ export class DiskFailure extends Data.TaggedError("DiskFailure")<{
   readonly cause: unknown
 }> {}
 
-/** Whether a call failed because the file is not there. */
+/** Whether a call failed because the file does not exist. */
 export const isMissing = (failure: DiskFailure): boolean => failure.code === "ENOENT"
 
+/** Removes a file if it exists. */
 export const removeIfThere = (disk: Disk, path: string): Effect.Effect<void, DiskFailure> =>
   Effect.catchIf(disk.remove(path), isMissing, () => Effect.void)
 
 export interface DiskFile {
-  /** Reads up to `length` bytes into the front of `into`; less only at the end of the file. */
+  /** Reads `length` bytes into the front of `into`, fewer only at the end of the file. Returns how many. */
   readonly read: (into: Uint8Array, length: number, position: number) => Effect.Effect<number, DiskFailure>
   /** Writes all bytes; when it fails, any part of them may be in the file. */
   readonly write: (bytes: Uint8Array, position: number) => Effect.Effect<void, DiskFailure>
@@ -29,7 +30,7 @@ export interface DiskFile {
   readonly flush: Effect.Effect<void, DiskFailure>
   readonly truncate: (size: number) => Effect.Effect<void, DiskFailure>
   readonly size: Effect.Effect<number, DiskFailure>
-  /** How many directory entries lead to this file: 0 when it was removed. Does not wait for the medium. */
+  /** How many directory entries lead to this file: 0 after it was removed. Does not wait for the medium. */
   readonly links: Effect.Effect<number, DiskFailure>
   /** Closes once the calls under way have returned. */
   readonly close: Effect.Effect<void>
@@ -37,7 +38,7 @@ export interface DiskFile {
 
 export interface Disk {
   readonly open: (path: string) => Effect.Effect<DiskFile, DiskFailure>
-  /** Makes an empty file (mode 0600), in place of any that is there. */
+  /** Creates an empty file (mode 0600), in place of an existing one. */
   readonly create: (path: string) => Effect.Effect<DiskFile, DiskFailure>
   readonly rename: (from: string, to: string) => Effect.Effect<void, DiskFailure>
   readonly remove: (path: string) => Effect.Effect<void, DiskFailure>
@@ -46,7 +47,7 @@ export interface Disk {
   /** A file's modification time, in milliseconds since 1970. */
   readonly stampOf: (path: string) => Effect.Effect<number, DiskFailure>
   readonly list: (directory: string) => Effect.Effect<ReadonlyArray<string>, DiskFailure>
-  /** Makes the directory and those above it, durably. */
+  /** Creates the directory and those above it, durably. */
   readonly makeDirectory: (path: string) => Effect.Effect<void, DiskFailure>
   /** Makes the directory's entries durable: a file's own flush does not (fsync(2)). */
   readonly flushDirectory: (path: string) => Effect.Effect<void, DiskFailure>
@@ -60,7 +61,7 @@ const call = <A = void>(
   path: string,
   start: (done: (error: Error | null, value?: A) => void) => void
 ): Effect.Effect<A, DiskFailure> =>
-  // A system call cannot be taken back: whoever is interrupted still waits for it.
+  // A system call cannot be taken back: an interrupted caller still waits for it.
   Effect.uninterruptible(Effect.callback((resume) =>
     start((error, value) =>
       resume(error === null ? Effect.succeed(value as A) : Effect.fail(failure(name, path, error)))
@@ -68,10 +69,11 @@ const call = <A = void>(
   ))
 
 /**
- * Up to here a write is made on the spot: into the kernel's memory it takes a microsecond, and a tenth of a millisecond at
- * this size, where the way to another thread and back costs 9 to 30 (docs/decisions/0009-one-flush-for-many-logs.md).
+ * A write of up to this many bytes blocks: copying it into the kernel's memory takes a microsecond, and a tenth of a
+ * millisecond at this size, while another thread would cost 9 to 30 microseconds
+ * (docs/decisions/0009-one-flush-for-many-logs.md).
  */
-const writtenAtOnceMax = 256 * 1024
+const blockingBytesMax = 256 * 1024
 
 const toFile = (fd: number, path: string): DiskFile => {
   let calls = 0
@@ -84,7 +86,7 @@ const toFile = (fd: number, path: string): DiskFile => {
       calls++
       start((error, value) => {
         calls--
-        // Before the answer: whoever gets it may close the file at once, and that must not be the second time.
+        // Before the answer: its receiver may close the file at once, and the file must be closed only once.
         if (calls === 0 && closing !== undefined) closeNow()
         done(error, value)
       })
@@ -93,7 +95,7 @@ const toFile = (fd: number, path: string): DiskFile => {
   return {
     read: (into, length, position) => held("read", (done) => readAll(fd, into, length, position, 0, done)),
     write: (bytes, position) =>
-      bytes.length <= writtenAtOnceMax
+      bytes.length <= blockingBytesMax
         ? Effect.try({
           try: () => writeAllNow(fd, bytes, position),
           catch: (error) => failure("write", path, error)
@@ -122,12 +124,12 @@ const readAll = (fd: number, into: Uint8Array, length: number, position: number,
 const writeAll = (fd: number, bytes: Uint8Array, from: number, position: number, done: Done) =>
   fs.write(fd, bytes, from, bytes.length - from, position + from, (error, count) => {
     if (error !== null) return done(error)
-    // A disk that is about to be full writes a part first; the next call says why.
+    // A disk that is almost full writes a part; the next call says why.
     if (from + count < bytes.length) return writeAll(fd, bytes, from + count, position, done)
     done(null)
   })
 
-/** The same on the spot. */
+/** The same, blocking. */
 const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
   for (let from = 0; from < bytes.length;) {
     from += fs.writeSync(fd, bytes, from, bytes.length - from, position + from)
@@ -135,9 +137,9 @@ const writeAllNow = (fd: number, bytes: Uint8Array, position: number): void => {
 }
 
 const { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC } = fs.constants
-/** An opening waits for nobody: without it, that of a pipe waits for a writer, and the process can only be killed. */
+/** Without it, opening a pipe waits for a writer, and the process can only be killed. */
 const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0
-/** A link that lies at the place of a log is not followed: it could lead out of the data directory (promise 12). */
+/** A link in place of a log is not followed: it could lead out of the data directory (promise 12). */
 const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0
 
 const openWith = (flags: number) => (path: string) =>
@@ -149,14 +151,14 @@ const openWith = (flags: number) => (path: string) =>
         : Effect.andThen(toFile(fd, path).close, noFile(path))
   )
 
-/** What is no regular file holds no log, and can be without an end. */
+/** Anything but a regular file holds no log, and may have no end. */
 const noFile = (path: string) =>
   Effect.fail(new DiskFailure({ code: noRegularFile, call: "open", path, cause: undefined }))
 
-/** As some systems name it; on others no call fails so. */
+/** Some systems have this errno name; on others no call fails with it. */
 export const noRegularFile = "EFTYPE"
 
-/** On a file system that turned read-only what is there can still be read; every write says why it fails. */
+/** On a file system that turned read-only, logs can still be read; every write says why it fails. */
 const openToReadAtLeast = (path: string) =>
   Effect.catchIf(
     openWith(O_RDWR)(path),
@@ -170,14 +172,14 @@ const openToReadAtLeast = (path: string) =>
       }))
   )
 
-/** Gives what root makes in a user's directory to that user, who could not use it otherwise. */
+/** Gives a file that root creates in a user's directory to that user, who could not use it otherwise. */
 const giveToOwner = (path: string): Effect.Effect<void> =>
   process.geteuid?.() !== 0 ? Effect.void : Effect.sync(() => {
     try {
       const { gid, uid } = fs.statSync(Path.dirname(path))
       if (uid !== 0) fs.lchownSync(path, uid, gid)
     } catch {
-      // Some file systems know no owners: it stays root's.
+      // Some file systems have no owners: the file stays root's.
     }
   })
 
@@ -188,7 +190,7 @@ const flushDirectory: Disk["flushDirectory"] = (path) =>
       Effect.ignore(call("close", path, (done) => fs.close(fd, done)))
     ))
 
-/** The directories that have got an entry when `path` was made, from `first` on. */
+/** The directories that got a new entry when `path` was created, from `first` on. */
 const above = (path: string, first: string): ReadonlyArray<string> => {
   const parents = [Path.dirname(Path.resolve(path))]
   while (parents.at(-1)!.startsWith(Path.resolve(first))) parents.push(Path.dirname(parents.at(-1)!))
@@ -214,5 +216,5 @@ export const nodeDisk: Disk = {
   flushDirectory
 }
 
-/** The same for who only looks: a directory that cannot be written to can be read all the same. */
+/** The same disk for reading alone: it also reads a directory that cannot be written to. */
 export const nodeDiskToRead: Disk = { ...nodeDisk, open: openWith(O_RDONLY) }

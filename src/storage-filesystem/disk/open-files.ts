@@ -1,7 +1,7 @@
 /**
- * The files that are open. A stream that nobody has used for a while gives its descriptor back when others need one, so
- * that streams are not limited by descriptors. No descriptor is closed while somebody uses it: its number could be
- * another file's a moment later.
+ * The files that are open. The file that was unused for longest gives its descriptor back when others need one, so that
+ * descriptors do not limit the streams. No descriptor is closed while a call uses it: its number could be another file's a
+ * moment later.
  */
 import { Effect } from "effect"
 import type { Disk, DiskFile } from "./disk.ts"
@@ -11,19 +11,19 @@ export interface OpenFile {
   readonly path: string
   /** Runs with the file open. */
   readonly use: <A, E>(use: (file: DiskFile) => Effect.Effect<A, E>) => Effect.Effect<A, E | DiskFailure>
-  /** Gives the descriptor back, once those who use it are done. The next use opens the file anew. */
+  /** Gives the descriptor back once its users are done. The next use opens the file anew. */
   readonly release: Effect.Effect<void>
-  /** The same for good: what lies at the path from now on can be another file, so later uses find none (ENOENT). */
+  /** The same for good: another file may lie at the path from now on, so later uses fail with ENOENT. */
   readonly close: Effect.Effect<void>
 }
 
 export interface OpenFiles {
-  /** A file that exists, of which a descriptor is already open. */
+  /** Takes over the open descriptor of an existing file. */
   readonly file: (path: string, opened: DiskFile) => Effect.Effect<OpenFile>
 }
 
 export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
-  /** Open descriptors, the longest unused one first. More than allowed only while more are in use. */
+  /** Open descriptors, the longest unused one first. More than `openMax` only while more are in use. */
   const open = new Set<Descriptor>()
 
   const makeRoom = Effect.gen(function*() {
@@ -33,7 +33,7 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
     }
   })
 
-  /** Nobody has to wait for the closing of what is not needed any more. */
+  /** Ends a use. The closing of a descriptor runs in the background: no user waits for it. */
   const leave = (descriptor: Descriptor) => {
     descriptor.users--
     if (descriptor.users > 0) return undefined
@@ -45,14 +45,14 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
     file: Effect.fnUntraced(function*(path, opened) {
       let current: Descriptor | undefined
       let closed = false
-      const gone = () => Effect.fail(new DiskFailure({ code: "ENOENT", call: "open", path, cause: undefined }))
+      const failMissing = () => Effect.fail(new DiskFailure({ code: "ENOENT", call: "open", path, cause: undefined }))
 
       const adopt = (file: DiskFile): Descriptor => {
         const descriptor: Descriptor = {
           file,
           users: 0,
           retire: Effect.suspend(() => {
-            // Once only: closed twice, its number could be another file's the second time.
+            // Only once: the second time, its number could be another file's.
             if (!open.delete(descriptor)) return Effect.void
             if (current === descriptor) current = undefined
             return descriptor.users === 0 ? file.close : Effect.void
@@ -63,19 +63,19 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
         return descriptor
       }
 
-      /** Opens the file anew. Whoever stops waiting meanwhile has the descriptor all the same, and leaves it. */
+      /** Opens the file anew. A user that is interrupted meanwhile still gets the descriptor, and leaves it. */
       const reopen = (enter: (descriptor: Descriptor) => DiskFile) =>
         Effect.uninterruptible(Effect.gen(function*() {
-          if (closed) return yield* gone()
+          if (closed) return yield* failMissing()
           const file = yield* disk.open(path)
-          if (closed) return yield* Effect.andThen(file.close, gone())
+          if (closed) return yield* Effect.andThen(file.close, failMissing())
           if (current !== undefined) {
-            // Two at once may both open; the one that comes second gives its descriptor back.
+            // Two users at once may both open the file; the second one gives its descriptor back.
             const known = enter(current)
             yield* file.close
             return known
           }
-          // Before there is room: the only one that nobody uses would be closed for itself.
+          // Entered before making room: an unused descriptor would be closed to make room for itself.
           const entered = enter(adopt(file))
           yield* makeRoom
           return entered
@@ -91,7 +91,7 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
         use: (use) =>
           Effect.suspend(() => {
             let held: Descriptor | undefined
-            /** From here on nobody closes it. */
+            /** From here on it stays open. */
             const enter = (descriptor: Descriptor) => {
               held = descriptor
               descriptor.users++
@@ -117,6 +117,6 @@ export const makeOpenFiles = (disk: Disk, openMax: number): OpenFiles => {
 interface Descriptor {
   readonly file: DiskFile
   users: number
-  /** Takes it out of use; it is closed when its last user leaves. */
+  /** Takes the descriptor out of use; it is closed when its last user leaves. */
   readonly retire: Effect.Effect<void>
 }

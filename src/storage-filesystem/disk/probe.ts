@@ -1,7 +1,7 @@
 /**
- * Whether the disk takes anything, for `/health`: a small file beside the logs is made, written and removed again. So
- * trouble is told though no client appends, and so is its end. A look costs little and is never waited for long, however
- * often a client asks, and whatever the disk does.
+ * Finds out for `/health` whether the disk takes writes: it creates, writes and removes a small file beside the logs. So
+ * `/health` reports trouble, and the end of trouble, while no client appends. A look costs little, and no answer waits for it
+ * long, however often a client asks and however slow the disk is.
  */
 import { type Clock, Effect } from "effect"
 import * as Path from "node:path"
@@ -11,23 +11,23 @@ import type { Disk } from "./disk.ts"
 import { DiskFailure } from "./disk.ts"
 
 export interface Probe {
-  /** An append failed: the disk is looked at anew before the next answer, and the look flushes as well. */
+  /** An append failed: the next answer waits for a new look, which also flushes. */
   readonly suspect: () => void
-  /** Why nothing can be stored; undefined where it can. */
+  /** Why nothing can be stored now; undefined if it can. */
   readonly look: Effect.Effect<DiskFailure | undefined>
 }
 
 /** Several events of an ordinary size: on a disk that has less room, most appends fail. */
 const bytes = Buffer.alloc(16 * 1024, "-")
 
-/** A look counts for so long: clients that ask in a loop are not to keep the disk busy. */
+/** How long a look counts: clients that ask in a loop must not keep the disk busy. */
 const freshMillis = 1_000
 
-/** How long an answer waits for a busy disk: without a suspicion, the look before will do. */
+/** How long an answer waits for a busy disk: without a suspicion, the earlier look is good enough. */
 const waitMillis = 50
 const waitSuspectMillis = 500
 
-/** A disk that takes longer to make a small file takes nothing any more. */
+/** A disk that takes longer to create a small file counts as one that takes no writes. */
 const hungMillis = 10_000
 
 export const makeProbe = (disk: Disk, directory: string, durable: boolean, clock: Clock.Clock): Effect.Effect<Probe> =>
@@ -43,7 +43,7 @@ export const makeProbe = (disk: Disk, directory: string, durable: boolean, clock
 
     const isDoubted = () => suspected || failure !== undefined
 
-    const tried = (flushes: boolean) =>
+    const tryWriting = (flushes: boolean) =>
       Effect.acquireUseRelease(
         disk.create(path),
         (file) => Effect.andThen(file.write(bytes, 0), flushes ? file.flush : Effect.void),
@@ -54,18 +54,19 @@ export const makeProbe = (disk: Disk, directory: string, durable: boolean, clock
       begunAt = steadyMillis(clock)
       const flushes = durable && isDoubted()
       suspected = false
-      runFork(Effect.match(tried(flushes), { onSuccess: () => undefined, onFailure: (found) => found })).addObserver(
-        (exit) => {
-          failure = exit._tag === "Success" ? exit.value : failure
-          seenAt = steadyMillis(clock)
-          begunAt = undefined
-          for (const tell of waiting) tell()
-          waiting.clear()
-        }
-      )
+      runFork(Effect.match(tryWriting(flushes), { onSuccess: () => undefined, onFailure: (found) => found }))
+        .addObserver(
+          (exit) => {
+            failure = exit._tag === "Success" ? exit.value : failure
+            seenAt = steadyMillis(clock)
+            begunAt = undefined
+            for (const tell of waiting) tell()
+            waiting.clear()
+          }
+        )
     }
 
-    const ended = Effect.callback<void>((resume) => {
+    const awaitEnd = Effect.callback<void>((resume) => {
       if (begunAt === undefined) return resume(Effect.void)
       const tell = () => resume(Effect.void)
       waiting.add(tell)
@@ -79,7 +80,7 @@ export const makeProbe = (disk: Disk, directory: string, durable: boolean, clock
       look: Effect.suspend(() => {
         const wait = isDoubted() ? waitSuspectMillis : waitMillis
         if (begunAt === undefined && (suspected || steadyMillis(clock) - seenAt >= freshMillis)) begin()
-        return Effect.map(Effect.timeoutOption(ended, wait), verdict)
+        return Effect.map(Effect.timeoutOption(awaitEnd, wait), verdict)
       })
     }
   })

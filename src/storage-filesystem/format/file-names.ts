@@ -5,7 +5,7 @@ import { createHash } from "node:crypto"
 import type { StreamName } from "../../domain/types.ts"
 import { nameFault } from "../../domain/types.ts"
 
-/** What the file system takes (NAME_MAX on Linux, macOS and Windows). */
+/** The longest file name (NAME_MAX on Linux, macOS and Windows). */
 const fileNameBytesMax = 255
 
 /** How much of a long name stays readable in front of its hash. */
@@ -13,16 +13,16 @@ const readablePart = 120
 
 const logSuffix = ".json"
 
-/** The file of a log that is being made. */
+/** The file of a log that is being created. */
 export const newSuffix = ".new"
 
-/** The log of a stream that was deleted and has forks. As long as the suffix above: it fits where that does. */
+/** The log of a stream that was deleted and has forks. It is as long as the suffix above, so it fits if that does. */
 export const hiddenSuffix = ".del"
 
 /** An empty file beside the log of a stream that can expire; its time is when the stream was last used. */
 export const expiringSuffix = ".ttl"
 
-/** What is written to see whether anything can be (docs/storage-format.md 1). No name of a log or beside one. */
+/** The file that is written to find out whether the disk takes writes (docs/storage-format.md 1). No log has such a name. */
 export const probeName = "probe"
 
 /** The name of the file that holds the stream's log. */
@@ -32,7 +32,7 @@ export const toFileName = (name: StreamName): string => {
   return `${encoded.slice(0, readablePart)}~${createHash("sha256").update(name).digest("hex")}${logSuffix}`
 }
 
-/** The copy of a log's file that is made before its torn end is cut. No name of a log ends so. */
+/** The copy of a log's file from before its torn end was cut. No log's name ends like this. */
 export const beforeRepairName = (file: string, number: number): string => {
   const name = `${file}.before-repair-${number}`
   if (name.length <= fileNameBytesMax) return name
@@ -40,7 +40,7 @@ export const beforeRepairName = (file: string, number: number): string => {
   return `${file.slice(0, readablePart)}~${hash}${logSuffix}.before-repair-${number}`
 }
 
-/** The stream a file belongs to; "hashed" when only the file itself can tell; undefined when it is not a log. */
+/** The stream of a file; "hashed" if only the file's first line tells; undefined if the file is no log. */
 export const fromFileName = (file: string): StreamName | "hashed" | undefined => {
   if (!file.endsWith(logSuffix)) return undefined
   const encoded = file.slice(0, -logSuffix.length)

@@ -1,5 +1,5 @@
 /**
- * Bytes of a journal area to and from records (docs/storage-format.md 10). Pure: no file in sight.
+ * Encodes and decodes the records of a journal area (docs/storage-format.md 10). Pure: it opens no file.
  */
 import { toOffset } from "../../domain/types.ts"
 import type { Allocate } from "./record-codec.ts"
@@ -7,7 +7,7 @@ import { crcDigits, hex, lineFeed, runningCrc } from "./record-codec.ts"
 
 /** One commit of one log, as it was written to the log's file. */
 export interface JournalRecord {
-  /** The name of the log's file, without what is added to it while the log is hidden. */
+  /** The name of the log's file, without the suffix that it has while the log is hidden. */
   readonly log: string
   /** Where the commit begins in that file. */
   readonly position: number
@@ -22,7 +22,7 @@ export interface Area {
 
 export interface EncodedArea {
   readonly bytes: Buffer
-  /** The running sum behind them. */
+  /** The running sum behind these bytes. */
   readonly crc: number
 }
 
@@ -33,7 +33,7 @@ export const encodeAreaHeader = (generation: number): EncodedArea => {
   return { bytes: Buffer.from(`${text}${hex(crc)}"}\n`), crc }
 }
 
-/** A round of records that follows the sum `crc`. */
+/** A round of records that continues the sum `crc`. */
 export const encodeRound = (
   records: ReadonlyArray<JournalRecord>,
   crc: number,
@@ -59,7 +59,7 @@ export const encodeRound = (
   return { bytes: target, crc: sum }
 }
 
-/** What an area holds, up to the first round that does not fit; undefined when it has never been used. */
+/** The records of an area, up to the first round that does not fit; undefined if the area was never used. */
 export const decodeArea = (area: Buffer): Area | undefined => {
   const headerEnd = area.indexOf(lineFeed) + 1
   const header = areaLine.exec(area.toString("latin1", 0, headerEnd))

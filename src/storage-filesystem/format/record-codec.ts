@@ -1,5 +1,5 @@
 /**
- * Bytes of a log to and from commits (docs/storage-format.md 3 and 4). Pure: no file in sight.
+ * Encodes and decodes the commits of a log (docs/storage-format.md 3 and 4). Pure: it opens no file.
  */
 import { Data } from "effect"
 import { crc32 } from "node:zlib"
@@ -15,18 +15,18 @@ export const crcDigits = 8
 /** From the first digit of the sum to the end of the line. */
 export const crcToEnd = `00000000"}}\n`.length
 const sizeDigits = 8
-/** What those digits can say. */
+/** The largest number of so many digits. */
 const sizeMax = 10 ** sizeDigits - 1
 /** From the first digit of `size` to the end of the line. */
 const sizeToEnd = `00000000","crc":"00000000"}}\n`.length
 
 /**
- * No opening looks further for the end of the first line. Before its texts had limits, those of a request with 16 KB of
- * headers made about half of that: two characters in JSON for each.
+ * An opening searches no further for the end of the first line. Before its texts had limits, a request with 16 KB of headers
+ * filled about half of this: two characters in JSON for each of its bytes.
  */
 export const headerBytesMax = 64 * 1024
 
-/** What could not be read back is not written. */
+/** The commit is too large: it could not be read back, so it is not written. */
 export class DoesNotFit extends Data.TaggedError("DoesNotFit")<{
   readonly part: "header" | "state"
   readonly bytesMax: number
@@ -61,18 +61,18 @@ export interface Encoded {
   readonly crc: number
 }
 
-/** Memory of so many bytes, which may hold anything. */
+/** Returns memory of `length` bytes, with any content. */
 export type Allocate = (length: number) => Buffer
 
-/** What a commit says of the state. */
+/** The part of a commit that is about the state. */
 export interface StateEntry {
-  /** A JSON object: the entries that the commit changes, or all of them; undefined where it changes none. */
+  /** A JSON object: the entries that the commit changes, or all of them; undefined if it changes none. */
   readonly text: string | undefined
-  /** Bytes from where the newest commit begins that has all of them to where this one does. */
+  /** Bytes from the start of the newest commit with all entries to the start of this one. */
   readonly back: number
 }
 
-/** The state's entries as the text of a JSON object; one that is taken away is null. */
+/** The state's entries as the text of a JSON object; a removed entry is null. */
 export const stateText = (entries: Iterable<StateChange>): string => {
   let text = ""
   for (const [key, value] of entries) text += `${text === "" ? "{" : ","}${JSON.stringify(key)}:${value ?? "null"}`
@@ -80,8 +80,8 @@ export const stateText = (entries: Iterable<StateChange>): string => {
 }
 
 /**
- * The bytes of a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. `state` is undefined
- * in a log that never had any. Throws `DoesNotFit` where there is more of it than `size` can say.
+ * Encodes a commit that follows the sum `crc`, whose digits stand `crcToEnd` bytes before it. `state` is undefined in a log
+ * that never had a state. Throws `DoesNotFit` if the state is longer than `size` can say.
  */
 export const encodeCommit = (
   events: EventBlock,
@@ -89,7 +89,7 @@ export const encodeCommit = (
   crc: number,
   allocate: Allocate = Buffer.allocUnsafe
 ): Encoded => {
-  // The events as they lie in the block, without the closing brace of the last one, which the trailer brings.
+  // The events as they lie in the block, without the closing brace of the last event: the trailer has it.
   const from = events.count === 0 ? 0 : events.starts[0]!
   const to = events.count === 0 ? 0 : events.ends[events.count - 1]! - 1
   const lead = (events.count === 0 ? "{" : ",") + `"commit":{`
@@ -107,7 +107,7 @@ export const encodeCommit = (
   return seal(bytes, body + bytes.write(front, body), crc)
 }
 
-/** The header and the first commit of a new log. Throws `DoesNotFit`. */
+/** Encodes the header and the first commit of a new log. Throws `DoesNotFit`. */
 export const encodeNewLog = (
   description: StreamDescription,
   first: Commit
@@ -123,7 +123,7 @@ export const encodeNewLog = (
   return { bytes: Buffer.concat([header.bytes, commit.bytes]), crc: commit.crc, stateFrom }
 }
 
-/** A log's first line, read back; undefined when it is none of ours. */
+/** Decodes a log's first line; undefined if it is no header that this version knows. */
 export const decodeHeader = (line: string): StreamDescription | undefined => {
   try {
     const header = JSON.parse(line) as Partial<Header>
@@ -135,7 +135,7 @@ export const decodeHeader = (line: string): StreamDescription | undefined => {
       name: eventStreamId as StreamName,
       contentType,
       createdAt,
-      // Logs were made without an id at first.
+      // The first logs had no id.
       id: header.id ?? createdAt,
       ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
@@ -153,7 +153,7 @@ const toOrigin = ({ bytes, eventStreamId, id, offset }: Header["forkedFrom"]): F
   bytes
 })
 
-/** The fields of a header, which its sum vouches for. */
+/** The fields of a header: its sum proves that they are as they were written. */
 interface Header {
   readonly format: number
   readonly eventStreamId: string
@@ -174,7 +174,7 @@ interface Header {
 export const isSoundHeader = (bytes: Uint8Array, end: number): boolean =>
   end > crcToEnd && writtenCrc(bytes, end) === runningCrc(bytes, 0, end - crcToEnd, 0)
 
-/** Length of the trailer of the line that ends (line feed included) at `end`; 0 when it has none. */
+/** The length of the trailer of the line that ends (line feed included) at `end`; 0 if it has none. */
 export const trailerLength = (bytes: Uint8Array, start: number, end: number): number => {
   if (end - start < crcToEnd + 2 || bytes[end - 3] !== brace || bytes[end - 2] !== brace || bytes[end - 4] !== quote) {
     return 0
@@ -184,7 +184,7 @@ export const trailerLength = (bytes: Uint8Array, start: number, end: number): nu
   return size > plainTrailer && size <= end - start ? size : 0
 }
 
-/** The sum written in the trailer of the line that ends at `end`; -1 when those are not hexadecimal digits. */
+/** The sum written in the trailer of the line that ends at `end`; -1 if there are no hexadecimal digits. */
 export const writtenCrc = (bytes: Uint8Array, end: number): number => {
   let crc = 0
   for (let at = end - crcToEnd; at < end - crcToEnd + crcDigits; at++) {
@@ -199,14 +199,14 @@ export const writtenCrc = (bytes: Uint8Array, end: number): number => {
 export const runningCrc = (bytes: Uint8Array, from: number, to: number, crc: number): number =>
   crc32(bytes.subarray(from, to), crc)
 
-/** The sum behind the whole trailer whose digits are `crc`: its digits and the end of its line included. */
+/** The sum behind a whole trailer whose digits are `crc`: the digits and the end of the line included. */
 export const afterTrailer = (crc: number): number => crc32(Buffer.from(`${hex(crc)}"}}\n`), crc)
 
-/** Whether the commits in `bytes[0, end)`, of which the last one ends at `end`, go on from the sum `before`. */
+/** Whether the commits in `bytes[0, end)`, of which the last one ends at `end`, continue the sum `before`. */
 export const fits = (bytes: Uint8Array, end: number, before: number): boolean =>
   end > crcToEnd && runningCrc(bytes, 0, end - crcToEnd, afterTrailer(before)) === writtenCrc(bytes, end)
 
-/** What the trailer of the line that ends at `end` says of the state; undefined when it says nothing. */
+/** The part about the state in the trailer of the line that ends at `end`; undefined if there is none. */
 export const trailerState = (bytes: Uint8Array, start: number, end: number): StateEntry | undefined => {
   const length = trailerLength(bytes, start, end)
   if (length <= plainTrailer) return undefined
@@ -220,23 +220,23 @@ export const trailerState = (bytes: Uint8Array, start: number, end: number): Sta
 }
 
 /**
- * How far back the trailer of the line that ends at `end` says that the state begins; -1 when that is no number. Only for a
- * trailer that is longer than the plain one, which says nothing of it.
+ * How far back the trailer of the line that ends at `end` says the state begins; -1 if that is no number. Only for a trailer
+ * that is longer than the plain one, which says nothing about the state.
  */
 export const trailerBack = (bytes: Uint8Array, end: number): number =>
   digits(bytes, end - sizeToEnd - `","size":"`.length - offsetDigits, offsetDigits)
 
-/** Whether the line at `start` is an event (else it is the header or a state line). */
+/** Whether the line at `start` is an event; otherwise it is the header or a state line. */
 export const isEventLine = (bytes: Uint8Array, start: number): boolean =>
   bytes[start + 2] === 0x6f && bytes[start + offsetStart - 1] === quote // {"o…
 
-/** The offset of the event line at `start`; -1 when those are not digits. */
+/** The offset of the event line at `start`; -1 if there are no digits. */
 export const lineOffset = (bytes: Uint8Array, start: number): number => digits(bytes, start + offsetStart, offsetDigits)
 
 /**
- * The events from offset `wanted` on in `bytes[from, to)`, which must be whole lines of whole commits; their first event
- * has the offset `first`. The trailers' commas are overwritten by the brace that ends the event, so that the block's
- * events are contiguous bytes of the buffer that was read.
+ * The events from offset `wanted` on in `bytes[from, to)`, which must be whole lines of whole commits; their first event has
+ * the offset `first`. Overwrites each trailer's comma with the brace that ends the event, so that the block's events are
+ * contiguous bytes of the buffer that was read.
  */
 export const toBlock = (
   bytes: Uint8Array,
@@ -251,7 +251,7 @@ export const toBlock = (
   const starts: Array<number> = []
   const ends: Array<number> = []
   for (let at = from; at < to;) {
-    // Most lines are as long as the one before, and looking there first costs half of a search for the line feed.
+    // Most lines are as long as the line before: a look at that place costs half of a search for the line feed.
     const isEvent = isEventLine(bytes, at)
     let end = at + length
     if (!isEvent || length > guessedBytesMax || !isWholeEvent(bytes, end, to, offset + 1)) {
@@ -259,7 +259,7 @@ export const toBlock = (
       length = end - at
     }
     if (isEvent && offset++ >= wanted) {
-      // Most lines end a commit, or most do not: two bytes tell, before anything is called.
+      // Either most lines end a commit, or most do not: one byte tells, before any call.
       const trailer = bytes[end - 3] === brace ? trailerLength(bytes, at, end) : 0
       starts.push(at)
       if (trailer === 0) {
@@ -274,15 +274,15 @@ export const toBlock = (
   return { first: wanted, count: starts.length, bytes, starts, ends }
 }
 
-/** No event line is shorter, so a thousand of them never fit where one is guessed. */
+/** No event line is shorter, so a thousand lines never fit into a guess of one line. */
 const lineBytesMin =
   `{"offset":"0000000000000000","eventStreamId":"a","data":0,"createdAt":"2024-01-08T00:00:00.000Z"}\n`.length
 const guessedBytesMax = 1000 * lineBytesMin
 
 /**
- * Whether the event line before event `next`, of which only the beginning is known, ends at `end`, in lines that are known
- * to be sound. `next` begins there, and what ends there is an event: by its `Z`, which stands elsewhere in a state line.
- * Offsets are dense, so that is the event before; a thousand others, whose three digits would be the same, are longer.
+ * Whether the event line before event `next`, of which only the start is known, ends at `end`. The lines are known to be
+ * sound. An event begins at `end` with the last three digits of `next`, and an event ends there: its `Z` stands elsewhere in
+ * a state line. Offsets are dense, so that is the event before; an event with the same three digits is a thousand lines away.
  */
 const isWholeEvent = (bytes: Uint8Array, end: number, to: number, next: number): boolean => {
   if (end + lineBytesMin > to || bytes[end - 1] !== lineFeed || !isEventLine(bytes, end)) return false
@@ -291,7 +291,7 @@ const isWholeEvent = (bytes: Uint8Array, end: number, to: number, next: number):
   return (bytes[last]! - 0x30) * 100 + (bytes[last + 1]! - 0x30) * 10 + bytes[last + 2]! - 0x30 === next % 1000
 }
 
-/** What stands before the fields of a trailer: a comma or a brace, and its name. */
+/** The text before the fields of a trailer: a comma or a brace, and its name. */
 const stateLead = `,"commit":`.length
 
 const quote = 0x22
@@ -300,23 +300,23 @@ const brace = 0x7d
 /** The last character of every event's time. */
 const zulu = 0x5a
 
-/** Copies the block's events, with a line feed between them and none of the last one's closing brace. */
+/** Copies the block's events with a line feed between them, without the closing brace of the last one. */
 const copyLines = (events: EventBlock, target: Buffer): void => {
   if (events.count === 0) return
   const from = events.starts[0]!
   target.set(events.bytes.subarray(from, events.ends[events.count - 1]! - 1))
-  // Events of one layout lie a line feed apart; anything else is put right here.
+  // One byte lies between two events; here it becomes a line feed.
   for (let i = 1; i < events.count; i++) target[events.starts[i]! - from - 1] = lineFeed
 }
 
-/** Writes the digits of the sum of everything before `at`, and the end of the line. */
+/** Writes the digits of the sum over everything before `at`, and the end of the line. */
 const seal = (bytes: Buffer, at: number, crc: number, first = false): Encoded => {
   const sum = crc32(bytes.subarray(0, at), first ? 0 : afterTrailer(crc))
   bytes.write(`${hex(sum)}"}}\n`, at, "latin1")
   return { bytes, crc: sum }
 }
 
-/** A sum as it is written. */
+/** A sum as its digits. */
 export const hex = (crc: number): string => crc.toString(16).padStart(crcDigits, "0")
 
 const hexValue = (byte: number): number =>

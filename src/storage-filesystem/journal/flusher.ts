@@ -1,17 +1,19 @@
 /**
- * Makes what was written to logs durable: a few logs by flushing each, many at once by one flush of the journal. A flush
- * begins after the bytes it counts for were written, and whoever comes while the journal is flushed shares its next one.
+ * Makes commits that were written to their logs durable: a few logs by flushing each, many at once by one flush of the
+ * journal. A flush begins after the bytes that it counts for were written, and the commits that come while the journal is
+ * flushed share its next flush.
  */
 import { Effect, Exit } from "effect"
 import type { DiskFailure, DiskFile } from "../disk/disk.ts"
-import type { Journal, JournaledCommit } from "./journal.ts"
+import type { Journal } from "./journal.ts"
+import type { JournaledCommit } from "./rounds.ts"
 
 export interface Flusher {
   /** `file` is the log's, and the commit has been written to it. */
   readonly flush: (file: DiskFile, commit: JournaledCommit) => Effect.Effect<void, DiskFailure>
 }
 
-/** Two flushes side by side cost as little as the journal's, which brings others after it. */
+/** Two flushes side by side cost no more than one of the journal, which later needs flushes of the logs. */
 const flushesAtOnceMax = 2
 
 /** A larger commit costs more to write twice than to flush. */
@@ -25,7 +27,7 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
     let journaling = false
     let gathering = false
 
-    /** Everybody who comes in this turn of the event loop is gathered. */
+    /** Gathers all commits of this turn of the event loop. */
     const gatherSoon = () => {
       if (gathering || journaling) return
       gathering = true
@@ -36,26 +38,26 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
       gathering = false
       const taken = waiting
       waiting = []
-      if (flushing + taken.length <= flushesAtOnceMax || !journal.hasRoom(taken)) taken.forEach(alone)
-      else together(taken)
+      if (flushing + taken.length <= flushesAtOnceMax || !journal.hasRoom(taken)) taken.forEach(flushAlone)
+      else flushTogether(taken)
     }
 
-    const alone = ({ done, file, log }: Waiting) => {
+    const flushAlone = ({ done, file, log }: Waiting) => {
       flushing++
       runFork(file.flush).addObserver((exit) => {
         flushing--
-        if (Exit.isSuccess(exit)) journal.flushed(log)
+        if (Exit.isSuccess(exit)) journal.noteFlush(log)
         done(exit)
       })
     }
 
-    const together = (taken: ReadonlyArray<Waiting>) => {
+    const flushTogether = (taken: ReadonlyArray<Waiting>) => {
       journaling = true
       runFork(journal.write(taken)).addObserver((exit) => {
         journaling = false
         if (Exit.isSuccess(exit)) { for (const { done } of taken) done(exit) }
-        // The commits are in their files all the same.
-        else taken.forEach(alone)
+        // The commits are in their own files anyway.
+        else taken.forEach(flushAlone)
         if (waiting.length > 0) gatherSoon()
       })
     }
@@ -64,7 +66,7 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
       flush: (file, commit) =>
         Effect.uninterruptible(Effect.callback((resume) => {
           const entry = { ...commit, file, done: resume }
-          if (commit.bytes.length > journaledBytesMax) return alone(entry)
+          if (commit.bytes.length > journaledBytesMax) return flushAlone(entry)
           waiting.push(entry)
           gatherSoon()
         }))

@@ -1,5 +1,5 @@
 /**
- * What a journal says, as the disk has it (docs/storage-format.md 10).
+ * Reads the records of a journal from the disk (docs/storage-format.md 10).
  */
 import { Effect } from "effect"
 import * as Path from "node:path"
@@ -8,13 +8,13 @@ import { isMissing } from "../disk/disk.ts"
 import type { JournalRecord } from "../format/journal-codec.ts"
 import { decodeArea } from "../format/journal-codec.ts"
 
-/** By log, in the order in which they were written. */
+/** The records of each log, in the order in which they were written. */
 export type Records = ReadonlyMap<string, ReadonlyArray<JournalRecord>>
 
 export interface FoundJournal {
-  /** Whether there is any area's file. */
+  /** Whether the file of any area exists. */
   readonly exists: boolean
-  /** The newest generation; 0 where nothing was ever written. */
+  /** The newest generation; 0 if nothing was ever written. */
   readonly generation: number
   readonly records: Records
 }

@@ -1,5 +1,5 @@
 /**
- * Finds the commit that holds an offset, by search over the file (docs/storage-format.md 6): offsets are dense and lines
+ * Finds the commit that holds an offset by a search over the file (docs/storage-format.md 6): offsets are dense and the lines
  * of a log are alike, so a guess by proportion is nearly always close; a guess in the middle bounds the rest.
  */
 import { Effect } from "effect"
@@ -26,8 +26,8 @@ export interface Found extends Place {
 }
 
 /**
- * How a search goes. Damage can lead it astray: a line that says another offset than it had, for which it is wary and believes
- * only lines that the next one bears out; lines that stand in the file twice, of which it takes the lowest.
+ * How a search treats damage, which can mislead it. A line can say a wrong offset: a wary search believes only a line that the
+ * next line confirms. Lines can stand in the file twice: a lowest search takes the first ones.
  */
 export type Search = "direct" | "wary" | "lowest"
 
@@ -38,8 +38,8 @@ const probeBytes = 4 * 1024
 const scanBytes = 32 * 1024
 
 /**
- * Undefined when the lines around are not what a log's lines are. `end` is the log's tail and length; a line at `after` or
- * before it is not taken.
+ * Returns undefined if the lines around are no lines of a log. `end` is the log's tail and length; a line at or before
+ * `after` is not taken.
  */
 export const findCommit = Effect.fnUntraced(function*(
   file: DiskFile,
@@ -49,7 +49,7 @@ export const findCommit = Effect.fnUntraced(function*(
   known: ReadonlyMap<number, Place>,
   search: Search = "direct",
   after = -1
-) {
+): Effect.fn.Return<Found | undefined, DiskFailure> {
   let low: Bound = { offset: first, position: 0 }
   let high = end
   for (const place of known.values()) {
@@ -59,7 +59,7 @@ export const findCommit = Effect.fnUntraced(function*(
   for (let turn = 0; high.position - low.position > scanBytes; turn++) {
     const share = turn % 2 === 0 ? (offset - low.offset) / (high.offset - low.offset) : 0.5
     const range = high.position - low.position
-    // A little before the guess, so that the line wanted is more often in the probe than just before it.
+    // A little before the guess, so that the probe more often holds the wanted line than just misses it.
     const guess = low.position + Math.min(Math.max(Math.floor(range * share) - probeBytes / 2, 1), range - 1)
     const line = yield* lineAfter(file, guess, high.position, search === "wary")
     if (line === undefined) high = { offset: high.offset, position: guess }
@@ -69,9 +69,9 @@ export const findCommit = Effect.fnUntraced(function*(
   }
   const line = yield* lineOf(file, offset, low.position, end.position, after)
   return line === undefined ? undefined : yield* commitAround(file, offset, line)
-}) satisfies (...args: never) => Effect.Effect<Found | undefined, DiskFailure>
+})
 
-/** The first event line that begins behind `position`; undefined when none does before `end`. */
+/** The first event line that begins behind `position`; undefined if none begins before `end`. */
 const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, end: number, wary: boolean) {
   let window = probeBytes
   let skip = 0
@@ -82,18 +82,18 @@ const lineAfter = Effect.fnUntraced(function*(file: DiskFile, position: number, 
     for (let at = bytes.indexOf(lineFeed) + 1; at > 0 && at + 32 <= length; at = bytes.indexOf(lineFeed, at) + 1) {
       if (!isEventLine(bytes, at)) continue
       const offset = lineOffset(bytes, at)
-      if (!wary || isBorneOut(bytes, at, offset)) return { offset, position: position + skip + at }
+      if (!wary || isConfirmed(bytes, at, offset)) return { offset, position: position + skip + at }
     }
     if (wary && position + length === end) return undefined
-    // Keep the last bytes: a line may begin in them; all of them where two lines have to be seen.
+    // Keep the last bytes, since a line may begin in them; a wary search keeps all, since it must see two lines.
     skip += wary ? 0 : Math.max(length - 32, 1)
     window *= 2
   }
   return undefined
 })
 
-/** Whether the next event behind the line at `at` has the next offset. */
-const isBorneOut = (bytes: Buffer, at: number, offset: number): boolean => {
+/** Whether the event behind the line at `at` has the next offset. */
+const isConfirmed = (bytes: Buffer, at: number, offset: number): boolean => {
   let next = bytes.indexOf(lineFeed, at) + 1
   while (next > 0 && next + 32 <= bytes.length && !isEventLine(bytes, next)) next = bytes.indexOf(lineFeed, next) + 1
   return offset >= 0 && next > 0 && next + 32 <= bytes.length && lineOffset(bytes, next) === offset + 1
@@ -148,7 +148,7 @@ const commitAround = Effect.fnUntraced(function*(file: DiskFile, offset: number,
   }
 })
 
-/** The last trailer in the bytes, and how many lines are behind it; undefined when none is whole. */
+/** The last trailer in the bytes, and how many lines are behind it; undefined if none is whole. */
 const lastTrailer = (bytes: Buffer, length: number, isAll: boolean) => {
   let events = 0
   for (let end = length; end > 0;) {

@@ -1,6 +1,6 @@
 /**
- * What a fork inherits, read from the logs of its sources: they are opened for reading when somebody first asks, and
- * another stream may be writing to them meanwhile. Nothing before a fork's first offset ever changes there.
+ * Reads the events that a fork inherits from the logs of its sources. A source is opened when the fork first reads it, while
+ * another stream may be writing to it. Nothing before a fork's first offset ever changes there.
  */
 import { Effect } from "effect"
 import { LogDamaged } from "../../domain/errors.ts"
@@ -9,18 +9,18 @@ import { toOffset } from "../../domain/types.ts"
 import { sliceBlock } from "../../event/event-block.ts"
 import type { ForkOrigin, Log } from "../../storage/storage.ts"
 import { toReadError } from "../disk/disk-errors.ts"
-import type { HeldSource, Sources } from "./fork-sources.ts"
+import type { ForkSources, HeldSource } from "./fork-sources.ts"
 
-export interface Inherited {
+export interface ForkReader {
   readonly read: Log["read"]
   readonly close: Effect.Effect<void>
 }
 
-export const makeInherited = (
+export const makeForkReader = (
   fork: StreamName,
   origin: ForkOrigin | undefined,
-  sources: Sources
-): Inherited => {
+  sources: ForkSources
+): ForkReader => {
   /** The sources that this fork holds, by their distance: its own source is at 0. */
   const held = new Map<number, HeldSource>()
 
@@ -40,7 +40,7 @@ export const makeInherited = (
   const holdAt = Effect.fnUntraced(function*(depth: number, origin: ForkOrigin) {
     const source = yield* sources.hold(origin)
     if (source === undefined) return undefined
-    // Two who read at once may both ask for it; the one that comes second gives its own back.
+    // Two reads at once may both ask for it; the second one gives its own back.
     const known = held.get(depth)
     if (known === undefined) held.set(depth, source)
     else yield* source.release
@@ -49,7 +49,7 @@ export const makeInherited = (
 
   const read = Effect.fnUntraced(function*(from: number, bytesMax: number) {
     let next = origin
-    // What was forked below its source's own beginning inherits less of that one's source than it did.
+    // A fork that begins before its source's own events inherits less than its source does.
     let end = Infinity
     for (let depth = 0; next !== undefined; depth++) {
       end = Math.min(end, next.offset)
@@ -72,7 +72,7 @@ export const makeInherited = (
         ),
         Effect.catchTags({
           DiskFailure: (failure) => Effect.fail(toReadError("read the source of", fork, failure)),
-          // Named by the stream that is read, which is the one the reader knows.
+          // The reader knows the fork, so the error names the fork.
           LogDamaged: ({ offset }) => Effect.fail(new LogDamaged({ stream: fork, offset }))
         })
       )

@@ -1,41 +1,41 @@
 /**
- * The logs of which forks read. Each is open once, however many forks read it: in a chain of a thousand forks every one
- * reads all that are before it, which would be half a million readers.
+ * The logs that forks read. Each is open once, however many forks read it: in a chain of a thousand forks each fork reads
+ * all logs before it, which would be half a million readers.
  */
 import { Effect } from "effect"
 import type { ForkOrigin } from "../../storage/storage.ts"
 import type { DiskFailure } from "../disk/disk.ts"
 import type { LogReader } from "./log-reader.ts"
 
-export interface Source {
+export interface ForkSource {
   readonly reader: LogReader
-  /** Where its own events begin; what is before them is its own source's. */
+  /** Where its own events begin; the events before belong to its own source. */
   readonly first: number
-  /** The tail when it was opened. The reader finds nothing from here on. */
+  /** Its tail when it was opened. The reader finds nothing from here on. */
   readonly tail: number
   readonly forkedFrom: ForkOrigin | undefined
   readonly close: Effect.Effect<void>
 }
 
-/** A source while somebody reads it. */
-export interface HeldSource extends Source {
-  /** Gives the source back: the last one who does closes it. Each holder does so once. */
+/** A source that a fork holds. */
+export interface HeldSource extends ForkSource {
+  /** Gives the source back, once per holder. The last holder's release closes it. */
   readonly release: Effect.Effect<void>
-  /** The next one who asks opens the source anew: its file is no longer where it was. */
+  /** The file is no longer at its path: the next holder opens the source anew. */
   readonly forget: () => void
 }
 
-export interface Sources {
-  /** Finds a source, hidden or not. It is undefined when the stream of that name is not the one that was forked. */
+export interface ForkSources {
+  /** Opens or shares a source, hidden or not; undefined if the stream of that name is not the one that was forked. */
   readonly hold: (origin: ForkOrigin) => Effect.Effect<HeldSource | undefined, DiskFailure>
 }
 
-export const makeSources = (
-  open: (origin: ForkOrigin) => Effect.Effect<Source | undefined, DiskFailure>
-): Sources => {
+export const makeForkSources = (
+  open: (origin: ForkOrigin) => Effect.Effect<ForkSource | undefined, DiskFailure>
+): ForkSources => {
   const held = new Map<string, Shared>()
 
-  /** A source that grew since it was opened is opened anew for a fork of what came later. */
+  /** An open source, unless it has grown since: a fork of its newer events needs it opened anew. */
   const known = (origin: ForkOrigin) => {
     const shared = held.get(origin.id)
     if (shared === undefined || shared.source.tail < origin.offset) return undefined
@@ -43,7 +43,7 @@ export const makeSources = (
     return shared.source
   }
 
-  const share = (id: string, source: Source): HeldSource => {
+  const share = (id: string, source: ForkSource): HeldSource => {
     const forget = () => {
       if (held.get(id) === shared) held.delete(id)
     }
@@ -64,7 +64,7 @@ export const makeSources = (
       if (before !== undefined) return before
       const source = yield* open(origin)
       if (source === undefined) return undefined
-      // Two who ask at once may both open it; the one that comes second gives its own back.
+      // Two forks at once may both open it; the second one gives its own back.
       const meanwhile = known(origin)
       if (meanwhile === undefined) return share(origin.id, source)
       yield* source.close

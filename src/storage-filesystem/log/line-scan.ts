@@ -1,7 +1,7 @@
 /**
- * The lines of a log, one after the other, and whether the sums of its commits go on from one another
- * (docs/storage-format.md 3 and 4). A log can be larger than memory, and so can what damage makes of a line: only a piece
- * of the file is held at a time.
+ * Reads the lines of a log one after the other, and checks whether each commit's sum continues the one before
+ * (docs/storage-format.md 3 and 4). A log can be larger than memory, and so can a damaged line: it holds only a piece of the
+ * file at a time.
  */
 import { Effect } from "effect"
 import type { DiskFailure, DiskFile } from "../disk/disk.ts"
@@ -16,10 +16,10 @@ import {
 } from "../format/record-codec.ts"
 
 export interface ScannedLine {
-  /** Where in the file it begins, and where it ends, its line feed included. */
+  /** Where in the file the line begins, and where it ends, its line feed included. */
   readonly start: number
   readonly end: number
-  /** The bytes from `at` on are the line's first 64, or as many as it has. Only until the next line. */
+  /** From `at` on these are the line's first 64 bytes, or as many as it has. Valid until the next line. */
   readonly bytes: Buffer
   readonly at: number
   readonly trailer: Trailer | undefined
@@ -27,43 +27,47 @@ export interface ScannedLine {
 
 /** The end of a commit. */
 export interface Trailer {
-  /** Whether its sum goes on from the digits of the trailer before. */
+  /** Whether its sum continues the one of the trailer before. */
   readonly fits: boolean
-  /** What it says of where the state begins; undefined when it says nothing, -1 when that is no number. */
+  /** How far back it says the state begins; undefined if it says nothing, -1 if that is no number. */
   readonly back: number | undefined
-  /** How long it is, and its bytes, only until the next line; undefined where only the file has all of them. */
+  /** Its length, and its bytes, valid until the next line; undefined if only the file has all of them. */
   readonly length: number
   readonly bytes: Buffer | undefined
 }
 
-/** The first bytes of a line tell what it is. */
+/** The first bytes of a line show its kind. */
 const headBytes = 64
 
 /** One read: far more than a line, far less than a log. */
 const pieceBytes = 1024 * 1024
 
-/** More than the digits of a trailer take, and than a line's head does: kept from piece to piece. */
+/** Kept from piece to piece: more than the digits of a trailer, and more than the head of a line. */
 const keptBytes = 128
 
 /**
- * The lines of the file's first `size` bytes; what lies behind the last line feed is left out. The next line waits for what
- * `onLine` still has to do.
+ * Calls `onLine` for each line of the file's first `size` bytes, without the bytes behind the last line feed. The next line
+ * waits for the effect that `onLine` returns.
  */
 export const scanLines = Effect.fnUntraced(
-  function*(file: DiskFile, size: number, onLine: (line: ScannedLine) => Effect.Effect<void, DiskFailure> | undefined) {
+  function*(
+    file: DiskFile,
+    size: number,
+    onLine: (line: ScannedLine) => Effect.Effect<void, DiskFailure> | undefined
+  ): Effect.fn.Return<void, DiskFailure> {
     const buffer = Buffer.allocUnsafe(keptBytes + Math.min(pieceBytes, size))
     /** The head of a line that began before the buffer does. */
     const head = Buffer.alloc(headBytes)
     let position = 0
     let filled = 0
-    /** All but the position are indices of the buffer. */
+    /** These are indices of the buffer. */
     let lineAt = 0
     let summed = 0
     let crc = 0
     while (position + filled < size) {
       const wanted = Math.min(buffer.length - filled, size - position - filled)
       const got = yield* file.read(buffer.subarray(filled), wanted, position + filled)
-      // Cut meanwhile.
+      // The file was cut meanwhile.
       if (got === 0) break
       const bytes = buffer.subarray(0, filled + got)
       for (let feed = bytes.indexOf(lineFeed, filled); feed >= 0; feed = bytes.indexOf(lineFeed, feed + 1)) {
@@ -97,4 +101,4 @@ export const scanLines = Effect.fnUntraced(
       summed = Math.max(0, summed - dropped)
     }
   }
-) satisfies (...args: never) => Effect.Effect<void, DiskFailure>
+)

@@ -1,7 +1,6 @@
 /**
- * The directory of the logs: which file is whose, and which there are (docs/storage-format.md 2 and 5). What cannot be made
- * durable is taken back; where that fails, too, the log cannot be opened before it is certain what a power cut would leave
- * of it.
+ * The directory of the logs: which file holds which log, and which logs exist (docs/storage-format.md 2 and 5). A change
+ * that cannot be made durable is taken back (entry-flush.ts); while a file's entry is in doubt, its log cannot be opened.
  */
 import { type Clock, Effect, Exit } from "effect"
 import * as Path from "node:path"
@@ -9,6 +8,7 @@ import type { StreamName } from "../../domain/types.ts"
 import type { Disk, DiskFailure, DiskFile } from "../disk/disk.ts"
 import { isMissing, removeIfThere } from "../disk/disk.ts"
 import { expiringSuffix, fromFileName, hiddenSuffix, newSuffix, probeName, toFileName } from "../format/file-names.ts"
+import { makeEntryFlush } from "./entry-flush.ts"
 import type { Header } from "./log-header.ts"
 import { readHeader } from "./log-header.ts"
 import { makeLogNames } from "./log-names.ts"
@@ -16,50 +16,41 @@ import { makeLogNames } from "./log-names.ts"
 export interface FoundFile {
   readonly path: string
   readonly file: DiskFile
-  /** Whether it is the log of a stream that was deleted and has forks. */
+  /** Whether the log's stream was deleted, and the log is kept for its forks. */
   readonly hidden: boolean
 }
+
+export type LogDirectory = ReturnType<typeof makeLogDirectory>
 
 export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean, clock: Clock.Clock) => {
   const pathOf = (name: StreamName) => Path.join(directory, toFileName(name))
   const flush = durable ? disk.flushDirectory(directory) : Effect.void
+  const entries = makeEntryFlush(flush)
   const names = makeLogNames(disk, directory, clock)
-  /** Files of which it is not certain under which name, if any, a power cut would leave them. */
-  const doubted = new Set<string>()
 
-  /** Flushes what was done to a file's entry. Where that fails it is undone, if it can be. */
-  const settle = (file: string, undo?: Effect.Effect<void, DiskFailure>) => {
-    const doubt = Effect.sync(() => void doubted.add(file))
-    const settled = Effect.map(flush, () => void doubted.delete(file))
-    return Effect.onError(
-      settled,
-      () => undo === undefined ? doubt : Effect.catch(Effect.andThen(undo, settled), () => doubt)
-    )
-  }
-
-  const certain = (file: string) => Effect.suspend(() => doubted.has(file) ? settle(file) : Effect.void)
-
-  /** Opens a log's file, hidden or not, by the name it has while it is not hidden. Fails with ENOENT where it is not. */
+  /** Opens a log's file, hidden or not, by the name that it has while it is not hidden. Fails with ENOENT if neither exists. */
   const find = (file: string): Effect.Effect<FoundFile, DiskFailure> => {
     const path = Path.join(directory, file)
     return Effect.catchIf(openAt(path, false), isMissing, () => openAt(path + hiddenSuffix, true))
   }
 
-  const open = (name: StreamName) => Effect.andThen(certain(toFileName(name)), find(toFileName(name)))
+  const open = (name: StreamName) => Effect.andThen(entries.resolveDoubt(toFileName(name)), find(toFileName(name)))
 
   const openAt = (path: string, hidden: boolean) => Effect.map(disk.open(path), (file) => ({ path, file, hidden }))
 
-  /** What becomes of a list when the log was made or is gone; where that failed, only the directory tells. */
-  const noted = (change: () => void) => <A>(doing: Effect.Effect<A, DiskFailure>) =>
+  /** Tells the list of names that a log was created or is gone; after a failure only the directory knows. */
+  const noting = (change: () => void) => <A>(doing: Effect.Effect<A, DiskFailure>) =>
     Effect.onExit(doing, (exit) => Effect.sync(Exit.isSuccess(exit) ? change : names.doubt))
+
+  const removeMark = (path: string) => Effect.ignore(removeIfThere(disk, path + expiringSuffix))
 
   return {
     open,
     find,
     pathOf,
 
-    /** The disk for what comes and goes beside the logs, so that it is not taken for what somebody else does. */
-    touching: {
+    /** The disk for files that come and go beside the logs: the list does not take them for the changes of others. */
+    notingDisk: {
       ...disk,
       create: (path: string) =>
         Effect.suspend(() => {
@@ -68,63 +59,49 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
         })
     } satisfies Disk,
 
-    /** Makes the directory, removes what was never finished, and says what is there. */
-    prepare: Effect.gen(function*() {
-      yield* disk.makeDirectory(directory)
-      const time = yield* names.begin
-      const entries = yield* disk.list(directory)
-      const there = new Set(entries)
-      const left = entries.filter((file) => isLeft(file, there))
-      yield* Effect.forEach(left, (file) => disk.remove(Path.join(directory, file)), { discard: true })
-      // What an earlier process did may have been seen only, and not be durable yet.
-      yield* flush
-      for (const file of left) there.delete(file)
-      const listed = yield* names.namesWith("", there)
-      names.take(listed, there, time)
-      return { listed, expiring: yield* names.namesWith(expiringSuffix, there) }
-    }),
+    prepare: prepare(disk, directory, flush, names),
 
     /** The names of the logs that are not hidden, sorted. */
     list: names.list,
 
-    /** What a log was made with, from its first line; undefined when that says nothing. */
+    /** Reads what a log was created with from its first line; undefined if that line is no header. */
     describe: (name: StreamName): Effect.Effect<Header | undefined, DiskFailure> =>
       Effect.acquireUseRelease(open(name), ({ file }) => readHeader(file), ({ file }) => file.close),
 
-    /** Gives a log that was made its name. */
+    /** Gives a new log its name. */
     publish: (name: StreamName) =>
       Effect.andThen(
         disk.rename(pathOf(name) + newSuffix, pathOf(name)),
-        settle(toFileName(name), disk.remove(pathOf(name)))
-      ).pipe(noted(() => names.added(name))),
+        entries.flush(toFileName(name), disk.remove(pathOf(name)))
+      ).pipe(noting(() => names.added(name))),
 
-    /** The mark goes last: alone it is nothing, and is removed at the next start. */
+    /** Hides a log. The mark goes last: alone it means nothing, and the next start removes it. */
     hide: Effect.fnUntraced(function*(name: StreamName) {
       const path = pathOf(name)
       const undo = yield* disk.rename(path, path + hiddenSuffix).pipe(
         Effect.as(disk.rename(path + hiddenSuffix, path)),
-        // Hidden already, if it is there: only the flush is missing.
+        // If the log is hidden already, only the flush is missing.
         Effect.catchIf(
           isMissing,
           () => Effect.flatMap(disk.open(path + hiddenSuffix), (file) => Effect.as(file.close, undefined))
         )
       )
-      yield* settle(toFileName(name), undo)
-      yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
-    }, (hiding, name) => noted(() => names.removed(name))(hiding)),
+      yield* entries.flush(toFileName(name), undo)
+      yield* removeMark(path)
+    }, (hiding, name) => noting(() => names.removed(name))(hiding)),
 
-    /** The same; the log may be hidden. Where it is not there, that is durable, too. */
+    /** Removes a log, hidden or not. If neither exists, it flushes that before it fails. */
     remove: Effect.fnUntraced(function*(name: StreamName) {
       const path = pathOf(name)
       yield* disk.remove(path).pipe(
         Effect.catchIf(isMissing, () => disk.remove(path + hiddenSuffix)),
-        Effect.catchIf(isMissing, (failure) => Effect.andThen(settle(toFileName(name)), Effect.fail(failure)))
+        Effect.catchIf(isMissing, (failure) => Effect.andThen(entries.flush(toFileName(name)), Effect.fail(failure)))
       )
-      yield* settle(toFileName(name))
-      yield* Effect.ignore(removeIfThere(disk, path + expiringSuffix))
-    }, (removing, name) => noted(() => names.removed(name))(removing)),
+      yield* entries.flush(toFileName(name))
+      yield* removeMark(path)
+    }, (removing, name) => noting(() => names.removed(name))(removing)),
 
-    /** Says of a log that is about to be made that it can expire. */
+    /** Marks a log that is about to be created as one that can expire. */
     markExpiring: (name: StreamName) =>
       Effect.flatMap(disk.create(pathOf(name) + expiringSuffix), (file) => file.close),
 
@@ -136,11 +113,33 @@ export const makeLogDirectory = (disk: Disk, directory: string, durable: boolean
   }
 }
 
-/** A log that was being made, or the mark of one that is gone. */
-const isLeft = (file: string, there: ReadonlySet<string>): boolean => {
+/** Makes the directory, removes unfinished files, and returns the names of the logs, and of those that can expire. */
+const prepare = (
+  disk: Disk,
+  directory: string,
+  flush: Effect.Effect<void, DiskFailure>,
+  names: ReturnType<typeof makeLogNames>
+) =>
+  Effect.gen(function*() {
+    yield* disk.makeDirectory(directory)
+    const time = yield* names.begin
+    const entries = yield* disk.list(directory)
+    const existing = new Set(entries)
+    const unfinished = entries.filter((file) => isUnfinished(file, existing))
+    yield* Effect.forEach(unfinished, (file) => disk.remove(Path.join(directory, file)), { discard: true })
+    // An earlier process may have changed entries that this one sees, and that no flush has made durable yet.
+    yield* flush
+    for (const file of unfinished) existing.delete(file)
+    const listed = yield* names.namesWith("", existing)
+    names.take(listed, existing, time)
+    return { listed, expiring: yield* names.namesWith(expiringSuffix, existing) }
+  })
+
+/** A log that was being created, the mark of a log that is gone, or the probe. */
+const isUnfinished = (file: string, existing: ReadonlySet<string>): boolean => {
   if (file === probeName) return true
   const isNew = file.endsWith(newSuffix)
   if (!isNew && !file.endsWith(expiringSuffix)) return false
   const log = file.slice(0, -newSuffix.length)
-  return fromFileName(log) !== undefined && (isNew || !there.has(log))
+  return fromFileName(log) !== undefined && (isNew || !existing.has(log))
 }

@@ -12,20 +12,22 @@ export interface Header {
   readonly sound: boolean
 }
 
-/** What is read at first: more than most headers, and one block of most disks. */
+/** The first read: more than most headers, and one block of most disks. */
 const firstWindow = 4 * 1024
 
-/** Undefined when the first line is no header. */
-export const readHeader = Effect.fnUntraced(function*(file: DiskFile) {
-  for (let window = firstWindow; window <= headerBytesMax; window *= 2) {
-    const bytes = Buffer.allocUnsafe(window)
-    const got = yield* file.read(bytes, window, 0)
-    const end = bytes.subarray(0, got).indexOf(lineFeed) + 1
-    if (end > 0) {
-      const description = decodeHeader(bytes.toString("utf8", 0, end - 1))
-      return description === undefined ? undefined : { description, sound: isSoundHeader(bytes, end) }
+/** Returns undefined if the first line is no header. */
+export const readHeader = Effect.fnUntraced(
+  function*(file: DiskFile): Effect.fn.Return<Header | undefined, DiskFailure> {
+    for (let window = firstWindow; window <= headerBytesMax; window *= 2) {
+      const bytes = Buffer.allocUnsafe(window)
+      const got = yield* file.read(bytes, window, 0)
+      const end = bytes.subarray(0, got).indexOf(lineFeed) + 1
+      if (end > 0) {
+        const description = decodeHeader(bytes.toString("utf8", 0, end - 1))
+        return description === undefined ? undefined : { description, sound: isSoundHeader(bytes, end) }
+      }
+      if (got < window) return undefined
     }
-    if (got < window) return undefined
+    return undefined
   }
-  return undefined
-}) satisfies (file: DiskFile) => Effect.Effect<Header | undefined, DiskFailure>
+)

@@ -1,5 +1,5 @@
 /**
- * Reads of one log's own events, checked, from wherever they lie (docs/storage-format.md 6).
+ * Reads one log's own events and checks them, wherever in the file they lie (docs/storage-format.md 6).
  */
 import { Effect, Semaphore } from "effect"
 import { LogDamaged } from "../../domain/errors.ts"
@@ -21,12 +21,12 @@ import {
 import type { Bound, Place, Search } from "./find-commit.ts"
 import { findCommit } from "./find-commit.ts"
 
-/** Places remembered, so that a reader goes on where its last read ended. More readers than this search anew. */
+/** Places that are remembered, so that a reader continues where its last read ended. More readers than this search anew. */
 const placesMax = 64
 
 /**
- * Reads of all logs at once: Node has four threads for them. A read takes its memory before its turn comes, some megabytes
- * where a commit is large, and a thousand readers would take as much a thousand times.
+ * Reads of all logs at once: Node has four threads for them. A read takes its memory before its turn comes, some megabytes if
+ * a commit is large, and a thousand readers would take that a thousand times.
  */
 const reading = Semaphore.makeUnsafe(8)
 
@@ -34,26 +34,26 @@ const searches: ReadonlyArray<Search> = ["direct", "wary", "lowest"]
 
 const noPlaces: ReadonlyMap<number, Place> = new Map()
 
-/** Lines of one offset that are tried in a search: the one that is damaged, and another that was appended after that. */
+/** Lines of one offset that a search tries: the damaged one, and one that was appended after the damage. */
 const triesMax = 4
 
 /** The least one read takes from the disk: a system call costs as much as these bytes. */
 const readBytesMin = 16 * 1024
 
 export interface LogReader {
-  /** At least the event at `from`, which must be one of the log's own, and as many more as fit into `bytesMax`, about. */
+  /** Returns at least the event at `from`, which must be the log's own, and about as many more as fit into `bytesMax`. */
   readonly read: (from: number, bytesMax: number) => Effect.Effect<EventBlock, DiskFailure | LogDamaged>
 }
 
 /**
- * `first` is the log's first offset, `end` its tail and length now. Who reads is told of damage each time, the server's log once
- * for each place.
+ * `first` is the log's first offset, `end` its tail and length now. Each read of damaged events fails; the server's log names
+ * each damaged place once.
  */
 export const makeLogReader = (file: OpenFile, name: StreamName, first: number, end: () => Bound): LogReader => {
   const places = new Map<number, Place>()
   const logged = new Set<number>()
 
-  const tell = (offset: number) =>
+  const logDamage = (offset: number) =>
     Effect.suspend(() => {
       if (logged.has(offset) || logged.size === placesMax) return Effect.void
       logged.add(offset)
@@ -70,7 +70,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     if (places.size > placesMax) places.delete(places.keys().next().value!)
   }
 
-  /** The events from `from` on in the commits that begin at the place; undefined where those are not sound. */
+  /** Reads the events from `from` on in the commits that begin at the place; undefined if those commits are not sound. */
   const readAt = Effect.fnUntraced(
     function*(disk: DiskFile, place: Place, from: number, bytesMax: number, end: Bound) {
       for (let length = Math.max(bytesMax, readBytesMin);; length *= 2) {
@@ -86,12 +86,12 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
         const sound = commits > 0 && fits(bytes, commits, place.crc) ? commits : firstMisfit(bytes, commits, place.crc)
         if (sound === 0) return undefined
         const block = toBlock(bytes, 0, sound, place.offset, from)
-        // Commits without an event, and the one behind them is longer than what was read.
+        // Commits without an event, and the commit behind them is longer than the read.
         if (block.count === 0 && sound === commits && !isAll) continue
         if (block.count === 0) return undefined
         const next = from + block.count
         const position = place.position + sound
-        // Where the tail is, the log ends: between them is damage, and the next commit is behind it.
+        // At the tail the log must end: otherwise damage lies between, and the next commit behind it.
         if (next < end.offset || position === end.position) {
           remember(next, { offset: next, position, crc: writtenCrc(bytes, sound) })
         }
@@ -100,9 +100,9 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
     }
   )
 
-  /** The first line that is found is the right one, unless the log is damaged: that is logged, also where another one is. */
-  const searched = Effect.fnUntraced(function*(disk: DiskFile, from: number, bytesMax: number, end: Bound) {
-    // Places between which damage lies lead a search astray, too.
+  /** Searches for the event. Only in a damaged log is the first line not the right one, which is logged even if another one is. */
+  const searchFor = Effect.fnUntraced(function*(disk: DiskFile, from: number, bytesMax: number, end: Bound) {
+    // Damage between remembered places also misleads a search.
     for (const known of places.size === 0 ? [noPlaces] : [places, noPlaces]) {
       for (const search of searches) {
         let after = -1
@@ -111,7 +111,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
           if (found === undefined) break
           const block = yield* readAt(disk, found, from, bytesMax, end)
           if (block !== undefined) return block
-          yield* tell(from)
+          yield* logDamage(from)
           after = found.line
         }
       }
@@ -128,13 +128,13 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
           if (known !== undefined) {
             const block = yield* readAt(disk, known, from, bytesMax, bound)
             if (block !== undefined) return block
-            yield* tell(from)
-            // What follows the event before is not this one: it can be somewhere else all the same.
+            yield* logDamage(from)
+            // Another commit follows the event before; this event may still be somewhere else.
             places.delete(from)
           }
-          const block = yield* searched(disk, from, bytesMax, bound)
+          const block = yield* searchFor(disk, from, bytesMax, bound)
           if (block !== undefined) return block
-          yield* tell(from)
+          yield* logDamage(from)
           return yield* new LogDamaged({ stream: name, offset: toOffset(from) })
         })
       ))
@@ -142,7 +142,7 @@ export const makeLogReader = (file: OpenFile, name: StreamName, first: number, e
   }
 }
 
-/** Where the last whole commit in the bytes ends; 0 when there is none. */
+/** Where the last whole commit in the bytes ends; 0 if there is none. */
 const wholeCommits = (bytes: Buffer): number => {
   for (let end = bytes.lastIndexOf(lineFeed) + 1; end > 0;) {
     const start = end < 2 ? 0 : bytes.lastIndexOf(lineFeed, end - 2) + 1

@@ -1,12 +1,12 @@
 /**
- * A file as it will be once what is to be written to it has been: the writes are kept in memory, and the file is left as
- * it is. So what a start would put back from a journal can be looked at before.
+ * A file whose writes stay in memory: reads see them, and the file itself does not change. So a check sees a log as it will
+ * be after a start has replayed the journal.
  */
 import { Effect } from "effect"
 import type { DiskFile } from "../disk/disk.ts"
 
 export interface PatchedFile extends DiskFile {
-  /** Whether anything that was written differs from what the file has. */
+  /** Whether any write differs from the bytes of the file. */
   readonly isChanged: () => boolean
 }
 
@@ -45,7 +45,7 @@ export const patchedFile = (file: DiskFile): PatchedFile => {
         patches.push({ position, bytes: Uint8Array.from(bytes) })
       }),
     flush: Effect.void,
-    truncate: () => Effect.die("a file that is only looked at is never cut"),
+    truncate: () => Effect.die("a file that is only checked is never cut"),
     isChanged: () => changed
   }
 }

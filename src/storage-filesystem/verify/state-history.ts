@@ -1,20 +1,20 @@
 /**
- * What a log says of its stream's state, commit by commit, held against what it said before. Servers of 2026 could read
- * a state under wrong keys (V8 took one with an escape for another), and write it so again: an append was made twice, or
- * dropped, and nothing in the sums shows it. What does show it is that the state forgets, which no right one does.
+ * Follows the state in a log commit by commit, and finds a state that cannot follow the one before. Servers of 2026 could
+ * read a state under wrong keys (V8 took a key with an escape for another), and write it again like that: an append was then
+ * made twice, or dropped, and every sum fits. Only the state shows it: it forgets entries, which a right state never does.
  */
-import { changesIn } from "../log/state-replay.ts"
+import { changesIn } from "../log/state-reader.ts"
 
 export class StateHistory {
-  /** Undefined before the first commit that has all of the state, and behind damage. */
+  /** Undefined before the first commit with the whole state, and behind damage. */
   #state: Map<string, string> | undefined
 
-  /** What follows is not about this state. */
+  /** Forgets the state: damage lies before the next commit. */
   forget(): void {
     this.#state = undefined
   }
 
-  /** Takes up what a commit says; a sentence's end where that cannot follow from what was said before. */
+  /** Takes the next commit's entries; returns the end of a sentence if they cannot follow the state before. */
   take(text: string, isWhole: boolean): string | undefined {
     const before = this.#state
     const changes = changesIn(text)
@@ -33,7 +33,7 @@ export class StateHistory {
   }
 }
 
-/** No producer is ever forgotten. Another entry can be taken away, but not for one of the name that was taken for its own. */
+/** A right state forgets no producer. It can lose another entry, but not to the key that V8 takes for its key. */
 const lacking = (before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string | undefined => {
   for (const key of before.keys()) {
     if (now.has(key)) continue

@@ -1,6 +1,6 @@
 /**
- * One log, checked from its first byte to its last (docs/storage-format.md 3, 4 and 6): every sum, every offset, every
- * place that a trailer names. Nothing is changed.
+ * Checks one log from its first byte to its last (docs/storage-format.md 3, 4 and 6): every sum, every offset, every place
+ * that a trailer names. It changes nothing.
  */
 import { Effect } from "effect"
 import { toOffset } from "../../domain/types.ts"
@@ -9,48 +9,51 @@ import type { DiskFailure, DiskFile } from "../disk/disk.ts"
 import { toFileName } from "../format/file-names.ts"
 import { isEventLine, lineOffset, trailerState } from "../format/record-codec.ts"
 import type { Bound } from "../log/find-commit.ts"
-import { recover, tornBytesMax } from "../log/find-tail.ts"
+import { findTail, tornBytesMax } from "../log/find-tail.ts"
 import type { ScannedLine, Trailer } from "../log/line-scan.ts"
 import { scanLines } from "../log/line-scan.ts"
 import { readHeader } from "../log/log-header.ts"
 import { StateHistory } from "./state-history.ts"
 
 export interface LogFindings {
-  /** Undefined where the first line is no header. */
+  /** Undefined if the first line is no header. */
   readonly description: StreamDescription | undefined
-  /** Bytes that were looked at, and events in commits that fit. */
+  /** Bytes that were checked, and events in commits that fit. */
   readonly bytes: number
   readonly events: number
-  /** Everything before this position, and every own event before this offset, is as it was written. */
+  /** Every byte before this position, and every own event before this offset, is as it was written. */
   readonly sound: Bound
-  /** The first thing that is wrong; undefined where nothing is but the end. */
+  /** The first damage; undefined if at most the end is torn. */
   readonly damage: Damage | undefined
-  /** Where the state first says what it cannot, though every sum fits: which events are right is not known from there on. */
+  /** Where the state is first one that cannot be, though every sum fits: from there on, appends may be doubled or missing. */
   readonly misled: Misled | undefined
-  /** What follows the last whole commit, with no other one behind it. */
+  /** Whether bytes follow the last whole commit. */
   readonly end: "whole" | "torn" | "never made"
-  /** Where that commit ends, and how many bytes do follow it. */
+  /** Where the last whole commit ends, and how many bytes follow it. */
   readonly wholeTo: number
   readonly torn: number
 }
 
 interface Misled {
   readonly position: number
-  /** Before this offset nothing depended on it. */
+  /** No event before this offset depended on the wrong state. */
   readonly offset: number
   readonly problem: string
 }
 
 interface Damage {
   readonly position: number
-  /** A sentence without a subject's name and without its full stop. */
+  /** A sentence without its full stop. */
   readonly problem: string
-  /** How many places in the log are hurt; commits that stand in a row are one. */
+  /** How many places in the log are damaged; commits in a row are one place. */
   readonly places: number
 }
 
 /** `key` is the name of the log's file while it is not hidden. */
-export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string) {
+export const verifyLog = Effect.fnUntraced(function*(
+  file: DiskFile,
+  key: string
+): Effect.fn.Return<LogFindings, DiskFailure> {
   const size = yield* file.size
   const header = yield* readHeader(file)
   const description = header?.description
@@ -73,29 +76,29 @@ export const verifyLog = Effect.fnUntraced(function*(file: DiskFile, key: string
   })
 
   const rest = size - wholeTo
-  const recovered = rest > 0 && rest <= tornBytesMax ? yield* recover(file, first) : undefined
-  if (scan.lines === 0 && (size === 0 || recovered === "empty")) return { ...found, end: "never made", torn: 0 }
+  const logEnd = rest > 0 && rest <= tornBytesMax ? yield* findTail(file, first) : undefined
+  if (scan.lines === 0 && (size === 0 || logEnd === "empty")) return { ...found, end: "never made", torn: 0 }
   if (foreign !== undefined) return fromStart(foreign)
   if (rest === 0) return { ...found, end: "whole", torn: 0 }
-  if (recovered === undefined) {
+  if (logEnd === undefined) {
     const problem = `nothing in the ${rest} bytes from there on fits, which is more than a torn write leaves`
     return { ...found, damage: scan.damage ?? { position: wholeTo, problem, places: 1 }, end: "whole", torn: 0 }
   }
-  if (typeof recovered === "string") return fromStart(scan.damage?.problem ?? misfit)
-  // A commit behind them is whole, which only a closer look tells.
-  const damage = recovered.size > wholeTo ? { position: wholeTo, problem: misfit, places: 1 } : undefined
+  if (typeof logEnd === "string") return fromStart(scan.damage?.problem ?? misfit)
+  // Only `findTail` finds a commit that is whole behind a damaged trailer.
+  const damage = logEnd.size > wholeTo ? { position: wholeTo, problem: misfit, places: 1 } : undefined
   return {
     ...found,
     damage: scan.damage ?? damage,
-    wholeTo: recovered.size,
-    end: size > recovered.size ? "torn" : "whole",
-    torn: size - recovered.size
+    wholeTo: logEnd.size,
+    end: size > logEnd.size ? "torn" : "whole",
+    torn: size - logEnd.size
   }
-}) satisfies (file: DiskFile, key: string) => Effect.Effect<LogFindings, DiskFailure>
+})
 
 const misfit = "the commit that begins there does not fit its checksum"
 
-/** What the lines say, in order. */
+/** Checks the lines in order. */
 class Scan {
   lines = 0
   events = 0
@@ -104,11 +107,11 @@ class Scan {
   sound: Bound
   /** Where the last commit that fits ends. */
   wholeTo = 0
-  /** The offset that is due; -1 when damage leaves that open. */
+  /** The offset that is due; -1 if damage leaves it open. */
   #next: number
   #commitAt = 0
   #inCommit = 0
-  /** What is wrong with a commit whatever its sum says. */
+  /** A fault of a commit that its sum does not show. */
   #odd: Omit<Damage, "places"> | undefined
   /** Where the commits that do not fit begin; undefined while they do. */
   #misfitAt: number | undefined
@@ -123,7 +126,7 @@ class Scan {
     this.sound = { offset: first, position: 0 }
   }
 
-  /** What is left to do where the end of the line has to be read again. */
+  /** Checks a line. Returns an effect if the end of the line must be read again. */
   line(line: ScannedLine, file: DiskFile): Effect.Effect<void, DiskFailure> | undefined {
     this.lines++
     this.#look(line)
@@ -137,7 +140,7 @@ class Scan {
     return Effect.map(readAt(file, end - trailer.length, trailer.length), (bytes) => this.#follow(at, bytes))
   }
 
-  /** What the commit at the position says of the state, which ends with these bytes. */
+  /** Checks the state in the commit at the position, which ends with these bytes. */
   #follow(position: number, bytes: Buffer) {
     const { back, text } = trailerState(bytes, 0, bytes.length) ?? {}
     if (text === undefined) return

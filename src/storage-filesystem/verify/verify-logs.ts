@@ -1,6 +1,6 @@
 /**
- * All logs of a directory, checked (verify-log.ts) as the next start would find them: with what the journal has of them put
- * back first. Nothing is changed but the torn ends that a start would cut, and those only where that is asked for.
+ * Checks all logs of a directory (verify-log.ts) as the next start would find them, after a replay of the journal. It changes
+ * nothing, except that it cuts the torn ends that a start would cut, if the caller asks for that.
  */
 import { Effect } from "effect"
 import * as Path from "node:path"
@@ -12,8 +12,8 @@ import { isMissing, noRegularFile } from "../disk/disk.ts"
 import { fromFileName, hiddenSuffix, toFileName } from "../format/file-names.ts"
 import type { Records } from "../journal/journal-reader.ts"
 import { readJournal } from "../journal/journal-reader.ts"
-import { restoreLog } from "../journal/replay-journal.ts"
-import { recover } from "../log/find-tail.ts"
+import { replayRecords } from "../journal/replay-journal.ts"
+import { findTail } from "../log/find-tail.ts"
 import { readHeader } from "../log/log-header.ts"
 import type { PatchedFile } from "./patched-file.ts"
 import { patchedFile } from "./patched-file.ts"
@@ -24,7 +24,7 @@ export interface VerifyOptions {
   readonly disk: Disk
   /** The directory of the logs; the journal is beside it. */
   readonly directory: string
-  /** Whether a server may be writing now. Asked again before anything is called wrong. */
+  /** Whether a server may be writing now. Asked again before a fault is reported. */
   readonly inUse: Effect.Effect<boolean>
   /** Whether torn ends are cut. The caller holds the directory's lock then. */
   readonly repair: boolean
@@ -32,24 +32,25 @@ export interface VerifyOptions {
   readonly onFault: (fault: LogFault) => Effect.Effect<void>
 }
 
-/** What is wrong with a log. */
+/** A fault of a log. */
 export interface LogFault {
-  /** Undefined where the log itself would have to tell, and does not. */
+  /** Undefined if only the log itself could tell, and does not. */
   readonly stream: StreamName | undefined
   readonly file: string
   /**
-   * `damaged`: readers are served what is before it, and refused the rest. `torn`: a start cuts it. `never made`: there is
-   * no whole line. `misled`: all of it is served, and an append can be in it twice, or be missing. `orphaned`: what a fork inherits is gone. `unreadable`: the system does not let it be read.
+   * `damaged`: readers get the events before the damage, and an error for the rest. `torn`: a start cuts the end. `never
+   * made`: the file has no whole line. `misled`: all events are served, and an append can be there twice, or be missing.
+   * `orphaned`: the events that a fork inherits are gone. `unreadable`: the system refuses to read the file.
    */
   readonly kind: "damaged" | "torn" | "never made" | "misled" | "orphaned" | "unreadable"
-  /** Where in the file it begins. */
+  /** Where in the file the fault begins. */
   readonly position: number
   /** The first offset that is not sound. */
   readonly offset: number
   readonly problem: string
   /** Bytes at the end that a start would cut, or that were cut. */
   readonly torn: number
-  /** Undefined where nothing was to be repaired. */
+  /** Undefined if no repair was tried. */
   readonly repaired: Repaired | undefined
 }
 
@@ -58,18 +59,20 @@ export interface Verified {
   readonly events: number
   readonly bytes: number
   readonly faults: number
-  /** Logs with a fault that is one no more. */
+  /** Logs whose fault was repaired. */
   readonly repaired: number
-  /** Logs of which the journal has what their files lack: the next start puts it back. */
+  /** Logs whose files lack commits that the journal has: the next start replays them. */
   readonly restorable: number
-  /** Logs at whose end a server was writing. */
+  /** Logs to which a server was writing. */
   readonly growing: number
 }
 
-/** A write under way is over by then, and so is a journal that was being put back. */
-const lookAgainMillis = 200
+/** By then a write under way is over, and so is the replay of a journal. */
+const checkAgainMillis = 200
 
-export const verifyLogs = Effect.fnUntraced(function*(options: VerifyOptions) {
+export const verifyLogs = Effect.fnUntraced(function*(
+  options: VerifyOptions
+): Effect.fn.Return<Verified, DiskFailure> {
   const { directory, disk, inUse, onFault, repair } = options
   const total = { logs: 0, events: 0, bytes: 0, faults: 0, repaired: 0, restorable: 0, growing: 0 }
   const forks: Array<Fork> = []
@@ -83,48 +86,48 @@ export const verifyLogs = Effect.fnUntraced(function*(options: VerifyOptions) {
   }
 
   const verifyOne = Effect.fnUntraced(function*(entry: Entry) {
-    let looked = yield* look(disk, directory, entry, records)
+    let checked = yield* checkLog(disk, directory, entry, records)
     let growing = false
-    if (!isSound(looked) && (yield* inUse)) {
-      yield* Effect.sleep(lookAgainMillis)
+    if (!isSound(checked) && (yield* inUse)) {
+      yield* Effect.sleep(checkAgainMillis)
       records = yield* journal
-      looked = yield* look(disk, directory, entry, records)
-      growing = looked.damage === undefined && looked.misled === undefined && looked.end !== "whole"
+      checked = yield* checkLog(disk, directory, entry, records)
+      growing = checked.damage === undefined && checked.misled === undefined && checked.end !== "whole"
     }
     total.logs++
-    total.events += looked.events
-    total.bytes += looked.bytes
-    if (looked.isRestorable) total.restorable++
+    total.events += checked.events
+    total.bytes += checked.bytes
+    if (checked.isReplayable) total.restorable++
     if (growing) total.growing++
-    const { description } = looked
-    if (looked.damage === undefined && description?.forkedFrom !== undefined) {
+    const { description } = checked
+    if (checked.damage === undefined && description?.forkedFrom !== undefined) {
       forks.push({ entry, name: description.name, origin: description.forkedFrom })
     }
-    if (isSound(looked) || growing) return
-    // A torn end is cut behind damage, too: the damage stays.
-    const repaired = repair && looked.end === "torn"
-      ? yield* repairLog(disk, directory, entry.file, records.get(entry.key) ?? [], looked.wholeTo)
+    if (isSound(checked) || growing) return
+    // A torn end is also cut if damage lies before it: the damage stays.
+    const repaired = repair && checked.end === "torn"
+      ? yield* repairLog(disk, directory, entry.file, records.get(entry.key) ?? [], checked.wholeTo)
       : undefined
-    yield* tell(toFault(entry, looked, repaired))
+    yield* tell(toFault(entry, checked, repaired))
   })
 
   for (const entry of yield* entriesOf(disk, directory)) {
     yield* Effect.catchIf(
       verifyOne(entry),
-      // Deleted since it was listed.
+      // Unless the log was deleted since it was listed.
       (failure) => !isMissing(failure),
       (failure) => Effect.andThen(Effect.sync(() => total.logs++), tell(unreadable(entry, failure)))
     ).pipe(Effect.ignore)
   }
   for (const fork of forks) {
-    const problem = yield* lostOrigin(disk, directory, fork.origin, records)
-    // A fork that is gone by now needs no source.
+    const problem = yield* findOriginFault(disk, directory, fork.origin, records)
+    // A fork that was deleted meanwhile needs no source.
     if (problem !== undefined && (yield* isThere(disk, directory, fork.entry))) {
       yield* tell({ ...blank(fork.entry), stream: fork.name, kind: "orphaned", offset: 0, problem })
     }
   }
-  return total satisfies Verified as Verified
-}) satisfies (options: VerifyOptions) => Effect.Effect<Verified, DiskFailure>
+  return total
+})
 
 interface Fork {
   readonly entry: Entry
@@ -148,22 +151,22 @@ export const entriesOf = (disk: Disk, directory: string): Effect.Effect<Readonly
         .filter(({ key }) => fromFileName(key) !== undefined)
   )
 
-interface Looked extends LogFindings {
-  readonly isRestorable: boolean
+interface CheckedLog extends LogFindings {
+  readonly isReplayable: boolean
 }
 
-const look = (disk: Disk, directory: string, entry: Entry, records: Records) =>
-  withRestored(
+const checkLog = (disk: Disk, directory: string, entry: Entry, records: Records) =>
+  withReplayed(
     disk,
     directory,
     entry,
     records,
-    (file): Effect.Effect<Looked, DiskFailure> =>
-      Effect.map(verifyLog(file, entry.key), (findings) => ({ ...findings, isRestorable: file.isChanged() }))
+    (file): Effect.Effect<CheckedLog, DiskFailure> =>
+      Effect.map(verifyLog(file, entry.key), (findings) => ({ ...findings, isReplayable: file.isChanged() }))
   )
 
-/** A log's file as it will be when the next start has put back what the journal has of it. */
-export const withRestored = <A>(
+/** Uses a log's file as it will be after the next start has replayed the journal. */
+export const withReplayed = <A>(
   disk: Disk,
   directory: string,
   { file, key }: Entry,
@@ -172,7 +175,7 @@ export const withRestored = <A>(
 ) =>
   withFile(disk, Path.join(directory, file), (opened) => {
     const patched = patchedFile(opened)
-    return Effect.andThen(restoreLog(patched, records.get(key) ?? []), use(patched))
+    return Effect.andThen(replayRecords(patched, records.get(key) ?? []), use(patched))
   })
 
 const withFile = <A>(disk: Disk, path: string, use: (file: DiskFile) => Effect.Effect<A, DiskFailure>) =>
@@ -181,22 +184,22 @@ const withFile = <A>(disk: Disk, path: string, use: (file: DiskFile) => Effect.E
 const isSound = ({ damage, end, misled }: LogFindings) =>
   damage === undefined && misled === undefined && end === "whole"
 
-/** Why what a fork inherits cannot be read; undefined where it can, as far as its source's two ends tell. */
-const lostOrigin = Effect.fnUntraced(
+/** Why a fork's inherited events cannot be read; undefined if they can, as far as the two ends of its source tell. */
+const findOriginFault = Effect.fnUntraced(
   function*(disk: Disk, directory: string, origin: ForkOrigin, records: Records) {
     const key = toFileName(origin.stream)
     const source = `the log of its source ${JSON.stringify(origin.stream)}`
     const judge = (file: DiskFile) =>
       Effect.gen(function*() {
         const header = yield* readHeader(file)
-        // A source that is damaged is a fault of its own.
+        // A damaged source is a fault of its own.
         if (header?.sound !== true) return undefined
         if (header.description.id !== origin.id) return `${source} is gone, and another one has its name`
-        const recovered = yield* recover(file, header.description.forkedFrom?.offset ?? 0)
-        if (typeof recovered === "string" || recovered.tail >= origin.offset + Math.sign(origin.bytes)) return undefined
-        return `${source} ends at offset ${toOffset(recovered.tail)}, before the fork begins`
+        const logEnd = yield* findTail(file, header.description.forkedFrom?.offset ?? 0)
+        if (typeof logEnd === "string" || logEnd.tail >= origin.offset + Math.sign(origin.bytes)) return undefined
+        return `${source} ends at offset ${toOffset(logEnd.tail)}, before the fork begins`
       })
-    const judged = (file: string) => withRestored(disk, directory, { file, key }, records, judge)
+    const judged = (file: string) => withReplayed(disk, directory, { file, key }, records, judge)
     return yield* judged(key).pipe(
       Effect.catchIf(isMissing, () => judged(key + hiddenSuffix)),
       Effect.catch((failure) =>
@@ -221,8 +224,8 @@ const blank = ({ file, key }: Entry) => {
   } satisfies Partial<LogFault>
 }
 
-const toFault = (entry: Entry, looked: LogFindings, repaired: Repaired | undefined): LogFault => {
-  const { damage, description, end, misled, sound, torn, wholeTo } = looked
+const toFault = (entry: Entry, findings: LogFindings, repaired: Repaired | undefined): LogFault => {
+  const { damage, description, end, misled, sound, torn, wholeTo } = findings
   const known = description !== undefined && toFileName(description.name) === entry.key ? description.name : undefined
   const base = {
     ...blank(entry),

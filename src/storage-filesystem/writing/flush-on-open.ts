@@ -1,9 +1,9 @@
 /**
- * What a log's file has when it is opened is brought to the medium before anybody is shown it (promise 2).
+ * When a process first opens a log, it flushes the log's last commit before it serves the log (promise 2).
  *
- * Its last commit can have been written and never flushed: by a process that was killed before its flush had returned. It
- * is in the kernel's memory then, fits like any other, and a power cut takes it. And behind a flush that failed the file
- * may have what nobody was acknowledged.
+ * A process that was killed before its flush returned leaves a commit that is whole in the kernel's memory, and a power cut
+ * would still take it. And after a failed flush, the file may hold bytes that were never acknowledged: they are behind the
+ * log's fence, and are cut.
  */
 import { Effect } from "effect"
 import { isFull } from "../disk/disk-errors.ts"
@@ -11,79 +11,89 @@ import type { DiskFile } from "../disk/disk.ts"
 import { DiskFailure } from "../disk/disk.ts"
 import { crcToEnd, writtenCrc } from "../format/record-codec.ts"
 import type { Journal } from "../journal/journal.ts"
-import type { Recovered } from "../log/find-tail.ts"
-import { recover } from "../log/find-tail.ts"
-import type { Fence } from "./log-file.ts"
+import type { LogEnd } from "../log/find-tail.ts"
+import { findTail } from "../log/find-tail.ts"
 
-export interface Regaining {
-  /** Recovers the log in the file, as `recover` does, with all that it says on the medium: for whoever writes to it. */
-  readonly regain: Recovering
-  /** The same for whoever only reads, beside one who may write. */
-  readonly look: Recovering
-  /** Whether there is still something in the file, behind what was recovered, that is not to be trusted. */
-  readonly isFenced: (key: string) => boolean
-  /** A log is made: what it begins with is on the medium. */
-  readonly made: (key: string) => void
-  /** Where a log's file is not to be trusted behind, if so. */
-  readonly fence: (key: string, fence: Fence | undefined) => void
-  readonly gone: (key: string) => void
+/** Where the last acknowledged commit of a log ends, if its file may hold something else behind that. */
+export interface Fence {
+  readonly size: number
+  readonly crc: number
 }
 
-type Recovering = (
+export interface FlushOnOpen {
+  /** Finds the log's tail for its writer: replays the journal, cuts the file at the fence, flushes the last commit. */
+  readonly tailForWriter: FindTail
+  /** The same for a reader beside a writer: cuts nothing, and reads nothing behind the fence. */
+  readonly tailForReader: FindTail
+  /** Whether the log has a fence: its file holds something that must not be read. */
+  readonly isFenced: (key: string) => boolean
+  readonly setFence: (key: string, fence: Fence | undefined) => void
+  /** The log was created, and its first commit is on the medium. */
+  readonly noteCreated: (key: string) => void
+  readonly noteRemoved: (key: string) => void
+}
+
+type FindTail = (
   key: string,
   file: DiskFile,
   first: number
-) => Effect.Effect<Recovered | "damaged" | "empty", DiskFailure>
+) => Effect.Effect<LogEnd | "damaged" | "empty", DiskFailure>
 
-export const makeRegaining = (journal: Journal, durable: boolean): Regaining => {
-  /** Logs of which this process has flushed the last commit: each is flushed before the next one begins. */
-  const vouched = new Set<string>()
+export const makeFlushOnOpen = (journal: Journal, durable: boolean): FlushOnOpen => {
+  /** Logs of which this process has flushed the last commit: each commit is flushed before the next one begins. */
+  const flushed = new Set<string>()
   const fences = new Map<string, Fence>()
 
-  const recovering = (cut: typeof cutBehind): Recovering =>
+  const findTailAfter = (cut: typeof cutBehind): FindTail =>
     Effect.fnUntraced(function*(key, file, first) {
-      yield* journal.restore(key, file)
+      yield* journal.replay(key, file)
       const fence = fences.get(key)
       const isCut = fence === undefined || (yield* cut(key, file, fence))
-      // What was not cut is not read.
-      const recovered = yield* recover(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
-      if (typeof recovered === "string" || !isCut) return recovered
-      const isVouched = !durable || (fence === undefined && vouched.has(key)) || (yield* vouch(file, recovered))
-      // Only one that was cut here: a log can be closed, and get its fence, while somebody looks into it.
+      // Bytes that are not cut are not read.
+      const logEnd = yield* findTail(isCut ? file : { ...file, size: Effect.succeed(fence!.size) }, first)
+      if (typeof logEnd === "string" || !isCut) return logEnd
+      const isFlushed = !durable || (fence === undefined && flushed.has(key)) || (yield* flushLast(file, logEnd))
+      // Only the fence that was cut at: reading a log while it closes keeps the fence that the closing sets.
       if (fence !== undefined) fences.delete(key)
-      if (isVouched) vouched.add(key)
-      return recovered
+      if (isFlushed) flushed.add(key)
+      return logEnd
     })
 
   return {
-    regain: recovering(cutBehind),
-    look: recovering(() => Effect.succeed(false)),
+    tailForWriter: findTailAfter(cutBehind),
+    tailForReader: findTailAfter(() => Effect.succeed(false)),
     isFenced: (key) => fences.has(key),
-    made: (key) => {
+    setFence: (key, fence) => void (fence === undefined ? fences.delete(key) : fences.set(key, fence)),
+    noteCreated: (key) => {
       fences.delete(key)
-      vouched.add(key)
+      flushed.add(key)
     },
-    fence: (key, fence) => void (fence === undefined ? fences.delete(key) : fences.set(key, fence)),
-    gone: (key) => {
+    noteRemoved: (key) => {
       fences.delete(key)
-      vouched.delete(key)
+      flushed.delete(key)
     }
   }
 }
 
-/** Cuts what was never acknowledged, where what was still stands before it; false where the file takes no more writes. */
+/**
+ * Cuts the file at the fence; false if the file takes no writes. Fails if the acknowledged commit does not end at the
+ * fence any more.
+ */
 const cutBehind = Effect.fnUntraced(function*(key: string, file: DiskFile, { crc, size }: Fence) {
   const end = Buffer.alloc(crcToEnd)
   const got = yield* file.read(end, crcToEnd, Math.max(0, size - crcToEnd))
   if (got < crcToEnd || writtenCrc(end, crcToEnd) !== crc) {
     return yield* new DiskFailure({ code: "EIO", call: "read back", path: key, cause: undefined })
   }
-  return yield* withoutWrites(Effect.as(file.truncate(size), true), false)
+  return yield* unlessWritesFail(Effect.as(file.truncate(size), true), false)
 })
 
-/** False where the disk does not take it now: who opens the log next tries again. Written again, since a flush that failed before has marked its pages clean: no later one writes them (fsync(2)). */
-const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
-  withoutWrites(
+/**
+ * Writes the last commit again and flushes it; false if the disk takes no writes now, and then the next opening tries again.
+ * Only a new write marks the pages for the flush: an earlier flush that failed has marked them clean (fsync(2)).
+ */
+const flushLast = (file: DiskFile, { commitAt, size }: LogEnd) =>
+  unlessWritesFail(
     Effect.gen(function*() {
       const bytes = Buffer.allocUnsafe(size - commitAt)
       const got = yield* file.read(bytes, bytes.length, commitAt)
@@ -94,6 +104,6 @@ const vouch = (file: DiskFile, { commitAt, size }: Recovered) =>
     false
   )
 
-/** What is on a file system that takes no more writes, or none now, can be read all the same. */
-const withoutWrites = <A>(doing: Effect.Effect<A, DiskFailure>, otherwise: A) =>
-  Effect.catchIf(doing, ({ code }) => code === "EROFS" || isFull(code), () => Effect.succeed(otherwise))
+/** A log on a file system that takes no writes, or has no room, can still be read. */
+const unlessWritesFail = <A>(writing: Effect.Effect<A, DiskFailure>, otherwise: A) =>
+  Effect.catchIf(writing, ({ code }) => code === "EROFS" || isFull(code), () => Effect.succeed(otherwise))

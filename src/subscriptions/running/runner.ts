@@ -5,7 +5,7 @@
 import { Cause, Effect, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../../domain/errors.ts"
 import { toOffset } from "../../domain/types.ts"
-import type { SubscriptionLog } from "../../storage/state-log.ts"
+import type { StateLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
 import type { SubscriptionRefused } from "../machine/refusals.ts"
 import { SubscriptionNotFound } from "../machine/refusals.ts"
@@ -36,7 +36,7 @@ export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull 
 /** A subscription from its making to its deletion. */
 export interface Life {
   state: Subscription
-  readonly log: SubscriptionLog
+  readonly log: StateLog
   /** The hash of its configuration: a request with the same one confirms the subscription. */
   readonly hash: string
   /** The server's address as the maker of the subscription, or the last client that confirmed it, reached it. */

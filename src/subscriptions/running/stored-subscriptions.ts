@@ -5,12 +5,12 @@
 import { Effect, Semaphore } from "effect"
 import { StorageFailed } from "../../domain/errors.ts"
 import type { StreamName } from "../../domain/types.ts"
-import { logPrefix, openLog, parseLogName } from "../../storage/state-log.ts"
-import type { Storage } from "../../storage/storage.ts"
+import { findStateLogs, openStateLog } from "../../storage/state-log.ts"
 import type { Subscription } from "../machine/subscription.ts"
 import { makeMissedNews } from "./missed-news.ts"
 import type { Workshop } from "./runners.ts"
 import { fromState, stringEntry } from "./state-codec.ts"
+import { subscriptionLogs } from "./subscription-logs.ts"
 
 /** So many subscriptions at a time are opened, and look at their streams. */
 const openedAtOnce = 16
@@ -18,7 +18,7 @@ const openedAtOnce = 16
 /** Opens all of them. Each learns the news that it missed in the background; a request for it waits until then. */
 export const openStored = Effect.fnUntraced(function*(workshop: Workshop) {
   const { lookup, names, shared: { fork, interest }, storage } = workshop
-  const logs = yield* findNewestLogs(storage)
+  const logs = yield* findStateLogs(storage, subscriptionLogs)
   const opened = yield* Effect.forEach(logs, ([id, name]) => open(workshop, id, name), { concurrency: openedAtOnce })
   const learnMissed = yield* makeMissedNews(names, interest, lookup, fork)
   const learning = yield* Semaphore.make(openedAtOnce)
@@ -29,24 +29,9 @@ export const openStored = Effect.fnUntraced(function*(workshop: Workshop) {
   }
 })
 
-/** The newest log of each subscription by its id. An older one was left behind when a log moved on, and is deleted. */
-const findNewestLogs = Effect.fnUntraced(function*(storage: Storage["Service"]) {
-  const newest = new Map<string, { readonly number: number; readonly name: StreamName }>()
-  for (const name of (yield* storage.atStart).listed) {
-    if (!name.startsWith(logPrefix)) continue
-    const parsed = parseLogName(name)
-    if (parsed === undefined) continue
-    const other = newest.get(parsed.id)
-    const older = other === undefined || other.number < parsed.number ? other?.name : name
-    if (older !== name) newest.set(parsed.id, { number: parsed.number, name })
-    if (older !== undefined) yield* Effect.ignore(storage.delete(older))
-  }
-  return [...newest].map(([id, { name }]) => [id, name] as const)
-})
-
 const open = Effect.fnUntraced(function*({ logs, runners, storage }: Workshop, id: string, name: StreamName) {
   const runner = runners.add(id)
-  const log = yield* openLog(storage, logs, name)
+  const log = yield* openStateLog(storage, logs, subscriptionLogs, name)
   const state = yield* Effect.fromResult(fromState(id, log.description, log.state)).pipe(
     Effect.mapError((fault) => new StorageFailed({ message: `The subscription ${id} cannot be read: ${fault}.` }))
   )

@@ -5,7 +5,7 @@
 import { DateTime, Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { fixedLimits } from "../../domain/limits.ts"
-import { createLog } from "../../storage/state-log.ts"
+import { createStateLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
 import { SubscriptionExists, TooManySubscriptions } from "../machine/refusals.ts"
 import type { Config, Subscription } from "../machine/subscription.ts"
@@ -17,6 +17,7 @@ import type { Life, Runner, TransitionFailed } from "./runner.ts"
 import type { Workshop } from "./runners.ts"
 import { tooManyStreams } from "./runners.ts"
 import { baseEntry, configEntries, toStateChanges } from "./state-codec.ts"
+import { subscriptionLogs } from "./subscription-logs.ts"
 
 const { linksMax, subscriptionsMax } = fixedLimits
 
@@ -67,7 +68,7 @@ const make = Effect.fnUntraced(function*(workshop: Workshop, runner: Runner, mak
   linkByGlob(meant)(draft)
   const state = [...configEntries(config, hash, base), ...toStateChanges(draft, new Map())]
   return yield* Effect.uninterruptible(
-    Effect.map(createLog(storage, logs, { id, life, createdAt }, state), (log): Made => {
+    Effect.map(createStateLog(storage, logs, subscriptionLogs, { id, life, createdAt }, state), (log): Made => {
       runner.life = { state: apply(draft.from, draft), log, hash, base }
       runner.endCatchUp()
       runner.kick()

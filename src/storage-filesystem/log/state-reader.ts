@@ -1,6 +1,6 @@
 /**
- * What the state of a log is (docs/storage-format.md 4): every now and then a commit has all of it, and those behind that
- * one have what they change. So a bounded piece at the end of the file says everything.
+ * Reads the state of a log (docs/storage-format.md 4): now and then a commit carries the whole state, and the commits behind
+ * it carry their changes. So a bounded piece at the end of the file is enough.
  */
 import { Effect } from "effect"
 import { members } from "../../event/json-scan.ts"
@@ -16,19 +16,22 @@ import {
   trailerState,
   writtenCrc
 } from "../format/record-codec.ts"
-import type { Recovered } from "./find-tail.ts"
+import type { LogEnd } from "./find-tail.ts"
 
-/** The state as of the last good commit; undefined when the commits that say so are damaged. */
-export const replayState = Effect.fnUntraced(function*(file: DiskFile, recovered: Recovered) {
-  const { commitAt, crc, size, stateFrom } = recovered
+/** Returns the state after the last good commit; undefined if the commits that carry it are damaged. */
+export const readState = Effect.fnUntraced(function*(
+  file: DiskFile,
+  logEnd: LogEnd
+): Effect.fn.Return<Map<string, string> | undefined, DiskFailure> {
+  const { commitAt, crc, size, stateFrom } = logEnd
   const state = new Map<string, string>()
   if (stateFrom === undefined) return state
-  // The digits of the trailer before are where the sum goes on from.
+  // The sum continues from the digits of the trailer before.
   const position = stateFrom - crcToEnd
   if (position < 0 || stateFrom >= size) return undefined
   const bytes = Buffer.allocUnsafe(size - position)
   if ((yield* file.read(bytes, bytes.length, position)) < bytes.length) return undefined
-  // The last commit alone was checked when the log's end was found, whatever became of the digits before it.
+  // The last commit alone was checked with the log's end, even if the digits before it are damaged.
   if (stateFrom !== commitAt && !fits(bytes, crc)) return undefined
   for (let start = crcToEnd; start < bytes.length;) {
     const end = bytes.indexOf(lineFeed, start) + 1
@@ -42,17 +45,17 @@ export const replayState = Effect.fnUntraced(function*(file: DiskFile, recovered
     start = end
   }
   return state
-}) satisfies (file: DiskFile, recovered: Recovered) => Effect.Effect<Map<string, string> | undefined, DiskFailure>
+})
 
-/** Whether the sum at the digits in front goes on to be `crc`. */
+/** Whether the sum at the digits in front continues to `crc`. */
 const fits = (bytes: Buffer, crc: number): boolean => {
   const before = writtenCrc(bytes, crcToEnd)
   return before >= 0 && runningCrc(bytes, crcToEnd, bytes.length - crcToEnd, afterTrailer(before)) === crc
 }
 
 /**
- * What the text of a state changes; undefined where it is no object. Values are taken as they stand, and no key goes through
- * an object's: V8 takes one for another there (nodejs/node#63785), and a producer's number would be that of another.
+ * The changes in the text of a state; undefined if it is no object. Values are taken verbatim, and no key becomes an object's
+ * key: there V8 takes one key for another (nodejs/node#63785), and a producer would get another producer's number.
  */
 export const changesIn = (text: string): ReadonlyArray<StateChange> | undefined => {
   const bytes = Buffer.from(text)

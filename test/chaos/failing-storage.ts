@@ -1,21 +1,19 @@
 /**
- * Places at which the process kills itself, so that a crash can be had just there (docs/trust.md). The one named by
- * `DURABLE_STREAMS_FAILPOINT` is looked up once, at the start, and lies in a disk and a storage of its own around the real
- * ones: where none is named, nothing of this is there.
+ * A storage on files that kills its process at a named place, so that a crash happens exactly there. Its disk and its logs
+ * lie around the real ones; only `failing-server.ts` opens it.
  */
-import { Config, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import * as Path from "node:path"
-import type { StorageError } from "../../domain/errors.ts"
-import { StorageFailed } from "../../domain/errors.ts"
-import type { Log } from "../../storage/storage.ts"
-import { Storage } from "../../storage/storage.ts"
-import { fromFileName, hiddenSuffix, newSuffix, probeName } from "../format/file-names.ts"
-import type { FileSystemOptions } from "../storage-filesystem.ts"
-import { layerFileSystem } from "../storage-filesystem.ts"
-import type { Disk, DiskFailure, DiskFile } from "./disk.ts"
-import { nodeDisk } from "./disk.ts"
+import { filesOf } from "../../src/data-directory/paths.ts"
+import type { MakeStorage } from "../../src/durable-streams/server/storages.ts"
+import type { Disk, DiskFailure, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
+import { nodeDisk } from "../../src/storage-filesystem/disk/disk.ts"
+import { fromFileName, hiddenSuffix, newSuffix, probeName } from "../../src/storage-filesystem/format/file-names.ts"
+import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
+import type { Log } from "../../src/storage/storage.ts"
+import { Storage } from "../../src/storage/storage.ts"
 
-/** In the order in which a server comes by them. Those of the journal's file are the log's with `journal-` before them. */
+/** In the order in which a server reaches them. `journal-` marks the places in the journal's files. */
 const points = [
   "after-lock",
   "mid-create",
@@ -26,9 +24,9 @@ const points = [
   "after-flush",
   "before-ack",
   "after-create-before-dirsync",
-  "mid-recovery",
-  "after-truncate",
-  "mid-restore",
+  "before-cut",
+  "after-cut",
+  "mid-replay",
   "journal-before-write",
   "journal-mid-write",
   "journal-after-write",
@@ -41,24 +39,14 @@ const points = [
 
 type Point = typeof points[number]
 
-/** The storage on files, with the failpoint that the environment names: `mid-write`, or `mid-write:7` for the seventh time. */
-export const layerMayFail = (options: FileSystemOptions): Layer.Layer<Storage, StorageError> =>
-  Layer.unwrap(Effect.gen(function*() {
-    const text = yield* Config.String("FAILPOINT").pipe(
-      Config.withDefault(""),
-      Config.nested("DURABLE_STREAMS"),
-      Effect.orDie
-    )
-    if (text === "") return layerFileSystem(options)
-    const { count, name } = /^(?<name>[a-z-]+)(?::(?<count>[1-9]\d*))?$/.exec(text)?.groups ?? {}
-    const point = points.find((point) => point === name)
-    if (point === undefined) {
-      return yield* new StorageFailed({ message: `DURABLE_STREAMS_FAILPOINT names no failpoint: ${text}.` })
-    }
-    return layerFailing(options, failpoint(point, Number(count ?? 1)))
-  }))
+/** A storage that dies at a failpoint: `mid-write`, or `mid-write:7` for the seventh time. Undefined for any other text. */
+export const makeFailingStorage = (text: string): MakeStorage | undefined => {
+  const { count, name } = /^(?<name>[a-z-]+)(?::(?<count>[1-9]\d*))?$/.exec(text)?.groups ?? {}
+  const point = points.find((point) => point === name)
+  return point && layerFailing(failpoint(point, Number(count ?? 1)))
+}
 
-/** Says whether this is the place and the time, where the process is to end. */
+/** Whether the process must die now, at one of these places. */
 type Reached = (...names: ReadonlyArray<Point>) => boolean
 
 const failpoint = (point: Point, count: number): Reached => {
@@ -68,7 +56,7 @@ const failpoint = (point: Point, count: number): Reached => {
 
 const die = Effect.sync(() => void process.kill(process.pid, "SIGKILL"))
 
-const layerFailing = (options: FileSystemOptions, reached: Reached) =>
+const layerFailing = (reached: Reached): MakeStorage => ({ dataDirectory, durability, openFilesMax }) =>
   Layer.effect(
     Storage,
     Effect.map(Storage, (storage) =>
@@ -78,7 +66,12 @@ const layerFailing = (options: FileSystemOptions, reached: Reached) =>
         create: (description, first) =>
           Effect.map(storage.create(description, first), (log) => acknowledging(log, reached))
       }))
-  ).pipe(Layer.provide(layerFileSystem({ ...options, disk: failingDisk(options.disk ?? nodeDisk, reached) })))
+  ).pipe(Layer.provide(layerFileSystem({
+    directory: filesOf(dataDirectory).streams,
+    durability,
+    openFilesMax,
+    disk: failingDisk(nodeDisk, reached)
+  })))
 
 const acknowledging = (log: Log, reached: Reached): Log => ({
   ...log,
@@ -88,8 +81,8 @@ const acknowledging = (log: Log, reached: Reached): Log => ({
 const failingDisk = (disk: Disk, reached: Reached): Disk => {
   let isStopping = false
   process.once("SIGTERM", () => isStopping = true)
-  /** What is in a log's file and only in the journal flushed, by file. */
-  const vouched = new Set<string>()
+  /** Files of logs with a commit that only the journal has flushed. */
+  const journaled = new Set<string>()
   const written = new Set<string>()
 
   const dieAt = (...names: ReadonlyArray<Point>) =>
@@ -100,11 +93,11 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
 
   const wrapped = (path: string, file: DiskFile): DiskFile => {
     const isJournal = isOfJournal(path)
-    /** Writes the front of it, and is gone. */
+    /** Writes the first part, and dies. */
     const torn = (bytes: Uint8Array, position: number) => Effect.andThen(file.write(bytes, position), die)
     const flushed = () => {
-      if (!isJournal) return vouched.delete(path)
-      for (const log of written) vouched.add(log)
+      if (!isJournal) return journaled.delete(path)
+      for (const log of written) journaled.add(log)
       return written.clear()
     }
     return {
@@ -112,12 +105,12 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
       write: (bytes, position) =>
         Effect.gen(function*() {
           const half = bytes.length >> 1
-          // What goes over what is there already puts back what the journal has.
+          // A write within the file is the journal being replayed.
           if (!isJournal && position + bytes.length <= (yield* file.size)) {
-            return yield* reached("mid-restore") ? torn(bytes.subarray(0, half), position) : file.write(bytes, position)
+            return yield* reached("mid-replay") ? torn(bytes.subarray(0, half), position) : file.write(bytes, position)
           }
           yield* dieAt(isJournal ? "journal-before-write" : "before-write")
-          // What is written to a log's front is the log as it is made.
+          // A write at the front of a log creates it.
           const mid = isJournal ? "journal-mid-write" : position === 0 ? "mid-create" : "mid-write"
           if (reached(mid)) return yield* torn(bytes.subarray(0, half), position)
           const line = bytes.indexOf(lineFeed) + 1
@@ -127,17 +120,17 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
           if (!isJournal) written.add(path)
         }),
       flush: Effect.suspend(() => {
-        const isSettling = vouched.has(path)
+        const isJournaled = journaled.has(path)
         return behind(
           Effect.tap(file.flush, () => Effect.sync(flushed)),
           ...(isJournal
             ? ["journal-after-flush"]
-            : isSettling
+            : isJournaled
             ? ["mid-settle", "after-flush"]
             : ["after-flush"]) as ReadonlyArray<Point>
         )
       }),
-      truncate: (size) => Effect.andThen(dieAt("mid-recovery"), behind(file.truncate(size), "after-truncate")),
+      truncate: (size) => Effect.andThen(dieAt("before-cut"), behind(file.truncate(size), "after-cut")),
       close: Effect.andThen(dieAt(), file.close)
     }
   }
@@ -146,7 +139,7 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
     ...disk,
     makeDirectory: (path) => Effect.andThen(dieAt("after-lock"), disk.makeDirectory(path)),
     open: (path) => Effect.map(disk.open(path), (file) => wrapped(path, file)),
-    // A question of `/health` is no write of a log.
+    // `/health` writes the probe, which is no log.
     create: (path) =>
       Path.basename(path) === probeName
         ? disk.create(path)
