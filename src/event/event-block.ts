@@ -15,7 +15,7 @@ export const emptyBlock = (at: number): EventBlock => ({
   ends: []
 })
 
-/** The events of a block from `from` on, at most `countMax`; shares the bytes. */
+/** The events of a block from `from` on, at most `countMax`. It shares the bytes, and stands for the block from then on. */
 export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity): EventBlock => {
   const skip = Math.max(0, from - block.first)
   const count = Math.max(0, Math.min(block.count - skip, countMax))
@@ -25,9 +25,33 @@ export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity)
     count,
     bytes: block.bytes,
     starts: Array.prototype.slice.call(block.starts, skip, skip + count),
-    ends: Array.prototype.slice.call(block.ends, skip, skip + count)
+    ends: Array.prototype.slice.call(block.ends, skip, skip + count),
+    release: block.release
   }
 }
+
+/**
+ * Returns what `use` makes of the blocks, and gives their memory back to be used again. `use` must copy the bytes that it
+ * keeps, and the caller must not look into the blocks afterwards.
+ */
+export const consumeBlocks = <A>(
+  blocks: ReadonlyArray<EventBlock>,
+  use: (blocks: ReadonlyArray<EventBlock>) => A
+): A => {
+  const made = use(blocks)
+  for (const block of blocks) block.release?.()
+  return made
+}
+
+/** The same for one block. */
+export const consumeBlock = <A>(block: EventBlock, use: (block: EventBlock) => A): A => {
+  const made = use(block)
+  block.release?.()
+  return made
+}
+
+/** Whether other readers may hold the same block, so that it is worth keeping what is made of it. */
+export const isShared = ({ release }: EventBlock): boolean => release === undefined
 
 /** The text of the `i`-th event of a block. */
 export const eventText = (block: EventBlock, i: number): string =>

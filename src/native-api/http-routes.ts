@@ -7,27 +7,20 @@ import { Api } from "../api/api.ts"
 import type { Health } from "../api/wire.ts"
 import { challengeHeader, directoryHeader, proofHeader, toDirectoryHeader } from "../api/wire.ts"
 import { InternalError, OtherServer, refusals } from "../domain/errors.ts"
-import { sliceBlock } from "../event/event-block.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
-import { prefers } from "../http/accept.ts"
 import type { Answer, Handler, Incoming } from "../http/exchange.ts"
-import { inPieces, isDirect, json, PieceMemory, toEffect } from "../http/exchange.ts"
+import { isDirect, json, toEffect } from "../http/exchange.ts"
 import { accessHeaders, refusal } from "../http/guard.ts"
 import type { Refusal } from "../http/problem.ts"
 import { isRefusal, problem } from "../http/problem.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
 import { makeRouter } from "../http/router.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
-import { placeHeaders } from "../stream-http/append-headers.ts"
 import { subscribe } from "../stream-http/following.ts"
-import type { EventJoints } from "../stream-http/framing.ts"
-import { joinedBytes, joinEvents } from "../stream-http/framing.ts"
 import { deleteOnConditions } from "../stream-http/preconditions.ts"
-import { lifeHeader, lifeOf, openAt } from "../stream-http/reading-start.ts"
-import { countParameter, offsetParameter, streamName, textParameter } from "../stream-http/request-parameters.ts"
+import { countParameter, streamName, textParameter } from "../stream-http/request-parameters.ts"
 import { ServerInfo } from "../stream-http/server-info.ts"
-import type { Cursor } from "../stream/durable-stream.ts"
 import { appendEvents } from "./append-events.ts"
+import { readEvents } from "./read-events.ts"
 
 /** Every request of this server, answered. */
 export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: Handler }>()(
@@ -87,22 +80,6 @@ const nativeRoutes = Effect.gen(function*() {
   /** Of the API: made once, when somebody first looks. */
   let description: string | undefined
 
-  const events = Effect.fnUntraced(function*(request: RouteRequest) {
-    const stream = yield* manager.get(yield* streamName(request.parameter))
-    const limit = yield* countParameter(request.query, "limit")
-    const life = yield* lifeOf(request)
-    const { description, start, tail } = yield* openAt(stream, {
-      query: request.query,
-      offset: yield* offsetParameter(request.query),
-      otherwise: "beginning",
-      isLife: (id) => life === undefined || id === life,
-      mustExist: true
-    })
-    const shape = prefers(request.header("accept"), "application/x-ndjson", "application/json") ? lines : items
-    const end = Math.min(tail, start.next + (limit ?? Infinity))
-    return yield* answerEvents(stream, start, end, shape, { ...placeHeaders(end, false), ...lifeHeader(description) })
-  })
-
   return [
     {
       method: "GET",
@@ -128,7 +105,7 @@ const nativeRoutes = Effect.gen(function*() {
         return { status: 204, headers: {}, body: undefined }
       })
     },
-    { method: "GET", path: "/streams/:name/events", handle: events },
+    { method: "GET", path: "/streams/:name/events", handle: readEvents(manager) },
     {
       method: "GET",
       path: "/health",
@@ -163,61 +140,6 @@ const nativeRoutes = Effect.gen(function*() {
 })
 
 const isChallenge = /^[0-9a-f]{32}$/
-
-/** How a run of events is written into an answer. */
-interface Shape {
-  readonly contentType: string
-  readonly joints: (isFirst: boolean, isEmpty: boolean, isLast: boolean) => EventJoints
-}
-
-/** `{"events":[…]}`. */
-const items: Shape = {
-  contentType: "application/json",
-  joints: (isFirst, isEmpty, isLast) => ({
-    before: isFirst ? `{"events":[` : isEmpty ? "" : ",",
-    between: ",",
-    after: isLast ? "]}" : ""
-  })
-}
-
-/** An event a line. */
-const lines: Shape = {
-  contentType: "application/x-ndjson; charset=utf-8",
-  joints: (_, isEmpty) => ({ before: "", between: "\n", after: isEmpty ? "" : "\n" })
-}
-
-/** The events before `end`: at once when one read has them all, else as they are read. */
-const answerEvents = Effect.fnUntraced(function*(
-  stream: HookedStream,
-  start: Cursor,
-  end: number,
-  shape: Shape,
-  place: Readonly<Record<string, string>>
-) {
-  const headers = { "content-type": shape.contentType, ...place }
-  const memory = new PieceMemory()
-  let cursor = start
-
-  const piece = Effect.map(Effect.suspend(() => stream.read(cursor)), (found) => {
-    const block = sliceBlock(found, cursor.next, end - cursor.next)
-    const isFirst = cursor === start
-    cursor = { life: cursor.life, next: cursor.next + block.count }
-    const isLast = cursor.next >= end
-    const joints = shape.joints(isFirst, block.count === 0, isLast)
-    const size = joinedBytes(block, joints)
-    // What is the whole answer is not waited for, and must not lie in memory that is used again.
-    const bytes = isFirst && isLast
-      ? joinEvents(block, joints, Buffer.allocUnsafe(size))
-      : memory.fill(size, (target) => joinEvents(block, joints, target))
-    found.release?.()
-    return bytes
-  })
-
-  const first = yield* piece
-  if (cursor.next >= end) return { status: 200, headers, body: first }
-  const rest = Effect.suspend(() => cursor.next >= end ? Effect.undefined : piece)
-  return { status: 200, headers, body: inPieces(first, rest) }
-})
 
 /** Headers of every answer: never taken for a page, and read by those who may. */
 const dressed = ({ body, headers, status }: Answer, access: Readonly<Record<string, string>>): Answer => {

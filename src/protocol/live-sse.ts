@@ -3,14 +3,14 @@
  */
 import { Clock, Effect, Option, Random } from "effect"
 import type { EventBlock } from "../domain/types.ts"
-import { emptyBlock } from "../event/event-block.ts"
+import { consumeBlock, emptyBlock } from "../event/event-block.ts"
 import type { Answer, Streamed } from "../http/exchange.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
 import { logFailure, lostPlace, problemFrame } from "../stream-http/following.ts"
-import { eventBytes } from "../stream-http/messages.ts"
+import { dataPieces } from "../stream-http/joined-events.ts"
 import { lastSeen, lifeHeader } from "../stream-http/reading-start.ts"
 import { lastEventOffset } from "../stream-http/request-parameters.ts"
 import { endsWhole, wholePieces } from "../stream-http/whole-text.ts"
@@ -127,8 +127,7 @@ const following = (
         (control) => isLast ? Buffer.from(controlFrame(control)) : sharedFrames(block, encoding, control)
       )
     }
-    const pieces = [...held, ...eventBytes(block).map((bytes) => Buffer.from(bytes))]
-    block.release?.()
+    const pieces = [...held, ...consumeBlock(block, (block) => dataPieces(block).map((bytes) => Buffer.from(bytes)))]
     const whole = isLast ? pieces.length : wholePieces(pieces)
     if (whole > 0 || held.length === 0) heldSince = now()
     held = pieces.slice(whole)

@@ -9,13 +9,12 @@ import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
-import { bodyOf } from "../stream-http/messages.ts"
 import { lifeHeader } from "../stream-http/reading-start.ts"
 import { countParameter } from "../stream-http/request-parameters.ts"
 import type { From } from "../stream/durable-stream.ts"
 import { nextCursor } from "./cursor.ts"
 import { etagOf, namesTag, wantsOtherTag } from "./etag.ts"
-import { rangeBody } from "./range-body.ts"
+import { emptyBody, rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
 import { openReading } from "./reading.ts"
 import { addressed, offsetOf } from "./stream-address.ts"
@@ -30,7 +29,7 @@ export const catchUp = (manager: StreamManager["Service"]) =>
     if (offset !== "now") return yield* answer(request, reading, limit, cursor)
     // Where the tail is changes with every append: neither to be kept nor to be asked for again by its tag.
     const { etag: _, ...headers } = headersOf(reading, reading.start.next, cursor)
-    const body = bodyOf([], reading.description.contentType)
+    const body = emptyBody(reading.description.contentType)
     return { status: 200, headers: { ...headers, "cache-control": "no-store" }, body }
   })
 

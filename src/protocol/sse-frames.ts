@@ -4,8 +4,9 @@
  */
 import type { EventBlock } from "../domain/types.ts"
 import { isJson, mediaType, toOffset } from "../domain/types.ts"
+import { consumeBlock, isShared } from "../event/event-block.ts"
 import { asBuffer } from "../event/event-data.ts"
-import { eventBytes, joinMessages } from "../stream-http/messages.ts"
+import { dataPieces, joinData } from "../stream-http/joined-events.ts"
 import type { Place } from "./reading.ts"
 
 /** How the data of a stream is written into frames. */
@@ -23,11 +24,7 @@ export interface Control extends Place {
 
 /** The frames of a block. A thousand followers are woken one after the other and share one block, and so its frames. */
 export const sharedFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
-  if (block.release !== undefined) {
-    const frames = blockFrames(block, encoding, control)
-    block.release()
-    return frames
-  }
+  if (!isShared(block)) return consumeBlock(block, (block) => blockFrames(block, encoding, control))
   const { cursor, isEnd, isTail } = newest.control
   if (block !== newest.block || cursor !== control.cursor || isEnd !== control.isEnd || isTail !== control.isTail) {
     newest = { block, control, frames: blockFrames(block, encoding, control) }
@@ -51,11 +48,11 @@ export const controlFrame = ({ cursor, isEnd, isTail, next }: Control): string =
 const tailFlag = (isTail: boolean) => isTail ? `,"upToDate":true` : ""
 
 const blockFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
-  if (encoding === "text") return textFrames(Buffer.concat(eventBytes(block)), control)
+  if (encoding === "text") return textFrames(Buffer.concat(dataPieces(block)), control)
   const { after, before } = around(control)
   return encoding === "json"
-    ? joinMessages([block], { before: `${before}data:[`, between: ",", after: `]${after}` })
-    : Buffer.from(`${before}data:${Buffer.concat(eventBytes(block)).toString("base64")}${after}`, "latin1")
+    ? joinData([block], { before: `${before}data:[`, between: ",", after: `]${after}` })
+    : Buffer.from(`${before}data:${Buffer.concat(dataPieces(block)).toString("base64")}${after}`, "latin1")
 }
 
 /** What stands before and behind the lines of a batch's data. */

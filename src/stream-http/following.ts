@@ -7,6 +7,7 @@ import { keepAliveComment } from "../api/wire.ts"
 import { refusals, StreamDeleted } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
+import { consumeBlock, isShared } from "../event/event-block.ts"
 import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Answer, Streamed } from "../http/exchange.ts"
 import { PieceMemory } from "../http/exchange.ts"
@@ -99,18 +100,14 @@ const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, tar
         return Buffer.from(`event: closed\ndata: {"nextOffset":"${toOffset(cursor.next)}"}\n\n`)
       }
       cursor = { life: cursor.life, next: block.first + block.count }
-      if (block.release === undefined) return toSse(block)
-      // A block of one's own: its frames are nobody else's.
-      const frames = memory.fill(sseBytes(block), (target) => writeSse(block, target))
-      block.release()
-      return frames
+      if (isShared(block)) return toSse(block)
+      return consumeBlock(block, (block) => memory.fill(sseBytes(block), (target) => writeSse(block, target)))
     })
   )
 
   /** A stream that was waited for is there. Its events are read behind this. */
   const born = Effect.gen(function*() {
-    const block = yield* stream.next(cursor)
-    block.release?.()
+    yield* stream.next(cursor)
     const { description, tail } = yield* infoIn(stream, cursor)
     isUnborn = false
     return connectedFrame(stream.name, description, cursor.next, tail)

@@ -41,38 +41,6 @@ export const writeSse = (block: EventBlock, target: Buffer): Uint8Array => {
   return target.subarray(0, at)
 }
 
-/** What stands in front of joined events, between them (one ASCII character) and behind them. */
-export interface EventJoints {
-  readonly before: string
-  readonly between: string
-  readonly after: string
-}
-
-/** The bytes that the joined events of a block take. */
-export const joinedBytes = ({ count, ends, starts }: EventBlock, { after, before }: EventJoints): number =>
-  (count === 0 ? 0 : ends[count - 1]! - starts[0]! + count) + before.length + after.length
-
-/** The joined events, written to the front of `target`, which must have room for `joinedBytes`. */
-export const joinEvents = (block: EventBlock, { after, before, between }: EventJoints, target: Buffer): Uint8Array => {
-  const source = asBuffer(block.bytes)
-  const { count, ends, starts } = block
-  const separator = between.charCodeAt(0)
-  let at = target.write(before, 0, "latin1")
-  for (let i = 0; i < count;) {
-    if (i > 0) target[at++] = separator
-    // Events of one commit lie a byte apart: they are copied at once, and what is between them is put right.
-    const from = starts[i]!
-    let last = i
-    while (last + 1 < count && starts[last + 1] === ends[last]! + 1) last++
-    source.copy(target, at, from, ends[last])
-    for (; i < last; i++) target[at + ends[i]! - from] = separator
-    at += ends[last]! - from
-    i++
-  }
-  at += target.write(after, at, "latin1")
-  return target.subarray(0, at)
-}
-
 /** Everything in a frame but the event. */
 const frameBytes = `id: ${"0".repeat(offsetDigits)}\ndata: \n\n`.length
 
