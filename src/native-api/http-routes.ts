@@ -15,11 +15,11 @@ import { isRefusal, problem } from "../http/problem.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
 import { makeRouter } from "../http/router.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
-import { subscribe } from "../stream-http/following.ts"
 import { deleteOnConditions } from "../stream-http/preconditions.ts"
 import { countParameter, streamName, textParameter } from "../stream-http/request-parameters.ts"
 import { ServerInfo } from "../stream-http/server-info.ts"
 import { appendEvents } from "./append-events.ts"
+import { followEvents } from "./follow-events.ts"
 import { readEvents } from "./read-events.ts"
 
 /** Every request of this server, answered. */
@@ -96,7 +96,7 @@ const nativeRoutes = Effect.gen(function*() {
       path: "/streams/:name",
       handle: appendEvents(manager, bodyBytesMax)
     },
-    { method: "GET", path: "/streams/:name", handle: subscribe(manager, followers) },
+    { method: "GET", path: "/streams/:name", handle: followEvents(manager, followers) },
     {
       method: "DELETE",
       path: "/streams/:name",

@@ -1,7 +1,7 @@
 /**
  * `GET` without following: what is there, or, with `live=long-poll`, what is there next (docs/protocol.md 12, 13).
  */
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import { PreconditionFailed, StreamDeleted } from "../domain/errors.ts"
 import { toOffset } from "../domain/types.ts"
 import type { Answer } from "../http/exchange.ts"
@@ -9,6 +9,7 @@ import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
+import { streamFollowing, waitForEvents } from "../stream-http/following.ts"
 import { lifeHeader } from "../stream-http/reading-start.ts"
 import { countParameter } from "../stream-http/request-parameters.ts"
 import type { From } from "../stream/durable-stream.ts"
@@ -44,15 +45,11 @@ export const longPoll = (
     yield* followers.enter(yield* addressed(request))
     const opened = yield* openReading(manager, request, offset)
     const { description, start, stream } = opened
-    // A server that stops has whoever waits ask the next one, as after a time without news.
-    const news = Effect.raceFirst(Effect.asSome(stream.next(start)), Effect.as(request.stopping, Option.none()))
-    const found = Option.flatten(yield* Effect.timeoutOption(news, waitMillis))
+    const hasNews = yield* waitForEvents(streamFollowing(stream, start), request.stopping, waitMillis)
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = yield* cursorHeader(request, opened)
-    if (Option.isSome(found) && found.value.count > 0) {
-      return yield* answer(request, { ...opened, tail, closed }, limit, cursor)
-    }
+    if (hasNews) return yield* answer(request, { ...opened, tail, closed }, limit, cursor)
     const isEnd = closed && start.next >= tail
     const headers: Record<string, string> = { ...placeHeaders(start.next, isEnd), ...lifeHeader(description) }
     headers["stream-up-to-date"] = "true"

@@ -6,7 +6,9 @@ import type { EventBlock } from "../domain/types.ts"
 import { isJson, mediaType, toOffset } from "../domain/types.ts"
 import { consumeBlock, isShared } from "../event/event-block.ts"
 import { asBuffer } from "../event/event-data.ts"
-import { dataPieces, joinData } from "../stream-http/joined-events.ts"
+import type { Frames } from "../stream-http/following.ts"
+import type { Fill } from "../stream-http/joined-events.ts"
+import { dataPieces, fillNew, joinData } from "../stream-http/joined-events.ts"
 import type { Place } from "./reading.ts"
 
 /** How the data of a stream is written into frames. */
@@ -22,12 +24,18 @@ export interface Control extends Place {
   readonly cursor: number
 }
 
-/** The frames of a block. A thousand followers are woken one after the other and share one block, and so its frames. */
-export const sharedFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
-  if (!isShared(block)) return consumeBlock(block, (block) => blockFrames(block, encoding, control))
+/** The frames of a block, which is consumed unless other followers share it. */
+export const dataFrames = (block: EventBlock, encoding: Encoding, control: Control, fill: Fill): Uint8Array =>
+  isShared(block)
+    ? sharedFrames(block, encoding, control).bytes
+    : consumeBlock(block, (block) => blockFrames(block, encoding, control, fill))
+
+/** The frames of a shared block. A thousand followers are woken one after the other and share one block, and so its frames. */
+export const sharedFrames = (block: EventBlock, encoding: Encoding, control: Control): Frames => {
   const { cursor, isEnd, isTail } = newest.control
   if (block !== newest.block || cursor !== control.cursor || isEnd !== control.isEnd || isTail !== control.isTail) {
-    newest = { block, control, frames: blockFrames(block, encoding, control) }
+    const frames = { bytes: blockFrames(block, encoding, control, fillNew), isEnd: control.isEnd }
+    newest = { block, control, frames }
   }
   return newest.frames
 }
@@ -47,11 +55,11 @@ export const controlFrame = ({ cursor, isEnd, isTail, next }: Control): string =
 
 const tailFlag = (isTail: boolean) => isTail ? `,"upToDate":true` : ""
 
-const blockFrames = (block: EventBlock, encoding: Encoding, control: Control): Uint8Array => {
+const blockFrames = (block: EventBlock, encoding: Encoding, control: Control, fill: Fill): Uint8Array => {
   if (encoding === "text") return textFrames(Buffer.concat(dataPieces(block)), control)
   const { after, before } = around(control)
   return encoding === "json"
-    ? joinData([block], { before: `${before}data:[`, between: ",", after: `]${after}` })
+    ? joinData([block], { before: `${before}data:[`, between: ",", after: `]${after}` }, fill)
     : Buffer.from(`${before}data:${Buffer.concat(dataPieces(block)).toString("base64")}${after}`, "latin1")
 }
 
@@ -100,8 +108,8 @@ const carriageReturn = 0x0d
 const space = 0x20
 
 /** One place is enough: those who share a block ask in a row. */
-let newest: { readonly block: EventBlock | undefined; readonly control: Control; readonly frames: Uint8Array } = {
+let newest: { readonly block: EventBlock | undefined; readonly control: Control; readonly frames: Frames } = {
   block: undefined,
   control: { next: 0, cursor: 0, isTail: false, isEnd: false },
-  frames: new Uint8Array(0)
+  frames: { bytes: new Uint8Array(0), isEnd: false }
 }
