@@ -21,7 +21,7 @@ import type { Place, Reading } from "./reading.ts"
 import { openReading, placeOf } from "./reading.ts"
 import type { Control } from "./sse-frames.ts"
 import { controlFrame, dataFrames, encodingOf, sharedFrames, textFrames } from "./sse-frames.ts"
-import { addressed } from "./stream-address.ts"
+import { addressedStream } from "./stream-address.ts"
 
 /** PROTOCOL 10.2: so that caches between us and many readers can join them. Spread, so that not all come back at once. */
 const lifeMillis = 60_000
@@ -31,7 +31,7 @@ export const liveSse = (manager: StreamManager["Service"], followers: Followers)
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const seen = yield* lastSeen(request)
     const resumed = seen === undefined ? undefined : yield* lastEventOffset(seen)
-    const name = yield* addressed(request)
+    const name = yield* addressedStream(request)
     const opening = openReading(manager, request, resumed ?? offset)
     return yield* openFollowing(followers, name, resumed !== undefined, opening, (reading) => answer(request, reading))
   })
@@ -68,7 +68,7 @@ const makeRenderer = (
   const encoding = encodingOf(description.contentType)
   const held = new HeldText(() => Number(clock.currentTimeNanosUnsafe() / 1_000_000n))
   let streamCursor = firstCursor
-  /** Up to where events were sent. */
+  /** The offset behind the events that were sent. */
   let sent = start.next
 
   /** Makes frames of events up to `sent`, and of the place there. */

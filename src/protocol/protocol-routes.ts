@@ -19,7 +19,7 @@ import { createStream } from "./create-stream.ts"
 import { liveSse } from "./live-sse.ts"
 import { extensions, infoHeaders } from "./protocol-headers.ts"
 import { catchUp, longPoll } from "./read-stream.ts"
-import { addressed, offsetOf } from "./stream-address.ts"
+import { addressedStream, offsetOf } from "./stream-address.ts"
 
 /** The routes of the protocol. */
 export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo | PublicUrl> = Effect
@@ -31,13 +31,13 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
       const runFork = Effect.runForkWith(yield* Effect.context<never>())
 
       const head = Effect.fnUntraced(function*(request: RouteRequest) {
-        const stream = yield* manager.get(yield* addressed(request))
+        const stream = yield* manager.get(yield* addressedStream(request))
         const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
         return { status: 200, headers, body: undefined }
       })
 
       const remove = Effect.fnUntraced(function*(request: RouteRequest) {
-        yield* deleteOnConditions(manager, yield* addressed(request), request)
+        yield* deleteOnConditions(manager, yield* addressedStream(request), request)
         return { status: 204, headers: {}, body: undefined }
       })
 
@@ -62,37 +62,40 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
 
       const path = "/v1/stream/*"
       return [
-        { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax, base)) },
-        { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
-        { method: "GET", path, handle: announcing(read) },
-        { method: "HEAD", path, handle: announcing(head) },
-        { method: "DELETE", path, handle: announcing(remove) }
+        { method: "PUT", path, handle: announce(createStream(manager, bodyBytesMax, base)) },
+        { method: "POST", path, handle: announce(appendToStream(manager, runFork, bodyBytesMax)) },
+        { method: "GET", path, handle: announce(read) },
+        { method: "HEAD", path, handle: announce(head) },
+        { method: "DELETE", path, handle: announce(remove) }
       ]
     }
   )
 
-/** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
-const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
+/** Names this server's extensions in every answer. A failure of the server (5xx) is left to the caller, which logs it. */
+const announce = (handle: Route["handle"]): Route["handle"] => (request) => {
   const answering = handle(request)
   if (!isDirect(answering)) {
-    return Effect.map(Effect.catchIf(answering, isTheirs, (refusal) => Effect.succeed(problem(refusal))), announced)
+    return Effect.map(
+      Effect.catchIf(answering, isOfClient, (refusal) => Effect.succeed(problem(refusal))),
+      withExtensions
+    )
   }
   return {
     start: (done) =>
       answering.start((exit) => {
-        const answered = Exit.isFailure(exit)
-          ? Exit.map(toProblem(exit), announced)
-          : Exit.succeed(announced(exit.value))
-        done(answered)
+        const named = Exit.isFailure(exit)
+          ? Exit.map(toProblem(exit), withExtensions)
+          : Exit.succeed(withExtensions(exit.value))
+        done(named)
       })
   }
 }
 
-const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
+const withExtensions = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isTheirs = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
+const isOfClient = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
 
 const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
   const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))
-  return refusal !== undefined && isTheirs(refusal) ? Exit.succeed(problem(refusal)) : exit
+  return refusal !== undefined && isOfClient(refusal) ? Exit.succeed(problem(refusal)) : exit
 }

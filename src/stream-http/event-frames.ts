@@ -12,7 +12,7 @@ import { fillNew } from "./joined-events.ts"
 export const eventFrames = (block: EventBlock, fill: Fill): Uint8Array =>
   fill(framesBytes(block), (target) => writeFrames(block, target))
 
-/** The same for a block that many followers share: they share its frames, too. */
+/** Returns the frames of a block that many followers share: they share the frames, too. */
 export const sharedEventFrames = (block: EventBlock): Frames => {
   if (block !== newest.block) newest = { block, frames: { bytes: eventFrames(block, fillNew), isEnd: false } }
   return newest.frames
@@ -28,7 +28,7 @@ const frameBytes = `id: ${"0".repeat(offsetDigits)}\ndata: \n\n`.length
 const writeFrames = (block: EventBlock, target: Buffer): Uint8Array => {
   const source = asBuffer(block.bytes)
   const { count, ends, starts } = block
-  // Several bytes at a time: for so few a call costs more than it saves, and one by one they cost as much as the event.
+  // Several bytes at a time: one by one they cost as much as the event, and a call to copy so few costs more than it saves.
   const from = viewOf(source)
   const to = viewOf(target)
   let at = 0

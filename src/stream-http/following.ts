@@ -1,5 +1,5 @@
 /**
- * A following as an answer: what exists, then each event as it comes, once (promise 4). Every API follows this way and
+ * A following as an answer: the events that exist, then each new one, once (promise 4). Every API follows this way and
  * passes its own source and renderer. A failure in the middle is the last frame, and is logged when it is the server's.
  */
 import { Effect, Option } from "effect"
@@ -137,7 +137,7 @@ const makeFollowing = <E extends Refusal>(
       return renderer.render(block, fill)
     })
 
-  /** The next events; an empty block when none come before what is held back must be sent. */
+  /** The next events; an empty block when none come before the renderer must send the events that it holds back. */
   const events = Effect.suspend(() => {
     const millis = holdsMillis()
     if (millis === undefined) return source.next

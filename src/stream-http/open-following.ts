@@ -14,7 +14,7 @@ import type { Opening } from "./reading-start.ts"
 import { lifeHeader } from "./reading-start.ts"
 
 /**
- * Opens with `opening` and returns what `answer` makes of it. Fails with `Overloaded` when the stream has as many
+ * Opens with `opening` and returns the answer that `answer` makes of it. Fails with `Overloaded` when the stream has as many
  * followers as it may have, and like the two effects. The place is free again when the scope closes. A follower that
  * resumes (`isResumed`) gets a problem in a frame when its place is lost, and 204 when it has all of a closed stream.
  */

@@ -1,12 +1,12 @@
 /**
- * What every API needs to know of the server around it.
+ * Facts about the running server that every API needs.
  */
 import { Context, type Effect } from "effect"
 import type { Health } from "../api/wire.ts"
 import type { GuardOptions } from "../http/guard.ts"
 import type { Followers } from "../manager/followers.ts"
 
-/** What the routes need to know of the server around them. */
+/** Facts about the server around the routes. */
 export class ServerInfo extends Context.Service<ServerInfo, {
   readonly health: Omit<Health, "status" | "reason" | "uptimeSeconds" | "usage">
   /** The largest request body, in bytes. */
@@ -14,11 +14,11 @@ export class ServerInfo extends Context.Service<ServerInfo, {
   /** How long a long-poll waits for news, in milliseconds. */
   readonly longPollMillis: number
   readonly followers: Followers
-  /** Why nothing can be stored now, if so. */
+  /** Why the server cannot store anything now; undefined when it can. */
   readonly trouble: Effect.Effect<{ readonly message: string } | undefined>
-  /** What is open now, but for what the routes know. */
+  /** How many connections and streams are open now; the routes count the rest. */
   readonly usage: () => Pick<Health["usage"], "connections" | "streams">
   readonly guard: GuardOptions
-  /** Proves to whoever sent `challenge` that this server made the body. */
+  /** Returns the proof that this server made the body, for the client that sent `challenge`. */
   readonly prove: (challenge: string, body: string) => string
 }>()("durable-streams/stream-http/server-info/ServerInfo") {}
