@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { keepAliveComment } from "../api/wire.ts"
 import { StreamDeleted } from "../domain/errors.ts"
-import type { StreamName } from "../domain/types.ts"
+import type { EventBlock, StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
 import { consumeBlock, isShared } from "../event/event-block.ts"
 import type { HookedStream } from "../hooks/with-hooks.ts"
@@ -17,7 +17,8 @@ import type { StreamDescription } from "../storage/storage.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
 import { eventFrames, sharedEventFrames } from "../stream-http/event-frames.ts"
 import type { FollowingRenderer, Frames } from "../stream-http/following.ts"
-import { following, streamFollowing } from "../stream-http/following.ts"
+import { following, StreamFollowing } from "../stream-http/following.ts"
+import type { Fill } from "../stream-http/joined-events.ts"
 import { openFollowing, sseHeaders } from "../stream-http/open-following.ts"
 import type { Opening } from "../stream-http/reading-start.ts"
 import { lastSeen, lifeHeader, lifeOf, openAt } from "../stream-http/reading-start.ts"
@@ -53,7 +54,7 @@ export const followEvents = (manager: StreamManager["Service"], followers: Follo
         Effect.sync((): Answer => ({
           status: 200,
           headers: { ...sseHeaders, ...placeHeaders(opened.start.next, false), ...lifeHeader(opened.description) },
-          body: following(streamFollowing(stream, opened.start), makeRenderer(stream, opened), {
+          body: following(new StreamFollowing(stream, opened.start), new EventRenderer(stream, opened), {
             target: request.target,
             keepAlive,
             greeting: isResumed || isEventSource(request) || opened.start.next >= opened.tail
@@ -72,28 +73,36 @@ const isEventSource = (request: RouteRequest): boolean =>
  * An event a frame. The end of a closed stream is an event named `closed`; the server ends a following without it. When a
  * stream that was waited for is made, `connected` comes again, in front of its first events.
  */
-const makeRenderer = (stream: HookedStream, { description, start }: Opening): FollowingRenderer<ReadError> => {
-  let isUnborn = description === undefined
+class EventRenderer implements FollowingRenderer<ReadError> {
+  readonly #stream: HookedStream
+  readonly #start: Cursor
+  #isUnborn: boolean
 
-  const born = (frames: Frames) =>
-    Effect.map(infoIn(stream, start), ({ description, tail }): Frames => {
-      isUnborn = false
-      return {
-        bytes: Buffer.concat([connectedFrame(stream.name, description, start.next, tail), frames.bytes]),
-        isEnd: frames.isEnd
-      }
+  constructor(stream: HookedStream, { description, start }: Opening) {
+    this.#stream = stream
+    this.#start = start
+    this.#isUnborn = description === undefined
+  }
+
+  render(block: EventBlock, fill: Fill): Effect.Effect<Frames, ReadError> {
+    const frames = block.count === 0
+      ? closedFrames(block.first)
+      : isShared(block)
+      ? sharedEventFrames(block)
+      : { bytes: consumeBlock(block, (block) => eventFrames(block, fill)), isEnd: false }
+    return this.#isUnborn ? this.#connect(frames) : Effect.succeed(frames)
+  }
+
+  renderShared(block: EventBlock): Frames | undefined {
+    return this.#isUnborn ? undefined : sharedEventFrames(block)
+  }
+
+  #connect({ bytes, isEnd }: Frames): Effect.Effect<Frames, ReadError> {
+    return Effect.map(infoIn(this.#stream, this.#start), ({ description, tail }) => {
+      this.#isUnborn = false
+      const connected = connectedFrame(this.#stream.name, description, this.#start.next, tail)
+      return { bytes: Buffer.concat([connected, bytes]), isEnd }
     })
-
-  return {
-    render: (block, fill) => {
-      const frames = block.count === 0
-        ? closedFrames(block.first)
-        : isShared(block)
-        ? sharedEventFrames(block)
-        : { bytes: consumeBlock(block, (block) => eventFrames(block, fill)), isEnd: false }
-      return isUnborn ? born(frames) : Effect.succeed(frames)
-    },
-    renderShared: (block) => isUnborn ? undefined : sharedEventFrames(block)
   }
 }
 

@@ -2,14 +2,16 @@
  * `GET` with `live=sse`: the events that exist from the offset on, and then each as it comes (docs/protocol.md 14).
  */
 import { Clock, Effect, Random } from "effect"
+import type { EventBlock } from "../domain/types.ts"
 import { consumeBlock } from "../event/event-block.ts"
 import type { Answer } from "../http/exchange.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import type { FollowingRenderer, Frames } from "../stream-http/following.ts"
-import { followingFromRead, streamFollowing } from "../stream-http/following.ts"
+import { followingFromRead, StreamFollowing } from "../stream-http/following.ts"
 import { HeldText } from "../stream-http/held-text.ts"
+import type { Fill } from "../stream-http/joined-events.ts"
 import { dataPieces } from "../stream-http/joined-events.ts"
 import { openFollowing } from "../stream-http/open-following.ts"
 import { lastSeen, lifeHeader } from "../stream-http/reading-start.ts"
@@ -17,9 +19,9 @@ import { lastEventOffset } from "../stream-http/request-parameters.ts"
 import { endsWhole } from "../stream-http/whole-text.ts"
 import type { From, ReadError } from "../stream/durable-stream.ts"
 import { cursorOf, nextCursor } from "./cursor.ts"
-import type { Place, Reading } from "./reading.ts"
+import type { Reading } from "./reading.ts"
 import { openReading, placeOf } from "./reading.ts"
-import type { Control } from "./sse-frames.ts"
+import type { Control, Encoding } from "./sse-frames.ts"
 import { controlFrame, dataFrames, encodingOf, sharedFrames, textFrames } from "./sse-frames.ts"
 import { addressedStream } from "./stream-address.ts"
 
@@ -47,8 +49,8 @@ const answer = Effect.fnUntraced(function*(request: RouteRequest, reading: Readi
   }
   if (encodingOf(description.contentType) === "base64") headers["stream-sse-data-encoding"] = "base64"
   const cursor = yield* nextCursor(request.query.get("cursor") ?? undefined, description.id)
-  const renderer = makeRenderer(reading, cursor, yield* Clock.Clock)
-  const body = yield* followingFromRead(streamFollowing(stream, start), renderer, {
+  const renderer = new BatchRenderer(reading, cursor, yield* Clock.Clock)
+  const body = yield* followingFromRead(new StreamFollowing(stream, start), renderer, {
     target: request.target,
     keepAlive,
     endsAfterMillis: yield* Random.nextIntBetween(lifeMillis, lifeMillis + lifeSpreadMillis)
@@ -60,56 +62,74 @@ const answer = Effect.fnUntraced(function*(request: RouteRequest, reading: Readi
 const keepAlive = Buffer.from(": ping\n")
 
 /** A batch of events and the control event behind it. Text waits until it ends with a whole character. */
-const makeRenderer = (
-  { description, start, stream }: Reading,
-  firstCursor: number,
-  clock: Clock.Clock
-): FollowingRenderer<ReadError> => {
-  const encoding = encodingOf(description.contentType)
-  const held = new HeldText(() => Number(clock.currentTimeNanosUnsafe() / 1_000_000n))
-  let streamCursor = firstCursor
+class BatchRenderer implements FollowingRenderer<ReadError> {
+  readonly #reading: Reading
+  readonly #encoding: Encoding
+  readonly #clock: Clock.Clock
+  /** Undefined for data that is not text. */
+  readonly #held: HeldText | undefined
+  #streamCursor: number
   /** The offset behind the events that were sent. */
-  let sent = start.next
+  #sent: number
 
-  /** Makes frames of events up to `sent`, and of the place there. */
-  const withControl = (bytes: (control: Control) => Uint8Array): Effect.Effect<Frames, ReadError> =>
-    Effect.map(placeOf(stream, { life: start.life, next: sent }), (place) => {
-      const control = controlAt(place)
-      return { bytes: bytes(control), isEnd: control.isEnd }
-    })
-
-  const controlAt = ({ isEnd, isTail }: Place): Control => {
-    streamCursor = Math.max(streamCursor, cursorOf(clock.currentTimeMillisUnsafe(), description.id))
-    return { isTail, isEnd, next: sent, cursor: streamCursor }
+  constructor(reading: Reading, streamCursor: number, clock: Clock.Clock) {
+    this.#reading = reading
+    this.#encoding = encodingOf(reading.description.contentType)
+    this.#clock = clock
+    this.#held = this.#encoding === "text"
+      ? new HeldText(() => Number(clock.currentTimeNanosUnsafe() / 1_000_000n))
+      : undefined
+    this.#streamCursor = streamCursor
+    this.#sent = reading.start.next
   }
 
-  const renderText = (text: ReadonlyArray<Uint8Array> | undefined): Effect.Effect<Frames | undefined, ReadError> => {
+  render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, ReadError> {
+    const held = this.#held
+    const isHeld = held?.millisLeft() !== undefined
+    if (block.count === 0) {
+      return held !== undefined && isHeld
+        ? this.#textFrames(held.flush())
+        : this.#withControl((control) => Buffer.from(controlFrame(control)))
+    }
+    if (held !== undefined && (isHeld || !endsWhole(block))) {
+      // Copies: the pieces outlive the block.
+      const pieces = consumeBlock(block, (block) => dataPieces(block).map((bytes) => Buffer.from(bytes)))
+      return this.#textFrames(held.add(pieces))
+    }
+    this.#sent = block.first + block.count
+    return this.#withControl((control) => dataFrames(block, this.#encoding, control, fill))
+  }
+
+  renderShared(block: EventBlock): Frames | undefined {
+    if (this.#held !== undefined && !endsWhole(block)) return undefined
+    const { closed, tail } = this.#reading.stream.live.place()
+    this.#sent = block.first + block.count
+    const isTail = this.#sent >= tail
+    return sharedFrames(block, this.#encoding, this.#controlAt(isTail, isTail && closed))
+  }
+
+  holdsMillis(): number | undefined {
+    return this.#held?.millisLeft()
+  }
+
+  #textFrames(text: ReadonlyArray<Uint8Array> | undefined): Effect.Effect<Frames | undefined, ReadError> {
     if (text === undefined) return Effect.undefined
-    sent += text.length
-    return withControl((control) => textFrames(Buffer.concat(text), control))
+    this.#sent += text.length
+    return this.#withControl((control) => textFrames(Buffer.concat(text), control))
   }
 
-  return {
-    render: (block, fill) => {
-      const isHeld = held.millisLeft() !== undefined
-      if (block.count === 0) {
-        return isHeld ? renderText(held.flush()) : withControl((control) => Buffer.from(controlFrame(control)))
-      }
-      if (isHeld || (encoding === "text" && !endsWhole(block))) {
-        // Copies: the pieces outlive the block.
-        const pieces = consumeBlock(block, (block) => dataPieces(block).map((bytes) => Buffer.from(bytes)))
-        return renderText(held.add(pieces))
-      }
-      sent = block.first + block.count
-      return withControl((control) => dataFrames(block, encoding, control, fill))
-    },
-    renderShared: (block) => {
-      if (encoding === "text" && !endsWhole(block)) return undefined
-      const { closed, tail } = stream.live.place()
-      sent = block.first + block.count
-      const isTail = sent >= tail
-      return sharedFrames(block, encoding, controlAt({ isTail, isEnd: isTail && closed }))
-    },
-    holdsMillis: held.millisLeft
+  /** Makes frames that end with the events sent so far, and with the place there. */
+  #withControl(bytes: (control: Control) => Uint8Array): Effect.Effect<Frames, ReadError> {
+    const { start, stream } = this.#reading
+    return Effect.map(placeOf(stream, { life: start.life, next: this.#sent }), ({ isEnd, isTail }) => {
+      const control = this.#controlAt(isTail, isEnd)
+      return { bytes: bytes(control), isEnd }
+    })
+  }
+
+  #controlAt(isTail: boolean, isEnd: boolean): Control {
+    const interval = cursorOf(this.#clock.currentTimeMillisUnsafe(), this.#reading.description.id)
+    this.#streamCursor = Math.max(this.#streamCursor, interval)
+    return { isTail, isEnd, next: this.#sent, cursor: this.#streamCursor }
   }
 }

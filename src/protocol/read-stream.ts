@@ -9,7 +9,7 @@ import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
-import { streamFollowing, waitForEvents } from "../stream-http/following.ts"
+import { StreamFollowing, waitForEvents } from "../stream-http/following.ts"
 import { lifeHeader } from "../stream-http/reading-start.ts"
 import { countParameter } from "../stream-http/request-parameters.ts"
 import type { From } from "../stream/durable-stream.ts"
@@ -47,7 +47,7 @@ export const longPoll = (
     yield* followers.enter(yield* addressedStream(request))
     const opened = yield* openReading(manager, request, offset)
     const { description, start, stream } = opened
-    const hasNews = yield* waitForEvents(streamFollowing(stream, start), request.stopping, waitMillis)
+    const hasNews = yield* waitForEvents(new StreamFollowing(stream, start), request.stopping, waitMillis)
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = yield* cursorHeader(request, opened)

@@ -26,13 +26,13 @@ export interface FollowingSource<E> {
    * Returns the events behind the place when they are in memory, in a block that all followers at this place share;
    * undefined when there are none yet. "behind": only `next` can tell.
    */
-  readonly peek: () => EventBlock | "behind" | undefined
+  peek(): EventBlock | "behind" | undefined
   /** Moves behind the block. */
-  readonly moveBehind: (block: EventBlock) => void
+  moveBehind(block: EventBlock): void
   /** Calls `wake` once, when `peek` may return something else. */
-  readonly wait: (wake: () => void) => void
+  wait(wake: () => void): void
   /** Takes the call back: the follower gives up. */
-  readonly leave: (wake: () => void) => void
+  leave(wake: () => void): void
 }
 
 /** Bytes for a follower, and whether they are the last ones. */
@@ -48,11 +48,11 @@ export interface FollowingRenderer<E> {
    * source, when it reads first and nothing exists yet, and when it has held events back for long enough. Fails when it
    * cannot say where the follower is. The renderer consumes the block; `fill` is memory for the frames.
    */
-  readonly render: (block: EventBlock, fill: Fill) => Effect.Effect<Frames | undefined, E>
+  render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, E>
   /** Returns the frames of a shared block; undefined when `render` must do it. The bytes may be shared, too. */
-  readonly renderShared: (block: EventBlock) => Frames | undefined
+  renderShared(block: EventBlock): Frames | undefined
   /** For how many milliseconds it still holds events back; undefined when it holds none. */
-  readonly holdsMillis?: () => number | undefined
+  holdsMillis?(): number | undefined
 }
 
 export interface FollowingOptions {
@@ -99,24 +99,42 @@ export const waitForEvents = <E>(
   return Effect.map(Effect.timeoutOption(answered, waitMillis), Option.getOrElse(() => false))
 }
 
-/** The events of a stream from `start` on. */
-export const streamFollowing = (
-  stream: Pick<HookedStream, "read" | "next" | "live">,
-  start: Cursor
-): FollowingSource<ReadError> => {
-  const { live } = stream
-  let cursor = start
-  return {
-    read: Effect.suspend(() => stream.read(cursor)),
-    next: Effect.suspend(() => stream.next(cursor)),
-    peek: () => live.take(cursor),
-    moveBehind: ({ count, first }) => {
-      cursor = { life: cursor.life, next: first + count }
-    },
-    wait: live.wait,
-    leave: live.leave
+/** The events of a stream from a place on. A class: ten thousand followers share its methods, and have a field each. */
+export class StreamFollowing implements FollowingSource<ReadError> {
+  readonly #stream: FollowedStream
+  #cursor: Cursor
+
+  constructor(stream: FollowedStream, start: Cursor) {
+    this.#stream = stream
+    this.#cursor = start
+  }
+
+  get read() {
+    return Effect.suspend(() => this.#stream.read(this.#cursor))
+  }
+
+  get next() {
+    return Effect.suspend(() => this.#stream.next(this.#cursor))
+  }
+
+  peek() {
+    return this.#stream.live.take(this.#cursor)
+  }
+
+  moveBehind({ count, first }: EventBlock): void {
+    this.#cursor = { life: this.#cursor.life, next: first + count }
+  }
+
+  wait(wake: () => void): void {
+    this.#stream.live.wait(wake)
+  }
+
+  leave(wake: () => void): void {
+    this.#stream.live.leave(wake)
   }
 }
+
+type FollowedStream = Pick<HookedStream, "read" | "next" | "live">
 
 const makeFollowing = <E extends Refusal>(
   source: FollowingSource<E>,
@@ -179,7 +197,7 @@ const makeFollowing = <E extends Refusal>(
         memory.forget()
         source.wait(wake)
       },
-      leave: source.leave
+      leave: (wake) => source.leave(wake)
     },
     pull: Effect.suspend(() => {
       if (isOver) return Effect.undefined
