@@ -77,8 +77,8 @@ export interface EventBlock {
   readonly starts: ArrayLike<number>
   readonly ends: ArrayLike<number>
   /**
-   * There only where the block was made for this one reader: gives its memory back to be used again. Whoever has copied
-   * the bytes may call it, as the last thing done with the block; whoever does not loses nothing.
+   * Gives the block's memory back to be used again; undefined when other readers may hold the block. Only `consumeBlock`
+   * (event/event-block.ts) calls it. A block that is not consumed is left to the garbage collector.
    */
   readonly release?: (() => void) | undefined
 }

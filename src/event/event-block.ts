@@ -1,6 +1,6 @@
 /**
- * Blocks of events as bytes: laid out once when they are appended, then sliced and joined by position. Nothing here
- * parses an event but `parseEvent`, which is for those who want the value.
+ * Blocks of events as bytes: laid out once when the writer appends, then sliced and joined by position. Only `parseEvent`
+ * parses an event, for callers that need its value.
  */
 import type { EventBlock, StreamEvent, StreamName } from "../domain/types.ts"
 import { createdAtTail, offsetDigits, offsetStart } from "../domain/types.ts"
@@ -15,7 +15,7 @@ export const emptyBlock = (at: number): EventBlock => ({
   ends: []
 })
 
-/** The events of a block from `from` on, at most `countMax`; shares the bytes. */
+/** The events of a block from `from` on, at most `countMax`. It shares the bytes: consume it or the block, not both. */
 export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity): EventBlock => {
   const skip = Math.max(0, from - block.first)
   const count = Math.max(0, Math.min(block.count - skip, countMax))
@@ -25,16 +25,40 @@ export const sliceBlock = (block: EventBlock, from: number, countMax = Infinity)
     count,
     bytes: block.bytes,
     starts: Array.prototype.slice.call(block.starts, skip, skip + count),
-    ends: Array.prototype.slice.call(block.ends, skip, skip + count)
+    ends: Array.prototype.slice.call(block.ends, skip, skip + count),
+    release: block.release
   }
 }
+
+/**
+ * Returns the result of `use` and gives the memory of the blocks back, so that other reads use it again. `use` must copy
+ * the bytes that it keeps, and the caller must not read the blocks afterwards.
+ */
+export const consumeBlocks = <A>(
+  blocks: ReadonlyArray<EventBlock>,
+  use: (blocks: ReadonlyArray<EventBlock>) => A
+): A => {
+  const made = use(blocks)
+  for (const block of blocks) block.release?.()
+  return made
+}
+
+/** The same for one block. */
+export const consumeBlock = <A>(block: EventBlock, use: (block: EventBlock) => A): A => {
+  const made = use(block)
+  block.release?.()
+  return made
+}
+
+/** Whether other readers may hold the same block, so that its frames are worth keeping. */
+export const isShared = ({ release }: EventBlock): boolean => release === undefined
 
 /** The text of the `i`-th event of a block. */
 export const eventText = (block: EventBlock, i: number): string =>
   decoder.decode(block.bytes.subarray(block.starts[i], block.ends[i]))
 
 /**
- * How many bytes of every event of the block stand before its data, found by position: all its events have the same name.
+ * Returns how many bytes of each event stand before its data, found by position: all events of a block have the same name.
  */
 export const dataStart = ({ bytes, count, starts }: EventBlock): number => {
   if (count === 0) return 0
@@ -54,7 +78,7 @@ const backslash = 0x5c
 /** The `i`-th event of a block, parsed. */
 export const parseEvent = (block: EventBlock, i: number): StreamEvent => parseJson(eventText(block, i)) as StreamEvent
 
-/** What stands around the data of events of one stream that are made at one moment, as bytes. */
+/** The bytes around the data of events that one stream gets at one moment. */
 export interface Frame {
   /** From the end of one event's data to the beginning of the next one's; the offset's digits are zeros. */
   readonly between: Buffer
@@ -75,8 +99,8 @@ export const toFrame = (name: StreamName, createdAt: string): Frame => {
 let newest = { name: "" as StreamName, createdAt: "", frame: { between: Buffer.alloc(0), back: 0 } }
 
 /**
- * From here on a block has memory of its own. Smaller ones lie between others in memory that Node shares out, which costs
- * less; nobody may keep them for long, or all that lies beside them is kept.
+ * From this size on a block has memory of its own. Smaller blocks lie in memory that Node shares out, which costs less; a
+ * caller must not keep them for long, or it keeps all the memory around them.
  */
 const ownBytesMin = 8 * 1024
 
@@ -93,10 +117,10 @@ export const layOut = (first: number, data: ReadonlyArray<EventData>, { back, be
   for (let i = 0; i < count; i++) {
     const start = at - front
     starts[i] = start
-    // The digits from the last one on; those in front are zeros already.
+    // Writes the digits from the last one on; those in front are zeros already.
     let digit = start + offsetStart + offsetDigits
     for (let rest = first + i; rest > 0;) {
-      // Not `%`: of what was divided it is taken as of a fraction, which costs ten times as much.
+      // Not `%`: V8 uses a floating-point remainder here, ten times slower.
       const tenth = Math.floor(rest / 10)
       bytes[--digit] = 0x30 + rest - 10 * tenth
       rest = tenth
@@ -108,7 +132,7 @@ export const layOut = (first: number, data: ReadonlyArray<EventData>, { back, be
   return { first, count, bytes, starts, ends }
 }
 
-/** One block of consecutive blocks: as many events as fit into `bytesMax`, but at least those of the first block. */
+/** Joins consecutive blocks into one: as many events as fit into `bytesMax`, but at least those of the first block. */
 export const joinBlocks = (blocks: ReadonlyArray<EventBlock>, bytesMax: number): EventBlock => {
   let count = 0
   let size = 0

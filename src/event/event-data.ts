@@ -1,11 +1,11 @@
 /**
- * What one event carries: JSON text that is kept as it was sent, or bytes written as JSON text.
+ * The data of one event: JSON text, kept as the writer sent it, or bytes written as JSON text.
  */
 import { parseJson } from "./json-values.ts"
 
 /**
- * One event's payload: JSON text, kept as it was sent, without line breaks. It is a text or a piece of the body that was
- * sent; the other, and the parsed value, are made only when somebody asks (hooks do, the read path never).
+ * One event's data: JSON text as the writer sent it, without line breaks. It is held as a string or as a piece of the
+ * request's body; the other form and the parsed value are made on demand (hooks ask for them, the read path never does).
  */
 export class EventData {
   #text: string | undefined
@@ -14,7 +14,7 @@ export class EventData {
   readonly #end: number
   #value: unknown
   #parsed = false
-  /** Whether it stands for bytes: what a stream that is not JSON holds. */
+  /** Whether the data stands for bytes, as in a stream that is not JSON. */
   readonly isBytes: boolean
 
   private constructor(text: string | undefined, isBytes = false, body?: Buffer, start = 0, end = 0) {
@@ -25,19 +25,19 @@ export class EventData {
     this.isBytes = isBytes
   }
 
-  /** From bytes: a JSON string where they are text, else `{"base64":"…"}` (docs/storage-format.md 3). */
+  /** From bytes: a JSON string when they are text, else `{"base64":"…"}` (docs/storage-format.md 3). */
   static fromBytes(bytes: Uint8Array): EventData {
     return new EventData(textOf(bytes) ?? `{"base64":"${asBuffer(bytes).toString("base64")}"}`, true)
   }
 
-  /** From a value; fails with a `TypeError` for what JSON cannot say (undefined, functions, BigInt, cycles). */
+  /** From a value; throws a `TypeError` for a value that JSON cannot express (undefined, functions, BigInt, cycles). */
   static fromValue(value: unknown): EventData {
     const text = JSON.stringify(value)
     if (text === undefined) throw new TypeError("An event's data must be a JSON value.")
     return new EventData(text)
   }
 
-  /** From JSON text; throws a `SyntaxError` when it is not. A line break between tokens becomes a space. */
+  /** From JSON text; throws a `SyntaxError` when the text is not JSON. A line break between tokens becomes a space. */
   static fromText(text: string): EventData {
     JSON.parse(text)
     return EventData.fromChecked(text)
@@ -49,7 +49,7 @@ export class EventData {
     return new EventData(text.includes("\n") || text.includes("\r") ? text.replace(/[\r\n]/g, " ") : text)
   }
 
-  /** From a piece of a body that is already known to be UTF-8 and JSON on one line. Nobody may change the body. */
+  /** From a piece of a body that is known to be UTF-8 and JSON on one line. The caller must not change the body. */
   static fromPiece(body: Buffer, start: number, end: number): EventData {
     return new EventData(undefined, false, body, start, end)
   }
@@ -71,7 +71,7 @@ export class EventData {
     return this.#body === undefined ? Buffer.byteLength(this.#text!) : this.#end - this.#start
   }
 
-  /** Writes the text as UTF-8 and answers how many bytes it has. */
+  /** Writes the text as UTF-8 and returns its length in bytes. */
   copyTo(target: Buffer, at: number): number {
     return this.#body === undefined
       ? target.write(this.#text!, at)
@@ -89,7 +89,7 @@ export const bytesOf = (text: Uint8Array): Uint8Array => {
   return inside.includes(backslash) ? unescaped(inside) : inside
 }
 
-/** The value of event data as bytes, where it stands for bytes; undefined where it does not. */
+/** The bytes that a value of event data stands for; undefined when it stands for none. */
 export const valueToBytes = (value: unknown): Uint8Array | undefined => {
   if (typeof value === "string") return value.isWellFormed() ? Buffer.from(value) : undefined
   if (typeof value !== "object" || value === null || !("base64" in value)) return undefined
@@ -107,9 +107,9 @@ const backslash = 0x5c
 const textOf = (bytes: Uint8Array): string | undefined => {
   const source = asBuffer(bytes)
   const text = source.toString()
-  // What is no UTF-8 comes back as another. A decoder would throw, which costs ten times as much as all of this.
+  // Bytes that are not UTF-8 come back as others. A strict decoder would throw, which costs ten times as much as all this.
   if (text.includes("\ufffd") && !Buffer.from(text).equals(source)) return undefined
-  // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
+  // oxlint-disable-next-line no-control-regex -- it looks for control characters
   return /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text) ? undefined : JSON.stringify(text)
 }
 

@@ -1,13 +1,12 @@
 /**
- * A piece of memory that events of one stream are copied into until it is full. Bytes of its own: as they come, those of
- * small commits lie between other streams' in memory that Node shares out 64 KiB at a time, and as long as one of them
- * is kept, so is all of it.
+ * A piece of memory that events of one stream are copied into until it is full. It is the stream's own: the bytes of a
+ * small commit come in memory that Node shares out 64 KiB at a time, and one small commit would keep all 64 KiB alive.
  */
 import type { EventBlock } from "../domain/types.ts"
 
 export class GrowingBlock {
   readonly first: number
-  /** The memory it takes, in bytes. */
+  /** The memory that it takes, in bytes. */
   readonly size: number
   readonly #bytes: Buffer
   readonly #starts: Array<number> = []
@@ -20,14 +19,14 @@ export class GrowingBlock {
     this.#bytes = Buffer.allocUnsafeSlow(size)
   }
 
-  /** Copies a block that is not empty behind what is there; as it lies here, or undefined where there is no room. */
+  /** Copies a block that is not empty behind the others. Returns the copy; undefined when there is no room. */
   add({ bytes, count, ends, first, starts }: EventBlock): EventBlock | undefined {
     const from = starts[0]!
     const to = ends[count - 1]!
     const shift = this.#used - from
     if (to + shift >= this.size) return undefined
     this.#bytes.set(bytes.subarray(from, to), this.#used)
-    // Events a line feed apart are copied at once when they are sent (joinEvents in framing.ts).
+    // Events a line feed apart are copied at once when they are sent (stream-http/joined-events.ts).
     this.#bytes[to + shift] = lineFeed
     this.#used = to + shift + 1
     const ownStarts = new Array<number>(count)
@@ -39,7 +38,7 @@ export class GrowingBlock {
     return { first, count, bytes: this.#bytes, starts: ownStarts, ends: ownEnds }
   }
 
-  /** What is there now, from offset `next` on. Shares the bytes; what is added later does not change it. */
+  /** The events from offset `next` on. Shares the bytes; later additions do not change it. */
   from(next: number): EventBlock {
     const skip = Math.max(0, next - this.first)
     const starts = this.#starts.slice(skip)
@@ -47,7 +46,7 @@ export class GrowingBlock {
   }
 }
 
-/** The memory that a block takes in one of these. */
+/** The memory that a block takes in a growing block. */
 export const sizeOf = ({ count, ends, starts }: EventBlock): number =>
   count === 0 ? 0 : ends[count - 1]! - starts[0]! + 1
 

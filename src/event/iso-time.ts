@@ -3,7 +3,7 @@
  */
 import { DateTime } from "effect"
 
-/** Milliseconds since 1970 as text. A busy server asks many times a millisecond, so the newest one is kept. */
+/** Milliseconds since 1970 as text. A busy server asks many times a millisecond, so the newest text is kept. */
 export const isoTime = (millis: number): string => {
   if (millis !== newest.millis) newest = { millis, text: DateTime.formatIso(DateTime.makeUnsafe(millis)) }
   return newest.text

@@ -1,11 +1,11 @@
 /**
- * Says in words where bytes stop being JSON: what a parser says names its own insides, and shows a character that nobody
- * can see as it is.
+ * Says in words where bytes stop being JSON. The messages of a parser name its own internals, and print invisible
+ * characters as they are.
  */
 import { asBuffer } from "./event-data.ts"
 import { faultAt } from "./json-scan.ts"
 
-/** The rest of a sentence about bytes that are no JSON: what stands where nothing of the kind can. Lines and bytes from 1. */
+/** Returns the end of a sentence about bytes that are not JSON: the first wrong character and its place, counted from 1. */
 export const jsonFault = (bytes: Uint8Array): string => {
   const source = asBuffer(bytes)
   const at = faultAt(source)
@@ -18,7 +18,7 @@ export const jsonFault = (bytes: Uint8Array): string => {
   return `${show(source.toString("utf8", at, at + 4))} cannot stand${where} at byte ${at - lineStart + 1}`
 }
 
-/** The first character of a text, by its number where it could not be seen. */
+/** The first character of a text; by its number when a reader could not see it. */
 const show = (text: string): string => {
   const code = text.codePointAt(0)!
   const character = String.fromCodePoint(code)

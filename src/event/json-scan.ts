@@ -1,10 +1,13 @@
 /**
- * Finds where JSON values begin and end in bytes, and whether they are values at all (RFC 8259), without making them: what
- * was sent is kept as it was sent (promise 8), and a parsed value would be thrown away. It accepts what `JSON.parse` does;
- * a property test holds it to that. Whether the bytes are UTF-8 is for the caller to find out.
+ * Finds the start and end of JSON values in bytes, and checks them (RFC 8259), without making values: the server keeps the
+ * text as the writer sent it (promise 8), and would throw a parsed value away. It accepts exactly the texts that
+ * `JSON.parse` does; a property test holds it to that. The caller must check that the bytes are UTF-8.
  */
 
-/** Behind the value that begins at `from`, space in front of it included; `-1 - at` where `at` is the first byte of no value. */
+/**
+ * Returns the end of the value that begins at `from`, or behind space there. If there is no value: `-1 - at`, for the first
+ * byte `at` that cannot be part of one.
+ */
 export const valueEnd = (bytes: Uint8Array, from: number): number => {
   let depth = 0
   for (let at = from;;) {
@@ -20,7 +23,7 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
       if (bytes[at] === (isObject ? closeBrace : closeBracket)) {
         at++
       } else {
-        if (depth === open.length) open = grown(open)
+        if (depth === open.length) open = grow(open)
         open[depth++] = isObject ? 1 : 0
         if (isObject) at = keyEnd(bytes, at)
         if (at < 0) return at
@@ -30,7 +33,7 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
       at = scalarEnd(bytes, at)
     }
     if (at < 0) return at
-    // Behind a value: the next one, or the ends of what it is in.
+    // Behind a value: the next one, or the ends of the arrays and objects around it.
     for (;; at++) {
       if (depth === 0) return at
       at = skipSpace(bytes, at)
@@ -49,8 +52,8 @@ export const valueEnd = (bytes: Uint8Array, from: number): number => {
 }
 
 /**
- * Where the value of the last member called `key` (ASCII) begins and ends in bytes that are one object. "none": they are
- * JSON, and no such object. Undefined: they are not JSON.
+ * Returns the start and end of the value of the last member named `key` (ASCII), in bytes that are one object. "none": they
+ * are JSON, but no object with that member. Undefined: they are not JSON.
  */
 export const memberRange = (
   bytes: Uint8Array,
@@ -77,8 +80,8 @@ export const memberRange = (
 }
 
 /**
- * Where each element begins and ends, one after the other, in bytes that are one array. "none": they are another value.
- * "too many": more than `countMax`, of which the rest was not looked at. Undefined: they are not JSON.
+ * Returns the start and end of each element, one after the other, in bytes that are one array. "none": they are another
+ * value. "too many": the array has more than `countMax`, and the rest was not checked. Undefined: they are not JSON.
  */
 export const elementRanges = (
   bytes: Uint8Array,
@@ -102,12 +105,12 @@ export const elementRanges = (
   }
 }
 
-/** A member of an object: its key, and where its value begins and ends. */
+/** A member of an object: its key, and the start and end of its value. */
 export type Member = readonly [key: string, start: number, end: number]
 
 /**
- * Every member, in order, of bytes that are one object; undefined: they are none. A key is right whatever objects were read
- * before it, which one that `JSON.parse` made is not (json-values.ts).
+ * Returns every member, in order, of bytes that are one object; undefined when they are not. Its keys are always right; a
+ * key that `JSON.parse` makes may depend on objects that it made before (json-values.ts).
  */
 export const members = (bytes: Uint8Array): ReadonlyArray<Member> | undefined => {
   const found: Array<Member> = []
@@ -130,17 +133,17 @@ export const members = (bytes: Uint8Array): ReadonlyArray<Member> | undefined =>
   }
 }
 
-/** Behind the space that begins at `from` (RFC 8259 2). */
+/** Returns the end of the space that begins at `from` (RFC 8259 2). */
 export const skipSpace = (bytes: Uint8Array, from: number): number => {
   let at = from
-  // Not beyond the end: a read there that finds nothing would make V8 read all that follow with more care.
+  // Not beyond the end: after one read out of bounds, V8 makes all later reads slower.
   while (at < bytes.length && bytes[at]! <= 0x20 && isSpace(bytes[at]!)) at++
   return at
 }
 
 export const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
-/** The first byte at which bytes are no longer one value with nothing but space around it; -1 where they are. */
+/** Returns the first byte that cannot be part of one value with only space around it; -1 when the bytes are such a value. */
 export const faultAt = (bytes: Uint8Array): number => {
   const end = valueEnd(bytes, 0)
   if (end < 0) return -1 - end
@@ -148,10 +151,10 @@ export const faultAt = (bytes: Uint8Array): number => {
   return behind === bytes.length ? -1 : behind
 }
 
-/** Whether nothing but space is behind `end`. */
+/** Whether only space is behind `end`. */
 const isWhole = (bytes: Uint8Array, end: number): boolean => end >= 0 && skipSpace(bytes, end) === bytes.length
 
-/** Behind the closing quote of the string that begins at `from`; `-1 - at` as above, as all that follow. */
+/** Returns the end of the string that begins at `from`. Like all functions below: `-1 - at` when there is none. */
 const stringEnd = (bytes: Uint8Array, from: number): number => {
   const { length } = bytes
   for (let at = from + 1; at < length; at++) {
@@ -169,7 +172,7 @@ const stringEnd = (bytes: Uint8Array, from: number): number => {
   return -1 - length
 }
 
-/** Behind the colon that follows the key that begins at `from`. */
+/** Returns the end of the colon behind the key that begins at `from`. */
 const keyEnd = (bytes: Uint8Array, from: number): number => {
   const end = bytes[from] === quote ? stringEnd(bytes, from) : -1 - from
   if (end < 0) return end
@@ -177,7 +180,7 @@ const keyEnd = (bytes: Uint8Array, from: number): number => {
   return bytes[at] === colon ? at + 1 : -1 - at
 }
 
-/** Whether the key that begins at `from`, which is one, is `key`: written as it is, or with escapes. */
+/** Whether the key at `from`, which must be valid, is `key`: written plainly or with escapes. */
 const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
   let at = from + 1
   for (let i = 0; i < key.length; i++) {
@@ -197,11 +200,11 @@ const isKey = (bytes: Uint8Array, from: number, key: string): boolean => {
   return bytes[at] === quote
 }
 
-/** The key that begins at `from`, which is one. */
+/** Returns the key at `from`, which must be valid. */
 const keyAt = (bytes: Uint8Array, from: number): string =>
   JSON.parse(decoder.decode(bytes.subarray(from, stringEnd(bytes, from)))) as string
 
-/** Behind the number or word that begins at `from`. */
+/** Returns the end of the number or word that begins at `from`. */
 const scalarEnd = (bytes: Uint8Array, from: number): number => {
   switch (bytes[from]) {
     case 0x74:
@@ -246,7 +249,7 @@ const digitsEnd = (bytes: Uint8Array, from: number): number => {
   return at
 }
 
-/** What a digit of an escape stands for, which is one. */
+/** The number of a hexadecimal digit, which must be valid. */
 const hexOf = (byte: number): number => byte <= zero + 9 ? byte - zero : (byte | 0x20) - 0x61 + 10
 
 const isHex = (byte: number): boolean =>
@@ -257,7 +260,7 @@ const isEscape = (byte: number): boolean =>
   byte === quote || byte === backslash || byte === 0x2f || byte === 0x62 || byte === 0x66 || byte === 0x6e ||
   byte === 0x72 || byte === 0x74
 
-/** What the letter of an escape stands for; the others stand for themselves. */
+/** The characters that the letters of escapes stand for; the other escapes stand for themselves. */
 const letters: { readonly [code: number]: number } = { 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9 }
 
 const quote = 0x22
@@ -273,10 +276,10 @@ const closeBracket = 0x5d
 const openBrace = 0x7b
 const closeBrace = 0x7d
 
-/** What is open around a value, 1 for an object: one scan at a time, so one memory serves them all. */
+/** The arrays (0) and objects (1) around a value. Scans run one at a time, so all of them use one memory. */
 let open = new Uint8Array(64)
 
-const grown = (memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+const grow = (memory: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
   const more = new Uint8Array(memory.length * 2)
   more.set(memory)
   return more

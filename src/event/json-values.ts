@@ -1,10 +1,10 @@
 /**
- * JSON texts as values whose keys are those of the text. `JSON.parse` takes a key with an escape in it for another one, when
- * an object of the same shape was made before whose key has a backslash in that place (nodejs/node#63785): what comes first
- * in a process decides what is read later. So a text with such a key is parsed with plain names in the place of all its keys.
+ * JSON texts as values whose keys are those of the text. `JSON.parse` mistakes a key with an escape for another one, when
+ * the process has made an object of the same shape whose key has a backslash in that place (nodejs/node#63785). So a text
+ * with such a key is parsed with plain names in place of all its keys.
  */
 
-/** The value of JSON text, in a time that grows with its length; throws a `SyntaxError` when it is none. */
+/** Returns the value of JSON text in linear time; throws a `SyntaxError` when the text is not JSON. */
 export const parseJson = (text: string): unknown => {
   const keys = text.includes("\\") ? keysOf(text) : undefined
   if (keys === undefined) return JSON.parse(text)
@@ -13,21 +13,21 @@ export const parseJson = (text: string): unknown => {
   const parts: Array<string> = []
   let from = 0
   for (const [start, end] of keys) {
-    // A string by itself is read rightly.
+    // `JSON.parse` reads a string by itself correctly.
     const key = JSON.parse(text.slice(start, end)) as string
     let name = names.get(key)
-    // Begins with a letter: objects put keys that are numbers first.
+    // The name begins with a letter: objects put keys that are numbers first.
     if (name === undefined) names.set(key, name = `k${names.size}`)
     parts.push(text.slice(from, start), `"${name}"`)
     from = end
   }
   parts.push(text.slice(from))
-  return renamed(JSON.parse(parts.join("")), new Map([...names].map(([key, name]) => [name, key])))
+  return restoreKeys(JSON.parse(parts.join("")), new Map([...names].map(([key, name]) => [name, key])))
 }
 
 /**
- * Where the keys begin and end, quotes included; undefined when none of them has an escape. Text that is no JSON can have any
- * or none.
+ * Returns the start and end of each key, quotes included; undefined when no key has an escape. For text that is not JSON
+ * the result means nothing.
  */
 const keysOf = (text: string): ReadonlyArray<readonly [start: number, end: number]> | undefined => {
   const found: Array<readonly [number, number]> = []
@@ -59,21 +59,21 @@ const isColonNext = (text: string, from: number): boolean => {
   return text[at] === ":"
 }
 
-/** The value with its own keys; as deep as `JSON.parse` goes, so without recursion. */
-const renamed = (value: unknown, keys: ReadonlyMap<string, string>): unknown => {
+/** Gives a value its own keys back. It goes as deep as `JSON.parse` does, so it uses no recursion. */
+const restoreKeys = (value: unknown, keys: ReadonlyMap<string, string>): unknown => {
   const around: Array<unknown> = [value]
   const waiting: Array<Array<unknown> | Record<string, unknown>> = [around]
   for (let target = waiting.pop(); target !== undefined; target = waiting.pop()) {
     if (Array.isArray(target)) {
       for (let i = 0; i < target.length; i++) {
-        const next = nextOf(target[i], keys)
+        const next = withOwnKeys(target[i], keys)
         if (next === undefined) continue
         target[i] = next
         waiting.push(next)
       }
     } else {
       for (const key of Object.keys(target)) {
-        const next = nextOf(target[key], keys)
+        const next = withOwnKeys(target[key], keys)
         if (next === undefined) continue
         define(target, key, next)
         waiting.push(next)
@@ -83,8 +83,8 @@ const renamed = (value: unknown, keys: ReadonlyMap<string, string>): unknown => 
   return around[0]
 }
 
-/** An array as it is, an object with its own keys; undefined for what has nothing in it. */
-const nextOf = (
+/** Returns an array as it is, and an object with its own keys; undefined for a value that has no parts. */
+const withOwnKeys = (
   value: unknown,
   keys: ReadonlyMap<string, string>
 ): Array<unknown> | Record<string, unknown> | undefined => {
@@ -95,7 +95,7 @@ const nextOf = (
   return to
 }
 
-/** As `JSON.parse` does it: `__proto__` is a key like any other. */
+/** Defines a key as `JSON.parse` does: `__proto__` is a key like any other. */
 const define = (target: Record<string, unknown>, key: string, value: unknown): void => {
   if (key !== "__proto__") target[key] = value
   else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })

@@ -16,7 +16,7 @@ import { appendConditions, appendedHeaders } from "../stream-http/append-headers
 import { invalid } from "../stream-http/request-parameters.ts"
 import type { Appended, StreamInfo } from "../stream/durable-stream.ts"
 import { sentType } from "./protocol-headers.ts"
-import { addressed } from "./stream-address.ts"
+import { addressedStream } from "./stream-address.ts"
 
 export const appendToStream = (
   manager: StreamManager["Service"],
@@ -25,7 +25,7 @@ export const appendToStream = (
 ) =>
 (request: RouteRequest): Direct<Answer, Refusal> => ({
   start: (done) => {
-    const name = addressed(request)
+    const name = addressedStream(request)
     if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
     const conditions = appendConditions(request)
     if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
@@ -34,19 +34,19 @@ export const appendToStream = (
         name.value,
         { ...conditions.value, mustExist: true, data, contentType },
         whenDone(done, (appended) =>
-          // Whoever numbers appends is told a new one from one that had been made before (PROTOCOL 5.2.1).
+          // The status tells a producer a new append from one that it had made before (PROTOCOL 5.2.1).
           done(Exit.succeed(answer(data.length > 0 && appended.producer?.repeated === false ? 200 : 204, appended))))
       )
 
     const take = whenDone(done, (body: Uint8Array) => {
-      const sent = sentBody(request, body, conditions.value.close === true)
-      if (Exit.isSuccess(sent)) return append(sent.value.data, sent.value.contentType)
-      // What is wrong with the stream goes before what is wrong with the body.
-      const told = Effect.flatMap(
+      const parsed = parseBody(request, body, conditions.value.close === true)
+      if (Exit.isSuccess(parsed)) return append(parsed.value.data, parsed.value.contentType)
+      // A fault of the stream is answered rather than a fault of the body.
+      const refused = Effect.flatMap(
         manager.use(name.value, (stream) => stream.info),
-        (info) => body.length === 0 ? sent : Effect.flatMap(soundFor(request, info), () => sent)
+        (info) => body.length === 0 ? parsed : Effect.flatMap(checkType(request, info), () => parsed)
       )
-      runFork(told).addObserver((exit) => {
+      runFork(refused).addObserver((exit) => {
         if (Exit.isFailure(exit)) done(Exit.failCause(exit.cause))
       })
     })
@@ -55,13 +55,13 @@ export const appendToStream = (
   }
 })
 
-interface Sent {
+interface ParsedBody {
   readonly data: ReadonlyArray<EventData>
   readonly contentType: string | undefined
 }
 
-/** The body as events. Without one there is nothing but the closing. */
-const sentBody = (request: RouteRequest, body: Uint8Array, closes: boolean): Exit.Exit<Sent, InvalidRequest> => {
+/** Parses the body into events. A request that only closes the stream may have none. */
+const parseBody = (request: RouteRequest, body: Uint8Array, closes: boolean): Exit.Exit<ParsedBody, InvalidRequest> => {
   if (body.length === 0) {
     return closes
       ? Exit.succeed({ data: [], contentType: undefined })
@@ -79,8 +79,8 @@ const sentBody = (request: RouteRequest, body: Uint8Array, closes: boolean): Exi
     : Exit.succeed({ data: messages.value, contentType })
 }
 
-/** Whether the stream takes anything of the type that was sent; its writer is to learn first of all that it is closed. */
-const soundFor = (request: RouteRequest, { closed, description, tail }: StreamInfo) => {
+/** Fails when the stream does not take the type of the body, and first of all when it is closed: the writer must learn that. */
+const checkType = (request: RouteRequest, { closed, description, tail }: StreamInfo) => {
   const { contentType: kept, name: stream } = description
   const type = request.header("content-type")
   if (type !== undefined && mediaType(type) !== mediaType(kept)) {

@@ -1,5 +1,5 @@
 /**
- * `PUT`: makes a stream or a fork, or finds that it is there and was made so (docs/protocol.md 10).
+ * `PUT`: makes a stream or a fork, or finds that it exists and was made with the same settings (docs/protocol.md 10).
  */
 import { Effect } from "effect"
 import { bytesType, isJson } from "../domain/types.ts"
@@ -9,10 +9,10 @@ import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromMessages } from "../stream-http/append-body.ts"
 import { conditionOf } from "../stream-http/preconditions.ts"
-import { closesStream, countHeader, invalid, unencoded } from "../stream-http/request-parameters.ts"
+import { checkEncoding, closesStream, countHeader, invalid } from "../stream-http/request-parameters.ts"
 import type { CreateRequest } from "../stream/durable-stream.ts"
 import { infoHeaders, lifetime, sentType } from "./protocol-headers.ts"
-import { addressed, protocolOffset, streamAt } from "./stream-address.ts"
+import { addressedStream, protocolOffset, streamAt } from "./stream-address.ts"
 
 export const createStream = (
   manager: StreamManager["Service"],
@@ -20,14 +20,14 @@ export const createStream = (
   publicBase: (request: Incoming) => string | undefined
 ) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* addressed(request)
+    const name = yield* addressedStream(request)
     const contentType = yield* sentType(request)
     const life = yield* lifetime(request)
     const fork = yield* forkOf(request)
-    yield* unencoded(request)
+    yield* checkEncoding(request)
     const onlyIf = yield* conditionOf(request)
     const body = yield* request.body(bodyBytesMax)
-    // A fork's first own events are of its source's type. Whether it may be forked at all is for `create` to say.
+    // A fork's first own events are of its source's type. `create` decides whether the source may be forked at all.
     const type = contentType ??
       (fork === undefined || body.length === 0 ? undefined : yield* typeOf(manager, fork.source)) ?? bytesType
     const data = body.length === 0
@@ -57,7 +57,7 @@ const typeOf = (manager: StreamManager["Service"], source: Fork["source"]) =>
 
 type Fork = NonNullable<CreateRequest["fork"]>
 
-/** The place at which another stream is to be forked; undefined where none is. */
+/** The place at which the request forks another stream; undefined when it does not. */
 const forkOf = Effect.fnUntraced(function*(request: Incoming) {
   const path = request.header("stream-forked-from")
   const offset = request.header("stream-fork-offset")

@@ -1,5 +1,5 @@
 /**
- * The protocol's headers: what requests say, checked, and what answers tell of a stream (docs/protocol.md 8, 10, 11).
+ * The protocol's headers: those of requests, checked, and those of answers about a stream (docs/protocol.md 8, 10, 11).
  */
 import { Effect, Exit } from "effect"
 import type { InvalidRequest } from "../domain/errors.ts"
@@ -9,10 +9,10 @@ import { placeHeaders } from "../stream-http/append-headers.ts"
 import { countHeader, invalid, keptHeader, show } from "../stream-http/request-parameters.ts"
 import type { StreamInfo } from "../stream/durable-stream.ts"
 
-/** Type and subtype have at most 127 bytes each (RFC 6838 4.2), and parameters are few; all of it is in the log's first line. */
+/** Type and subtype have at most 127 bytes each (RFC 6838 4.2), and parameters are few; the log's first line has all of it. */
 const typeBytesMax = 1_024
 
-/** The media type that is sent; undefined when none is. */
+/** The media type that the request names; undefined when it names none. */
 export const sentType = (request: Incoming): Exit.Exit<string | undefined, InvalidRequest> => {
   const sent = keptHeader(request, "Content-Type", typeBytesMax)
   if (Exit.isFailure(sent)) return sent
@@ -23,13 +23,13 @@ export const sentType = (request: Incoming): Exit.Exit<string | undefined, Inval
     : invalid(`The Content-Type ${show(type)} is none: send type/subtype.`)
 }
 
-/** When the stream is to expire: one way, or none. */
+/** The time when the stream expires: as one header, or none. */
 export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
   const ttlSeconds = yield* countHeader(request, "Stream-TTL")
   const expiresAt = request.header("stream-expires-at")
   if (expiresAt === undefined) return { ttlSeconds, expiresAt }
   if (ttlSeconds !== undefined) return yield* invalid("Send Stream-TTL or Stream-Expires-At, not both.")
-  // Kept as it was given: as fine as any clock, and no longer.
+  // The stream keeps the text: 9 digits are as fine as any clock, and bound its length.
   const isKept = !expiresAt.includes(" ") && !/\.\d{10}/.test(expiresAt)
   return isKept && rfc3339Millis(expiresAt) !== undefined
     ? { ttlSeconds, expiresAt }
@@ -39,7 +39,7 @@ export const lifetime = Effect.fnUntraced(function*(request: Incoming) {
     )
 })
 
-/** All that is told of a stream without its events. */
+/** All headers that describe a stream. */
 export const infoHeaders = ({ closed, description, tail }: StreamInfo): Record<string, string> => {
   const headers = placeHeaders(tail, closed)
   headers["content-type"] = description.contentType
@@ -49,5 +49,5 @@ export const infoHeaders = ({ closed, description, tail }: StreamInfo): Record<s
   return headers
 }
 
-/** What this server adds to the protocol. */
+/** Names what this server adds to the protocol. */
 export const extensions = { "stream-extensions": "limit, tail, since, last-event-id, ping, if-match, life" }

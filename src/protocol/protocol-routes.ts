@@ -22,7 +22,7 @@ import { liveSse } from "./live-sse.ts"
 import { describeProtocol } from "./protocol-api.ts"
 import { extensions, infoHeaders } from "./protocol-headers.ts"
 import { catchUp, longPoll } from "./read-stream.ts"
-import { addressed, offsetOf } from "./stream-address.ts"
+import { addressedStream, offsetOf } from "./stream-address.ts"
 
 /** How long a long-poll waits for news, in milliseconds. */
 export const LongPollMillis: Context.Reference<number> = Context.Reference<number>(
@@ -43,11 +43,11 @@ export const protocol: Layer.Layer<never, never, Router | StreamManager | Curren
     const path = "/v1/stream/*"
     return {
       routes: [
-        { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax, base)) },
-        { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
-        { method: "GET", path, handle: announcing(readStream(manager, followers, longPollMillis)) },
-        { method: "HEAD", path, handle: announcing(describeStream(manager)) },
-        { method: "DELETE", path, handle: announcing(deleteStream(manager)) }
+        { method: "PUT", path, handle: announce(createStream(manager, bodyBytesMax, base)) },
+        { method: "POST", path, handle: announce(appendToStream(manager, runFork, bodyBytesMax)) },
+        { method: "GET", path, handle: announce(readStream(manager, followers, longPollMillis)) },
+        { method: "HEAD", path, handle: announce(describeStream(manager)) },
+        { method: "DELETE", path, handle: announce(deleteStream(manager)) }
       ],
       reads: [
         "Stream-TTL",
@@ -82,14 +82,14 @@ export const protocol: Layer.Layer<never, never, Router | StreamManager | Curren
 
 const describeStream = (manager: StreamManager["Service"]) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
-    const stream = yield* manager.get(yield* addressed(request))
+    const stream = yield* manager.get(yield* addressedStream(request))
     const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
     return { status: 200, headers, body: undefined }
   })
 
 const deleteStream = (manager: StreamManager["Service"]) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
-    yield* deleteOnConditions(manager, yield* addressed(request), request)
+    yield* deleteOnConditions(manager, yield* addressedStream(request), request)
     return { status: 204, headers: {}, body: undefined }
   })
 
@@ -111,28 +111,31 @@ const readStream = (manager: StreamManager["Service"], followers: Followers, lon
   })
 }
 
-/** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
-const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
+/** Names this server's extensions in every answer. A failure of the server (5xx) is left to the front, which logs it. */
+const announce = (handle: Route["handle"]): Route["handle"] => (request) => {
   const answering = handle(request)
   if (!isDirect(answering)) {
-    return Effect.map(Effect.catchIf(answering, isTheirs, (refusal) => Effect.succeed(problem(refusal))), announced)
+    return Effect.map(
+      Effect.catchIf(answering, isOfClient, (refusal) => Effect.succeed(problem(refusal))),
+      withExtensions
+    )
   }
   return {
     start: (done) =>
       answering.start((exit) => {
         const answered = Exit.isFailure(exit)
-          ? Exit.map(toProblem(exit), announced)
-          : Exit.succeed(announced(exit.value))
+          ? Exit.map(toProblem(exit), withExtensions)
+          : Exit.succeed(withExtensions(exit.value))
         done(answered)
       })
   }
 }
 
-const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
+const withExtensions = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isTheirs = ({ status }: Refusal): boolean => status < 500
+const isOfClient = ({ status }: Refusal): boolean => status < 500
 
 const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
   const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))
-  return refusal !== undefined && isTheirs(refusal) ? Exit.succeed(problem(refusal)) : exit
+  return refusal !== undefined && isOfClient(refusal) ? Exit.succeed(problem(refusal)) : exit
 }

@@ -1,7 +1,7 @@
 /**
- * `GET` without following: what is there, or, with `live=long-poll`, what is there next (docs/protocol.md 12, 13).
+ * `GET` without following: the events that exist, or, with `live=long-poll`, the next ones (docs/protocol.md 12, 13).
  */
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import { PreconditionFailed, StreamDeleted } from "../domain/errors.ts"
 import { toOffset } from "../domain/types.ts"
 import type { Answer } from "../http/exchange.ts"
@@ -9,18 +9,18 @@ import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { placeHeaders } from "../stream-http/append-headers.ts"
-import { bodyOf } from "../stream-http/messages.ts"
+import { StreamFollowing, waitForEvents } from "../stream-http/following.ts"
 import { lifeHeader } from "../stream-http/reading-start.ts"
 import { countParameter } from "../stream-http/request-parameters.ts"
 import type { From } from "../stream/durable-stream.ts"
 import { nextCursor } from "./cursor.ts"
 import { etagOf, namesTag, wantsOtherTag } from "./etag.ts"
-import { rangeBody } from "./range-body.ts"
+import { emptyBody, rangeBody } from "./range-body.ts"
 import type { Reading } from "./reading.ts"
 import { openReading } from "./reading.ts"
-import { addressed, offsetOf } from "./stream-address.ts"
+import { addressedStream, offsetOf } from "./stream-address.ts"
 
-/** What is there from the offset on. */
+/** Answers with the events that exist from the offset on. */
 export const catchUp = (manager: StreamManager["Service"]) =>
   Effect.fnUntraced(function*(request: RouteRequest) {
     const offset = yield* offsetOf(request.query)
@@ -28,13 +28,15 @@ export const catchUp = (manager: StreamManager["Service"]) =>
     const reading = yield* openReading(manager, request, offset)
     const cursor = yield* cursorHeader(request, reading)
     if (offset !== "now") return yield* answer(request, reading, limit, cursor)
-    // Where the tail is changes with every append: neither to be kept nor to be asked for again by its tag.
+    // The tail changes with every append: no client may keep this answer, or ask for it again by its tag.
     const { etag: _, ...headers } = headersOf(reading, reading.start.next, cursor)
-    const body = bodyOf([], reading.description.contentType)
+    const body = emptyBody(reading.description.contentType)
     return { status: 200, headers: { ...headers, "cache-control": "no-store" }, body }
   })
 
-/** What is there from the offset on or, where nothing is, what comes within the time and before the server stops. */
+/**
+ * Answers with the events from the offset on. If none exist, waits for some until the time has passed or the server stops.
+ */
 export const longPoll = (
   manager: StreamManager["Service"],
   followers: Followers,
@@ -42,18 +44,14 @@ export const longPoll = (
 ) =>
   Effect.fnUntraced(function*(request: RouteRequest, offset: From) {
     const limit = yield* countParameter(request.query, "limit")
-    yield* followers.enter(yield* addressed(request))
+    yield* followers.enter(yield* addressedStream(request))
     const opened = yield* openReading(manager, request, offset)
     const { description, start, stream } = opened
-    // A server that stops has whoever waits ask the next one, as after a time without news.
-    const news = Effect.raceFirst(Effect.asSome(stream.next(start)), Effect.as(request.stopping, Option.none()))
-    const found = Option.flatten(yield* Effect.timeoutOption(news, waitMillis))
+    const hasNews = yield* waitForEvents(new StreamFollowing(stream, start), request.stopping, waitMillis)
     const { closed, life, tail } = yield* stream.info
     if (life !== start.life) return yield* new StreamDeleted({ stream: stream.name })
     const cursor = yield* cursorHeader(request, opened)
-    if (Option.isSome(found) && found.value.count > 0) {
-      return yield* answer(request, { ...opened, tail, closed }, limit, cursor)
-    }
+    if (hasNews) return yield* answer(request, { ...opened, tail, closed }, limit, cursor)
     const isEnd = closed && start.next >= tail
     const headers: Record<string, string> = { ...placeHeaders(start.next, isEnd), ...lifeHeader(description) }
     headers["stream-up-to-date"] = "true"
@@ -61,7 +59,7 @@ export const longPoll = (
     return { status: 204, headers: isEnd ? headers : { ...headers, ...cursor }, body: undefined }
   })
 
-/** All that was there when the reading began, or as much as is asked for, or that the caller has it already. */
+/** Answers with the events up to the tail or the limit, or with 304 when the client has them already. */
 const answer = Effect.fnUntraced(function*(
   request: RouteRequest,
   reading: Reading,
@@ -79,7 +77,7 @@ const answer = Effect.fnUntraced(function*(
   return { status: 200, headers, body: yield* rangeBody(reading, end) } satisfies Answer as Answer
 })
 
-/** A client sends it with its next request, and by it is known the life that the client has read. */
+/** A client sends it with its next request, and so names the life that it has read. */
 const cursorHeader = (request: RouteRequest, { description: { id } }: Reading) =>
   Effect.map(
     nextCursor(request.query.get("cursor") ?? undefined, id),
@@ -98,13 +96,13 @@ const headersOf = (
     "stream-next-offset": toOffset(end),
     ...lifeHeader(description),
     "etag": etagOf(description.id, start.next, end, isEnd),
-    // What ends before the tail, or at the end of all, is the same whenever it is asked for. What ends at the tail is
-    // longer after the next append, and whoever writes and then reads must see it. `private`: we do not know what a
-    // stream holds, and a shared cache would show it to others (PROTOCOL 10.1).
+    // A range that ends before the tail, or at the end of a closed stream, never changes. A range that ends at the tail is
+    // longer after the next append, and a client that writes and then reads must see it. `private`: a stream may hold
+    // secrets, and a shared cache would show them to others (PROTOCOL 10.1).
     "cache-control": isFixed && (!isTail || isEnd)
       ? "private, max-age=60, stale-while-revalidate=300"
       : "private, no-cache",
-    // Whoever opens a stream of HTML in a browser must not run it as a page of this server.
+    // A browser that opens a stream of HTML must not run it as a page of this server.
     "content-security-policy": "sandbox",
     ...(isTail ? { "stream-up-to-date": "true" } : noHeaders),
     ...(isEnd ? { "stream-closed": "true" } : cursor)

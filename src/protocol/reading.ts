@@ -1,6 +1,6 @@
 /**
- * What the ways to read a stream have in common: where they begin, and what is told of the place they have come to
- * (docs/protocol.md 8, 12).
+ * The common part of all ways to read a stream: where a reading begins, and how it stands to the tail (docs/protocol.md 8,
+ * 12).
  */
 import { Effect } from "effect"
 import { StreamDeleted, StreamNotFound } from "../domain/errors.ts"
@@ -11,14 +11,14 @@ import type { StreamDescription } from "../storage/storage.ts"
 import { lifeOf, openAt } from "../stream-http/reading-start.ts"
 import type { Cursor, From, StreamInfo } from "../stream/durable-stream.ts"
 import { isOfLife } from "./cursor.ts"
-import { addressed } from "./stream-address.ts"
+import { addressedStream } from "./stream-address.ts"
 
-/** A stream that is being read. */
+/** A stream that a client reads. */
 export interface Reading {
   readonly stream: HookedStream
   readonly description: StreamDescription
   readonly start: Cursor
-  /** Where the stream stood when it began. */
+  /** The tail of the stream when the reading began. */
   readonly tail: number
   readonly closed: boolean
   /** Whether the same request always begins at the same place. */
@@ -26,15 +26,15 @@ export interface Reading {
 }
 
 /**
- * Begins where the request asks. Fails when there is no such stream, for an offset beyond the tail, and for one of another
- * life, which the request names itself or by its cursor.
+ * Returns a reading that begins at the request's place. Fails when the stream does not exist, for an offset beyond the tail,
+ * and for an offset of another life, which the request names by itself or by its cursor.
  */
 export const openReading = Effect.fnUntraced(function*(
   manager: StreamManager["Service"],
   request: RouteRequest,
   offset: From | undefined
 ) {
-  const stream = yield* manager.get(yield* addressed(request))
+  const stream = yield* manager.get(yield* addressedStream(request))
   const life = yield* lifeOf(request)
   const cursor = request.query.get("cursor") ?? undefined
   const { closed, description, start, tail } = yield* openAt(stream, {
@@ -49,13 +49,16 @@ export const openReading = Effect.fnUntraced(function*(
   return { stream, description, start, tail, closed, isFixed } satisfies Reading as Reading
 })
 
-/** Whether a reading has come to the tail, and whether that is the end. */
+/** Whether a reading has come to the tail, and whether the stream ends there. */
 export interface Place {
   readonly isTail: boolean
   readonly isEnd: boolean
 }
 
-/** What is to be told of a reading that has come to `next`. Asked after the reading, so that it is never too early. */
+/**
+ * Returns the place of a reading that has come to `next`; fails when that life of the stream is over. The caller asks after
+ * it has read, so that the place is never older than the events.
+ */
 export const placeOf = (stream: HookedStream, { life, next }: Cursor) =>
   stream.info.pipe(
     Effect.catchTag(["StreamNotFound", "StreamGone"], () => Effect.undefined),

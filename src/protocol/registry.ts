@@ -1,7 +1,7 @@
 /**
- * The registry (docs/protocol.md 16): whoever makes a stream named `__registry__` finds every other stream in it, and is
- * told there of each that is made or deleted from then on. Written behind the appends, never in their way; what a crash
- * kept from it is made up for at the next start.
+ * The registry (docs/protocol.md 16): a client that makes a stream named `__registry__` finds every other stream in it, and
+ * then an event for each stream that is made or deleted. The server writes it behind the appends, never in their way, and
+ * adds at the next start the changes that a crash lost.
  */
 import { Cause, Effect, Layer, Option, Predicate, Queue } from "effect"
 import type { StreamName } from "../domain/types.ts"
@@ -12,26 +12,26 @@ import { StreamManager } from "../manager/stream-manager.ts"
 import type { StreamDescription } from "../storage/storage.ts"
 import type { Cursor } from "../stream/durable-stream.ts"
 
-/** Changes that are appended at once, when there are many. */
+/** The most changes of one append. */
 const changesMax = 500
 
-/** Keeps the registry while there is one, until the scope closes. */
+/** Keeps the registry while it exists, until the scope closes. */
 export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
   const manager = yield* StreamManager
-  const heard = yield* Queue.unbounded<Heard>()
-  /** The streams that the registry tells of; undefined while there is no registry to keep. */
+  const signals = yield* Queue.unbounded<Signal>()
+  /** The streams that the registry lists; undefined while the server keeps no registry. */
   let known: Set<string> | undefined
-  /** Whether changes of other streams matter: there is a registry. */
-  let listening = false
-  const listen = (what: Heard["what"]) => (description: StreamDescription) => {
-    if (description.name === registry || (listening && isTold(description.name))) {
-      Queue.offerUnsafe(heard, { what, description })
+  /** Whether changes of other streams are queued. */
+  let isListening = false
+  const listen = (event: Signal["event"]) => (description: StreamDescription) => {
+    if (description.name === registry || (isListening && isListed(description.name))) {
+      Queue.offerUnsafe(signals, { event, description })
     }
   }
   // All streams, and not only the registry itself: between reading the names and hearing of changes there is no gap.
   const streams = yield* manager.observe("", { created: listen("made"), deleted: listen("deleted") })
 
-  /** Writes as many as there are, a commit at a time. */
+  /** Writes all changes, a commit at a time. */
   const write = Effect.fnUntraced(function*(changes: ReadonlyArray<Change>) {
     for (let from = 0; from < changes.length; from += changesMax) {
       const data = changes.slice(from, from + changesMax).map(EventData.fromValue)
@@ -39,20 +39,20 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     }
   })
 
-  /** Takes up a registry that is there: what it says is compared with what there is. */
+  /** Compares a registry that exists with the streams that exist, and writes the difference. */
   const takeUp = Effect.gen(function*() {
-    const told = yield* readRegistry(manager)
-    listening = told !== undefined
-    if (told === undefined) return
+    const listed = yield* readRegistry(manager)
+    isListening = listed !== undefined
+    if (listed === undefined) return
     const names = new Set<string>()
     for (const [i, name] of (yield* streams.names).entries()) {
       // A thousand are less than a millisecond.
       if (i % 1_000 === 999) yield* Effect.yieldNow
-      if (isTold(name)) names.add(name)
+      if (isListed(name)) names.add(name)
     }
-    let changes: Array<Change> = [...told].filter((name) => !names.has(name)).map(toDelete)
+    let changes: Array<Change> = [...listed].filter((name) => !names.has(name)).map(toDelete)
     for (const name of names) {
-      if (!told.has(name)) changes.push(...yield* describe(manager, name as StreamName))
+      if (!listed.has(name)) changes.push(...yield* describe(manager, name as StreamName))
       if (changes.length < changesMax) continue
       yield* write(changes)
       changes = []
@@ -61,7 +61,7 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     known = names
   })
 
-  /** What could not be written is found by comparing: as soon as the disk has room again, not at the next start. */
+  /** After a failed write, compares again until that succeeds: as soon as the disk has room, not at the next start. */
   const takeUpAgain = (pauseMillis: number): Effect.Effect<void> =>
     Effect.sleep(pauseMillis).pipe(
       Effect.andThen(takeUp),
@@ -70,18 +70,18 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
       )
     )
 
-  const hear = Effect.fnUntraced(function*(all: ReadonlyArray<Heard>) {
+  const record = Effect.fnUntraced(function*(all: ReadonlyArray<Signal>) {
     const changes: Array<Change> = []
-    for (const { description, what } of all) {
+    for (const { description, event } of all) {
       const { name } = description
       if (name === registry) {
         changes.length = 0
         known = undefined
-        listening = false
-        if (what === "made") yield* takeUp
-      } else if (known === undefined || known.has(name) === (what === "made")) {
-        // There is no registry, or it was told already when it was taken up.
-      } else if (what === "made") {
+        isListening = false
+        if (event === "made") yield* takeUp
+      } else if (known === undefined || known.has(name) === (event === "made")) {
+        // No registry exists, or it has had this change since it was compared.
+      } else if (event === "made") {
         known.add(name)
         changes.push(toInsert(description))
       } else {
@@ -92,16 +92,19 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     if (changes.length > 0) yield* write(changes)
   })
 
-  yield* safely(takeUp).pipe(
-    // What is still waiting when the server stops is written, too.
-    Effect.tap(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(heard), (all) => safely(hear(all))))),
+  yield* succeeds(takeUp).pipe(
+    // When the server stops, it writes the changes that still wait.
+    Effect.tap(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(signals), (all) => succeeds(record(all))))),
     Effect.andThen((isTakenUp) => isTakenUp ? Effect.void : takeUpAgain(pauseMin)),
     Effect.andThen(Effect.forever(
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(
-          restore(Queue.takeAll(heard)),
+          restore(Queue.takeAll(signals)),
           (all) =>
-            Effect.andThen(safely(hear(all)), (isWritten) => isWritten ? Effect.void : restore(takeUpAgain(pauseMin)))
+            Effect.andThen(
+              succeeds(record(all)),
+              (isWritten) => isWritten ? Effect.void : restore(takeUpAgain(pauseMin))
+            )
         )
       )
     )),
@@ -109,19 +112,19 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
   )
 }))
 
-/** Answers whether it succeeded. The registry is nobody's first concern: a failure is logged, and it goes on. */
-const safely = <E, R>(keeping: Effect.Effect<unknown, E, R>) =>
-  Effect.catchCause(Effect.as(keeping, true), (cause) =>
+/** Returns whether the effect succeeded. Streams work without the registry, so a failure is only logged. */
+const succeeds = <E, R>(effect: Effect.Effect<unknown, E, R>) =>
+  Effect.catchCause(Effect.as(effect, true), (cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.interrupt
       : Effect.as(Effect.logWarning("The registry lacks streams that were made or deleted just now", cause), false))
 
-/** Before it is tried again, in milliseconds, doubled each time. */
+/** The pause before the next try, in milliseconds, doubled each time. */
 const pauseMin = 1_000
 const pauseMax = 60_000
 
-interface Heard {
-  readonly what: "made" | "deleted"
+interface Signal {
+  readonly event: "made" | "deleted"
   readonly description: StreamDescription
 }
 
@@ -142,16 +145,16 @@ const toInsert = ({ contentType, createdAt, name }: StreamDescription): Change =
 
 const toDelete = (name: string): Change => ({ type: "stream", key: name, headers: { operation: "delete" } })
 
-const isTold = (name: string): boolean => name !== registry && !isReserved(name)
+const isListed = (name: string): boolean => name !== registry && !isReserved(name)
 
-/** The insertion of a stream that is there; nothing for one that is gone by now, or cannot be opened. */
+/** The insertion of a stream that exists; none for a stream that is gone by now or cannot be opened. */
 const describe = Effect.fnUntraced(function*(manager: StreamManager["Service"], name: StreamName) {
   const stream = yield* Effect.option(manager.get(name))
   const info = Option.isSome(stream) ? yield* Effect.option(stream.value.info) : Option.none()
   return Option.isSome(info) ? [toInsert(info.value.description)] : []
 }, Effect.scoped)
 
-/** The streams that the registry says there are; undefined where there is none, or it is none of ours. */
+/** The streams that the registry lists; undefined when it does not exist, is closed, or is not JSON. */
 const readRegistry = Effect.fnUntraced(function*(manager: StreamManager["Service"]) {
   const stream = yield* manager.get(registry)
   const info = yield* Effect.option(stream.info)
@@ -173,7 +176,7 @@ const readRegistry = Effect.fnUntraced(function*(manager: StreamManager["Service
   }
 }, Effect.scoped)
 
-/** Others may write to the registry, too. */
+/** Clients may write to the registry, too. */
 const isChange = (data: unknown): data is Change =>
   Predicate.hasProperty(data, "type") && data.type === "stream" &&
   Predicate.hasProperty(data, "key") && typeof data.key === "string" &&

@@ -10,16 +10,16 @@ import { decodePercent } from "../http/router.ts"
 import { fromOffset, streamName, textParameter } from "../stream-http/request-parameters.ts"
 import type { From } from "../stream/durable-stream.ts"
 
-/** Below which path the streams are. */
+/** The path above all streams. */
 const root = "/v1/stream/"
 
-/** The stream that is asked for. What is below `__ds` is no stream, but a control API that is not served. */
-export const addressed = (request: RouteRequest): Exit.Exit<StreamName, InvalidRequest | RouteNotFound> =>
+/** The stream that the request names. Below `__ds` are no streams, but a control API that is not served. */
+export const addressedStream = (request: RouteRequest): Exit.Exit<StreamName, InvalidRequest | RouteNotFound> =>
   isReserved(request.parameter)
     ? Exit.fail(new RouteNotFound({ path: request.path }))
     : streamName(request.parameter)
 
-/** The stream at a path that a header names. */
+/** The stream at the path that a header names. */
 export const streamAt = (path: string): Effect.Effect<StreamName, InvalidRequest> => {
   const name = path.startsWith(root) ? decodePercent(path.slice(root.length)) : undefined
   return name === undefined
@@ -27,14 +27,14 @@ export const streamAt = (path: string): Effect.Effect<StreamName, InvalidRequest
     : streamName(name)
 }
 
-/** What the reference server calls its beginning, and tools send without having asked. */
+/** The beginning as the reference server writes it; tools send it without having read it. */
 const writtenZero = "0000000000000000_0000000000000000"
 
-/** An offset as a request writes it. */
+/** Parses an offset as a request writes it. */
 export const protocolOffset = (text: string): Effect.Effect<From, InvalidRequest> =>
   text === writtenZero ? Effect.succeed("beginning") : fromOffset(text)
 
-/** The offset that is asked for; undefined when none is. */
+/** The offset that the query names; undefined when it names none. */
 export const offsetOf = (query: URLSearchParams): Effect.Effect<From | undefined, InvalidRequest> =>
   Effect.flatMap(
     textParameter(query, "offset"),

@@ -1,6 +1,6 @@
 /**
- * Bodies of appends to event data. The JSON text of `data` is checked, and then kept as it was sent (promise 8): it is cut
- * out of the body, neither made into a value nor written anew.
+ * Turns bodies of appends into event data. The JSON text of `data` is checked, and then kept as the writer sent it
+ * (promise 8): it is cut out of the body, neither parsed into a value nor written again.
  */
 import { Exit } from "effect"
 import { InvalidRequest } from "../domain/errors.ts"
@@ -35,13 +35,13 @@ export const fromMessages = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventDat
     return events
   })
 
-/** One event's data a line; empty lines count for nothing. */
+/** One event's data a line; empty lines are skipped. */
 export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> =>
   parsing(body, (source) => {
     const cut = cutter(source, carriageReturn)
     const events: Array<EventData> = []
     for (let at = 0, start = 0, number = 1; at < source.length; at++) {
-      // Each byte of space is gone over once: a body may have nothing else.
+      // Each byte of space is read once: a body may have nothing else.
       if (source[at] === lineFeed) {
         start = at + 1
         number++
@@ -50,7 +50,7 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
       const feed = source.indexOf(lineFeed, at)
       const lineEnd = feed < 0 ? source.length : feed
       const end = valueEnd(source, at)
-      // A value of several lines would be one elsewhere.
+      // A value that goes over several lines is JSON, but not NDJSON.
       if (end < 0 || spaceBefore(source, lineEnd) !== end) {
         throw new InvalidRequest({
           message: `Line ${number} is not JSON: ${jsonFault(source.subarray(start, lineEnd))}.`
@@ -65,8 +65,8 @@ export const fromNdjsonBody = (body: Uint8Array): Exit.Exit<ReadonlyArray<EventD
   })
 
 /**
- * Data that stands for bytes (docs/storage-format.md 3), as bytes; undefined when any of it does not. Of many, some at a
- * time: each is parsed, and others have their turns between.
+ * Returns data that stands for bytes (docs/storage-format.md 3) as bytes; undefined when any of it does not. Each event is
+ * parsed, so a long list takes several turns of the event loop, and other requests run between them.
  */
 export const toBytes = (
   data: ReadonlyArray<EventData>,
@@ -86,7 +86,7 @@ export const toBytes = (
   goOn()
 }
 
-/** Some milliseconds. */
+/** Parsing these takes some milliseconds. */
 const eventsOfTurn = 4_096
 
 const parsing = (
@@ -94,7 +94,7 @@ const parsing = (
   parse: (source: Buffer) => ReadonlyArray<EventData>
 ): Exit.Exit<ReadonlyArray<EventData>, InvalidRequest> => {
   try {
-    const source = withoutMark(asBuffer(body))
+    const source = dropMark(asBuffer(body))
     if (!isUtf8(source)) return Exit.fail(new InvalidRequest({ message: "The body is not valid UTF-8." }))
     return Exit.succeed(parse(source))
   } catch (error) {
@@ -103,21 +103,21 @@ const parsing = (
   }
 }
 
-/** Cuts values out of a body in which these line breaks can be: as bytes, where there is none in the value. */
+/** Cuts values out of a body that may have these line breaks in it. A value without one shares the bytes of the body. */
 const cutter = (source: Buffer, ...breaks: ReadonlyArray<number>) => {
   if (!breaks.some((byte) => source.includes(byte))) {
     return (start: number, end: number) => EventData.fromPiece(source, start, end)
   }
   return (start: number, end: number) => {
     for (let at = start; at < end; at++) {
-      if (isBreak(source[at]!)) return spaced(source, start, end)
+      if (isBreak(source[at]!)) return replaceBreaks(source, start, end)
     }
     return EventData.fromPiece(source, start, end)
   }
 }
 
-/** A copy with a space for every line break: in valid JSON they only stand between tokens. */
-const spaced = (source: Buffer, start: number, end: number): EventData => {
+/** Copies a value with a space for every line break: in valid JSON they only stand between tokens. */
+const replaceBreaks = (source: Buffer, start: number, end: number): EventData => {
   const copy = Buffer.from(source.subarray(start, end))
   for (let at = 0; at < copy.length; at++) if (isBreak(copy[at]!)) copy[at] = 0x20
   return EventData.fromPiece(copy, 0, copy.length)
@@ -134,21 +134,24 @@ const carriageReturn = 0x0d
 const notJson = (bytes: Uint8Array): InvalidRequest =>
   new InvalidRequest({ message: `The body is not JSON: ${jsonFault(bytes)}.` })
 
-/** A byte order mark in front is let be (RFC 8259 8.1), and not kept: it is none of the data. */
-const withoutMark = (body: Buffer): Buffer =>
+/** Drops a byte order mark at the front: it is allowed there (RFC 8259 8.1), and no part of the data. */
+const dropMark = (body: Buffer): Buffer =>
   body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
 
-/** Where the space begins that ends at `end`. */
+/** Returns the start of the space that ends at `end`. */
 const spaceBefore = (bytes: Uint8Array, end: number): number => {
   let at = end
   while (at > 0 && isSpace(bytes[at - 1]!)) at--
   return at
 }
 
-/** What is no UTF-8 is told by the character that stands for it, and that one can be meant: only then it is asked again. */
+/**
+ * The fast decoder writes U+FFFD for bytes that are not UTF-8. A writer may also send that character, so only then the slow
+ * and strict decoder decides.
+ */
 const isUtf8 = (body: Buffer): boolean => {
   let isPlain = true
-  // Piece by piece: as one string it would be there twice.
+  // Piece by piece: one string of the whole body would take its memory a second time.
   for (let from = 0, to = 0; from < body.length && isPlain; from = to) {
     to = characterEnd(body, Math.min(from + checkedBytes, body.length))
     isPlain = !body.toString("utf8", from, to).includes("\ufffd")
@@ -162,10 +165,10 @@ const isUtf8 = (body: Buffer): boolean => {
   }
 }
 
-/** A string of this size costs little, and there are few of them. */
+/** A string of this size costs little memory, and a body makes few of them. */
 const checkedBytes = 1024 * 1024
 
-/** The end of the character that is cut at `at`; what goes on for longer is none. */
+/** Returns the end of the character that is cut at `at`. A longer run of continuation bytes is no character. */
 const characterEnd = (body: Buffer, at: number): number => {
   let end = at
   while (end < body.length && end < at + 3 && (body[end]! & 0xc0) === 0x80) end++

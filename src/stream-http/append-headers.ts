@@ -1,6 +1,5 @@
 /**
- * What the headers of an append say besides its body, and what those of its answer tell (docs/protocol.md 3 and 11): the
- * same for both interfaces.
+ * The headers of an append and of its answer (docs/protocol.md 3 and 11): the same for both interfaces.
  */
 import { Exit } from "effect"
 import type { InvalidRequest, UnsupportedMediaType } from "../domain/errors.ts"
@@ -8,11 +7,18 @@ import { toOffset } from "../domain/types.ts"
 import type { Appended, AppendRequest } from "../stream/durable-stream.ts"
 import { conditionOf } from "./preconditions.ts"
 import type { Headers } from "./request-parameters.ts"
-import { closesStream, ifMatch, keptHeader, producerHeaders, producerNumber, unencoded } from "./request-parameters.ts"
+import {
+  checkEncoding,
+  closesStream,
+  ifMatch,
+  keptHeader,
+  producerHeaders,
+  producerNumber
+} from "./request-parameters.ts"
 
 export type AppendConditions = Pick<AppendRequest, "ifMatch" | "onlyIf" | "producer" | "seq" | "close">
 
-/** As long as the name of a stream; a time, a counter or a ULID has some thirty. */
+/** The limit is that of a stream's name; a time, a counter or a ULID has some thirty bytes. */
 const seqBytesMax = 512
 
 export const appendConditions = (
@@ -20,9 +26,9 @@ export const appendConditions = (
 ): Exit.Exit<AppendConditions, InvalidRequest | UnsupportedMediaType> => {
   // Most appends have none.
   if (headers.every((name) => request.header(name) === undefined)) return unconditional
-  const encoding = unencoded(request)
+  const encoding = checkEncoding(request)
   if (Exit.isFailure(encoding)) return Exit.failCause(encoding.cause)
-  // The tail alone is a comparison of numbers.
+  // An `If-Match` that names only the tail is a comparison of numbers.
   const match = request.header("if-match")
   const isTail = request.header("if-none-match") === undefined && (match === undefined || /^"?\d+"?$/.test(match))
   const onlyIf = isTail ? Exit.succeed(undefined) : conditionOf(request)
@@ -45,16 +51,16 @@ const headers = [...producerHeaders, "content-encoding", "if-match", "if-none-ma
 
 const unconditional = Exit.succeed<AppendConditions>({})
 
-/** Where the stream stands behind an append, and what was accepted of its producer. */
+/** The tail of the stream after an append, and the newest number that it has accepted from the producer. */
 export const appendedHeaders = ({ closed, producer, tail }: Appended): Record<string, string> => {
-  const told = placeHeaders(tail, closed)
-  if (producer === undefined) return told
-  told["producer-epoch"] = `${producer.epoch}`
-  told["producer-seq"] = `${producer.seq}`
-  return told
+  const place = placeHeaders(tail, closed)
+  if (producer === undefined) return place
+  place["producer-epoch"] = `${producer.epoch}`
+  place["producer-seq"] = `${producer.seq}`
+  return place
 }
 
-/** Where a stream stands: its tail, and whether that is its end. */
+/** The offset that a reader has come to, often the stream's tail, and whether the stream ends there. */
 export const placeHeaders = (tail: number, closed: boolean): Record<string, string> =>
   closed
     ? { "stream-next-offset": toOffset(tail), "stream-closed": "true" }

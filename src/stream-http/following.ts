@@ -1,190 +1,213 @@
 /**
- * `GET /streams/:name` (docs/protocol.md 5): Server-Sent Events from a place on, each event once (promise 4). A follower is
- * told whatever it cannot have: in the refusal, or, when it resumes as an `EventSource` does, in a frame (promise 10).
+ * A following as an answer: the events that exist, then each new one, once (promise 4). Every API follows this way and
+ * passes its own source and renderer. A failure in the middle is the last frame, and is logged when it is the server's.
  */
-import { Effect } from "effect"
-import { keepAliveComment } from "../api/wire.ts"
-import { StreamDeleted } from "../domain/errors.ts"
+import { Effect, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
-import type { StreamName } from "../domain/types.ts"
-import { toOffset } from "../domain/types.ts"
+import type { EventBlock } from "../domain/types.ts"
+import { consumeBlock, emptyBlock } from "../event/event-block.ts"
 import type { HookedStream } from "../hooks/with-hooks.ts"
-import type { Answer, Streamed } from "../http/exchange.ts"
+import type { Streamed } from "../http/exchange.ts"
 import { PieceMemory } from "../http/exchange.ts"
-import { problemText } from "../http/problem.ts"
-import type { RouteRequest } from "../http/router.ts"
-import type { Followers } from "../manager/followers.ts"
-import type { StreamManager } from "../manager/stream-manager.ts"
-import type { StreamDescription } from "../storage/storage.ts"
-import type { Cursor } from "../stream/durable-stream.ts"
-import { placeHeaders } from "./append-headers.ts"
-import { sseBytes, toSse, writeSse } from "./framing.ts"
-import type { Opening } from "./reading-start.ts"
-import { lastSeen, lifeHeader, lifeOf, openAt } from "./reading-start.ts"
-import { lastEventId, offsetParameter, streamName } from "./request-parameters.ts"
+import type { Cursor, ReadError } from "../stream/durable-stream.ts"
+import type { Fill } from "./joined-events.ts"
+import { logFailure, problemFrame } from "./problem-frame.ts"
 
-/** The handler of the route. */
-export const subscribe = (manager: StreamManager["Service"], followers: Followers) =>
-  Effect.fnUntraced(function*(request: RouteRequest) {
-    const name = yield* streamName(request.parameter)
-    const life = yield* lifeOf(request)
-    const offset = yield* offsetParameter(request.query)
-    const seen = yield* lastSeen(request)
-    const resumed = seen === undefined ? undefined : yield* lastEventId(seen)
-    yield* followers.enter(name)
-    const stream = yield* manager.get(name)
-    const opening = openAt(stream, {
-      query: resumed === undefined ? request.query : new URLSearchParams(),
-      offset: resumed ?? offset,
-      otherwise: "now",
-      isLife: (id) => life === undefined || id === life,
-      mustExist: false
-    })
-    const opened = yield* resumed === undefined ? opening : Effect.catch(opening, lostPlace)
-    return "status" in opened ? opened : resumed !== undefined && isEnd(opened) ? ended(opened) : {
-      status: 200,
-      headers: { ...sseHeaders, ...placeHeaders(opened.start.next, false), ...lifeHeader(opened.description) },
-      body: frames(stream, opened, resumed !== undefined || isEventSource(request), request.target)
-    } satisfies Answer as Answer
-  })
+/** Events from a place on, in order. A source serves one follower, and stands where that follower has come to. */
+export interface FollowingSource<E> {
+  /**
+   * Returns the events behind the place; an empty block at the tail. Fails when they cannot be read or the place is gone.
+   * The caller moves the source behind the block, and consumes the block.
+   */
+  readonly read: Effect.Effect<EventBlock, E>
+  /** Like `read`, but waits at the tail. An empty block means that there will never be more. */
+  readonly next: Effect.Effect<EventBlock, E>
+  /**
+   * Returns the events behind the place when they are in memory, in a block that all followers at this place share;
+   * undefined when there are none yet. "behind": only `next` can tell.
+   */
+  peek(): EventBlock | "behind" | undefined
+  /** Moves behind the block. */
+  moveBehind(block: EventBlock): void
+  /** Calls `wake` once, when `peek` may return something else. */
+  wait(wake: () => void): void
+  /** Takes the call back: the follower gives up. */
+  leave(wake: () => void): void
+}
+
+/** Bytes for a follower, and whether they are the last ones. */
+export interface Frames {
+  readonly bytes: Uint8Array
+  readonly isEnd: boolean
+}
+
+/** Writes events as frames. A renderer serves one follower, and sees each block once, in order. */
+export interface FollowingRenderer<E> {
+  /**
+   * Returns the frames of a block, or undefined when all of it is held back. It gets an empty block at the end of the
+   * source, when it reads first and nothing exists yet, and when it has held events back for long enough. Fails when it
+   * cannot say where the follower is. The renderer consumes the block; `fill` is memory for the frames.
+   */
+  render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, E>
+  /** Returns the frames of a shared block; undefined when `render` must do it. The bytes may be shared, too. */
+  renderShared(block: EventBlock): Frames | undefined
+  /** For how many milliseconds it still holds events back; undefined when it holds none. */
+  holdsMillis?(): number | undefined
+}
+
+export interface FollowingOptions {
+  /** The target of the request, for the log. */
+  readonly target: string
+  readonly keepAlive: Uint8Array
+  readonly endsAfterMillis?: number | undefined
+  /** Sent before the events. */
+  readonly greeting?: Uint8Array | undefined
+}
+
+/** Returns the body of the answer. Never fails: a failure of the source is told in a frame, behind all that was read. */
+export const following = <E extends Refusal>(
+  source: FollowingSource<E>,
+  renderer: FollowingRenderer<E>,
+  options: FollowingOptions
+): Streamed => {
+  const { greeting } = options
+  return makeFollowing(source, renderer, options, greeting && { bytes: greeting, isEnd: false }).body
+}
 
 /**
- * What ends a following early, as its last frame. An `EventSource` comes back by itself with the id it was given last. When
- * that place is gone, the id is the beginning, so that it misses nothing of what is there now.
+ * Returns the body of the answer once the events that exist are read and rendered. Fails when they cannot be: nothing is
+ * answered yet, so the follower is refused like any other reader.
  */
-export const problemFrame = (refusal: Refusal): Buffer =>
-  Buffer.from(`event: problem\n${isLost(refusal) ? "id: -1\n" : ""}data: ${problemText(refusal)}\n\n`)
+export const followingFromRead = <E extends Refusal>(
+  source: FollowingSource<E>,
+  renderer: FollowingRenderer<E>,
+  options: FollowingOptions
+): Effect.Effect<Streamed, E> => {
+  const { begin, body } = makeFollowing(source, renderer, options, undefined)
+  return Effect.as(begin, body)
+}
 
-/** An `EventSource` gives up for good on a refusal, and cannot read it: it is told in a frame that its place is gone. */
-export const lostPlace = <E extends Refusal>(refusal: E): Effect.Effect<Answer, E> =>
-  isLost(refusal)
-    ? Effect.succeed({ status: 200, headers: sseHeaders, body: problemFrame(refusal) })
-    : Effect.fail(refusal)
+/** Waits for events: false when the source has ended, the server stops, or the time has passed. Fails like the source. */
+export const waitForEvents = <E>(
+  source: Pick<FollowingSource<E>, "next">,
+  stopping: Effect.Effect<void>,
+  waitMillis: number
+): Effect.Effect<boolean, E> => {
+  const news = Effect.map(source.next, (block) => consumeBlock(block, ({ count }) => count > 0))
+  // A server that stops sends its followers to the next one, as after a time without news.
+  const answered = Effect.raceFirst(news, Effect.as(stopping, false))
+  return Effect.map(Effect.timeoutOption(answered, waitMillis), Option.getOrElse(() => false))
+}
 
-const isLost = ({ _tag }: Refusal) => _tag === "StreamDeleted" || _tag === "OffsetBeyondTail" || _tag === "OtherLife"
+/** The events of a stream from a place on. A class: ten thousand followers share its methods, and have a field each. */
+export class StreamFollowing implements FollowingSource<ReadError> {
+  readonly #stream: FollowedStream
+  #cursor: Cursor
 
-/** An `EventSource` names the one type that it takes (WHATWG HTML 9.2.2); curl takes all, and is sent events from the first. */
-const isEventSource = (request: RouteRequest): boolean =>
-  /^\s*text\/event-stream\s*(?:$|[,;])/i.test(request.header("accept") ?? "")
+  constructor(stream: FollowedStream, start: Cursor) {
+    this.#stream = stream
+    this.#cursor = start
+  }
 
-const isEnd = ({ closed, start, tail }: Opening) => closed && start.next >= tail
+  get read() {
+    return Effect.suspend(() => this.#stream.read(this.#cursor))
+  }
 
-/** An `EventSource` that is answered 204 does not come back (WHATWG HTML 9.2.3): there will never be more. */
-const ended = ({ description, tail }: Opening): Answer => ({
-  status: 204,
-  headers: { ...placeHeaders(tail, true), ...lifeHeader(description), "cache-control": "no-store" },
-  body: undefined
-})
+  get next() {
+    return Effect.suspend(() => this.#stream.next(this.#cursor))
+  }
 
-/**
- * The events from the start on. The end of a closed stream is an event named `closed`, and a refusal to go on is one named
- * `problem`; an end without either is the server's. `connected` says where the follower is and in which life of the stream:
- * first, for an `EventSource`, which can compare lives by it alone, and when nothing is to be caught up with, so that a
- * connection lost before the first event misses nothing either (promise 4); and again when a stream that was waited for is
- * made.
- */
-const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, target: string): Streamed => {
+  peek() {
+    return this.#stream.live.take(this.#cursor)
+  }
+
+  moveBehind({ count, first }: EventBlock): void {
+    this.#cursor = { life: this.#cursor.life, next: first + count }
+  }
+
+  wait(wake: () => void): void {
+    this.#stream.live.wait(wake)
+  }
+
+  leave(wake: () => void): void {
+    this.#stream.live.leave(wake)
+  }
+}
+
+type FollowedStream = Pick<HookedStream, "read" | "next" | "live">
+
+const makeFollowing = <E extends Refusal>(
+  source: FollowingSource<E>,
+  renderer: FollowingRenderer<E>,
+  { endsAfterMillis, keepAlive, target }: FollowingOptions,
+  first: Frames | undefined
+) => {
   const memory = new PieceMemory()
-  let cursor = opened.start
-  let over = false
-  let place = isAnnounced || cursor.next >= opened.tail
-    ? connectedFrame(stream.name, opened.description, cursor.next, opened.tail)
-    : undefined
-  let isUnborn = opened.description === undefined
+  const fill: Fill = (size, write) => memory.fill(size, write)
+  const holdsMillis = () => renderer.holdsMillis?.()
+  /** Frames that are made, but not sent. */
+  let pending = first
+  let isOver = false
 
-  const events = Effect.suspend(() => stream.next(cursor)).pipe(
-    Effect.map((block) => {
-      if (block.count === 0) {
-        over = true
-        return Buffer.from(`event: closed\ndata: {"nextOffset":"${toOffset(cursor.next)}"}\n\n`)
-      }
-      cursor = { life: cursor.life, next: block.first + block.count }
-      if (block.release === undefined) return toSse(block)
-      // A block of one's own: its frames are nobody else's.
-      const frames = memory.fill(sseBytes(block), (target) => writeSse(block, target))
-      block.release()
-      return frames
+  const frames = (events: Effect.Effect<EventBlock, E>) =>
+    Effect.flatMap(events, (block) => {
+      if (block.count > 0) source.moveBehind(block)
+      return renderer.render(block, fill)
     })
+
+  /** The next events; an empty block when none come before the renderer must send the events that it holds back. */
+  const events = Effect.suspend(() => {
+    const millis = holdsMillis()
+    if (millis === undefined) return source.next
+    return millis <= 0
+      ? Effect.succeed(noEvents)
+      : Effect.map(Effect.timeoutOption(source.next, millis), Option.getOrElse(() => noEvents))
+  })
+  const someFrames: Effect.Effect<Frames, E> = Effect.filterOrElse(
+    frames(events),
+    (frames) => frames !== undefined,
+    () => someFrames
+  )
+  const nextFrames = Effect.catch(
+    someFrames,
+    (refusal) => Effect.as(logFailure(refusal, target), { bytes: problemFrame(refusal), isEnd: true })
   )
 
-  /** A stream that was waited for is there. Its events are read behind this. */
-  const born = Effect.gen(function*() {
-    const block = yield* stream.next(cursor)
-    block.release?.()
-    const { description, tail } = yield* infoIn(stream, cursor)
-    isUnborn = false
-    return connectedFrame(stream.name, description, cursor.next, tail)
-  })
+  const send = ({ bytes, isEnd }: Frames) => {
+    isOver = isEnd
+    return bytes
+  }
 
-  return {
+  const body: Streamed = {
     _tag: "Streamed",
     keepAlive,
+    endsAfterMillis,
     live: {
       take: () => {
-        const block = place === undefined && !over ? stream.live.take(cursor) : "behind"
+        if (pending !== undefined || isOver || holdsMillis() !== undefined) return "pull"
+        const block = source.peek()
         if (block === undefined) return undefined
-        if (block === "behind" || isUnborn) return "pull"
-        cursor = { life: cursor.life, next: block.first + block.count }
-        return toSse(block)
+        const frames = block === "behind" ? undefined : renderer.renderShared(block)
+        if (block === "behind" || frames === undefined) return "pull"
+        source.moveBehind(block)
+        return send(frames)
       },
       wait: (wake) => {
+        // A follower that only waits keeps no memory.
         memory.forget()
-        stream.live.wait(wake)
+        source.wait(wake)
       },
-      leave: stream.live.leave
+      leave: (wake) => source.leave(wake)
     },
     pull: Effect.suspend(() => {
-      if (over) return Effect.undefined
-      if (place !== undefined) {
-        const bytes = place
-        place = undefined
-        return Effect.succeed(bytes)
-      }
-      return Effect.catch(isUnborn ? born : events, (refusal) => {
-        over = true
-        return Effect.as(logFailure(refusal, target), problemFrame(refusal))
-      })
+      if (isOver) return Effect.undefined
+      if (pending === undefined) return Effect.map(nextFrames, send)
+      const frames = pending
+      pending = undefined
+      return Effect.succeed(send(frames))
     })
   }
+  return { body, begin: Effect.map(frames(source.read), (frames) => void (pending = frames)) }
 }
 
-/** Followers are told of what the server could not do, and so is its log. */
-export const logFailure = (refusal: Refusal, target: string): Effect.Effect<void> => {
-  const { status } = refusal
-  return status < 500
-    ? Effect.void
-    : Effect.annotateLogs(Effect.logError(`A following ended: ${refusal.message}`), { target, status })
-}
-
-const infoIn = (stream: HookedStream, { life }: Cursor) =>
-  stream.info.pipe(
-    Effect.filterOrFail((info) => info.life === life),
-    Effect.mapError(() => new StreamDeleted({ stream: stream.name }))
-  )
-
-const connectedFrame = (
-  name: StreamName,
-  description: StreamDescription | undefined,
-  next: number,
-  tail: number
-): Uint8Array => {
-  const data = {
-    eventStreamId: name,
-    life: description?.id ?? null,
-    createdAt: description?.createdAt ?? null,
-    nextOffset: toOffset(next),
-    tail: toOffset(tail)
-  }
-  const id = next === 0 ? "-1" : toOffset(next - 1)
-  return Buffer.from(`event: connected\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`)
-}
-
-const keepAlive = Buffer.from(keepAliveComment)
-
-const sseHeaders = {
-  // Always UTF-8; clients that go by the rules for other texts would take it for Latin-1.
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-store",
-  // Proxies of the nginx family would collect events otherwise.
-  "x-accel-buffering": "no"
-}
+const noEvents = emptyBlock(0)

@@ -1,8 +1,8 @@
 /**
  * `If-Match` and `If-None-Match` on requests that change a stream (RFC 9110 13.1; docs/http.md): if one of them does not
- * hold, nothing is performed. The stream's writer judges them when it is the request's turn, whatever has happened while
- * the body arrived. They name what this server gives out: an offset stands for the stream whose tail it is, an entity tag
- * for the stream as the tagged answer left it.
+ * hold, the server changes nothing. The stream's writer judges them when it is the request's turn, so changes during the
+ * body's arrival count. A header names validators that this server gave out: an offset stands for the stream whose tail it
+ * is, an entity tag for the stream as the tagged answer left it.
  */
 import { Effect, Exit } from "effect"
 import type { InvalidRequest } from "../domain/errors.ts"
@@ -13,19 +13,19 @@ import { judgeCondition } from "../stream/judge-append.ts"
 import type { Headers } from "./request-parameters.ts"
 import { invalid, show } from "./request-parameters.ts"
 
-/** What a header names: whatever there is, or these. */
-type Named = "*" | ReadonlyArray<Validator>
+/** The validators that a header names: any, or these. */
+type Validators = "*" | ReadonlyArray<Validator>
 
 interface Validator {
   readonly isWeak: boolean
   readonly text: string
 }
 
-/** What the request depends on when it is its turn; undefined where it depends on nothing. */
+/** Returns the condition that the writer judges when it is the request's turn; undefined when there is none. */
 export const conditionOf = (request: Headers): Exit.Exit<Condition | undefined, InvalidRequest> => {
   const [match, noneMatch] = [request.header("if-match"), request.header("if-none-match")]
   if (match === undefined && noneMatch === undefined) return Exit.succeed(undefined)
-  const [ifMatch, ifNoneMatch] = [named(match), named(noneMatch)]
+  const [ifMatch, ifNoneMatch] = [parseValidators(match), parseValidators(noneMatch)]
   if (match !== undefined && ifMatch === undefined) return invalid(faultOf("If-Match", match))
   if (noneMatch !== undefined && ifNoneMatch === undefined) return invalid(faultOf("If-None-Match", noneMatch))
   return Exit.succeed((found) =>
@@ -37,31 +37,31 @@ export const conditionOf = (request: Headers): Exit.Exit<Condition | undefined, 
 const faultOf = (header: string, text: string) =>
   `${header} ${show(text)} is no offset: send the tail, 1 to 16 digits, or entity tags ("…"), or *.`
 
-/** The list of a header, whose empty elements count for nothing (RFC 9110 5.6.1); undefined where it is none. */
-const named = (text: string | undefined): Named | undefined => {
+/** Parses the list of a header, and skips empty elements (RFC 9110 5.6.1); undefined when it is no such list. */
+const parseValidators = (text: string | undefined): Validators | undefined => {
   if (text === undefined) return undefined
   if (text.trim() === "*") return "*"
-  const found: Array<Validator> = []
+  const validators: Array<Validator> = []
   let rest = text.trim()
   while (rest !== "") {
     const [all, weak, tag, bare] = element.exec(rest) ?? []
     if (all === undefined) return undefined
-    const named = tag ?? bare
-    if (named !== undefined) found.push({ isWeak: weak !== undefined, text: named })
+    const validator = tag ?? bare
+    if (validator !== undefined) validators.push({ isWeak: weak !== undefined, text: validator })
     rest = rest.slice(all.length)
   }
-  return found.length === 0 ? undefined : found
+  return validators.length === 0 ? undefined : validators
 }
 
 const element = /^(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"|(\d{1,16}))?[ \t]*(?:,[ \t]*|$)/
 
 /** Weak tags are never the same in the strong comparison that `If-Match` asks for (RFC 9110 8.8.3.2). */
-const matches = (named: Named, found: Found | undefined, isStrong: boolean): boolean =>
-  named === "*"
+const matches = (validators: Validators, found: Found | undefined, isStrong: boolean): boolean =>
+  validators === "*"
     ? found !== undefined
-    : named.some(({ isWeak, text }) => !(isStrong && isWeak) && isOf(text, found))
+    : validators.some(({ isWeak, text }) => !(isStrong && isWeak) && isOf(text, found))
 
-/** A stream that is not there has no events: its tail is 0, and the first append may ask for that. */
+/** A stream that does not exist has no events: its tail is 0, and the first append may ask for that. */
 const isOf = (text: string, found: Found | undefined): boolean => {
   if (/^\d{1,16}$/.test(text)) return Number(text) === (found?.tail ?? 0)
   const [, id, end, closed] = /^([^:]+):\d+:(\d+)(:c)?$/.exec(text) ?? []
@@ -69,7 +69,7 @@ const isOf = (text: string, found: Found | undefined): boolean => {
     (closed !== undefined) === found.closed
 }
 
-/** Deletes the stream, if the request's preconditions hold when it is its turn. */
+/** Deletes the stream if the request's preconditions hold when it is its turn. */
 export const deleteOnConditions = Effect.fnUntraced(function*(
   manager: StreamManager["Service"],
   name: StreamName,

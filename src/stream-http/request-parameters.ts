@@ -1,7 +1,7 @@
 /**
- * What a request says in its query and headers, checked: offsets, counts, times, media types. Everything that is not
- * exactly one of the documented forms is refused with the forms that are. Where nothing is waited for, the answer is an
- * `Exit`, which is an effect, too.
+ * Parameters and headers of a request, checked: offsets, counts, times, media types. A value that is not exactly one of the
+ * documented forms is refused, and the refusal names the forms. Functions that never wait return an `Exit`, which is an
+ * effect, too.
  */
 import { DateTime, Effect, Exit } from "effect"
 import { durationMillis } from "../domain/durations.ts"
@@ -21,7 +21,7 @@ export const streamName = (name: string): Exit.Exit<StreamName, InvalidRequest> 
     : invalid(`This is no stream name: ${fault}. A name is 1 to 512 bytes of UTF-8 without control characters.`)
 }
 
-/** The one value of a parameter; undefined when it is not there. */
+/** The one value of a parameter; undefined when the query has none. */
 const single = (query: URLSearchParams, name: string): Effect.Effect<string | undefined, InvalidRequest> => {
   const values = query.getAll(name)
   return values.length > 1
@@ -30,13 +30,13 @@ const single = (query: URLSearchParams, name: string): Effect.Effect<string | un
 }
 
 /**
- * An offset of 1 to 16 digits; undefined when the text is none. Beyond what a number holds exactly there is no event, and
- * rounded up the largest would have 17 digits.
+ * Parses an offset of 1 to 16 digits; undefined when the text is none. No event is beyond the largest number that is exact,
+ * and greater ones would be rounded up to 17 digits.
  */
 const offsetNumber = (text: string): number | undefined =>
   /^\d{1,16}$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 
-/** A place as a request writes it. */
+/** Parses a place as a request writes it. */
 export const fromOffset = (text: string): Effect.Effect<From, InvalidRequest> => {
   if (text === "-1" || text === "beginning") return Effect.succeed("beginning")
   if (text === "now") return Effect.succeed("now")
@@ -75,14 +75,14 @@ export const sinceParameter = (query: URLSearchParams) =>
     )
   })
 
-/** Behind a date, a space stands before the time itself. */
+/** A space behind the date stands before the time, not before the zone. */
 const toPlus = (space: string, at: number): string => at > "2026-01-08".length ? "+" : space
 
-/** `Last-Event-ID`: the last event the caller saw; -1 is what a follower was given before there was any. */
+/** `Last-Event-ID`: the last event that the follower saw; -1 is the id of a frame that came before all events. */
 export const lastEventId = (text: string): Effect.Effect<number, InvalidRequest> =>
   text === "-1" ? Effect.succeed(0) : Effect.map(lastEventOffset(text), (offset) => offset + 1)
 
-/** `Last-Event-ID` where it is the next offset; -1 is the beginning. */
+/** `Last-Event-ID` when it is the next offset; -1 is the beginning. */
 export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequest> => {
   const offset = text === "-1" ? 0 : offsetNumber(text)
   return offset === undefined
@@ -90,7 +90,7 @@ export const lastEventOffset = (text: string): Effect.Effect<number, InvalidRequ
     : Effect.succeed(offset)
 }
 
-/** `If-Match`: the tail the caller expects, bare or as an entity tag. */
+/** `If-Match`: the tail that the writer expects, bare or as an entity tag. */
 export const ifMatch = (text: string | undefined): Exit.Exit<number | undefined, InvalidRequest> => {
   if (text === undefined) return Exit.succeed(undefined)
   const offset = offsetNumber(/^"(.*)"$/.exec(text)?.[1] ?? text)
@@ -104,7 +104,7 @@ export interface Headers {
   readonly header: (name: string) => string | undefined
 }
 
-/** The value of a header that is a whole number which every client holds exactly; undefined when it is not there. */
+/** The value of a header that is a whole number which every client holds exactly; undefined when the request has none. */
 export const countHeader = (headers: Headers, name: string): Exit.Exit<number | undefined, InvalidRequest> => {
   const text = headers.header(name.toLowerCase())
   if (text === undefined) return Exit.succeed(undefined)
@@ -114,7 +114,7 @@ export const countHeader = (headers: Headers, name: string): Exit.Exit<number | 
     : invalid(`The ${name} ${show(text)} is none: send a whole number, 0 to 2^53-1, without sign or leading zeros.`)
 }
 
-/** The value of a header that is kept with the stream, and so has a limit. As it came, a character of it is a byte. */
+/** The value of a header that the stream keeps, and so has a limit. Its characters are bytes. */
 export const keptHeader = (
   headers: Headers,
   name: string,
@@ -127,8 +127,8 @@ export const keptHeader = (
 }
 
 /**
- * As long as the name of a stream. Ten thousand producers of one stream make a state of 11 MB at the most, where its size
- * is written with 8 digits.
+ * The limit is that of a stream's name. Ten thousand producers of one stream make a state of at most 11 MB; the log has 8
+ * digits for its size.
  */
 const producerBytesMax = 512
 
@@ -137,7 +137,7 @@ export const producerNumber = (headers: Headers): Exit.Exit<ProducerNumber | und
   if (producerHeaders.every((name) => headers.header(name) === undefined)) return Exit.succeed(undefined)
   const id = keptHeader(headers, "Producer-Id", producerBytesMax)
   if (Exit.isFailure(id)) return Exit.failCause(id.cause)
-  // Whoever numbered as the server does could fence its wake events.
+  // A writer with the server's own producer id could fence the server's wake events.
   if (isReserved(id.value ?? "")) return invalid("Producer ids below __ds are reserved: choose another Producer-Id.")
   const epoch = countHeader(headers, "Producer-Epoch")
   if (Exit.isFailure(epoch)) return Exit.failCause(epoch.cause)
@@ -150,18 +150,18 @@ export const producerNumber = (headers: Headers): Exit.Exit<ProducerNumber | und
 
 export const producerHeaders = ["producer-id", "producer-epoch", "producer-seq"]
 
-/** Whether `Stream-Closed` closes the stream: `true` does, anything else counts as not said (PROTOCOL 4.1). */
+/** Whether `Stream-Closed` closes the stream: `true` does, any other value is ignored (PROTOCOL 4.1). */
 export const closesStream = (headers: Headers): boolean => headers.header("stream-closed")?.toLowerCase() === "true"
 
 const unsupported = (message: string) => Exit.fail(new UnsupportedMediaType({ message }))
 
-/** Whoever reads a stream is not told of an encoding: bodies are kept as they are meant. */
-export const unencoded = (headers: Headers): Exit.Exit<void, UnsupportedMediaType> =>
+/** Refuses an encoded body: answers do not name an encoding, so a reader could not decode it. */
+export const checkEncoding = (headers: Headers): Exit.Exit<void, UnsupportedMediaType> =>
   (headers.header("content-encoding") ?? "identity").toLowerCase() === "identity"
     ? Exit.void
     : unsupported("Send the body without Content-Encoding.")
 
-/** Which of the two bodies an append has. */
+/** Which of the two forms the body of an append has. */
 export const appendMediaType = (headers: Headers): Exit.Exit<"json" | "ndjson", UnsupportedMediaType> => {
   const [type = "", ...parameters] = (headers.header("content-type") ?? "").toLowerCase().split(";").map((part) =>
     part.trim()
@@ -174,5 +174,5 @@ export const appendMediaType = (headers: Headers): Exit.Exit<"json" | "ndjson", 
   return unsupported("Send Content-Type: application/json, or application/x-ndjson for several events.")
 }
 
-/** What a request said, as a refusal repeats it. */
+/** Quotes the value of a request in a refusal. */
 export const show = (text: string) => JSON.stringify(text.slice(0, 60))

@@ -5,6 +5,7 @@
 import { DateTime, Effect } from "effect"
 import type { EventBlock } from "../domain/types.ts"
 import { createdAtTail } from "../domain/types.ts"
+import { consumeBlock } from "../event/event-block.ts"
 
 type ReadAt<E> = (offset: number, bytesMax: number) => Effect.Effect<EventBlock, E>
 
@@ -17,9 +18,8 @@ export const searchSince = Effect.fnUntraced(function*<E>(read: ReadAt<E>, tail:
     const block = yield* read(middle, 1)
     // The stream was deleted meanwhile: whatever offset this is, its reader will be told.
     if (block.count === 0) return low
-    // With it comes what is in its commit, which may be large: it is looked at while it is there.
-    const before = countBefore(block, time)
-    block.release?.()
+    // A read returns the whole commit, which may be large: all of it is compared while it is in memory.
+    const before = consumeBlock(block, (block) => countBefore(block, time))
     if (before === 0) high = middle
     else if (before === block.count) low = Math.min(middle + before, high)
     else return middle + before

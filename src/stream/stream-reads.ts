@@ -37,11 +37,7 @@ export const makeReads = (name: StreamName, now: Standing, { look, stopReading, 
       const known = log === undefined ? undefined : atHand(now, cursor.next, bytesMax)
       if (log === undefined || known !== undefined) return Effect.succeed(known ?? emptyBlock(cursor.next))
       return Effect.matchEffect(fromLog(now, log, cursor.next, bytesMax), {
-        onSuccess: (block) => {
-          if (cursor.life === now.life) return Effect.succeed(block)
-          block.release?.()
-          return deleted()
-        },
+        onSuccess: (block) => cursor.life === now.life ? Effect.succeed(block) : deleted(),
         onFailure: (error) => {
           // The log was let go under the reader, for the stream is being deleted, or is looked for.
           const isLetGo = cursor.life !== now.life || now.isUnknown || log !== now.log

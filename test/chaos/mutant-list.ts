@@ -133,12 +133,12 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "an EventSource comes back to a stream that was made again where it left the one before",
-    changes: change("stream-http/following.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
+    changes: change("stream-http/problem-frame.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
     killedBy: ["test/durable-streams/lives.test.ts"]
   },
   {
     name: "live=sse answers before it has read",
-    changes: change("protocol/live-sse.ts", "    yield* begin\n", ""),
+    changes: change("stream-http/following.ts", "return Effect.as(begin, body)", "return Effect.succeed(body)"),
     killedBy: ["test/protocol/told.test.ts"]
   },
   {

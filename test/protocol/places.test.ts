@@ -5,7 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { placeOf } from "../../src/protocol/reading.ts"
-import { sharedFrames } from "../../src/protocol/sse-frames.ts"
+import { dataFrames, sharedFrames } from "../../src/protocol/sse-frames.ts"
+import { fillNew } from "../../src/stream-http/joined-events.ts"
 import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"
 import { blockOfLines, named } from "../durable-streams/storage-fixtures.ts"
 
@@ -20,7 +21,7 @@ describe("frames", () => {
     const one = block()
     const first = sharedFrames(one, "json", control)
     assert.strictEqual(sharedFrames(one, "json", { ...control }), first)
-    assert.include(Buffer.from(first).toString(), `data:["x"]\n\n`)
+    assert.include(Buffer.from(first.bytes).toString(), `data:["x"]\n\n`)
     for (const other of [{ isTail: false }, { isEnd: true }, { cursor: 8 }]) {
       assert.notDeepEqual(sharedFrames(one, "json", { ...control, ...other }), first)
     }
@@ -30,8 +31,8 @@ describe("frames", () => {
   it("of a block of one's own are nobody else's, and its memory is given back", () => {
     let released = 0
     const own = { ...block(), release: () => void released++ }
-    const frames = sharedFrames(own, "json", control)
-    assert.notStrictEqual(sharedFrames(own, "json", control), frames)
+    const frames = dataFrames(own, "json", control, fillNew)
+    assert.notStrictEqual(dataFrames(own, "json", control, fillNew), frames)
     assert.strictEqual(released, 2)
   })
 })
