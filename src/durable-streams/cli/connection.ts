@@ -6,7 +6,7 @@ import { Config, Data, Effect } from "effect"
 import { Flag } from "effect/cli"
 import type { HttpClient } from "effect/http/HttpClient"
 import type { Address } from "../../api/wire.ts"
-import { isCausedBy, isOther, ServerUnreachable } from "../../client/client-answers.ts"
+import { isCausedBy, isOtherServer, ServerUnreachable } from "../../client/client-answers.ts"
 import { makeClient } from "../../client/client.ts"
 import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
@@ -85,7 +85,7 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
 type Client = ReturnType<typeof makeClient>
 
 /** Nobody listened at the address, or somebody else. */
-const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOther(error)
+const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOtherServer(error)
 
 /** Its address where one is named, else what was found or started. */
 const reach = Effect.fnUntraced(function*(connection: Connection) {
