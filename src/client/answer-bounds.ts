@@ -1,13 +1,13 @@
 /**
- * What is read of a server's answer: no more than an answer of ours can hold, for no longer than one of ours takes. The
- * server may be another program, or a hostile one. Browser-safe.
+ * Bounds for reading a server's answer: no more bytes than an answer of ours can hold, and no more time than one of ours
+ * takes. The server may be another program, or a hostile one. Browser-safe.
  */
 import { Array as Arr, Data, Effect, Runtime, Stream } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { exitCodes } from "../domain/exit-codes.ts"
 import { createdAtTail } from "../domain/types.ts"
 
-/** What answers at this address is not what a server of ours says; `problem` is the rest of the sentence. */
+/** The answer from this address is none of a server of ours; `problem` is the rest of the sentence. */
 export class AnswerUnusable extends Data.TaggedError("AnswerUnusable")<{
   readonly url: string
   readonly problem: string
@@ -19,30 +19,30 @@ export class AnswerUnusable extends Data.TaggedError("AnswerUnusable")<{
   }
 }
 
-/** A refusal of ours has some hundred bytes; one that lists what is left, some thousand. */
+/** A refusal of ours has some hundred bytes; one that lists the events that are left has some thousand. */
 export const refusalBytesMax = 64 * 1024
 
-/** `/health` of a server with many origins. */
+/** Enough for `/health` of a server with many origins. */
 export const healthBytesMax = 1024 * 1024
 
 /** How long an answer may take to begin, and a short one to end: a server waits 30 seconds for a request, by default. */
 export const answerTimeout = "2 minutes"
 
-/** How long a following may be silent: four times as long as from one keep-alive to the next. */
+/** How long a server may be silent to a follower: four times as long as from one keep-alive to the next. */
 export const silenceMax = "1 minute"
 
-/** The longest name a server of ours gives, in JSON with every character escaped; ten times over. */
+/** Ten times the longest name that a server of ours sends, in JSON with every character escaped. */
 export const nameCharactersMax = 32 * 1024
 
 /**
- * The longest text of an event, in characters, from a server that takes bodies of so many bytes: bytes become JSON text of
- * twice their length at most. The floor is for events from a time when the server took larger bodies; the ceiling is the
+ * The longest text of an event, in characters, from a server that takes bodies of `bodyBytesMax`: bytes become JSON text of
+ * at most twice their length. The floor is for events from a time when the server took larger bodies; the ceiling is the
  * longest string there can be.
  */
 export const eventCharactersMax = (bodyBytesMax = 0): number =>
   Math.min(Math.max(2 * bodyBytesMax + 64 * 1024, 64 * 1024 * 1024), 2 ** 29 - 1024)
 
-/** Whether it has the parts of an event's text at their places (types.ts `sliceEvent`); the data itself is not looked at. */
+/** Whether the text has the parts of an event at their places (types.ts `sliceEvent`); it does not check the data itself. */
 export const isEventText = (text: string): boolean => {
   eventTail.lastIndex = text.length - createdAtTail.length
   return eventHead.test(text.length > nameCharactersMax ? text.slice(0, nameCharactersMax) : text) &&
@@ -52,7 +52,7 @@ export const isEventText = (text: string): boolean => {
 const eventHead = /^\{"offset":"\d{16}","eventStreamId":"(?:[^"\\]|\\.)+","data":[^,}]/
 const eventTail = /,"createdAt":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}$/y
 
-/** The bytes of an answer; fails when nothing comes for `timeout`. */
+/** The bytes of an answer; fails when none come for `timeout`. */
 export const bytesOf = <E>(
   response: HttpClientResponse.HttpClientResponse,
   timeout: typeof answerTimeout | typeof silenceMax,
@@ -87,8 +87,8 @@ export const textOf = <E>(
 }
 
 /**
- * The lines of a text; the last one needs no line end. Each character is looked at once, however the text arrives. When a
- * line is longer than the floor of `eventCharactersMax`, `charactersMax` is asked, and one that is longer still fails.
+ * The lines of a text; the last one needs no line end. It reads each character once, however the text arrives. When a line
+ * is longer than the floor of `eventCharactersMax`, it asks for `charactersMax`; a line that is still longer fails.
  */
 export const linesOf = <E, E2, R2>(
   text: Stream.Stream<string, E>,

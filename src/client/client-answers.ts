@@ -1,5 +1,5 @@
 /**
- * How a request to a server ends other than well, and how that is told. Browser-safe.
+ * The answers with which a request fails, and the errors that tell it. Browser-safe.
  */
 import { Data, Effect, Option, Runtime, Schema } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -7,7 +7,7 @@ import { exitCodes } from "../domain/exit-codes.ts"
 import { mediaType } from "../domain/types.ts"
 import { AnswerUnusable, refusalBytesMax, textOf } from "./answer-bounds.ts"
 
-/** Nobody answers at this address, or not to the end. */
+/** No server answers at this address, or it does not answer to the end. */
 export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly cause: unknown
@@ -29,11 +29,11 @@ export class ServerRefused extends Data.TaggedError("ServerRefused")<{
   readonly status: number
   /** The server's sentence. */
   readonly message: string
-  /** The whole problem, where it was one. */
+  /** The whole problem; empty if the answer was none. */
   readonly problem: Readonly<Record<string, unknown>>
 }> {}
 
-/** Whether the system's error behind this one has one of these codes (errno(3)). */
+/** Whether an error of the system with one of these codes (errno(3)) caused this one. */
 export const isCausedBy = (error: unknown, ...codes: ReadonlyArray<string>): boolean => {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && codes.includes(String(cause.code))) return true
@@ -41,7 +41,7 @@ export const isCausedBy = (error: unknown, ...codes: ReadonlyArray<string>): boo
   return false
 }
 
-/** Why a connection was of no use, if that is known: the rest of a sentence about the one who answers. */
+/** The fault of a connection, if it is known: the rest of a sentence about the other end. */
 const faultOfConnection = (error: unknown): string | undefined => {
   if (error === "silent") return "takes longer than any server of this kind; what was asked may have been done, or not"
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -55,16 +55,16 @@ const faultOfConnection = (error: unknown): string | undefined => {
 
 export type ClientError = ServerUnreachable | ServerRefused | AnswerUnusable
 
-/** Who answered is the server of another data directory: nothing was done, and one's own is to be looked for again. */
-export const isOther = (error: unknown): boolean => error instanceof ServerRefused && error.status === 421
+/** Whether the server of another data directory answered: it did nothing, and the caller looks for its own server again. */
+export const isOtherServer = (error: unknown): boolean => error instanceof ServerRefused && error.status === 421
 
-/** Sends nothing on its own accord to another address, and takes no answer that came in a form nobody asked for. */
-export const accepted = (
+/** Refuses an answer that redirects to another address, and one in a coding that the client did not ask for. */
+export const checkAnswer = (
   response: HttpClientResponse.HttpClientResponse,
   base: string
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerRefused | AnswerUnusable> => {
   const { headers, status } = response
-  if (status >= 400) return refused(response)
+  if (status >= 400) return failWithProblem(response)
   if (status >= 300) {
     const location = (headers["location"] ?? "nowhere").slice(0, locationCharactersMax)
     const problem = `sends elsewhere: ${location} (${status}). No redirect is followed; ` +
@@ -80,24 +80,24 @@ export const accepted = (
   return Effect.succeed(response)
 }
 
-/** Lets only an answer of this media type pass: a portal or a proxy may answer with a page. */
-export const ofType = (type: string, base: string) =>
+/** Refuses an answer of another media type: a portal or a proxy may answer with a page. */
+export const checkType = (type: string, base: string) =>
 (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, AnswerUnusable> => {
   const sent = response.headers["content-type"]
-  // One without a type is judged by what it says.
+  // An answer without a type is judged by its body.
   if (sent === undefined || mediaType(sent) === type) return Effect.succeed(response)
   const problem = `is no Durable Streams server: it sends ${sent.slice(0, 100)}, not ${type}. ${ask}`
   return Effect.fail(new AnswerUnusable({ url: base, problem }))
 }
 
-/** The answer is of the right type and says something else. */
-export const strange = (base: string): AnswerUnusable =>
+/** For an answer of the right type with another body than one of ours. */
+export const strangeAnswer = (base: string): AnswerUnusable =>
   new AnswerUnusable({ url: base, problem: `does not say what a Durable Streams server says. ${ask}` })
 
-/** The answer, or an event in it, is larger than one of ours can be. */
-export const tooLarge = (base: string): AnswerUnusable =>
+/** For an answer, or an event in it, that is larger than one of ours can be. */
+export const tooLargeAnswer = (base: string): AnswerUnusable =>
   new AnswerUnusable({ url: base, problem: `sends more than an answer or an event can hold. ${ask}` })
 
 const ask = "Check the address (DURABLE_STREAMS_URL), and what stands in between."
@@ -105,8 +105,8 @@ const ask = "Check the address (DURABLE_STREAMS_URL), and what stands in between
 /** Enough to recognise an address. */
 const locationCharactersMax = 300
 
-/** The answer as the problem that it tells. */
-const refused = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<never, ServerRefused> =>
+/** Fails with the problem that the answer holds. */
+const failWithProblem = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<never, ServerRefused> =>
   Effect.flatMap(
     Effect.orElseSucceed(
       textOf(response, refusalBytesMax, () => undefined, () => undefined),
@@ -115,7 +115,7 @@ const refused = (response: HttpClientResponse.HttpClientResponse): Effect.Effect
     (text) => Effect.fail(problemOf(text, response.status))
   )
 
-/** A problem in its own words. */
+/** The problem that a text holds, in its own words. */
 export const problemOf = (text: string, status = 500): ServerRefused => {
   const problem = Option.getOrElse(
     Schema.decodeOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))(text),

@@ -1,6 +1,6 @@
 /**
- * The same contract from far away, over HTTP. Browser-safe. Events pass through as the text the server sent: nothing is
- * parsed and written anew on the way (promise 8).
+ * Streams from far away, over HTTP. Browser-safe. Events pass through as the text that the server sent: the client does not
+ * parse and write them anew (promise 8).
  */
 import { Effect, Schema, Stream } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -27,29 +27,37 @@ import {
   textOf
 } from "./answer-bounds.ts"
 import type { ClientError } from "./client-answers.ts"
-import { accepted, ofType, problemOf, ServerRefused, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
+import {
+  checkAnswer,
+  checkType,
+  problemOf,
+  ServerRefused,
+  ServerUnreachable,
+  strangeAnswer,
+  tooLargeAnswer
+} from "./client-answers.ts"
 import { namesOf } from "./name-list.ts"
 import { headersOf, queryOf, send } from "./requests.ts"
 
-/** Where a reading begins. The latest of what is given counts. */
+/** The beginning of a reading. If several are given, the latest counts. */
 export interface Start {
   readonly offset?: string | undefined
   readonly tail?: number | undefined
   readonly since?: string | undefined
 }
 
-/** On what an append depends (docs/protocol.md 3). */
+/** The conditions of an append (docs/protocol.md 3). */
 export interface Conditions {
   readonly ifMatch?: string | undefined
   readonly producer?: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
   readonly seq?: string | undefined
-  /** Close the stream with the append. */
+  /** Closes the stream with the append. */
   readonly close?: boolean | undefined
 }
 
-/** What a stream is made with (PROTOCOL 5.1, 4.2). */
+/** The properties of a stream that is made (PROTOCOL 5.1, 4.2). */
 export interface Making {
-  /** Left out: the source's for a fork, else bytes. */
+  /** If it is left out: the source's for a fork, else bytes. */
   readonly contentType?: string | undefined
   readonly ttlSeconds?: number | undefined
   /** RFC 3339. */
@@ -64,14 +72,14 @@ export interface Making {
   } | undefined
 }
 
-/** Which names to list. */
+/** The names to list. */
 export interface ListOptions {
   readonly prefix?: string | undefined
   readonly after?: string | undefined
   readonly limit?: number | undefined
 }
 
-/** What is known of a stream. */
+/** The facts about a stream. */
 export interface StreamFacts {
   readonly stream: string
   readonly contentType: string
@@ -85,13 +93,13 @@ export interface StreamFacts {
 export const makeClient = (address: string | Address) => {
   const { base, meant } = toTarget(address)
 
-  const sent = (request: HttpClientRequest.HttpClientRequest) => send(request, meant, unreachable)
+  const exchange = (request: HttpClientRequest.HttpClientRequest) => send(request, meant, unreachable)
   const request = (request: HttpClientRequest.HttpClientRequest) =>
-    Effect.flatMap(sent(request), (response) => accepted(response, base))
+    Effect.flatMap(exchange(request), (response) => checkAnswer(response, base))
   const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
   const text = (response: HttpClientResponse.HttpClientResponse, bytesMax: number) =>
-    textOf<ClientError>(response, bytesMax, unreachable, () => tooLarge(base))
-  const isJson = ofType("application/json", base)
+    textOf<ClientError>(response, bytesMax, unreachable, () => tooLargeAnswer(base))
+  const checkJson = checkType("application/json", base)
 
   const append = (name: string, body: string, contentType: string, conditions: Conditions) =>
     request(
@@ -107,31 +115,31 @@ export const makeClient = (address: string | Address) => {
         HttpClientRequest.bodyText(body, contentType)
       )
     ).pipe(
-      Effect.flatMap(isJson),
-      // The answer repeats the event.
+      Effect.flatMap(checkJson),
+      // The answer holds the event again.
       Effect.flatMap((response) => text(response, eventCharactersMax(body.length))),
-      Effect.filterOrFail((answer) => isEventText(answer) || isReceipt(answer), () => strange(base))
+      Effect.filterOrFail((answer) => isEventText(answer) || isReceipt(answer), () => strangeAnswer(base))
     )
 
   const health = Effect.gen(function*() {
-    const response = yield* sent(HttpClientRequest.get(`${base}/health`))
-    // A server that can store nothing says so with 503, and is the one that was looked for all the same.
+    const response = yield* exchange(HttpClientRequest.get(`${base}/health`))
+    // A server that can store nothing answers 503: it is a server of ours all the same.
     const isFailing = response.status === 503
-    if (!isFailing) yield* Effect.flatMap(accepted(response, base), isJson)
+    if (!isFailing) yield* Effect.flatMap(checkAnswer(response, base), checkJson)
     const body = yield* text(response, healthBytesMax)
     return yield* Schema.decodeEffect(Schema.fromJsonString(Health))(body).pipe(
-      Effect.mapError(() => isFailing ? problemOf(body, response.status) : strange(base))
+      Effect.mapError(() => isFailing ? problemOf(body, response.status) : strangeAnswer(base))
     )
   })
 
   const names = (options: ListOptions): Stream.Stream<string, ClientError, HttpClient.HttpClient> =>
     Stream.unwrap(
       request(HttpClientRequest.get(`${base}/streams${queryOf(options)}`)).pipe(
-        Effect.flatMap(isJson),
+        Effect.flatMap(checkJson),
         Effect.map((response) =>
           namesOf<ClientError>(
             Stream.decodeText(bytesOf<ClientError>(response, answerTimeout, unreachable)),
-            () => strange(base)
+            () => strangeAnswer(base)
           )
         )
       )
@@ -140,15 +148,15 @@ export const makeClient = (address: string | Address) => {
   return {
     url: base,
 
-    /** Appends one event, whose data is JSON text; answers with the event's text, or with that it had been appended. */
+    /** Appends one event, whose data is JSON text; returns the text of the event, or of the receipt for a repetition. */
     append: (name: string, data: string, conditions: Conditions = {}) =>
       append(name, `{"data":${data}}`, "application/json", conditions),
 
-    /** Appends several events, each JSON text without line breaks, as one commit; answers with the receipt's text. */
+    /** Appends several events, each JSON text without line breaks, as one commit; returns the text of the receipt. */
     appendAll: (name: string, data: ReadonlyArray<string>, conditions: Conditions = {}) =>
       append(name, data.join("\n"), "application/x-ndjson", conditions),
 
-    /** Makes a stream or a fork, or finds that it is there and was made so; says which. */
+    /** Makes a stream or a fork, or finds one that was made the same way; `made` tells which. */
     create: (name: string, making: Making) =>
       Effect.map(
         request(
@@ -168,15 +176,15 @@ export const makeClient = (address: string | Address) => {
         ({ headers, status }) => ({ made: status === 201, ...factsOf(name, headers) })
       ),
 
-    /** What is known of the stream; does not count as use. */
+    /** The facts about the stream; a request for them does not count as use. */
     info: (name: string) =>
       request(HttpClientRequest.head(base + protocolPath(name))).pipe(
-        // There is no body that could say it.
-        Effect.mapError((error) => error._tag === "ServerRefused" ? refusedHead(name, error) : error),
+        // An answer to HEAD has no body with a sentence.
+        Effect.mapError((error) => error._tag === "ServerRefused" ? explainRefusal(name, error) : error),
         Effect.map(({ headers }) => factsOf(name, headers))
       ),
 
-    /** Closes the stream, with a last content of its type, if given. Closing without one may be repeated. */
+    /** Closes the stream, with a last content of its type if one is given. Closing without one may be repeated. */
     close: (name: string, last?: { readonly body: string; readonly contentType: string }) =>
       Effect.map(
         request(
@@ -188,7 +196,7 @@ export const makeClient = (address: string | Address) => {
         ({ headers }) => ({ nextOffset: headers["stream-next-offset"] ?? "" })
       ),
 
-    /** The events there are, oldest first. */
+    /** The events that there are, oldest first. */
     events: (
       name: string,
       options: Start & { readonly limit?: number | undefined }
@@ -199,15 +207,15 @@ export const makeClient = (address: string | Address) => {
             HttpClientRequest.get(`${base}${streamPath(name)}/events${queryOf(options)}`).pipe(
               HttpClientRequest.setHeader("accept", "application/x-ndjson")
             )
-          ).pipe(Effect.flatMap(ofType("application/x-ndjson", base))),
+          ).pipe(Effect.flatMap(checkType("application/x-ndjson", base))),
           (response) =>
             linesOf<ClientError, ClientError, HttpClient.HttpClient>(
               Stream.decodeText(bytesOf<ClientError>(response, answerTimeout, unreachable)),
               Effect.map(health, ({ bodyBytesMax }) => eventCharactersMax(bodyBytesMax)),
-              () => tooLarge(base)
+              () => tooLargeAnswer(base)
             ).pipe(
               Stream.mapArrayEffect((lines) =>
-                lines.every(isEventText) ? Effect.succeed(lines) : Effect.fail(strange(base))
+                lines.every(isEventText) ? Effect.succeed(lines) : Effect.fail(strangeAnswer(base))
               )
             )
         )
@@ -223,17 +231,17 @@ export const makeClient = (address: string | Address) => {
 
     health,
 
-    /** The text of `/health`, also of a server that fails, and the proof that comes with it for `challenge`. */
+    /** The text of `/health`, also of a server that fails, and the proof that the server adds for `challenge`. */
     provenHealth: (challenge: string) =>
       Effect.flatMap(
-        sent(HttpClientRequest.get(`${base}/health`).pipe(HttpClientRequest.setHeader(challengeHeader, challenge))),
+        exchange(HttpClientRequest.get(`${base}/health`).pipe(HttpClientRequest.setHeader(challengeHeader, challenge))),
         (response) =>
           Effect.map(text(response, healthBytesMax), (body) => ({ body, proof: response.headers[proofHeader] }))
       )
   }
 }
 
-/** What an append answers that has no event to show. */
+/** Whether the text is the answer to an append that shows no event. */
 const isReceipt = (answer: string): boolean => answer.startsWith(`{"eventStreamId":"`) && answer.endsWith("}")
 
 const factsOf = (stream: string, headers: HttpClientResponse.HttpClientResponse["headers"]): StreamFacts => ({
@@ -245,7 +253,7 @@ const factsOf = (stream: string, headers: HttpClientResponse.HttpClientResponse[
   ...(headers["stream-expires-at"] === undefined ? undefined : { expiresAt: headers["stream-expires-at"] })
 })
 
-const refusedHead = (name: string, { message, problem, status }: ServerRefused): ServerRefused => {
+const explainRefusal = (name: string, { message, problem, status }: ServerRefused): ServerRefused => {
   if (status === 404) {
     return new ServerRefused({ status, message: `There is no stream named ${JSON.stringify(name)}.`, problem })
   }

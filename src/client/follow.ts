@@ -1,5 +1,5 @@
 /**
- * Following from far away: the connection is made again as often as it is lost (promise 4). Browser-safe.
+ * Following from far away: the follower connects again as often as it loses the connection (promise 4). Browser-safe.
  */
 import { Effect, Schedule, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
@@ -12,46 +12,54 @@ import type { Offset } from "../domain/types.ts"
 import { offsetDigits, offsetStart } from "../domain/types.ts"
 import { bytesOf, eventCharactersMax, isEventText, silenceMax } from "./answer-bounds.ts"
 import type { ClientError, ServerRefused } from "./client-answers.ts"
-import { accepted, isOther, ofType, problemOf, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
+import {
+  checkAnswer,
+  checkType,
+  isOtherServer,
+  problemOf,
+  ServerUnreachable,
+  strangeAnswer,
+  tooLargeAnswer
+} from "./client-answers.ts"
 import type { Start } from "./client.ts"
 import { queryOf, send } from "./requests.ts"
 
-/** One event as the server wrote it. */
+/** One event as the server sent it. */
 export interface EventText {
   readonly offset: Offset
-  /** The offset behind it: where to go on. */
+  /** The offset behind it, from which to go on. */
   readonly next: string
   readonly text: string
 }
 
 /**
- * What a follower who comes back is told that it cannot have, and where it goes on (promise 10). The events behind `next`
- * that it has seen are not in the stream any more, or not in this one.
+ * A gap that a follower finds when it comes back (promise 10): events before `next`, which it has seen, are not in the stream
+ * any more, or it is another stream.
  */
 export type Gap =
-  /** The stream ends before the place: its newest events are gone, as when a copy of it was put back. */
+  /** The stream ends before `next`: its newest events are gone, as when a copy of it was put back. It goes on at `tail`. */
   | { readonly _tag: "TailMovedBack"; readonly next: string; readonly tail: string }
-  /** The stream was made again under its name; it is read from its beginning. */
+  /** The stream was made again under its name; the follower goes on from its beginning. */
   | { readonly _tag: "OtherLife"; readonly next: string }
 
 export interface FollowOptions {
   readonly start: Start
-  /** Where the server is now; asked again at every reconnection, since it may have come back elsewhere. */
+  /** Finds the server; it runs again at every reconnection, since the server may come back at another address. */
   readonly locate: Effect.Effect<string | Address, ServerUnreachable, HttpClient.HttpClient>
-  /** The largest body the server takes, which bounds what an event can be; left out, the default. */
+  /** The largest body that the server takes, which bounds an event. If it is left out: the default. */
   readonly bodyBytesMax?: number | undefined
-  /** Called once for each time the connection is lost. */
+  /** Runs once for each time the connection is lost. */
   readonly onLost?: Effect.Effect<void>
-  /** Called with the offset of the next event for each connection; all but the first are `isBack`. */
+  /** Runs for each connection with the offset of the next event; all but the first are `isBack`. */
   readonly onConnected?: (next: string, isBack: boolean) => Effect.Effect<void>
-  /** Called before it goes on behind a gap. */
+  /** Runs before the follower goes on behind a gap. */
   readonly onGap?: (gap: Gap) => Effect.Effect<void>
 }
 
 /**
- * Catch-up, then live, each event once, until the stream is closed: when the connection is lost it is made again,
- * resuming behind the last event that was seen (promise 4). Where that place is gone, `onGap` is told before it goes on
- * with what is there (promise 10). Other refusals end it.
+ * Catch-up, then live, each event once, until the stream is closed. When it loses the connection, it connects again and
+ * goes on behind the last event that it saw (promise 4). If that place is gone, it tells `onGap` before it goes on with the
+ * events that there are (promise 10). Other refusals end it.
  */
 export const follow = (
   name: string,
@@ -60,12 +68,12 @@ export const follow = (
   const { bodyBytesMax, locate, onConnected = () => Effect.void, onGap = () => Effect.void } = options
   const { onLost = Effect.void, start } = options
   let next: string | undefined
-  /** The life that `next` belongs to; undefined while the stream is waited for, and of an earlier server. */
+  /** The life that `next` belongs to; undefined while there is no stream yet, and with an earlier server. */
   let life: string | undefined
   let lost = false
   let failures = 0
 
-  /** Asks for the events from `next` on; from what is there, if the place is gone. */
+  /** Asks for the events from `next` on. */
   const request: Effect.Effect<Followed, ClientError, HttpClient.HttpClient> = Effect.gen(function*() {
     const { base, meant } = toTarget(yield* locate)
     const query = queryOf(next === undefined ? start : { offset: next, life })
@@ -73,25 +81,26 @@ export const follow = (
     const url = `${base}${streamPath(name)}${query}`
     const request = HttpClientRequest.setHeader(HttpClientRequest.get(url), "accept", "text/event-stream")
     const response = yield* send(request, meant, unreachable).pipe(
-      Effect.flatMap((response) => accepted(response, base)),
-      Effect.flatMap(ofType("text/event-stream", base)),
-      // What answers while the server is away may be a portal, or a proxy's page.
+      Effect.flatMap((response) => checkAnswer(response, base)),
+      Effect.flatMap(checkType("text/event-stream", base)),
+      // While the server is away, a portal or a proxy may answer with a page.
       Effect.mapError((error) => lost && error._tag === "AnswerUnusable" ? unreachable(error) : error),
-      Effect.catchIf(isOther, (cause) => Effect.fail(new ServerUnreachable({ url: base, cause })))
+      Effect.catchIf(isOtherServer, (cause) => Effect.fail(new ServerUnreachable({ url: base, cause })))
     )
     return { base, response }
   })
 
-  const followed: typeof request = Effect.catch(request, (error) => {
+  /** Asks for the events from `next` on; if that place is gone, for those that there are. */
+  const requestOrResume: typeof request = Effect.catch(request, (error) => {
     if (next === undefined || !isLostPlace(error)) return Effect.fail(error)
     const gap = gapOf(error, next, life)
     next = gap._tag === "OtherLife" ? beginning : gap.tail
     life = undefined
-    return Effect.andThen(onGap(gap), followed)
+    return Effect.andThen(onGap(gap), requestOrResume)
   })
 
   const connection = Effect.gen(function*() {
-    const { base, response } = yield* followed
+    const { base, response } = yield* requestOrResume
     const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
     next ??= response.headers["stream-next-offset"]
     life = response.headers["stream-life"]
@@ -102,23 +111,23 @@ export const follow = (
     return bytesOf(response, silenceMax, unreachable).pipe(
       Stream.decodeText(),
       Stream.pipeThroughChannel(Sse.decode({ maxEventSize: eventCharactersMax(bodyBytesMax) })),
-      Stream.mapError((cause) => isEventTooLarge(cause) ? tooLarge(base) : unreachable(cause)),
+      Stream.mapError((cause) => isEventTooLarge(cause) ? tooLargeAnswer(base) : unreachable(cause)),
       Stream.takeWhile(({ event }) => !(closed = event === "closed")),
       Stream.filter(({ data, event }) => {
         if (event === "connected") life = lifeIn(data)
-        // An event of a name that is not known yet is no event of the stream.
+        // An event with another name, from a later server, is no event of the stream.
         return event === "message" || event === "problem"
       }),
       Stream.mapEffect(({ data, event }): Effect.Effect<EventText, ClientError> => {
         if (event === "problem") return Effect.fail(problemOf(data))
-        if (!isEventText(data)) return Effect.fail(strange(base))
+        if (!isEventText(data)) return Effect.fail(strangeAnswer(base))
         return Effect.sync(() => {
           const offset = data.slice(offsetStart, offsetStart + offsetDigits) as Offset
           next = (Number(offset) + 1).toString().padStart(offsetDigits, "0")
           return { offset, next, text: data }
         })
       }),
-      // But for a closed stream, the server ends a following only to stop: whoever follows goes on with the next one.
+      // Except for a closed stream, the server ends a following only to stop: the follower goes on with the next server.
       Stream.concat(
         Stream.suspend(() => closed ? Stream.empty : Stream.fail(new ServerUnreachable({ url: base, cause: "ended" })))
       )
@@ -159,7 +168,7 @@ const isLostPlace = (error: ClientError): error is ServerRefused =>
   (error.problem["type"] === "urn:durable-streams:OffsetBeyondTail" ||
     error.problem["type"] === "urn:durable-streams:OtherLife")
 
-/** Without a life of its own the stream is not there any more, and the next one of its name is another. */
+/** If the problem names no life, the stream is gone, and the next one of its name is another. */
 const gapOf = ({ problem }: ServerRefused, next: string, life: string | undefined): Gap => {
   const { life: now, tail } = problem
   return typeof tail === "string" && now !== undefined && now === life
@@ -167,11 +176,11 @@ const gapOf = ({ problem }: ServerRefused, next: string, life: string | undefine
     : { _tag: "OtherLife", next }
 }
 
-/** The life that a `connected` frame names; none while the stream is waited for. */
+/** The life that a `connected` frame names; undefined while there is no stream yet. */
 const lifeIn = (data: string): string | undefined => {
   const { life } = JSON.parse(data) as { readonly life: string | null }
   return life ?? undefined
 }
 
-/** Soon at first, since most restarts take a moment; then every two seconds, which costs nobody anything. */
+/** The pause before a reconnection: short at first, since most restarts take a moment; then two seconds, which costs little. */
 const pauseMillis = (failures: number): number => Math.min(100 * 2 ** failures, 2_000)

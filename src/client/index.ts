@@ -1,5 +1,5 @@
 /**
- * What a page or a program imports that talks to a server: `durable-streams/client`. It imports nothing but `effect`, and
+ * The exports of `durable-streams/client`, for a page or a program that talks to a server. It needs nothing but `effect` and
  * runs in a browser.
  */
 export type { Address } from "../api/wire.ts"

@@ -1,10 +1,10 @@
 /**
- * The answer of `GET /streams`, read name by name as it arrives: however many there are, one is held. Browser-safe.
+ * Reads the answer of `GET /streams` name by name as it arrives: it holds one name, however many there are. Browser-safe.
  */
 import { Array as Arr, Effect, Stream } from "effect"
 import { nameCharactersMax } from "./answer-bounds.ts"
 
-/** The names in `{"streams":["a","b"]}`; fails with `malformed` for a text that is anything else, or not whole. */
+/** The names in `{"streams":["a","b"]}`; fails with `malformed` for any other text, and for one that is not whole. */
 export const namesOf = <E>(text: Stream.Stream<string, E>, malformed: () => E): Stream.Stream<string, E> =>
   Stream.suspend(() => {
     let place: "before" | "names" | "behind" = "before"
@@ -32,7 +32,7 @@ export const namesOf = <E>(text: Stream.Stream<string, E>, malformed: () => E): 
         if (rest[from] !== "\"") return undefined
         const end = endOfString(rest, from)
         if (end < 0) break
-        const name = parsed(rest.slice(from, end))
+        const name = parseString(rest.slice(from, end))
         if (name === undefined) return undefined
         names.push(name)
         from = end
@@ -57,12 +57,12 @@ export const namesOf = <E>(text: Stream.Stream<string, E>, malformed: () => E): 
     )
   })
 
-/** More than anybody writes in front of the first name. */
+/** More than any server writes in front of the first name. */
 const headCharactersMax = 1024
 
 const nextToken = /[\s,]*/y
 
-/** The place behind the string that begins at `from`; -1 when its end is not there yet. */
+/** The place behind the string that begins at `from`; -1 if its end has not arrived yet. */
 const endOfString = (text: string, from: number): number => {
   for (let at = text.indexOf("\"", from + 1); at >= 0; at = text.indexOf("\"", at + 1)) {
     let escapes = 0
@@ -72,7 +72,7 @@ const endOfString = (text: string, from: number): number => {
   return -1
 }
 
-const parsed = (text: string): string | undefined => {
+const parseString = (text: string): string | undefined => {
   try {
     return String(JSON.parse(text))
   } catch {

@@ -6,7 +6,7 @@ import { Config, Data, Effect, Runtime } from "effect"
 import { Flag } from "effect/cli"
 import type { HttpClient } from "effect/http/HttpClient"
 import type { Address } from "../../api/wire.ts"
-import { isCausedBy, isOther, ServerUnreachable } from "../../client/client-answers.ts"
+import { isCausedBy, isOtherServer, ServerUnreachable } from "../../client/client-answers.ts"
 import { makeClient } from "../../client/client.ts"
 import { exitCodes } from "../../domain/exit-codes.ts"
 import { version } from "../../domain/version.ts"
@@ -89,7 +89,7 @@ export const connect = Effect.fnUntraced(function*(connection: Connection) {
 type Client = ReturnType<typeof makeClient>
 
 /** No server listened at the address, or one of another directory. */
-const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOther(error)
+const isNotThere = (error: unknown): boolean => isCausedBy(error, "ECONNREFUSED") || isOtherServer(error)
 
 /** The address that is named, else the local server, found or started. */
 const reach = Effect.fnUntraced(function*(connection: Connection) {
