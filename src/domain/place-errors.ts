@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { quoted, Refusal } from "./refusal.ts"
-import { Offset } from "./types.ts"
+import { Offset, toOffset } from "./types.ts"
 
 /**
  * A reader asks for a place that this stream has not reached yet. Servers give out no such place, so the reader has it from
@@ -47,3 +47,17 @@ export class OtherLife extends Refusal<OtherLife>()(
       "Read it from -1 for all that there is now."
   }
 }
+
+/** The refusal of `offset` by a stream with the tail `tail`; `life` is undefined if the stream does not exist. */
+export const beyondTail = (
+  stream: string,
+  offset: number,
+  tail: number,
+  life: string | undefined
+): OffsetBeyondTail =>
+  new OffsetBeyondTail({
+    stream,
+    offset: toOffset(offset),
+    tail: toOffset(tail),
+    ...(life === undefined ? undefined : { life })
+  })
