@@ -9,7 +9,7 @@ export class PublicUrl extends Context.Service<PublicUrl, {
   /** The server's address for the client of a request, without a slash at its end; undefined if its `Host` is none. */
   readonly base: (request: Incoming) => string | undefined
   /** `DURABLE_STREAMS_PUBLIC_URL` without a slash at its end, with its host and its origin; undefined if it is not set. */
-  readonly told: { readonly url: string; readonly host: string; readonly origin: string } | undefined
+  readonly configured: { readonly url: string; readonly host: string; readonly origin: string } | undefined
 }>()("durable-streams/http/public-url/PublicUrl") {
   static readonly layer: Layer.Layer<PublicUrl, Config.ConfigError> = Layer.effect(
     PublicUrl,
@@ -18,12 +18,12 @@ export class PublicUrl extends Context.Service<PublicUrl, {
         Config.withDefault(undefined),
         Config.nested("DURABLE_STREAMS")
       )
-      const told = url && {
+      const configured = url && {
         url: url.href.replace(/[?#].*$/s, "").replace(/(?<!\/)\/+$/, ""),
         host: url.hostname,
         origin: url.origin
       }
-      return PublicUrl.of({ told, base: (request) => told?.url ?? hostBase(request) })
+      return PublicUrl.of({ configured, base: (request) => configured?.url ?? hostBase(request) })
     })
   )
 }
