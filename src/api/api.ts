@@ -1,13 +1,13 @@
 /**
- * The native API as groups of an `HttpApi`: part of the document at `/openapi.json` and of the page at `/docs`, and what
- * Effect derives clients from. Browser-safe. A test compares the groups with the routes.
+ * The native API as groups of an `HttpApi`: part of the document at `/openapi.json` and of the page at `/docs`. Effect can
+ * derive clients from them. Browser-safe. A test compares the groups with the routes.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { StreamEvent, StreamName } from "../domain/types.ts"
 import { AppendReceipt, AppendRepeated, Health, StreamList } from "./wire.ts"
 
-/** What the description says of the whole. */
+/** Title and version of the whole description. */
 export const about = OpenApi.annotations({
   title: "Durable Streams",
   version: "1",

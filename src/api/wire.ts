@@ -1,24 +1,24 @@
 /**
  * The shapes of answers and the paths of resources, shared by server, command line and browser. Browser-safe, and apart
- * from `api.ts` so that a command need not load what describes an API.
+ * from `api.ts` so that a command does not load the description of the API.
  */
 import { Schema } from "effect"
 import { FixedLimits, Limits, Usage } from "../domain/limits.ts"
 import { Offset } from "../domain/types.ts"
 
 /**
- * A server, and, where it has to be that one, its data directory as `/health` says it: a port can be another's by the time
- * that it is asked.
+ * A server, and its data directory as `/health` names it if only that server will do: another server can have the port by
+ * the time of the request.
  */
 export interface Address {
   readonly url: string
   readonly dataDirectory?: string | undefined
 }
 
-/** The data directory whose server is meant: any other answers 421 (docs/protocol.md 7). */
+/** Names the data directory whose server the client means: any other server answers 421 (docs/protocol.md 7). */
 export const directoryHeader = "durable-streams-directory"
 
-/** Where to ask, without a slash at its end, and the headers that say who is meant. */
+/** The URL without a slash at its end, and the headers that say which server the client means. */
 export const toTarget = (address: string | Address) => {
   const { dataDirectory, url } = typeof address === "string" ? { url: address, dataDirectory: undefined } : address
   return {
@@ -30,40 +30,40 @@ export const toTarget = (address: string | Address) => {
 /** Asks `/health` to prove whose server it is: 32 hexadecimal digits (docs/protocol.md 6). */
 export const challengeHeader = "durable-streams-challenge"
 
-/** The proof in its answer. */
+/** The header of its answer with the proof. */
 export const proofHeader = "durable-streams-proof"
 
-/** A path as that header's value. */
+/** A path as the value of `directoryHeader`. */
 export const toDirectoryHeader = (dataDirectory: string): string => encodeURIComponent(dataDirectory)
 
 /**
- * What `/health` answers: how the command line knows that it found its own daemon. That may be of an earlier version, so
- * what comes to be said later is optional.
+ * The answer of `/health`, by which the command line knows its own daemon. The daemon may be of an earlier version, so every
+ * later member is optional.
  */
 export const Health = Schema.Struct({
   /** `failing`: nothing can be stored now, and the answer is 503. */
   status: Schema.Literals(["ok", "failing"]),
-  /** Why it fails, and what to do. */
+  /** The reason for `failing`, with the next step. */
   reason: Schema.optionalKey(Schema.String),
   pid: Schema.Int,
-  /** Tells that process from every other with its number; left out when the system does not tell. */
+  /** Tells the process from others that have had its pid; left out if the system does not say it. */
   process: Schema.optionalKey(Schema.String),
   version: Schema.String,
   /** Absolute path of the data directory, links resolved. */
   dataDirectory: Schema.String,
-  /** The address it listens on, as it was given. */
+  /** The address that the server listens on, as its setting names it. */
   host: Schema.String,
   storage: Schema.String,
   durability: Schema.String,
   /** The largest request body, in bytes. */
   bodyBytesMax: Schema.Int,
-  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  /** More origins whose pages may use the server, besides those of this machine; `*` is all origins. */
   corsOrigins: Schema.Array(Schema.String),
-  /** Names it answers to besides its addresses and localhost; `*` is all of them. */
+  /** More names that the server answers to, besides its addresses and localhost; `*` is all names. */
   allowHosts: Schema.optionalKey(Schema.Array(Schema.String)),
   /** How long a long-poll waits for news, in milliseconds. */
   longPollMillis: Schema.Int,
-  /** What the server takes on, and what is open of it. A server that does not say what is fixed is an earlier one. */
+  /** The limits of the server. An earlier version leaves out the optional ones. */
   limits: Schema.Struct({
     ...Limits.fields,
     awakeMax: Schema.optionalKey(Schema.Int),
@@ -78,18 +78,18 @@ export const Health = Schema.Struct({
 })
 export type Health = typeof Health.Type
 
-/** What an append of several events answers. */
+/** The answer to an append of several events. */
 export const AppendReceipt = Schema.Struct({
   eventStreamId: Schema.String,
   count: Schema.Int,
   /** The offset of the first of them. */
   offset: Offset,
-  /** The offset the next event will have. */
+  /** The offset of the next event. */
   nextOffset: Offset
 })
 export type AppendReceipt = typeof AppendReceipt.Type
 
-/** What the append of a producer answers that had been made before. */
+/** The answer to a repeated append of a producer. */
 export const AppendRepeated = Schema.Struct({
   eventStreamId: Schema.String,
   repeated: Schema.Literal(true),
@@ -109,7 +109,7 @@ export const streamPath = (name: string): string => `/streams/${encodeURICompone
 export const protocolPath = (name: string): string => `/v1/stream/${encodeURIComponent(name)}`
 
 /**
- * An SSE comment, which keeps a quiet connection from being taken for a dead one. No empty line is behind it: some parsers
- * take one for an event without data (fetch-event-source).
+ * An SSE comment, so that no proxy takes a quiet connection for a dead one. No empty line follows it: some parsers read an
+ * empty line as an event without data (fetch-event-source).
  */
 export const keepAliveComment = ": keep-alive\n"

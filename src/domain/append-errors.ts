@@ -1,5 +1,5 @@
 /**
- * Refusals of a change because the stream is not as the writer expects: its type, its tail, its numbers. Browser-safe:
+ * Refusals of a change, because the stream is not as the writer expects: its type, its tail, its numbers. Browser-safe:
  * imports nothing but `effect`.
  */
 import { Schema } from "effect"
@@ -7,7 +7,7 @@ import { exitCodes } from "./exit-codes.ts"
 import { quoted, Refusal } from "./refusal.ts"
 import { Offset } from "./types.ts"
 
-/** What was sent is not of the stream's type. */
+/** The events are of another content type than the stream. */
 export class ContentTypeMismatch extends Refusal<ContentTypeMismatch>()(
   "ContentTypeMismatch",
   { stream: Schema.String, contentType: Schema.String },
@@ -18,7 +18,7 @@ export class ContentTypeMismatch extends Refusal<ContentTypeMismatch>()(
   }
 }
 
-/** A `Stream-Seq` that is not greater than the last one, byte for byte. */
+/** The `Stream-Seq` is not greater, byte for byte, than the last one. */
 export class SequenceRegression extends Refusal<SequenceRegression>()(
   "SequenceRegression",
   { stream: Schema.String, last: Schema.String },
@@ -29,7 +29,7 @@ export class SequenceRegression extends Refusal<SequenceRegression>()(
   }
 }
 
-/** A producer of a newer epoch has written meanwhile; `epoch` is that epoch. */
+/** The producer has written with a newer epoch meanwhile; `epoch` is that epoch. */
 export class ProducerFenced extends Refusal<ProducerFenced>()(
   "ProducerFenced",
   { stream: Schema.String, producer: Schema.String, epoch: Schema.Int },
@@ -46,7 +46,7 @@ export class ProducerFenced extends Refusal<ProducerFenced>()(
   }
 }
 
-/** An append of this producer before this one never arrived. */
+/** An earlier append of this producer never arrived. */
 export class ProducerGap extends Refusal<ProducerGap>()(
   "ProducerGap",
   { stream: Schema.String, producer: Schema.String, expected: Schema.Int, received: Schema.Int },
@@ -61,7 +61,7 @@ export class ProducerGap extends Refusal<ProducerGap>()(
   }
 }
 
-/** The stream knows as many producers as it may; those it knows go on. */
+/** The stream knows as many producers as it may. The known producers go on. */
 export class TooManyProducers extends Refusal<TooManyProducers>()(
   "TooManyProducers",
   { stream: Schema.String, limit: Schema.Int },
@@ -73,7 +73,7 @@ export class TooManyProducers extends Refusal<TooManyProducers>()(
   }
 }
 
-/** The caller expected the next event at `expected`, but the tail is `tail`. */
+/** The writer expects the next event at `expected`, but the tail is `tail`. */
 export class TailMismatch extends Refusal<TailMismatch>()(
   "TailMismatch",
   { stream: Schema.String, expected: Offset, tail: Offset },
@@ -84,7 +84,7 @@ export class TailMismatch extends Refusal<TailMismatch>()(
   }
 }
 
-/** `If-Match` or `If-None-Match` does not hold for the stream; `tail` is where it stands, if it is there. */
+/** `If-Match` or `If-None-Match` does not hold for the stream. `tail` is its tail, if the stream exists. */
 export class PreconditionFailed extends Refusal<PreconditionFailed>()(
   "PreconditionFailed",
   { stream: Schema.String, tail: Schema.optionalKey(Offset) },

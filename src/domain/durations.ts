@@ -2,7 +2,7 @@
  * Durations as people write them: `90s`, `10m`, `1h30m`, `2d`, `500ms`.
  */
 
-/** The milliseconds of a duration; undefined when the text is none. */
+/** The milliseconds of a duration; undefined if the text is not one. */
 export const durationMillis = (text: string): number | undefined => {
   if (!/^(?:\d{1,9}(?:ms|s|m|h|d|w))+$/.test(text)) return undefined
   let sum = 0

@@ -3,7 +3,7 @@
  * (`refusal.ts`); a folder with refusals of its own defines them there. Browser-safe: imports nothing but `effect`.
  */
 export * from "./append-errors.ts"
-export * from "./place-errors.ts"
+export { OffsetBeyondTail, OtherLife } from "./place-errors.ts"
 export * from "./request-errors.ts"
 export * from "./storage-errors.ts"
 export * from "./stream-errors.ts"

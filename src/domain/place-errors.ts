@@ -1,15 +1,15 @@
 /**
- * Refusals of a place in a stream: the stream that is there now never gave it to a reader (promise 10;
- * docs/decisions/0013-lives.md).
+ * Refusals of a place in a stream that the present stream never gave to a reader (promise 10;
+ * docs/decisions/0013-lives.md). Browser-safe: imports nothing but `effect`.
  */
 import { Schema } from "effect"
 import { quoted, Refusal } from "./refusal.ts"
-import { Offset } from "./types.ts"
+import { Offset, toOffset } from "./types.ts"
 
 /**
- * A reader asked for a place that this stream has not come to yet. Servers give out no such place, so the reader has it
- * from an earlier life of the stream, or from before the stream was restored from a copy (decision 13). The next event
- * will have the offset `tail`; `life` is the stream's, if there is one.
+ * A reader asks for a place that this stream has not reached yet. Servers give out no such place, so the reader has it from
+ * an earlier life of the stream, or from before the stream was restored from a copy (decision 13). The next event has the
+ * offset `tail`; `life` is the id of the stream, if it exists.
  */
 export class OffsetBeyondTail extends Refusal<OffsetBeyondTail>()(
   "OffsetBeyondTail",
@@ -30,8 +30,8 @@ export class OffsetBeyondTail extends Refusal<OffsetBeyondTail>()(
 }
 
 /**
- * A reader named the life that its offset belongs to, and the stream has another one: it was deleted and made again, or it
- * was in the memory of a server that was restarted. `life` and `tail` are those of the stream that is there now.
+ * A reader names the life of the stream that its offset belongs to, and the stream has another one: it was deleted and made
+ * again, or it was in the memory of a server that was restarted. `life` and `tail` are those of the present stream.
  */
 export class OtherLife extends Refusal<OtherLife>()(
   "OtherLife",
@@ -47,3 +47,17 @@ export class OtherLife extends Refusal<OtherLife>()(
       "Read it from -1 for all that there is now."
   }
 }
+
+/** The refusal of `offset` by a stream with the tail `tail`; `life` is undefined if the stream does not exist. */
+export const beyondTail = (
+  stream: string,
+  offset: number,
+  tail: number,
+  life: string | undefined
+): OffsetBeyondTail =>
+  new OffsetBeyondTail({
+    stream,
+    offset: toOffset(offset),
+    tail: toOffset(tail),
+    ...(life === undefined ? undefined : { life })
+  })

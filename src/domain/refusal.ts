@@ -31,7 +31,7 @@ export interface RefusalBody {
   readonly text: string
 }
 
-/** What a class says of its refusals; each is a function of the refusal if refusals of the class differ in it. */
+/** The description of a class of refusals. Headers and body are functions, since they differ from refusal to refusal. */
 interface RefusalDescription<in Fields> {
   readonly status: number
   readonly title: string

@@ -1,11 +1,11 @@
 /**
- * Refusals that have to do with no stream: of the request itself, or of the server as a whole. Browser-safe: imports nothing
- * but `effect`.
+ * Refusals that concern no stream: the request itself is wrong, or the server as a whole refuses it. Browser-safe:
+ * imports nothing but `effect`.
  */
 import { Schema } from "effect"
 import { Refusal } from "./refusal.ts"
 
-/** The request cannot mean anything; `message` says what would. */
+/** The request is not of a documented form; `message` names the form. */
 export class InvalidRequest extends Refusal<InvalidRequest>()(
   "InvalidRequest",
   { message: Schema.String },
@@ -55,7 +55,7 @@ export class UnsupportedMediaType extends Refusal<UnsupportedMediaType>()(
   { status: 415, title: "Unsupported media type" }
 ) {}
 
-/** The request asks for something of HTTP that is not there: an unknown coding of its body. */
+/** The request uses a part of HTTP that this server does not have: an unknown coding of its body. */
 export class NotImplemented extends Refusal<NotImplemented>()(
   "NotImplemented",
   { message: Schema.String },
@@ -72,14 +72,14 @@ export class VersionNotSupported extends Refusal<VersionNotSupported>()(
   }
 }
 
-/** The request was for the server of another data directory, whose port this one has now (RFC 9110 15.5.20). */
+/** The client means the server of another data directory, whose port this server has now (RFC 9110 15.5.20). */
 export class OtherServer extends Refusal<OtherServer>()("OtherServer", {}, { status: 421, title: "Another server" }) {
   override get message() {
     return "This server has another data directory than the one it was asked for. Look for that one's server again."
   }
 }
 
-/** A defect of ours. The server's log tells more under the same request id. */
+/** A defect of the server. Its log has the cause under the same request id. */
 export class InternalError extends Refusal<InternalError>()(
   "InternalError",
   { requestId: Schema.String },
@@ -90,12 +90,12 @@ export class InternalError extends Refusal<InternalError>()(
   }
 }
 
-/** A limit that protects the server was reached; the same request may work a moment later. */
+/** A limit that protects the server is reached; the same request may work a moment later. */
 export class Overloaded extends Refusal<Overloaded>()(
   "Overloaded",
   {
     message: Schema.String,
-    /** Where it is a number that somebody set. */
+    /** The limit, if a setting of the server decides it. */
     limit: Schema.optionalKey(Schema.Int)
   },
   { status: 503, title: "Too busy", headers: () => ({ "retry-after": "1" }) }

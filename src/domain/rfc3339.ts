@@ -1,9 +1,9 @@
 /**
- * Times as people and programs write them: RFC 3339, and nothing that only looks like it. `Date` takes 30 February for
+ * Times as people and programs write them: RFC 3339, and no text that only looks like it. `Date` takes 30 February for
  * 2 March and 24:00 for the next day, and knows no leap second.
  */
 
-/** Milliseconds since 1970; undefined where the text is no date-time (RFC 3339 5.6) that there can be (5.7). */
+/** Milliseconds since 1970; undefined if the text is no date-time (RFC 3339 5.6) or cannot exist (5.7). */
 export const rfc3339Millis = (text: string): number | undefined => {
   const parts = form.exec(text)
   if (parts === null) return undefined
@@ -18,18 +18,18 @@ export const rfc3339Millis = (text: string): number | undefined => {
   const [, , , , , , , fraction = "", sign, zoneHour = "0", zoneMinute = "0"] = parts
   if (hour > 23 || minute > 59 || second > 60 || Number(zoneHour) > 23 || Number(zoneMinute) > 59) return undefined
   const date = new Date(0)
-  // Unlike the constructor, this takes the first hundred years as they are.
+  // The constructor adds 1900 to the first hundred years.
   date.setUTCFullYear(year, month - 1, day)
-  // Of a day that is not there, it makes another one.
+  // `Date` turns a day that does not exist into a day of the next month.
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
   const zoneMinutes = (sign === "-" ? -1 : 1) * (Number(zoneHour) * 60 + Number(zoneMinute))
   date.setUTCHours(hour, minute - zoneMinutes, second)
-  // By the clock that computers have, a leap second is the first one behind it. There is none but at the end of a month.
+  // Computers count a leap second as the second after it. It can only be the last one of a month.
   if (second === 60 && (date.getUTCDate() !== 1 || date.getTime() % dayMillis !== 0)) return undefined
   return date.getTime() + Number(fraction.slice(0, 3).padEnd(3, "0"))
 }
 
-/** RFC 3339 5.6 lets a space stand for the `T`, for eyes. */
+/** RFC 3339 5.6 allows a space instead of the `T`, which is easier to read. */
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
 
 const dayMillis = 24 * 60 * 60 * 1_000

@@ -1,7 +1,7 @@
 /**
- * Time by a clock that nobody sets, for how long something took or may take: the time of day can go back by years.
+ * A clock that cannot be set, to measure how long something takes: the time of day can go back by years.
  */
 import type { Clock } from "effect"
 
-/** Milliseconds since some moment that stays the same while the process lives. */
+/** Milliseconds since a moment that stays the same while the process runs. */
 export const steadyMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000

@@ -1,12 +1,12 @@
 /**
- * Refusals by the storage: the disk fails, cannot be used, is full, or has lost what was written. Browser-safe: imports
+ * Refusals by the storage: the disk fails, cannot be used, is full, or has lost written bytes. Browser-safe: imports
  * nothing but `effect`.
  */
 import { Schema } from "effect"
 import { quoted, Refusal } from "./refusal.ts"
 import { Offset } from "./types.ts"
 
-/** The medium under the stream failed. Nothing of the append was kept; what was acknowledged before still is. */
+/** The disk failed. Nothing of the append is kept; earlier appends that were acknowledged are. */
 export class StorageFailed extends Refusal<StorageFailed>()(
   "StorageFailed",
   { message: Schema.String },
@@ -14,8 +14,8 @@ export class StorageFailed extends Refusal<StorageFailed>()(
 ) {}
 
 /**
- * The medium is whole and cannot be used: it is read-only, no file can be opened, the directory is not there. Nothing of the
- * append was kept; appends work again when that is over.
+ * The disk is whole and cannot be used: it is read-only, no file can be opened, the directory does not exist. Nothing of the
+ * append is kept; appends work again when that is over.
  */
 export class StorageUnavailable extends Refusal<StorageUnavailable>()(
   "StorageUnavailable",
@@ -23,10 +23,10 @@ export class StorageUnavailable extends Refusal<StorageUnavailable>()(
   { status: 503, title: "The storage cannot be used now", headers: () => ({ "retry-after": "1" }) }
 ) {}
 
-/** What a storage says of its medium. */
+/** The failures of a disk. */
 export type StorageError = StorageFailed | StorageUnavailable
 
-/** No space left. Nothing of the append was kept; appends work again when there is space. */
+/** The disk has no space left. Nothing of the append is kept; appends work again when there is space. */
 export class StorageFull extends Refusal<StorageFull>()(
   "StorageFull",
   { message: Schema.String },
@@ -34,8 +34,7 @@ export class StorageFull extends Refusal<StorageFull>()(
 ) {}
 
 /**
- * Bytes of the log are not what was written. Everything before `offset` can be read; nothing from there to `resumesAt`,
- * where that is known, can.
+ * Bytes of the log differ from the written ones. Readers get every event before `offset`, and none from there on.
  */
 export class LogDamaged extends Refusal<LogDamaged>()(
   "LogDamaged",

@@ -1,5 +1,5 @@
 /**
- * Refusals of a stream as a whole: it is not there, is there already, or has ended. Browser-safe: imports nothing but
+ * Refusals because of a stream as a whole: it does not exist, exists already, or has ended. Browser-safe: imports nothing but
  * `effect`.
  */
 import { Schema } from "effect"
@@ -17,7 +17,7 @@ export class StreamNotFound extends Refusal<StreamNotFound>()(
   }
 }
 
-/** A stream of that name was made otherwise; `difference` names what differs. */
+/** The stream exists with another configuration; `difference` names the part that differs. */
 export class StreamExists extends Refusal<StreamExists>()(
   "StreamExists",
   { stream: Schema.String, difference: Schema.String },
@@ -28,7 +28,7 @@ export class StreamExists extends Refusal<StreamExists>()(
   }
 }
 
-/** Nothing more can be appended. `tail` is the offset the next event would have had. */
+/** The stream takes no more events. `tail` is the offset that the next one would have. */
 export class StreamClosed extends Refusal<StreamClosed>()(
   "StreamClosed",
   { stream: Schema.String, tail: Offset },
@@ -43,7 +43,7 @@ export class StreamClosed extends Refusal<StreamClosed>()(
   }
 }
 
-/** The stream a follower was reading was deleted. */
+/** A writer deleted the stream while a follower read it. */
 export class StreamDeleted extends Refusal<StreamDeleted>()(
   "StreamDeleted",
   { stream: Schema.String },
@@ -54,7 +54,7 @@ export class StreamDeleted extends Refusal<StreamDeleted>()(
   }
 }
 
-/** The stream was deleted and is kept only for its forks; its name is free again when the last of them is deleted. */
+/** The stream is deleted and kept only for its forks; its name is free again when the last of them is deleted. */
 export class StreamGone extends Refusal<StreamGone>()(
   "StreamGone",
   { stream: Schema.String },
@@ -65,7 +65,7 @@ export class StreamGone extends Refusal<StreamGone>()(
   }
 }
 
-/** What is to be forked was deleted and is kept only for other forks. */
+/** The source of a fork is deleted and kept only for other forks. */
 export class SourceGone extends Refusal<SourceGone>()(
   "SourceGone",
   { stream: Schema.String },
@@ -76,7 +76,7 @@ export class SourceGone extends Refusal<SourceGone>()(
   }
 }
 
-/** There are as many streams as there may be; they go on. */
+/** The server has as many streams as it may. The existing streams go on. */
 export class TooManyStreams extends Refusal<TooManyStreams>()(
   "TooManyStreams",
   { limit: Schema.Int },

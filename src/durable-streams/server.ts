@@ -151,13 +151,13 @@ const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost
 const guard = (settings: SettingsInForce) =>
   Layer.effect(
     Guard,
-    Effect.map(PublicUrl, ({ told }) => {
+    Effect.map(PublicUrl, ({ configured }) => {
       const { allowHosts, corsOrigins, host } = settings
       return Guard.of({
         loopback: isLoopback(host),
-        hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
+        hosts: configured === undefined ? allowHosts : [...allowHosts, configured.host],
         // A page that this server itself served has the public origin, whatever Host the proxy sends.
-        origins: told === undefined ? corsOrigins : [...corsOrigins, told.origin]
+        origins: configured === undefined ? corsOrigins : [...corsOrigins, configured.origin]
       })
     })
   )
@@ -170,12 +170,12 @@ const ownAddress = Layer.effect(
   OwnAddress,
   Effect.gen(function*() {
     const listener = yield* Listener
-    const { told } = yield* PublicUrl
+    const { configured } = yield* PublicUrl
     return {
       get listening() {
         return listener.address()
       },
-      publicUrl: told?.url
+      publicUrl: configured?.url
     }
   })
 )

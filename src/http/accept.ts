@@ -1,8 +1,8 @@
 /**
- * `Accept` (RFC 9110 12.5.1): whether a client would rather have one media type than another.
+ * `Accept` (RFC 9110 12.5.1): whether a client prefers one media type to another.
  */
 
-/** Whether the client names `type` with a quality above 0, and does not like `other` better. */
+/** Whether the client names `type` with a quality above 0, and does not prefer `other`. */
 export const prefers = (accept: string | undefined, type: string, other: string): boolean => {
   if (accept === undefined) return false
   const quality = qualityOf(accept, type)
@@ -10,7 +10,7 @@ export const prefers = (accept: string | undefined, type: string, other: string)
   return quality >= (qualityOf(accept, other) ?? qualityOf(accept, "application/*") ?? qualityOf(accept, "*/*") ?? 0)
 }
 
-/** What the list says of exactly that type, 0 to 1; undefined where it does not name it. */
+/** The quality of exactly that type in the list, 0 to 1; undefined if the list does not name it. */
 const qualityOf = (accept: string, type: string): number | undefined => {
   for (const range of accept.split(",")) {
     const [name, ...parameters] = range.split(";").map((part) => part.trim().toLowerCase())

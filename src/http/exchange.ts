@@ -1,6 +1,6 @@
 /**
- * One request and its answer, free of any platform. Handlers are effects over these; an adapter (web-node) brings them
- * to a socket. Why not Effect's own server: docs/decisions/0002-plain-http.md.
+ * One request and its answer, free of any platform. Handlers are effects over these; an adapter (`http-node`) connects them
+ * with a socket. docs/decisions/0002-plain-http.md says why this is not Effect's own server.
  */
 import { Effect, Exit, type Scope } from "effect"
 import type { InvalidRequest, Overloaded, PayloadTooLarge } from "../domain/errors.ts"
@@ -9,29 +9,29 @@ export interface Incoming {
   readonly method: string
   /** The target as it came, before any normalisation: `/streams/a%2Fb?offset=-1`. */
   readonly target: string
-  /** Of HTTP: `1.1`. */
+  /** The version of HTTP: `1.1`. */
   readonly version: string
   /** Header values by lower-case name; a repeated header is joined by a comma. */
   readonly header: (name: string) => string | undefined
-  /** How often a header stands in the request, which joining hides. */
+  /** How often a header is in the request; `header` joins the repetitions. */
   readonly headerCount: (name: string) => number
-  /** Ends when the server is told to stop: whoever waits for news answers then. */
+  /** Ends when the server is told to stop: a handler that waits for news then answers. */
   readonly stopping: Effect.Effect<void>
   /** The body, refused while it arrives if it is larger than `bytesMax`. At most once, like `collect`. */
   readonly body: (bytesMax: number) => Effect.Effect<Uint8Array, BodyRefused>
-  /** The body for whoever waits without a fiber: `done` is called once. */
+  /** The body for a handler without a fiber: calls `done` once. */
   readonly collect: (bytesMax: number, done: Done<Uint8Array, BodyRefused>) => void
 }
 
-/** It is too large, ended early, or there is no memory for it now. */
+/** The body is too large, ended early, or the server has no memory for it now. */
 export type BodyRefused = PayloadTooLarge | InvalidRequest | Overloaded
 
-/** Is told once how something ended. */
+/** A callback for the end of some work. It is called once. */
 export type Done<A, E> = (exit: Exit.Exit<A, E>) => void
 
 /**
- * An answer made without a fiber, by calls that end in one of `done`: an append is so little that the fiber would be a fifth
- * of it (docs/perf/append.md). Nothing of it can be interrupted.
+ * An answer that needs no fiber: `start` calls `done` once, now or later. An append is so little work that a fiber would be a
+ * fifth of it (docs/perf/append.md). It cannot be interrupted.
  */
 export interface Direct<A, E> {
   readonly start: (done: Done<A, E>) => void
@@ -41,11 +41,11 @@ export type Answering<E> = Effect.Effect<Answer, E, Scope.Scope> | Direct<Answer
 
 export const isDirect = <E>(answering: Answering<E>): answering is Direct<Answer, E> => "start" in answering
 
-/** The same as an effect. */
+/** The same answer as an effect. */
 export const toEffect = <E>(answering: Answering<E>): Effect.Effect<Answer, E, Scope.Scope> =>
   isDirect(answering) ? Effect.callback((resume) => answering.start(resume)) : answering
 
-/** Goes on with `next` where that went well; what goes wrong in `next` is told, too. */
+/** Continues with `next` after a success; a failure, also one that `next` throws, goes to `done`. */
 export const whenDone = <A, B, E>(done: Done<B, E>, next: (value: A) => void): Done<A, E> => (exit) => {
   if (Exit.isFailure(exit)) return done(Exit.failCause(exit.cause))
   try {
@@ -65,29 +65,29 @@ export interface Answer {
 export interface Streamed {
   readonly _tag: "Streamed"
   /**
-   * The next bytes; undefined at the end. A failure cuts the connection, so that nobody takes a part for the whole. Bytes
+   * The next bytes; undefined at the end. A failure cuts the connection, so that no client takes a part for the whole. Bytes
    * of `reusedBytesMin` or more may lie in memory that the next pull uses again: it comes when the system has taken them.
    */
   readonly pull: Effect.Effect<Uint8Array | undefined, unknown>
-  /** Sent every now and then, so that both ends and all between know the other is there. */
+  /** Sent in quiet times, so that client, server and the proxies between them know that the connection is alive. */
   readonly keepAlive: Uint8Array | undefined
-  /** When it ends by itself, between two pulls or within one. */
+  /** The time after which the body ends by itself, between two pulls or within one. */
   readonly endsAfterMillis?: number | undefined
-  /** Asked before each pull: how it goes on while nothing of it takes a fiber. */
+  /** Asked before each pull: gives the next bytes as long as that takes no fiber. */
   readonly live?: Live | undefined
 }
 
-/** A body that follows something and has caught up: what comes is at hand, and shared by all who follow. */
+/** A body that follows a stream and has caught up: its next bytes are in memory, and all followers share them. */
 export interface Live {
-  /** The next bytes, at least one, not to be changed by anybody. Undefined: there are none yet. "pull": they are to be pulled. */
+  /** The next bytes, at least one; the caller must not change them. Undefined: there are none yet. "pull": pull them. */
   readonly take: () => Uint8Array | "pull" | undefined
   /** Calls `wake` once, when `take` may have another answer. */
   readonly wait: (wake: () => void) => void
-  /** Takes the call back. */
+  /** Cancels the call. */
   readonly leave: (wake: () => void) => void
 }
 
-/** A body of pieces, of which the first is there already. A failure of `rest` cuts the connection. */
+/** A body of pieces whose first one is in memory already. A failure of `rest` cuts the connection. */
 export const inPieces = (first: Uint8Array, rest: Streamed["pull"]): Streamed => {
   let pending: Uint8Array | undefined = first
   return {
@@ -101,34 +101,37 @@ export const inPieces = (first: Uint8Array, rest: Streamed["pull"]): Streamed =>
   }
 }
 
-/** Smaller bytes than these are never waited for, only for the socket's buffer to have room again. */
+/**
+ * The sender waits until the system has taken bytes of this size or more. After fewer bytes it waits only for room in the
+ * socket's buffer.
+ */
 export const reusedBytesMin = 64 * 1024
 
 /**
- * Memory for the pieces of one streamed answer, used again for each: buffers lie outside V8's heap, and taking a new one
- * for every piece makes the garbage collector go over all of it.
+ * Memory for the pieces of one streamed answer, used again for each piece: buffers lie outside V8's heap, and a new buffer
+ * for every piece makes the garbage collector go over the whole heap.
  */
 export class PieceMemory {
   #memory: Buffer | undefined
 
-  /** `write` fills the front of a target of `size` bytes or more; the answer is what it has filled, good for one pull. */
+  /** Lets `write` fill the front of a target of at least `size` bytes; returns the filled bytes, good for one pull. */
   fill(size: number, write: (target: Buffer) => Uint8Array): Uint8Array {
     if (size < reusedBytesMin) return write(Buffer.allocUnsafe(size))
     if (this.#memory === undefined || this.#memory.length < size) {
       this.#memory = Buffer.allocUnsafeSlow(size + reusedBytesMin)
     }
     const bytes = write(this.#memory)
-    // Small pieces are not waited for, and a `slice` of a buffer would be no copy.
+    // The sender does not wait for small pieces, and a `slice` of a buffer would be no copy.
     return bytes.length < reusedBytesMin ? Buffer.from(bytes) : bytes
   }
 
-  /** Nothing more is to be written soon: whoever only waits keeps no memory. */
+  /** Lets the memory go. A follower that only waits calls this. */
   forget(): void {
     this.#memory = undefined
   }
 }
 
-/** Answers every request: refusals are answers too. The scope closes when the answer has been sent or the caller left. */
+/** Answers every request: refusals are answers too. The scope closes when the answer is sent or the client has left. */
 export type Handler = (request: Incoming) => Answering<never>
 
 export const json = (status: number, body: string | Uint8Array): Answer => ({

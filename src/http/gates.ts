@@ -1,6 +1,6 @@
 /**
- * Gates: what every request passes before its route is called. A gate refuses the request, or lets it through and may tell
- * the route more of it, such as who asks.
+ * Gates: every request passes them before its route. A gate refuses the request, or lets it through and may tell the route
+ * more of it, such as the name of its caller.
  */
 import { Context, Effect, Exit, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
@@ -21,8 +21,8 @@ const stages = ["origin", "caller", "allowance"] as const
 export interface Gate {
   readonly stage: typeof stages[number]
   /**
-   * Returns what the gate adds to the request's context, or nothing; fails with the refusal. `context` is what the gates
-   * before this one added. A gate that succeeds or fails at once (`Effect.succeed`, `Effect.fail`, `Effect.void`) costs the
+   * Returns what the gate adds to the request's context, or nothing; fails with the refusal. `context` has the additions of the gates
+   * before this one. A gate that succeeds or fails at once (`Effect.succeed`, `Effect.fail`, `Effect.void`) costs the
    * request no fiber.
    */
   readonly pass: (
@@ -33,7 +33,7 @@ export interface Gate {
 
 type Added = Context.Context<never> | void
 
-/** The name of who asks, as a gate of the stage `caller` told it; undefined if no gate did. Hooks see it as `by`. */
+/** The name of the caller, if a gate of the stage `caller` added it. Hooks see it as `by`. */
 export const Caller: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
   "durable-streams/http/gates/Caller",
   { defaultValue: () => undefined }
@@ -51,7 +51,7 @@ export class Barred {
   }
 }
 
-/** What the gates added to the request's context, or the refusal of one of them. */
+/** The context of a request that passed the gates, or the refusal of one of them. */
 type Passed = Context.Context<never> | Barred
 
 /** Asks the gates in turn. Returns an effect only if a gate needs a fiber; the effect fails with defects only. */

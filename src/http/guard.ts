@@ -1,7 +1,7 @@
 /**
- * Who may talk to this server (promise 12; docs/decisions/0003-closed-by-default.md). A local daemon is reachable by
- * every web page its user opens: a page of another origin is refused by what its browser cannot hide, and a page that
- * pretends to be us by DNS (rebinding) by the host it asked for.
+ * The gate that decides which pages and hosts may use this server (promise 12; docs/decisions/0003-closed-by-default.md).
+ * Every web page that a user opens can reach a local daemon. The guard refuses a page of another origin by the headers that
+ * its browser always sends, and a page that takes the server's name by DNS (rebinding) by the host in its request.
  */
 import { Context, Effect } from "effect"
 import { AccessRefused, InvalidRequest, NotImplemented, VersionNotSupported } from "../domain/errors.ts"
@@ -9,11 +9,11 @@ import type { Incoming } from "./exchange.ts"
 import type { Gate } from "./gates.ts"
 
 export interface GuardOptions {
-  /** Whether the server listens on loopback only, where there is just one right `Host`. */
+  /** Whether the server listens on loopback only: then the local names are the only right `Host`. */
   readonly loopback: boolean
-  /** Names that the server answers to besides, in small letters; `*` is all of them. */
+  /** More names that the server answers to, in lower case; `*` is all names. */
   readonly hosts: ReadonlyArray<string>
-  /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
+  /** More origins whose pages may use the server, besides those of this machine; `*` is all origins. */
   readonly origins: ReadonlyArray<string>
 }
 
@@ -29,7 +29,7 @@ export const originGate = (options: GuardOptions): Gate => ({
   }
 })
 
-/** Why the request is refused; undefined when it is not. */
+/** Returns the refusal of the request, or undefined if the request may pass. */
 export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal | undefined => {
   if (!request.version.startsWith("1.")) return new VersionNotSupported()
   if (!request.target.startsWith("/")) {
@@ -52,21 +52,21 @@ export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal 
       message: `Web pages of ${show(origin)} may not use this server; --cors-origin lets them.`
     })
   }
-  // However it is written, and also where something was put before or behind it.
+  // In any spelling, also if a proxy has put more before or behind it.
   if (/(?:cross|same)-site/i.test(request.header("sec-fetch-site") ?? "")) {
     return new AccessRefused({ message: "Web pages of other sites may not use this server." })
   }
   return undefined
 }
 
-/** `uri-host [":" port]` (RFC 9112 3.2, RFC 3986 3.2.2): what is anything else is no Host at all. */
+/** `uri-host [":" port]` (RFC 9112 3.2, RFC 3986 3.2.2); any other text is no Host at all. */
 const hostForm = /^(?:\[[0-9a-z:.%]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9a-f]{2})*)(?::\d*)?$/i
 
 type GuardRefusal = AccessRefused | InvalidRequest | NotImplemented | VersionNotSupported
 
 /**
- * What is wrong with how the body says its end. Node lets `identity, chunked` through; two readings of one length are how
- * requests are smuggled. Whatever the answer, the connection is not used again (RFC 9112 6.1, 6.3).
+ * Returns the fault in how the request marks the end of its body. Node accepts `identity, chunked`; requests are smuggled
+ * when two servers read one length in two ways. The connection is not used again after this answer (RFC 9112 6.1, 6.3).
  */
 export const framingFault = (request: Incoming): InvalidRequest | NotImplemented | undefined => {
   const coding = request.header("transfer-encoding")?.toLowerCase()
@@ -77,7 +77,10 @@ export const framingFault = (request: Incoming): InvalidRequest | NotImplemented
     : new InvalidRequest({ message: "Transfer-Encoding can only be chunked." })
 }
 
-/** Whether the server answers to a host. On loopback a page can only come by a name; beyond it, by no address (rebinding). */
+/**
+ * Whether the server answers to a host. By rebinding a page can take a name, and never an address. So besides the named hosts
+ * only the local ones are right on loopback, and every address is beyond it.
+ */
 const isAnswered = (host: string | undefined, { hosts, loopback }: GuardOptions): boolean =>
   host !== undefined &&
   (isLoopback(host) || hosts.includes(host) || hosts.includes("*") || (!loopback && isAddress(host)))
@@ -100,14 +103,14 @@ export const isPreflight = (request: Incoming): boolean =>
   request.method === "OPTIONS" && request.header("origin") !== undefined &&
   request.header("access-control-request-method") !== undefined
 
-/** Pages from this machine, pages that this server itself served, and those that were let in by name. */
+/** Whether pages of an origin may use the server: those of this machine, of the server itself, and of the named origins. */
 export const isOriginAllowed = (origin: string, host: string, { origins }: GuardOptions): boolean => {
   if (origins.includes(origin)) return true
   const parsed = /^https?:\/\/(.+)$/.exec(origin)?.[1]
   return parsed !== undefined && (isLoopback(hostOf(parsed)) || parsed.toLowerCase() === host.toLowerCase())
 }
 
-/** The host of `host[:port]`, lower-case; undefined when it is anything else. */
+/** The host of `host[:port]` in lower case; undefined if the text has another form. */
 const hostOf = (authority: string): string | undefined =>
   /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(authority.toLowerCase())?.[1]
 

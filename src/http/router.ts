@@ -11,7 +11,7 @@ import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.
 import type { Gate } from "./gates.ts"
 
 export interface RouteRequest extends Incoming {
-  /** The decoded value of the path's last `:parameter`, or of what `*` stands for; empty when it has neither. */
+  /** The decoded value of the path's last `:parameter`, or of the rest for `*`; empty if the path has neither. */
   readonly parameter: string
   /** The decoded values of all of them, in the path's order. */
   readonly parameters: ReadonlyArray<string>
@@ -27,13 +27,13 @@ export interface Route {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   /**
    * Fixed segments, `:parameter` for one that is not empty, and at the end perhaps `*` for all the rest, slashes
-   * included. Where several paths fit, one without `*` wins, then the longest.
+   * included. If several paths fit, one without `*` wins, then the longest.
    */
   readonly path: string
   readonly handle: (request: RouteRequest) => Answering<Refusal>
 }
 
-/** What a room adds to the server. */
+/** The additions of a room to the server. */
 export interface Room {
   readonly routes?: ReadonlyArray<Route>
   /** Asked before any route of the server, also those of other rooms. */
@@ -106,7 +106,7 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
       if ((method === "GET" || method === "HEAD") && hasBody(request)) {
         return Effect.fail(new InvalidRequest({ message: `A ${method} request has no body here; leave it out.` }))
       }
-      const parameters = decoded(pattern, segments)
+      const parameters = decodeParameters(pattern, segments)
       if (parameters === undefined) {
         return Effect.fail(new InvalidRequest({ message: `The path ${path} is not percent-encoded UTF-8.` }))
       }
@@ -117,7 +117,7 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   }
 }
 
-/** A request on its route. The query is parsed when somebody asks: appends do not. */
+/** A request on its route. The query is parsed when the route first asks for it: appends do not. */
 class Routed implements RouteRequest {
   readonly method: string
   readonly target: string
@@ -184,8 +184,11 @@ const matches = (pattern: ReadonlyArray<string>, isOpen: boolean, segments: Read
   return true
 }
 
-/** What stands where the pattern has parameters; undefined when it is not percent-encoded UTF-8. */
-const decoded = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>): Array<string> | undefined => {
+/** Decodes the segments at which the pattern has parameters; undefined if one is not percent-encoded UTF-8. */
+const decodeParameters = (
+  pattern: ReadonlyArray<string>,
+  segments: ReadonlyArray<string>
+): Array<string> | undefined => {
   const values: Array<string> = []
   for (let i = 1; i < pattern.length; i++) {
     const isRest = pattern[i] === "*" && i === pattern.length - 1
@@ -197,7 +200,7 @@ const decoded = (pattern: ReadonlyArray<string>, segments: ReadonlyArray<string>
   return values
 }
 
-/** Percent-decoded once; undefined when it is not percent-encoded UTF-8. */
+/** Decodes percent-encoded UTF-8 once; undefined if the text is not that. */
 export const decodePercent = (text: string): string | undefined => {
   if (!text.includes("%")) return text
   try {
