@@ -1,13 +1,21 @@
 /**
- * The wire contract as one `HttpApi`: the document at `/openapi.json`, the page at `/docs`, and what Effect can derive from
- * it. Browser-safe. A test holds the routes of `http-routes.ts` against it.
+ * The native API as groups of an `HttpApi`: part of the document at `/openapi.json` and of the page at `/docs`, and what
+ * Effect derives clients from. Browser-safe. A test compares the groups with the routes.
  */
 import { Schema } from "effect"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { StreamEvent, StreamName } from "../domain/types.ts"
 import { AppendReceipt, AppendRepeated, Health, StreamList } from "./wire.ts"
 
-const Problem = (status: number, description: string) =>
+/** What the description says of the whole. */
+export const about = OpenApi.annotations({
+  title: "Durable Streams",
+  version: "1",
+  description: "Named, ordered, durable event logs to append to and to follow."
+})
+
+/** A refusal as problem details, in a description. */
+export const Problem = (status: number, description: string) =>
   Schema.Struct({
     type: Schema.String,
     title: Schema.String,
@@ -41,7 +49,8 @@ const start = {
 
 const name = { name: StreamName }
 
-const streams = HttpApiGroup.make("streams").add(
+/** The native API. */
+export const streams = HttpApiGroup.make("streams").add(
   HttpApiEndpoint.get("list", "/streams", {
     query: {
       prefix: Schema.optionalKey(Schema.String),
@@ -130,7 +139,8 @@ const streams = HttpApiGroup.make("streams").add(
   }).annotate(OpenApi.Summary, "Deletes the stream; its followers are told and ended")
 )
 
-const server = HttpApiGroup.make("server").add(
+/** The server itself. */
+export const server = HttpApiGroup.make("server").add(
   HttpApiEndpoint.get("health", "/health", {
     success: Health,
     error: Health.pipe(HttpApiSchema.status(503)).annotate({
@@ -138,9 +148,3 @@ const server = HttpApiGroup.make("server").add(
     })
   }).annotate(OpenApi.Summary, "Who this server is")
 )
-
-export const Api = HttpApi.make("durable-streams").add(streams).add(server).annotateMerge(OpenApi.annotations({
-  title: "Durable Streams",
-  version: "1",
-  description: "Named, ordered, durable event logs to append to and to follow."
-}))

@@ -2,8 +2,9 @@
  * What is read of a server's answer: no more than an answer of ours can hold, for no longer than one of ours takes. The
  * server may be another program, or a hostile one. Browser-safe.
  */
-import { Array as Arr, Data, Effect, Stream } from "effect"
+import { Array as Arr, Data, Effect, Runtime, Stream } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { exitCodes } from "../domain/exit-codes.ts"
 import { createdAtTail } from "../domain/types.ts"
 
 /** What answers at this address is not what a server of ours says; `problem` is the rest of the sentence. */
@@ -11,6 +12,8 @@ export class AnswerUnusable extends Data.TaggedError("AnswerUnusable")<{
   readonly url: string
   readonly problem: string
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.unreachable
+
   override get message() {
     return `What answers at ${this.url} ${this.problem}`
   }

@@ -1,8 +1,9 @@
 /**
  * How a request to a server ends other than well, and how that is told. Browser-safe.
  */
-import { Data, Effect, Option, Schema } from "effect"
+import { Data, Effect, Option, Runtime, Schema } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { exitCodes } from "../domain/exit-codes.ts"
 import { mediaType } from "../domain/types.ts"
 import { AnswerUnusable, refusalBytesMax, textOf } from "./answer-bounds.ts"
 
@@ -11,6 +12,8 @@ export class ServerUnreachable extends Data.TaggedError("ServerUnreachable")<{
   readonly url: string
   readonly cause: unknown
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.unreachable
+
   override get message() {
     if (isCausedBy(this.cause, "ECONNRESET", "EPIPE")) {
       return `The server at ${this.url} broke off before it had answered. What was asked of it may have been done, or not.`

@@ -1,8 +1,9 @@
 /**
  * Where the files of a data directory are, and how a command is told that it cannot use one.
  */
-import { Data } from "effect"
+import { Data, Runtime } from "effect"
 import * as Path from "node:path"
+import { exitCodes } from "../domain/exit-codes.ts"
 
 /** The data directory of a command that names none, in its working directory. */
 export const defaultDirectory = ".iterate"
@@ -53,6 +54,8 @@ export class DataDirectoryInUse extends Data.TaggedError("DataDirectoryInUse")<{
   readonly pid: string | undefined
   readonly port: string | undefined
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.conflict
+
   override get message() {
     const port = this.port === undefined ? "" : `, port ${this.port}`
     const holder = this.pid === undefined ? "" : ` (pid ${this.pid}${port})`
@@ -68,6 +71,8 @@ export class DataDirectoryMoved extends Data.TaggedError("DataDirectoryMoved")<{
   /** Its path when the server started. */
   readonly before: string
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.conflict
+
   override get message() {
     return `The server of ${this.dataDirectory} (pid ${this.pid}) started when that was ${this.before}. ` +
       "Stop it with: server stop. The next command starts one here."
@@ -79,6 +84,8 @@ export class ServerSilent extends Data.TaggedError("ServerSilent")<{
   readonly dataDirectory: string
   readonly pid: number | undefined
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.conflict
+
   override get message() {
     const holder = this.pid === undefined ? "A process that this one cannot see" : `A process (pid ${this.pid})`
     const end = this.pid === undefined ? "End it where it runs" : `If it does not end by itself: kill ${this.pid}`

@@ -3,9 +3,10 @@
  * the current folder, which an archive, a cloned repository or another user can have filled. The server and the commands
  * refuse it when a place where they write is a link, belongs to another user, or can be written by everybody.
  */
-import { Data, Effect } from "effect"
+import { Data, Effect, Runtime } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import { exitCodes } from "../domain/exit-codes.ts"
 import { defaultDirectory, filesOf, quoted, requireAbsolute, resolveDirectory } from "./paths.ts"
 
 /** The directory, or something in it, is not this user's own; nothing of it was read or changed. */
@@ -14,6 +15,8 @@ export class DataDirectoryNotTrusted extends Data.TaggedError("DataDirectoryNotT
   readonly reason: string
   readonly advice: string
 }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.notAllowed
+
   override get message() {
     return `The data directory is not used, because ${this.path} ${this.reason}. ${this.advice}`
   }

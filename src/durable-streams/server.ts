@@ -3,7 +3,7 @@
  * appends under way are finished, then the lock is freed.
  */
 import type { Config } from "effect"
-import { Context, DateTime, Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import * as fs from "node:fs"
 import { getHeapStatistics } from "node:v8"
 import { makeDataDirectory, readDigits } from "../data-directory/data-directory.ts"
@@ -12,76 +12,83 @@ import { type DaemonFailed, DataDirectoryInUse, filesOf } from "../data-director
 import { type DataDirectoryNotTrusted, refuseForeign } from "../data-directory/trusted-directory.ts"
 import type { StorageError } from "../domain/errors.ts"
 import type { Limits } from "../domain/limits.ts"
-import { CurrentLimits, fixedLimits } from "../domain/limits.ts"
-import { version } from "../domain/version.ts"
+import { CurrentLimits } from "../domain/limits.ts"
 import { ActiveFactory, type StreamFactory } from "../hooks/stream-factory.ts"
 import { fileLimit, fileShares } from "../http-node/file-limit.ts"
+import { Listener } from "../http-node/listener.ts"
 import type { RunningServer } from "../http-node/node-server.ts"
-import { serve } from "../http-node/node-server.ts"
 import type { ServerNotStarted } from "../http-node/server-not-started.ts"
+import { docs } from "../http/docs-room.ts"
+import { Front } from "../http/front.ts"
+import { Guard } from "../http/guard.ts"
 import { PublicUrl } from "../http/public-url.ts"
-import { Followers } from "../manager/followers.ts"
-import { layerStreamLimit, StreamCount } from "../manager/stream-limit.ts"
+import { Router } from "../http/router.ts"
+import { CurrentFollowers } from "../manager/followers.ts"
+import { layerStreamLimit, type StreamCount } from "../manager/stream-limit.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
-import { HttpRoutes } from "../native-api/http-routes.ts"
-import { protocolRoutes } from "../protocol/protocol-routes.ts"
+import { nativeApi } from "../native-api/native-routes.ts"
+import { LongPollMillis, protocol } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
-import { Storage } from "../storage/storage.ts"
-import { ServerInfo } from "../stream-http/server-info.ts"
+import type { Storage } from "../storage/storage.ts"
 import { WebhookCallsMax } from "../subscriptions/running/call-line.ts"
-import { subscriptionRoutes } from "../subscriptions/subscription-routes.ts"
+import { subscriptionRoom } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
 import { Keys } from "../subscriptions/webhook/keys.ts"
-import { type Own, OwnAddress } from "../subscriptions/webhook/own-address.ts"
+import { OwnAddress } from "../subscriptions/webhook/own-address.ts"
 import { WebhookSender } from "../subscriptions/webhook/webhook-sender.ts"
 import { isTakenBeside } from "./daemon/beside-port.ts"
 import { clearPlace } from "./daemon/daemon-files.ts"
-import { DaemonSecret, proofOf } from "./daemon/daemon-secret.ts"
-import { identityOf } from "./daemon/process-identity.ts"
-import { layerValues, toHealth } from "./server/given-settings.ts"
+import { directoryGate } from "./server/directory-gate.ts"
+import { layerValues } from "./server/given-settings.ts"
+import { health } from "./server/health-room.ts"
 import { limitsInForce } from "./server/limits-in-force.ts"
 import type { ServerSettings, SettingsInForce } from "./server/settings.ts"
-import { CurrentSettings, defaultPort, withDefaults } from "./server/settings.ts"
+import { defaultPort, withDefaults } from "./server/settings.ts"
 import type { MakeStorage } from "./server/storages.ts"
 import { storages } from "./server/storages.ts"
+
+/** What a room of the server can use. */
+export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowers | PublicUrl | Storage | Listener
 
 /** A server that listens, and its address. */
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
-   * A whole server, with its data directory locked. The factory decides which hooks its streams have; `makeStorage` is
-   * for a storage that no setting names.
+   * A whole server, with its data directory locked; a setting that is left out has its default. `factory` decides which
+   * hooks its streams have; `rooms` adds routes, gates and headers of your own to those of the server (`Router.room`);
+   * `makeStorage` is for a storage that no setting names.
    */
-  static readonly layer = (
+  static readonly layer = <E = never>(
     asked: ServerSettings = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
+    rooms: Layer.Layer<never, E, RoomServices> = Layer.empty,
     makeStorage: MakeStorage = storages[withDefaults(asked).storage]
   ): Layer.Layer<
     Server | StreamManager,
-    DaemonFailed | DataDirectoryInUse | DataDirectoryNotTrusted | StorageError | ServerNotStarted | Config.ConfigError
+    | E
+    | DaemonFailed
+    | DataDirectoryInUse
+    | DataDirectoryNotTrusted
+    | StorageError
+    | ServerNotStarted
+    | Config.ConfigError
   > => {
     const settings = withDefaults(asked)
-    // If the system does not say how many there are, there is no reason to hold back.
+    // A system that does not limit descriptors gives no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
     const storage = makeStorage({
       dataDirectory: settings.dataDirectory,
       durability: settings.durability,
-      // A log must never find the last descriptor gone.
+      // Every log must find a descriptor, however many connections there are.
       openFilesMax: shares.logs
     })
     const limits = Layer.sync(
       CurrentLimits,
       () => limitsInForce(asked, shares.connections, getHeapStatistics().heap_size_limit)
     )
-    // Known to the routes before there are any.
-    const open: Open = { connections: () => 0, port: () => 0 }
-    const own: Own = { listening: undefined, publicUrl: undefined }
-    const publicUrl = PublicUrl.layer.pipe(
-      Layer.tap((context) => Effect.sync(() => own.publicUrl = Context.get(context, PublicUrl).told?.url))
-    )
     const manager = StreamManager.layer.pipe(
       Layer.provide(factory),
       Layer.provideMerge(layerStreamLimit),
-      Layer.provide(storage),
+      Layer.provideMerge(storage),
       Layer.provideMerge(limits)
     )
     const subscriptions = Subscriptions.layer.pipe(
@@ -90,25 +97,21 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
         // A server that others can reach is not one under development.
         WebhookSender.layer(isLoopback(settings.host))
       )),
-      Layer.provide(Layer.merge(Layer.succeed(OwnAddress, own), Layer.succeed(WebhookCallsMax, shares.webhooks))),
-      Layer.provide(storage)
+      Layer.provide(Layer.merge(ownAddress, Layer.succeed(WebhookCallsMax, shares.webhooks)))
     )
-    const others = [protocolRoutes, subscriptionRoutes]
-    const routes = HttpRoutes.layer<Effect.Services<typeof others[number]>>(others).pipe(
-      Layer.provideMerge(layerInfo(settings, open)),
-      Layer.provide(subscriptions),
-      Layer.provide(publicUrl)
+    const served = Layer.mergeAll(
+      nativeApi,
+      Layer.provide(protocol, Layer.succeed(LongPollMillis, settings.longPollMillis)),
+      Layer.provide(subscriptionRoom, subscriptions),
+      health(settings),
+      docs,
+      Router.room(directory(settings)),
+      rooms
     )
     return Layer.effect(Server, listen(settings, asked, shares.beyond)).pipe(
-      Layer.tap((context) =>
-        Effect.sync(() => {
-          const server = Context.get(context, Server)
-          open.connections = server.connections
-          open.port = () => server.port
-          own.listening = server
-        })
-      ),
-      Layer.provide(routes),
+      Layer.provide(Layer.provide(Front.layer(String(process.pid)), guard(settings))),
+      Layer.provide(served),
+      Layer.provide(Layer.mergeAll(Router.layer, Listener.layer, PublicUrl.layer, CurrentFollowers.layer)),
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
       Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory))),
@@ -141,60 +144,50 @@ const lockPause = "25 millis"
 
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "localhost" || host === "::1"
 
-/** Known once the server listens. */
-interface Open {
-  connections: () => number
-  port: () => number
-}
-
-const layerInfo = (settings: SettingsInForce, open: Open) =>
+/** The server's names: those of its settings, and the public one behind a proxy. */
+const guard = (settings: SettingsInForce) =>
   Layer.effect(
-    ServerInfo,
-    Effect.gen(function*() {
-      const limits = yield* CurrentLimits
-      const { current } = yield* StreamCount
-      const { trouble } = yield* Storage
-      const { told } = yield* PublicUrl
-      const { allowHosts } = settings
-      const secret = yield* DaemonSecret
-      const identity = identityOf(process.pid)
-      return ServerInfo.of({
-        health: {
-          pid: process.pid,
-          ...(identity === undefined ? undefined : { process: identity }),
-          version,
-          dataDirectory: fs.realpathSync(settings.dataDirectory),
-          ...toHealth(yield* CurrentSettings, settings),
-          durability: settings.storage === "memory" ? "none" : settings.durability,
-          limits: { ...limits, fixed: fixedLimits },
-          startedAt: DateTime.formatIso(yield* DateTime.now)
-        },
-        bodyBytesMax: settings.bodyBytesMax,
-        longPollMillis: settings.longPollMillis,
-        followers: new Followers(limits.followersMax),
-        trouble,
-        usage: () => ({ connections: open.connections(), streams: current() }),
-        guard: {
-          loopback: isLoopback(settings.host),
-          hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
-          // A page of the server's own address, also when a proxy asks for another one.
-          origins: told === undefined ? settings.corsOrigins : [...settings.corsOrigins, told.origin]
-        },
-        prove: (challenge, body) => proofOf(secret, open.port(), challenge, body)
+    Guard,
+    Effect.map(PublicUrl, ({ told }) => {
+      const { allowHosts, corsOrigins, host } = settings
+      return Guard.of({
+        loopback: isLoopback(host),
+        hosts: told === undefined ? allowHosts : [...allowHosts, told.host],
+        // A page that this server itself served has the public origin, whatever Host the proxy sends.
+        origins: told === undefined ? corsOrigins : [...corsOrigins, told.origin]
       })
     })
   )
+
+const directory = ({ dataDirectory }: SettingsInForce) =>
+  Effect.sync(() => ({ gates: [directoryGate(fs.realpathSync(dataDirectory))] }))
+
+/** Webhooks ask at each call where the server listens. */
+const ownAddress = Layer.effect(
+  OwnAddress,
+  Effect.gen(function*() {
+    const listener = yield* Listener
+    const { told } = yield* PublicUrl
+    return {
+      get listening() {
+        return listener.address()
+      },
+      publicUrl: told?.url
+    }
+  })
+)
 
 const listen = (
   settings: SettingsInForce,
   asked: ServerSettings,
   connectionsBeyond: number
-): Effect.Effect<RunningServer, ServerNotStarted, HttpRoutes | ServerInfo | Scope.Scope> =>
+): Effect.Effect<RunningServer, ServerNotStarted, Front | Listener | Scope.Scope> =>
   Effect.gen(function*() {
-    const { handle } = yield* HttpRoutes
+    const { handle } = yield* Front
+    const listener = yield* Listener
     const { host, port } = settings
     const limits = yield* CurrentLimits
-    const on = (port: number) => serve({ host, port, handler: handle, limits, connectionsBeyond })
+    const on = (port: number) => listener.listen({ host, port, handler: handle, limits, connectionsBeyond })
     const onFree = Effect.suspend(() =>
       Effect.andThen(Effect.logWarning(`Port ${defaultPort} is taken; listening on a free one`), on(0))
     )

@@ -3,14 +3,14 @@
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"
-import { refusals } from "../domain/errors.ts"
+import { Refusal } from "../domain/refusal.ts"
 import type { StreamEvent, StreamName } from "../domain/types.ts"
 
 /** A before hook's veto: the append is refused (HTTP 422) and nothing is stored. */
-export class HookError extends Schema.TaggedError<HookError>()(
+export class HookError extends Refusal<HookError>()(
   "HookError",
   { hookId: Schema.String, message: Schema.String },
-  { httpApiStatus: refusals.HookError.status }
+  { status: 422, title: "Refused by a hook" }
 ) {}
 
 /** Runs before the append, in order, once for each event; the first failure vetoes the whole append. */

@@ -3,8 +3,10 @@
  * every web page its user opens: a page of another origin is refused by what its browser cannot hide, and a page that
  * pretends to be us by DNS (rebinding) by the host it asked for.
  */
+import { Context, Effect } from "effect"
 import { AccessRefused, InvalidRequest, NotImplemented, VersionNotSupported } from "../domain/errors.ts"
 import type { Incoming } from "./exchange.ts"
+import type { Gate } from "./gates.ts"
 
 export interface GuardOptions {
   /** Whether the server listens on loopback only, where there is just one right `Host`. */
@@ -14,6 +16,18 @@ export interface GuardOptions {
   /** Origins whose pages may use the server, besides those of this machine; `*` is all of them. */
   readonly origins: ReadonlyArray<string>
 }
+
+/** The hosts and the origins of this server. */
+export class Guard extends Context.Service<Guard, GuardOptions>()("durable-streams/http/guard") {}
+
+/** The first gate of every server. */
+export const originGate = (options: GuardOptions): Gate => ({
+  stage: "origin",
+  pass: (request) => {
+    const refused = refusal(request, options)
+    return refused === undefined ? Effect.void : Effect.fail(refused)
+  }
+})
 
 /** Why the request is refused; undefined when it is not. */
 export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal | undefined => {
@@ -34,7 +48,7 @@ export const refusal = (request: Incoming, options: GuardOptions): GuardRefusal 
   if (options.origins.includes("*") || isPreflight(request)) return undefined
   const origin = request.header("origin")
   if (origin !== undefined) {
-    return originAllowed(origin, host, options) ? undefined : new AccessRefused({
+    return isOriginAllowed(origin, host, options) ? undefined : new AccessRefused({
       message: `Web pages of ${show(origin)} may not use this server; --cors-origin lets them.`
     })
   }
@@ -79,96 +93,15 @@ const otherHost = (host: string, { loopback }: GuardOptions): string => {
 }
 
 /**
- * Headers that let the pages that may use the server read its answers, and keep everybody else from it. Where all may,
- * they are the same for everybody, so that a cache between can give one answer to all. Never with credentials: there are
- * none a browser would add by itself.
+ * Whether a browser asks before it sends the page's request (Fetch 3.3.6). The server answers to every page: the answer
+ * tells nothing of a stream, and the browser goes on only if the answer names the page's origin.
  */
-export const accessHeaders = (request: Incoming, options: GuardOptions, isRefused: boolean): AccessHeaders => {
-  const open = options.origins.includes("*")
-  const origin = request.header("origin")
-  if (!open && (isRefused || origin === undefined)) return closed
-  if (!open && isPreflight(request) && !originAllowed(origin!, request.header("host") ?? "", options)) {
-    return { ...closed, ...preflight }
-  }
-  const headers: AccessHeaders = {
-    "cross-origin-resource-policy": "cross-origin",
-    "access-control-allow-origin": open ? "*" : origin!,
-    "access-control-expose-headers": exposed,
-    ...(open ? undefined : varied)
-  }
-  if (request.method !== "OPTIONS") return headers
-  const isPrivate = request.header("access-control-request-private-network") === "true"
-  return { ...headers, ...preflight, ...(isPrivate ? privateNetwork : undefined) }
-}
-
-/**
- * A browser's question before a request (Fetch 3.3.6). It is answered whoever asks, since the answer gives nothing away:
- * a page that is not named in it goes no further.
- */
-const isPreflight = (request: Incoming): boolean =>
+export const isPreflight = (request: Incoming): boolean =>
   request.method === "OPTIONS" && request.header("origin") !== undefined &&
   request.header("access-control-request-method") !== undefined
 
-type AccessHeaders = Readonly<Record<string, string>>
-
-const varied = { vary: "Origin" }
-const closed: AccessHeaders = { "cross-origin-resource-policy": "same-origin", ...varied }
-
-/** Every request header that means something here. */
-const understood = [
-  "Content-Type",
-  "Authorization",
-  "If-Match",
-  "If-None-Match",
-  "Last-Event-ID",
-  "Stream-Life",
-  "Stream-Seq",
-  "Stream-TTL",
-  "Stream-Expires-At",
-  "Stream-Closed",
-  "Stream-Forked-From",
-  "Stream-Fork-Offset",
-  "Stream-Fork-Sub-Offset",
-  "Producer-Id",
-  "Producer-Epoch",
-  "Producer-Seq"
-].join(", ")
-
-/** Every header of an answer that a page may want to read. */
-const exposed = [
-  "Stream-Next-Offset",
-  "Stream-Life",
-  "Stream-Cursor",
-  "Stream-Up-To-Date",
-  "Stream-Closed",
-  "Stream-TTL",
-  "Stream-Expires-At",
-  "Stream-SSE-Data-Encoding",
-  "Stream-Extensions",
-  "Producer-Epoch",
-  "Producer-Seq",
-  "Producer-Expected-Seq",
-  "Producer-Received-Seq",
-  "ETag",
-  "Location",
-  "Allow",
-  "Content-Encoding",
-  "Retry-After"
-].join(", ")
-
-/** What a browser asks before it sends what a form could not. */
-const preflight: AccessHeaders = {
-  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
-  "access-control-allow-headers": understood,
-  // Ten minutes: long enough that a page asks once, short enough that a server started anew is heard.
-  "access-control-max-age": "600"
-}
-
-/** A page of the public web that talks to a private address asks for this, too (Chrome). */
-const privateNetwork = { "access-control-allow-private-network": "true" }
-
 /** Pages from this machine, pages that this server itself served, and those that were let in by name. */
-const originAllowed = (origin: string, host: string, { origins }: GuardOptions): boolean => {
+export const isOriginAllowed = (origin: string, host: string, { origins }: GuardOptions): boolean => {
   if (origins.includes(origin)) return true
   const parsed = /^https?:\/\/(.+)$/.exec(origin)?.[1]
   return parsed !== undefined && (isLoopback(hostOf(parsed)) || parsed.toLowerCase() === host.toLowerCase())

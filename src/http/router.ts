@@ -1,11 +1,14 @@
 /**
- * Routes on the raw path (promise 12): a parameter is decoded once, after the path was cut at its slashes, so that no
- * `%2F` or `%2e%2e` in a stream's name ever moves a request to another route.
+ * Routes on the raw path (promise 12): the router cuts the path at its slashes first and decodes each parameter once, so
+ * `%2F` or `%2e%2e` in a stream's name never moves a request to another route. Each room of the server adds its routes
+ * as a layer.
  */
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
+import type { HttpApiGroup } from "effect/http-api"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../domain/errors.ts"
+import type { Refusal } from "../domain/refusal.ts"
 import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
-import type { Refusal } from "./problem.ts"
+import type { Gate } from "./gates.ts"
 
 export interface RouteRequest extends Incoming {
   /** The decoded value of the path's last `:parameter`, or of what `*` stands for; empty when it has neither. */
@@ -15,6 +18,8 @@ export interface RouteRequest extends Incoming {
   /** The path as it came. */
   readonly path: string
   readonly query: URLSearchParams
+  /** What the gates said of the request, such as its `Caller`. */
+  readonly context: Context.Context<never>
 }
 
 export interface Route {
@@ -28,6 +33,42 @@ export interface Route {
   readonly handle: (request: RouteRequest) => Answering<Refusal>
 }
 
+/** What a room adds to the server. */
+export interface Room {
+  readonly routes?: ReadonlyArray<Route>
+  /** Asked before any route of the server, also those of other rooms. */
+  readonly gates?: ReadonlyArray<Gate>
+  /** The request headers that the routes read, besides those that every server reads: pages may send them. */
+  readonly reads?: ReadonlyArray<string>
+  /** The headers that the answers have, besides those of every server: pages may read them. */
+  readonly exposes?: ReadonlyArray<string>
+  /** Describes the routes for `/openapi.json`. Called once, when a client first asks for the description. */
+  readonly describe?: () => ReadonlyArray<HttpApiGroup.Constraint>
+}
+
+/**
+ * The rooms of this server. A room adds itself while the server is built, before the server listens; of two routes with
+ * one method and one path, the later one counts.
+ */
+export class Router extends Context.Service<Router, {
+  readonly add: (room: Room) => Effect.Effect<void>
+  /** The rooms that were added, in their order. */
+  readonly rooms: Effect.Effect<ReadonlyArray<Room>>
+}>()("durable-streams/http/router") {
+  static readonly layer: Layer.Layer<Router> = Layer.sync(Router, () => {
+    const rooms: Array<Room> = []
+    return Router.of({
+      add: (room) => Effect.sync(() => void rooms.push(room)),
+      rooms: Effect.sync(() => [...rooms])
+    })
+  })
+
+  /** A room as a layer: the one line with which a server gets it. */
+  static readonly room = <E, R>(room: Effect.Effect<Room, E, R>): Layer.Layer<never, E, R | Router> =>
+    Layer.effectDiscard(Effect.flatMap(room, (room) => Effect.flatMap(Router, (router) => router.add(room))))
+}
+
+/** Finds the route of a request and calls it, or fails with the refusal for the request. */
 export const makeRouter = (routes: ReadonlyArray<Route>) => {
   const patterns = new Map<string, Map<string, Route>>()
   for (const route of routes) {
@@ -47,7 +88,12 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
   const tables = new Map(table.map(({ segments }) => [segments[1]!, beginning(segments[1]!)]))
   const others = beginning(":")
 
-  return (request: Incoming): Answering<Refusal> => {
+  /** `onRoute` is told the route before the route answers. */
+  return (
+    request: Incoming,
+    context: Context.Context<never> = Context.empty(),
+    onRoute?: (route: Route) => void
+  ): Answering<Refusal> => {
     const { method, target } = request
     const mark = target.indexOf("?")
     const path = mark < 0 ? target : target.slice(0, mark)
@@ -64,7 +110,8 @@ export const makeRouter = (routes: ReadonlyArray<Route>) => {
       if (parameters === undefined) {
         return Effect.fail(new InvalidRequest({ message: `The path ${path} is not percent-encoded UTF-8.` }))
       }
-      return route.handle(new Routed(request, path, parameters))
+      onRoute?.(route)
+      return route.handle(new Routed(request, path, parameters, context))
     }
     return Effect.fail(new RouteNotFound({ path }))
   }
@@ -78,16 +125,23 @@ class Routed implements RouteRequest {
   readonly stopping: Effect.Effect<void>
   readonly path: string
   readonly parameters: ReadonlyArray<string>
+  readonly context: Context.Context<never>
   readonly #request: Incoming
   #query: URLSearchParams | undefined
 
-  constructor(request: Incoming, path: string, parameters: ReadonlyArray<string>) {
+  constructor(
+    request: Incoming,
+    path: string,
+    parameters: ReadonlyArray<string>,
+    context: Context.Context<never>
+  ) {
     this.method = request.method
     this.target = request.target
     this.version = request.version
     this.stopping = request.stopping
     this.path = path
     this.parameters = parameters
+    this.context = context
     this.#request = request
   }
 

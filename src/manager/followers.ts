@@ -1,9 +1,25 @@
 /**
  * How many follow each stream, and no more of one than the limit says (docs/decisions/0010-limits.md).
  */
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { Overloaded } from "../domain/errors.ts"
+import { CurrentLimits } from "../domain/limits.ts"
+import { registerGauge } from "../domain/metrics.ts"
 import type { StreamName } from "../domain/types.ts"
+
+/** The followers of this server. */
+export class CurrentFollowers extends Context.Service<CurrentFollowers, Followers>()(
+  "durable-streams/manager/followers/CurrentFollowers"
+) {
+  static readonly layer: Layer.Layer<CurrentFollowers> = Layer.effect(
+    CurrentFollowers,
+    Effect.gen(function*() {
+      const followers = new Followers((yield* CurrentLimits).followersMax)
+      yield* registerGauge({ name: "followers", description: "Followers of all streams" }, () => followers.size)
+      return followers
+    })
+  )
+}
 
 export class Followers {
   readonly #max: number

@@ -3,11 +3,11 @@
  * name, and are answered with once they are durable.
  */
 import { Exit, Option } from "effect"
+import type { Refusal } from "../domain/refusal.ts"
 import type { StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
 import type { Answer, Done } from "../http/exchange.ts"
 import { json, whenDone } from "../http/exchange.ts"
-import type { Refusal } from "../http/problem.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "../stream-http/append-body.ts"

@@ -2,74 +2,114 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Effect, Exit, Option } from "effect"
-import { refusals } from "../domain/errors.ts"
+import { Context, Effect, Exit, type Layer, Option } from "effect"
+import { CurrentLimits } from "../domain/limits.ts"
+import type { Refusal } from "../domain/refusal.ts"
 import type { Answer } from "../http/exchange.ts"
 import { isDirect } from "../http/exchange.ts"
-import type { Refusal } from "../http/problem.ts"
 import { problem } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
+import { Router } from "../http/router.ts"
+import type { Followers } from "../manager/followers.ts"
+import { CurrentFollowers } from "../manager/followers.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
 import { deleteOnConditions } from "../stream-http/preconditions.ts"
 import { invalid, textParameter } from "../stream-http/request-parameters.ts"
-import { ServerInfo } from "../stream-http/server-info.ts"
 import { appendToStream } from "./append-to-stream.ts"
 import { createStream } from "./create-stream.ts"
 import { liveSse } from "./live-sse.ts"
+import { describeProtocol } from "./protocol-api.ts"
 import { extensions, infoHeaders } from "./protocol-headers.ts"
 import { catchUp, longPoll } from "./read-stream.ts"
 import { addressed, offsetOf } from "./stream-address.ts"
 
-/** The routes of the protocol. */
-export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamManager | ServerInfo | PublicUrl> = Effect
-  .gen(
-    function*() {
-      const manager = yield* StreamManager
-      const { bodyBytesMax, followers, longPollMillis } = yield* ServerInfo
-      const { base } = yield* PublicUrl
-      const runFork = Effect.runForkWith(yield* Effect.context<never>())
+/** How long a long-poll waits for news, in milliseconds. */
+export const LongPollMillis: Context.Reference<number> = Context.Reference<number>(
+  "durable-streams/protocol/protocol-routes/LongPollMillis",
+  // Below the minute after which proxies give up on a silent answer.
+  { defaultValue: () => 30_000 }
+)
 
-      const head = Effect.fnUntraced(function*(request: RouteRequest) {
-        const stream = yield* manager.get(yield* addressed(request))
-        const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
-        return { status: 200, headers, body: undefined }
-      })
-
-      const remove = Effect.fnUntraced(function*(request: RouteRequest) {
-        yield* deleteOnConditions(manager, yield* addressed(request), request)
-        return { status: 204, headers: {}, body: undefined }
-      })
-
-      const modes = {
-        caughtUp: catchUp(manager),
-        "long-poll": longPoll(manager, followers, longPollMillis),
-        sse: liveSse(manager, followers)
-      }
-
-      const read = Effect.fnUntraced(function*(request: RouteRequest) {
-        const live = yield* textParameter(request.query, "live")
-        if (live === undefined) return yield* modes.caughtUp(request)
-        if (live !== "long-poll" && live !== "sse") {
-          return yield* invalid("live is long-poll or sse; leave it out to catch up.")
-        }
-        const offset = yield* offsetOf(request.query)
-        if (offset === undefined) {
-          return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
-        }
-        return yield* modes[live](request, offset)
-      })
-
-      const path = "/v1/stream/*"
-      return [
+/** The Durable Streams Protocol. */
+export const protocol: Layer.Layer<never, never, Router | StreamManager | CurrentFollowers | PublicUrl> = Router.room(
+  Effect.gen(function*() {
+    const manager = yield* StreamManager
+    const followers = yield* CurrentFollowers
+    const longPollMillis = yield* LongPollMillis
+    const { bodyBytesMax } = yield* CurrentLimits
+    const { base } = yield* PublicUrl
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const path = "/v1/stream/*"
+    return {
+      routes: [
         { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax, base)) },
         { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
-        { method: "GET", path, handle: announcing(read) },
-        { method: "HEAD", path, handle: announcing(head) },
-        { method: "DELETE", path, handle: announcing(remove) }
-      ]
+        { method: "GET", path, handle: announcing(readStream(manager, followers, longPollMillis)) },
+        { method: "HEAD", path, handle: announcing(describeStream(manager)) },
+        { method: "DELETE", path, handle: announcing(deleteStream(manager)) }
+      ],
+      reads: [
+        "Stream-TTL",
+        "Stream-Expires-At",
+        "Stream-Closed",
+        "Stream-Forked-From",
+        "Stream-Fork-Offset",
+        "Stream-Fork-Sub-Offset",
+        "Stream-Seq",
+        "Producer-Id",
+        "Producer-Epoch",
+        "Producer-Seq"
+      ],
+      exposes: [
+        "Stream-Next-Offset",
+        "Stream-Cursor",
+        "Stream-Up-To-Date",
+        "Stream-Closed",
+        "Stream-TTL",
+        "Stream-Expires-At",
+        "Stream-SSE-Data-Encoding",
+        "Stream-Extensions",
+        "Producer-Epoch",
+        "Producer-Seq",
+        "Producer-Expected-Seq",
+        "Producer-Received-Seq"
+      ],
+      describe: () => [describeProtocol()]
     }
-  )
+  })
+)
+
+const describeStream = (manager: StreamManager["Service"]) =>
+  Effect.fnUntraced(function*(request: RouteRequest) {
+    const stream = yield* manager.get(yield* addressed(request))
+    const headers = { ...infoHeaders(yield* stream.info), "cache-control": "no-store" }
+    return { status: 200, headers, body: undefined }
+  })
+
+const deleteStream = (manager: StreamManager["Service"]) =>
+  Effect.fnUntraced(function*(request: RouteRequest) {
+    yield* deleteOnConditions(manager, yield* addressed(request), request)
+    return { status: 204, headers: {}, body: undefined }
+  })
+
+/** Reads what is there, or follows: as the parameter `live` says. */
+const readStream = (manager: StreamManager["Service"], followers: Followers, longPollMillis: number) => {
+  const read = catchUp(manager)
+  const follow = { "long-poll": longPoll(manager, followers, longPollMillis), sse: liveSse(manager, followers) }
+  return Effect.fnUntraced(function*(request: RouteRequest) {
+    const live = yield* textParameter(request.query, "live")
+    if (live === undefined) return yield* read(request)
+    if (live !== "long-poll" && live !== "sse") {
+      return yield* invalid("live is long-poll or sse; leave it out to catch up.")
+    }
+    const offset = yield* offsetOf(request.query)
+    if (offset === undefined) {
+      return yield* invalid(`live=${live} needs an offset: -1, now, or one that was answered.`)
+    }
+    return yield* follow[live](request, offset)
+  })
+}
 
 /** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
 const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
@@ -90,7 +130,7 @@ const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
 
 const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isTheirs = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
+const isTheirs = ({ status }: Refusal): boolean => status < 500
 
 const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
   const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))

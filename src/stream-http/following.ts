@@ -4,13 +4,13 @@
  */
 import { Effect } from "effect"
 import { keepAliveComment } from "../api/wire.ts"
-import { refusals, StreamDeleted } from "../domain/errors.ts"
+import { StreamDeleted } from "../domain/errors.ts"
+import type { Refusal } from "../domain/refusal.ts"
 import type { StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
 import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Answer, Streamed } from "../http/exchange.ts"
 import { PieceMemory } from "../http/exchange.ts"
-import type { Refusal } from "../http/problem.ts"
 import { problemText } from "../http/problem.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
@@ -150,7 +150,7 @@ const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, tar
 
 /** Followers are told of what the server could not do, and so is its log. */
 export const logFailure = (refusal: Refusal, target: string): Effect.Effect<void> => {
-  const { status } = refusals[refusal._tag]
+  const { status } = refusal
   return status < 500
     ? Effect.void
     : Effect.annotateLogs(Effect.logError(`A following ended: ${refusal.message}`), { target, status })

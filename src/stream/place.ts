@@ -2,9 +2,9 @@
  * Where a reading begins in a stream: at a place that the stream has, or nowhere (promise 10).
  */
 import { Effect } from "effect"
-import type { OffsetBeyondTail } from "../domain/place-errors.ts"
-import { beyondTail } from "../domain/place-errors.ts"
+import { OffsetBeyondTail } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
+import { toOffset } from "../domain/types.ts"
 import type { Cursor, From } from "./durable-stream.ts"
 
 /** A stream as it is now. */
@@ -21,3 +21,11 @@ export const cursorAt = (from: From, { id, life, stream, tail }: Stand): Effect.
   const next = from === "beginning" ? 0 : from === "now" ? tail : from
   return next <= tail ? Effect.succeed({ life, next }) : Effect.fail(beyondTail(stream, next, tail, id))
 }
+
+const beyondTail = (stream: StreamName, offset: number, tail: number, id: string | undefined): OffsetBeyondTail =>
+  new OffsetBeyondTail({
+    stream,
+    offset: toOffset(offset),
+    tail: toOffset(tail),
+    ...(id === undefined ? undefined : { life: id })
+  })

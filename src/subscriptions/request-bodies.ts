@@ -6,8 +6,7 @@ import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { fixedLimits } from "../domain/limits.ts"
 import { isReserved, nameFault, registryName } from "../domain/types.ts"
-import type { SubscriptionRefused } from "./machine/refused.ts"
-import { refused } from "./machine/refused.ts"
+import { RequestInvalid, WebhookUrlRejected } from "./machine/refusals.ts"
 import { withoutEndSlashes } from "./machine/stream-names.ts"
 import type { Config } from "./machine/subscription.ts"
 import { patternFault } from "./running/glob.ts"
@@ -26,7 +25,7 @@ const workerLengthMax = 256
 
 const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
-const PutBody = Schema.Struct({
+export const PutBody = Schema.Struct({
   type: Schema.Literals(["webhook", "pull-wake"]),
   pattern: orNull(Schema.String),
   // Answers list streams as objects: sent back, they mean what they meant.
@@ -37,11 +36,11 @@ const PutBody = Schema.Struct({
   description: orNull(Schema.String)
 })
 
-const StreamsBody = Schema.Struct({ streams: Schema.NonEmptyArray(Schema.String) })
+export const StreamsBody = Schema.Struct({ streams: Schema.NonEmptyArray(Schema.String) })
 
-const ClaimBody = Schema.Struct({ worker: Schema.NonEmptyString.check(Schema.isMaxLength(workerLengthMax)) })
+export const ClaimBody = Schema.Struct({ worker: Schema.NonEmptyString.check(Schema.isMaxLength(workerLengthMax)) })
 
-const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Schema.Int })
+export const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Schema.Int })
 
 const Ack = Schema.Struct({
   stream: Schema.optional(Schema.String),
@@ -50,7 +49,7 @@ const Ack = Schema.Struct({
   offset: Schema.String
 })
 
-const AckBody = Schema.Struct({
+export const AckBody = Schema.Struct({
   ...WakeBody.fields,
   acks: orNull(Schema.Array(Ack)),
   done: orNull(Schema.Boolean)
@@ -84,7 +83,7 @@ export const toConfig = Effect.fnUntraced(function*<E>(
   if (fault !== undefined) return yield* invalid(fault)
   if (config.webhookUrl !== undefined) {
     const rejected = urlFault(config.webhookUrl)
-    if (rejected !== undefined) return yield* refused("WEBHOOK_URL_REJECTED", rejected)
+    if (rejected !== undefined) return yield* new WebhookUrlRejected({ message: rejected })
   }
   return config
 })
@@ -96,7 +95,7 @@ export const toStreams = <E>(text: string, nameOf: NameOf<E>) =>
   Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams, nameOf))
 
 /** The name of a stream as it was sent; refused if it can be none. */
-export const toStreamName = (name: string): Effect.Effect<string, SubscriptionRefused> => {
+export const toStreamName = (name: string): Effect.Effect<string, RequestInvalid> => {
   const fault = streamFault(name)
   return fault === undefined ? Effect.succeed(name) : invalid(fault)
 }
@@ -149,13 +148,13 @@ const streamFault = (name: string): string | undefined => {
   return isReserved(name) ? `The name ${JSON.stringify(name)} is reserved.` : undefined
 }
 
-const invalid = (message: string) => Effect.fail(refused("INVALID_REQUEST", message))
+const invalid = (message: string) => Effect.fail(new RequestInvalid({ message }))
 
 const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
   text: string
-): Effect.Effect<S["Type"], SubscriptionRefused> =>
+): Effect.Effect<S["Type"], RequestInvalid> =>
   Effect.mapError(
     Schema.decodeEffect(Schema.fromJsonString(schema))(text === "" ? "{}" : text),
-    (error) => refused("INVALID_REQUEST", `The body is not what it should be: ${error.message}`)
+    (error) => new RequestInvalid({ message: `The body is not what it should be: ${error.message}` })
   )

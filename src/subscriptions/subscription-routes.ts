@@ -2,24 +2,30 @@
  * The protocol's subscriptions over HTTP (docs/subscriptions.md): everything below `/v1/stream/__ds`. Translates requests
  * to calls and answers back. Paths are taken apart here, since a stream's name is the rest of one, slashes included.
  */
-import { Effect } from "effect"
+import { Effect, type Layer } from "effect"
 import type { KeyFailed } from "../data-directory/key-file.ts"
-import type { InvalidRequest, Overloaded } from "../domain/errors.ts"
-import { type PayloadTooLarge, StorageFailed } from "../domain/errors.ts"
+import type { Overloaded } from "../domain/errors.ts"
+import { StorageFailed } from "../domain/errors.ts"
 import { mediaType, nameFault } from "../domain/types.ts"
 import type { Answer, Incoming } from "../http/exchange.ts"
 import { json } from "../http/exchange.ts"
-import type { Refusal } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route } from "../http/router.ts"
-import { decodePercent as decoded } from "../http/router.ts"
+import { decodePercent as decoded, Router } from "../http/router.ts"
 import { longestLogName } from "../storage/state-log.ts"
-import type { SubscriptionRefused } from "./machine/refused.ts"
-import { codes, refused } from "./machine/refused.ts"
+import {
+  BodyNotJson,
+  BodyTooLarge,
+  MethodNotServed,
+  PathNotFound,
+  RequestInvalid,
+  TokenInvalid
+} from "./machine/refusals.ts"
 import type { Subscription } from "./machine/subscription.ts"
 import { ack, claim, release, unlink } from "./machine/transitions.ts"
 import { hashOf, toAcks, toConfig, toStreamName, toStreams, toWakeReference, toWorker } from "./request-bodies.ts"
 import type { TransitionFailed } from "./running/runner.ts"
+import { describeSubscriptions } from "./subscription-api.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { Keys } from "./webhook/keys.ts"
 import { WebhookSender } from "./webhook/webhook-sender.ts"
@@ -28,7 +34,7 @@ import { controlPath, streamsOf, subscriptionOf } from "./wire.ts"
 /** The largest body: a thousand names or acknowledgements, as a wake shows them. */
 const bodyBytesMax = 256 * 1024
 
-type Failed = TransitionFailed | KeyFailed | PayloadTooLarge | InvalidRequest | Overloaded
+type Failed = TransitionFailed | KeyFailed | Overloaded
 type Answering = Effect.Effect<Answer, Failed>
 
 /** The routes of subscriptions. */
@@ -45,7 +51,7 @@ export const subscriptionRoutes: Effect.Effect<
     const baseOf = (request: Incoming) => {
       const base = publicUrl.base(request)
       return base === undefined
-        ? Effect.fail(refused("INVALID_REQUEST", "The Host header is none."))
+        ? Effect.fail(new RequestInvalid({ message: "The Host header is none." }))
         : Effect.succeed(base)
     }
 
@@ -78,7 +84,7 @@ export const subscriptionRoutes: Effect.Effect<
     const authorised = (request: Incoming, id: string) => {
       const token = /^Bearer +(\S+)$/i.exec(request.header("authorization") ?? "")?.[1]
       return token === undefined
-        ? Effect.fail(refused("TOKEN_INVALID", "Send the wake's token: Authorization: Bearer <token>."))
+        ? Effect.fail(new TokenInvalid({ message: "Send the wake's token: Authorization: Bearer <token>." }))
         : subscriptions.verify(id, token)
     }
 
@@ -149,17 +155,31 @@ export const subscriptionRoutes: Effect.Effect<
       return act === undefined ? notFound : only(["POST"], method, () => act(request, id))
     }
 
-    const handle: Route["handle"] = (request) => answered(answer(request, segmentsOf(request.path)))
+    const handle: Route["handle"] = (request) =>
+      Effect.catchTag(
+        answer(request, segmentsOf(request.path)),
+        "KeyFailed",
+        ({ message }) => Effect.fail(new StorageFailed({ message }))
+      )
     return methods.map((method) => ({ method, path: `${controlPath}/*`, handle }))
   }
 )
 
+/** The subscriptions of the protocol. */
+export const subscriptionRoom: Layer.Layer<never, never, Router | Subscriptions | WebhookSender | Keys | PublicUrl> =
+  Router.room(
+    Effect.map(subscriptionRoutes, (routes) => ({
+      routes,
+      describe: () => [describeSubscriptions()]
+    }))
+  )
+
 const methods = ["GET", "PUT", "POST", "DELETE"] as const
 
 const noContent: Answer = { status: 204, headers: {}, body: undefined }
-const notFound = Effect.fail(refused("NOT_FOUND", "Nothing is served there."))
+const notFound = Effect.fail(new PathNotFound())
 const badId = Effect.fail(
-  refused("INVALID_REQUEST", "The id and the stream in the path are percent-encoded UTF-8, and not too long.")
+  new RequestInvalid({ message: "The id and the stream in the path are percent-encoded UTF-8, and not too long." })
 )
 
 /** The path's segments below the control path, as they came. */
@@ -169,7 +189,8 @@ const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answ
   allowed.includes(method)
     ? answer()
     : Effect.fail(
-      refused("METHOD_NOT_ALLOWED", `${method} is not served here; ${allowed.join(", ")} would be.`, {
+      new MethodNotServed({
+        message: `${method} is not served here; ${allowed.join(", ")} would be.`,
         allow: allowed.join(", ")
       })
     )
@@ -177,36 +198,16 @@ const only = (allowed: ReadonlyArray<string>, method: string, answer: () => Answ
 const textOf = Effect.fnUntraced(function*(request: Incoming) {
   const type = request.header("content-type")
   if (type !== undefined && mediaType(type) !== "application/json") {
-    return yield* refused("UNSUPPORTED_MEDIA_TYPE", "The body is application/json.")
+    return yield* new BodyNotJson()
   }
-  const bytes = yield* request.body(bodyBytesMax)
+  const bytes = yield* Effect.catchTags(request.body(bodyBytesMax), {
+    InvalidRequest: ({ message }) => Effect.fail(new RequestInvalid({ message })),
+    PayloadTooLarge: () => Effect.fail(new BodyTooLarge({ message: `The body has at most ${bodyBytesMax} bytes.` }))
+  })
   return yield* Effect.try({
     try: () => utf8.decode(bytes),
-    catch: () => refused("INVALID_REQUEST", "The body is not UTF-8.")
+    catch: () => new RequestInvalid({ message: "The body is not UTF-8." })
   })
 })
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
-
-/** What the caller did is answered in the protocol's form; what is the server's fault goes on to its log. */
-const answered = (answering: Answering): Effect.Effect<Answer, Refusal> =>
-  Effect.catchTags(answering, {
-    SubscriptionRefused: (refusal) => Effect.succeed(refusalAnswer(refusal)),
-    InvalidRequest: ({ message }) => Effect.succeed(refusalAnswer(refused("INVALID_REQUEST", message))),
-    PayloadTooLarge: () =>
-      Effect.succeed(refusalAnswer(refused("PAYLOAD_TOO_LARGE", `The body has at most ${bodyBytesMax} bytes.`))),
-    KeyFailed: ({ message }) => Effect.fail(new StorageFailed({ message }))
-  })
-
-const refusalAnswer = ({ code, details, message }: SubscriptionRefused): Answer => {
-  const answer = json(codes[code], JSON.stringify({ error: { code, message, ...details } }))
-  // What RFC 9110 wants with these (11.6.1, 15.5.6), and what 503 may say.
-  const more: Record<string, string> = answer.status === 401
-    ? { "www-authenticate": "Bearer" }
-    : answer.status === 405
-    ? { allow: String(details["allow"]) }
-    : answer.status === 503
-    ? { "retry-after": "1" }
-    : {}
-  return { ...answer, headers: { ...answer.headers, ...more } }
-}

@@ -13,7 +13,7 @@ import { createLog, logPrefix, openLog, parseLogName } from "../storage/state-lo
 import type { StateChange } from "../storage/storage.ts"
 import { Storage } from "../storage/storage.ts"
 import { Draft } from "./machine/draft.ts"
-import { refused } from "./machine/refused.ts"
+import { RequestInvalid, SubscriptionExists, SubscriptionNotFound, TooManySubscriptions } from "./machine/refusals.ts"
 import { withoutEndSlashes } from "./machine/stream-names.ts"
 import type { Config, Subscription } from "./machine/subscription.ts"
 import { apply, newSubscription, subjectOf } from "./machine/subscription.ts"
@@ -142,9 +142,7 @@ export class Subscriptions extends Context.Service<Subscriptions, {
           })))
 
       const confirm = Effect.fnUntraced(function*(runner: Runner, life: Life, hash: string, base: string) {
-        if (life.hash !== hash) {
-          return yield* refused("SUBSCRIPTION_ALREADY_EXISTS", "There is a subscription of that id, made differently.")
-        }
+        if (life.hash !== hash) return yield* new SubscriptionExists()
         const news: ReadonlyArray<StateChange> = life.base === base ? [] : [baseEntry(base)]
         yield* Effect.uninterruptible(runner.transition(onlyNews, undefined, news))
         life.base = base
@@ -275,10 +273,9 @@ export class Subscriptions extends Context.Service<Subscriptions, {
 const explicitPaths = ({ links }: Subscription): ReadonlyArray<string> =>
   [...links].filter(([, { explicit }]) => explicit).map(([path]) => path)
 
-const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
-const tooManyStreams = refused("INVALID_REQUEST", `A subscription reads at most ${linksMax} streams.`)
-const ownWakeStream = refused("INVALID_REQUEST", "A subscription does not read its own wake stream.")
-const tooManySubscriptions = refused(
-  "TOO_MANY_SUBSCRIPTIONS",
-  `This server has ${subscriptionsMax} subscriptions, which is as many as it keeps.`
-)
+const noSubscription = new SubscriptionNotFound()
+const tooManyStreams = new RequestInvalid({ message: `A subscription reads at most ${linksMax} streams.` })
+const ownWakeStream = new RequestInvalid({ message: "A subscription does not read its own wake stream." })
+const tooManySubscriptions = new TooManySubscriptions({
+  message: `This server has ${subscriptionsMax} subscriptions, which is as many as it keeps.`
+})

@@ -18,6 +18,9 @@ const post = async (room: Room, data: unknown) => {
   expect(response.status).toBe(201)
 }
 
+/** A restart that asks for no port. */
+const noPort = { env: { DURABLE_STREAMS_PORT: undefined } }
+
 describe("a follower outlives its server", () => {
   it("Promise 4: over a restart, which keeps the port, it goes on behind the last event it printed", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
@@ -26,7 +29,7 @@ describe("a follower outlives its server", () => {
     const follower = room.start(["stream", "subscribe", "-n", "a", "--offset", "-1"])
     await follower.line(1)
     const { pid } = room
-    const restarted = await room.ds(["server", "restart"])
+    const restarted = await room.ds(["server", "restart"], noPort)
     expect(restarted).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^Restarted: /) })
     expect(room.read("daemon.port")).toBe(port)
     expect(room.pid).not.toBe(pid)
@@ -70,9 +73,12 @@ describe("a follower outlives its server", () => {
       longPollMillis: 500,
       limits: expect.objectContaining({ streamsMax: 7, producersMax: 10_000 })
     }
-    await room.ds(["server", "restart"])
+    await room.ds(["server", "restart"], noPort)
     expect(await status()).toMatchObject({ ...kept, storage: "memory", corsOrigins: ["https://a.example", "*"] })
-    await room.ds(["server", "restart", "--storage", "fs", "--durability", "os", "--cors-origin", "https://b.example"])
+    await room.ds(
+      ["server", "restart", "--storage", "fs", "--durability", "os", "--cors-origin", "https://b.example"],
+      noPort
+    )
     expect(await status()).toMatchObject({
       ...kept,
       storage: "fs",

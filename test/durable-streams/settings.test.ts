@@ -3,7 +3,7 @@
  * settings of its own in one line.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Metric } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { expect } from "vitest"
@@ -13,11 +13,12 @@ import { bareVariables } from "../../src/durable-streams/cli/flags/bare-variable
 import { Server } from "../../src/durable-streams/server.ts"
 import { argumentsOf } from "../../src/durable-streams/server/given-settings.ts"
 import { CurrentSettings, settings } from "../../src/durable-streams/server/settings.ts"
+import { PlainFactory } from "../../src/hooks/stream-factory.ts"
 import { root } from "../built.ts"
 import { it as inRoom } from "./room.ts"
 import { serverSettings, temporaryDirectory } from "./served.ts"
 import { withToyRoom } from "./toy-program.ts"
-import { toySettings } from "./toy-settings.ts"
+import { toyRoom, toySettings } from "./toy-room.ts"
 
 describe("docs/cli.md", () => {
   const page = fs.readFileSync(Path.join(root, "docs/cli.md"), "utf8")
@@ -87,10 +88,47 @@ describe("a room's setting", () => {
         )
       })).pipe(Effect.provideService(CurrentSettings, withToyRoom))))
 
-  it.effect("is read by its room", () =>
+  it.effect("has its default outside of a server", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* valueOf(toySettings.toyMax), 5)
     }))
+
+  it.live("bounds the room, which has a route, a gate, a refusal, headers and a metric of its own", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const asked = { toyMax: 2 }
+      const server = Server.layer({ ...serverSettings(directory), ...asked }, PlainFactory, toyRoom)
+      const talk = Effect.gen(function*() {
+        const { port } = yield* Server
+        const take = (toy: string, child: string) =>
+          Effect.promise(() =>
+            fetch(`http://127.0.0.1:${port}/toys/${toy}`, {
+              method: "POST",
+              headers: { "toy-child": child, origin: "http://localhost:5173" }
+            })
+          )
+        const taken = yield* Effect.forEach(["ball", "kite"], (toy) => take(toy, "ada"))
+        assert.deepStrictEqual(taken.map(({ headers, status }) => [status, headers.get("toys-left")]), [
+          [201, "1"],
+          [201, "0"]
+        ])
+        assert.include(taken[0]!.headers.get("access-control-expose-headers"), "Toys-Left")
+        const refused = yield* take("top", "ada")
+        assert.deepStrictEqual([refused.status, refused.headers.get("toys-max")], [418, "2"])
+        const problem = yield* Effect.promise(() => refused.json())
+        assert.deepInclude(problem as object, {
+          type: "urn:durable-streams:ToysTaken",
+          title: "The child has toys enough",
+          child: "ada",
+          toyMax: 2
+        })
+        assert.strictEqual((yield* take("top", "ben")).status, 201)
+        const metrics = yield* Metric.snapshot
+        const given = metrics.find(({ id }) => id === "durable_streams_toys_given")
+        assert.deepStrictEqual(given?.state, { count: 3, incremental: true })
+      })
+      yield* Effect.provide(talk, server)
+    })).pipe(Effect.provideService(CurrentSettings, withToyRoom)))
 
   it("is an argument of a server that a command starts", () => {
     assert.deepStrictEqual(

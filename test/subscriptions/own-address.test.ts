@@ -54,7 +54,7 @@ describe("12: a webhook to the server itself is refused", () => {
   it.live("also when a name turns out to mean it, at every call", () =>
     Effect.gen(function*() {
       const hook = yield* receiver(answering(200, "{}"))
-      const here: Own = { listening: undefined, publicUrl: undefined }
+      const here: { -readonly [Key in keyof Own]: Own[Key] } = { listening: undefined, publicUrl: undefined }
       const sender = yield* Effect.provide(
         WebhookSender,
         Layer.provide(WebhookSender.layer(true, resolvingTo("127.0.0.1")), Layer.succeed(OwnAddress, here))

@@ -5,7 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
+import { problem } from "../../src/http/problem.ts"
 import { Storage } from "../../src/storage/storage.ts"
+import { TooManySubscriptions } from "../../src/subscriptions/machine/refusals.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
 import { served } from "./served.ts"
@@ -131,6 +133,58 @@ describe("subscriptions over HTTP", () => {
       const nobody = yield* say("POST", "subscriptions/s/claim", { worker: "" })
       assert.deepStrictEqual([nobody.status, codeIn(nobody.body)], [400, "INVALID_REQUEST"])
     }).pipe(Effect.scoped, Effect.provide(stage)))
+
+  it.live("are refused in the protocol's form, with the headers that belong to the status", () =>
+    Effect.gen(function*() {
+      const { say } = yield* served
+      const refusal = Effect.fnUntraced(function*(method: string, path: string, body?: unknown) {
+        const { body: sent, headers, status } = yield* say(method, path, body)
+        const named = ["content-type", "www-authenticate", "allow", "retry-after"].flatMap((name) =>
+          headers.get(name) ?? []
+        )
+        return [status, ...named, JSON.stringify(sent)]
+      })
+      yield* append("wake/pool", 0)
+      yield* say("PUT", "subscriptions/s", pull)
+      yield* append("events/a", 1)
+      yield* say("POST", "subscriptions/s/claim", { worker: "me" })
+      assert.deepStrictEqual(yield* refusal("POST", "subscriptions/s/claim", { worker: "you" }), [
+        409,
+        "application/json",
+        `{"error":{"code":"ALREADY_CLAIMED","message":"Another worker holds this subscription.",` +
+        `"current_holder":"me","generation":1}}`
+      ])
+      assert.deepStrictEqual(yield* refusal("POST", "subscriptions/s/ack", {}), [
+        401,
+        "application/json",
+        "Bearer",
+        `{"error":{"code":"TOKEN_INVALID","message":"Send the wake's token: Authorization: Bearer <token>."}}`
+      ])
+      assert.deepStrictEqual(yield* refusal("GET", "subscriptions/s/claim"), [
+        405,
+        "application/json",
+        "POST",
+        `{"error":{"code":"METHOD_NOT_ALLOWED","message":"GET is not served here; POST would be.","allow":"POST"}}`
+      ])
+      assert.deepStrictEqual(yield* refusal("GET", "subscriptions/none"), [
+        404,
+        "application/json",
+        `{"error":{"code":"SUBSCRIPTION_NOT_FOUND","message":"There is no such subscription."}}`
+      ])
+      assert.deepStrictEqual(yield* refusal("PUT", "subscriptions/t", `"${"a".repeat(300_000)}"`), [
+        413,
+        "application/json",
+        `{"error":{"code":"PAYLOAD_TOO_LARGE","message":"The body has at most 262144 bytes."}}`
+      ])
+    }).pipe(Effect.scoped, Effect.provide(stage)))
+
+  it("of which there are too many say when to come again", () => {
+    assert.deepStrictEqual(problem(new TooManySubscriptions({ message: "As many as it keeps." })), {
+      status: 503,
+      headers: { "content-type": "application/json", "retry-after": "1" },
+      body: `{"error":{"code":"TOO_MANY_SUBSCRIPTIONS","message":"As many as it keeps."}}`
+    })
+  })
 
   it.live("believe no token but their own, of this generation, and say nothing of it", () =>
     Effect.gen(function*() {

@@ -185,7 +185,7 @@ for (const [kind, layer] of grounds) {
         yield* life(Effect.gen(function*() {
           const subscriptions = yield* Subscriptions
           const busy = yield* Effect.flip(subscriptions.act("s", claim("you")))
-          assert.deepInclude(busy, { code: "ALREADY_CLAIMED", details: { current_holder: "me", generation: 1 } })
+          assert.deepInclude(busy, { code: "ALREADY_CLAIMED", current_holder: "me", generation: 1 })
           const tokenGeneration = yield* subscriptions.verify("s", token.text)
           const reference = { wakeId: token.wakeId, generation: 1, tokenGeneration }
           yield* subscriptions.act("s", ack("pull-wake", { ...reference, acks: [["events/a", 1]], done: false }))

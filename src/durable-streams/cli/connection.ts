@@ -2,12 +2,13 @@
  * The server that a stream command talks to: the one that `DURABLE_STREAMS_URL` names, else the local one, started if it is
  * not there.
  */
-import { Config, Data, Effect } from "effect"
+import { Config, Data, Effect, Runtime } from "effect"
 import { Flag } from "effect/cli"
 import type { HttpClient } from "effect/http/HttpClient"
 import type { Address } from "../../api/wire.ts"
 import { isCausedBy, isOther, ServerUnreachable } from "../../client/client-answers.ts"
 import { makeClient } from "../../client/client.ts"
+import { exitCodes } from "../../domain/exit-codes.ts"
 import { version } from "../../domain/version.ts"
 import type { Found } from "../daemon.ts"
 import { find, findOrStart } from "../daemon.ts"
@@ -17,6 +18,8 @@ import { tell } from "./terminal.ts"
 
 /** There is no local server. */
 export class NotRunning extends Data.TaggedError("NotRunning")<{ readonly dataDirectory: string }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.notFound
+
   override get message() {
     return `No server is running for ${this.dataDirectory}. Start one with: server start`
   }

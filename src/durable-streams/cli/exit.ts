@@ -1,65 +1,52 @@
 /**
  * How a command ends: one sentence on stderr, and an exit code that scripts can branch on (docs/cli.md).
  */
-import { Cause, Data, Exit, Predicate } from "effect"
+import { Cause, Data, Exit, Runtime } from "effect"
 import { CliError } from "effect/cli"
+import { ServerRefused } from "../../client/client-answers.ts"
+// oxlint-disable-next-line import/no-unassigned-import -- a class that is loaded makes its exit code known
+import "../../domain/errors.ts"
+import { exitCodeOfStatus, exitCodes } from "../../domain/exit-codes.ts"
+import { exitCodeOfType } from "../../domain/refusal.ts"
 import { OutputFailed } from "../process/stdout.ts"
 
 /** The command was used wrongly: `message` says how it is used. */
 export class WrongUsage extends Error {
   readonly _tag = "WrongUsage"
+  override readonly [Runtime.errorExitCode] = exitCodes.usage
 }
 
 /** The command failed, and its report or its log has said so already. */
 export class Logged extends Data.TaggedError("Logged")<{ readonly code: number }> {}
 
-const codes = { error: 1, usage: 2, notFound: 3, notAllowed: 4, conflict: 5, unreachable: 6, interrupted: 130 } as const
-
 export interface Ending {
   readonly code: number
-  /** The sentence for stderr; undefined when there is nothing to say, or the command has said it already. */
+  /** The sentence for stderr; undefined if there is nothing to say, or the command has said it already. */
   readonly message: string | undefined
 }
 
 export const endingOf = (exit: Exit.Exit<unknown, unknown>): Ending => {
   if (Exit.isSuccess(exit)) return { code: 0, message: undefined }
-  if (Cause.hasInterruptsOnly(exit.cause)) return { code: codes.interrupted, message: undefined }
+  if (Cause.hasInterruptsOnly(exit.cause)) return { code: exitCodes.interrupted, message: undefined }
   const error = Cause.squash(exit.cause)
   if (error instanceof OutputFailed && error.isReaderGone) return { code: 0, message: undefined }
   if (error instanceof Logged) return { code: error.code, message: undefined }
   if (CliError.isCliError(error)) return endingOfUsage(error)
-  const message = error instanceof Error ? error.message : String(error)
-  switch (Predicate.hasProperty(error, "_tag") ? error._tag : undefined) {
-    case "WrongUsage":
-      return { code: codes.usage, message }
-    case "NotRunning":
-    case "NoDataDirectory":
-      return { code: codes.notFound, message }
-    case "ServerUnreachable":
-    case "AnswerUnusable":
-      return { code: codes.unreachable, message }
-    case "ServerRefused":
-      return { code: codeOfRefusal(error as Refused), message }
-    case "DataDirectoryNotTrusted":
-      return { code: codes.notAllowed, message }
-    case "DataDirectoryInUse":
-    case "DataDirectoryMoved":
-    case "ServerSilent":
-      return { code: codes.conflict, message }
-    default:
-      return { code: codes.error, message }
+  return {
+    code: error instanceof ServerRefused ? exitCodeOfProblem(error) : Runtime.getErrorExitCode(error),
+    message: error instanceof Error ? error.message : String(error)
   }
 }
 
 const endingOfUsage = (error: CliError.CliError): Ending => {
-  if (error._tag !== "ShowHelp") return { code: codes.usage, message: error.message }
+  if (error._tag !== "ShowHelp") return { code: exitCodes.usage, message: error.message }
   // Help that was asked for, by `--help` or by naming no command, is no mistake.
   if (error.errors.length === 0) return { code: 0, message: undefined }
   const command = error.commandPath.join(" ")
   // Without a command, no flag can be the right one.
   const unknown = error.errors.find((one) => one._tag === "UnknownSubcommand")
   const sentences = (unknown === undefined ? error.errors : [unknown]).map(sentenceOf)
-  return { code: codes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
+  return { code: exitCodes.usage, message: `${sentences.join(" ")} See: ${command} --help` }
 }
 
 /** The parser's error, as one sentence on one line. */
@@ -101,26 +88,6 @@ export const reasonOf = (expected: string): string => expected.startsWith("it ")
 const didYouMean = (suggestions: ReadonlyArray<string>): string =>
   suggestions.length === 0 ? "." : `; did you mean ${suggestions.join(" or ")}?`
 
-interface Refused {
-  readonly status: number
-  readonly problem: Readonly<Record<string, unknown>>
-}
-
-const codeOfRefusal = ({ problem, status }: Refused): number =>
-  codesByProblem[String(problem["type"]).replace(/^urn:durable-streams:/, "")] ?? codesByStatus[status] ?? codes.error
-
-/** Refusals whose status alone would say another code: another writer has changed the stream. */
-const codesByProblem: Readonly<Record<string, number>> = {
-  ProducerFenced: codes.conflict,
-  StreamGone: codes.conflict
-}
-
-const codesByStatus: Readonly<Record<number, number>> = {
-  400: codes.usage,
-  401: codes.notAllowed,
-  403: codes.notAllowed,
-  404: codes.notFound,
-  409: codes.conflict,
-  410: codes.notFound,
-  412: codes.conflict
-}
+/** A server says in its problem which class its refusal is of. If no such class is loaded here, the status decides. */
+const exitCodeOfProblem = ({ problem, status }: ServerRefused): number =>
+  exitCodeOfType(String(problem["type"])) ?? exitCodeOfStatus(status)

@@ -2,11 +2,12 @@
  * The logs of a data directory, checked from the first byte to the last, without a server and without one being started.
  * If a server uses the directory, they are read all the same, and an end that it is writing is no fault.
  */
-import { Data, Effect } from "effect"
+import { Data, Effect, Runtime } from "effect"
 import * as fs from "node:fs"
 import { readDigits } from "../../data-directory/data-directory.ts"
 import { lockState, tryLock } from "../../data-directory/lock.ts"
 import { DaemonFailed, DataDirectoryInUse, filesOf } from "../../data-directory/paths.ts"
+import { exitCodes } from "../../domain/exit-codes.ts"
 import { nodeDisk, nodeDiskToRead } from "../../storage-filesystem/disk/disk.ts"
 import { glanceAtLogs } from "../../storage-filesystem/verify/quick-check.ts"
 import type { LogFault, Verified } from "../../storage-filesystem/verify/verify-logs.ts"
@@ -28,6 +29,8 @@ export interface VerifyDataOptions {
 
 /** There is nothing to check. */
 class NoDataDirectory extends Data.TaggedError("NoDataDirectory")<{ readonly dataDirectory: string }> {
+  override readonly [Runtime.errorExitCode] = exitCodes.notFound
+
   override get message() {
     return `There is no data directory ${this.dataDirectory}. Name another with --data-dir; the first append makes one.`
   }

@@ -3,8 +3,8 @@
  */
 import { Result } from "effect"
 import type { Draft } from "./draft.ts"
-import type { SubscriptionRefused } from "./refused.ts"
-import { refused } from "./refused.ts"
+import type { SubscriptionRefused } from "./refusals.ts"
+import { AckOffsetInvalid, AlreadyClaimed, NoPendingWork, RequestInvalid, WakeFenced } from "./refusals.ts"
 import { withoutEndSlashes } from "./stream-names.ts"
 import type { Link } from "./subscription.ts"
 import { isPending, subjectOf } from "./subscription.ts"
@@ -64,15 +64,10 @@ export const claim = (worker: string): Act<Claimed> => (draft) => {
   const { generation, lease, from: { config } } = draft
   if (config.type !== "pull-wake") return notOfType("pull-wake", config.type)
   if (lease !== undefined) {
-    return Result.fail(
-      refused("ALREADY_CLAIMED", "Another worker holds this subscription.", {
-        current_holder: lease.holder ?? "",
-        generation
-      })
-    )
+    return Result.fail(new AlreadyClaimed({ current_holder: lease.holder ?? "", generation }))
   }
   settle(draft)
-  if (draft.wake === undefined) return Result.fail(refused("NO_PENDING_WORK", "There is nothing to read."))
+  if (draft.wake === undefined) return Result.fail(new NoPendingWork())
   // The worker is there: nobody needs to be told any more.
   draft.deliver = false
   draft.retry = undefined
@@ -155,29 +150,29 @@ const meant = (draft: Draft, sent: string): string =>
   draft.link(sent) !== undefined || draft.wake?.gone.includes(sent) === true ? sent : withoutEndSlashes(sent)
 
 const notOfType = (wanted: string, type: string): Result.Result<never, SubscriptionRefused> =>
-  Result.fail(refused("INVALID_REQUEST", `This is for ${wanted} subscriptions, and this one is ${type}.`))
+  Result.fail(new RequestInvalid({ message: `This is for ${wanted} subscriptions, and this one is ${type}.` }))
 
 const fence = (draft: Draft, { generation, tokenGeneration, wakeId }: WakeReference): SubscriptionRefused | undefined =>
   draft.wake?.id === wakeId && generation === draft.generation && tokenGeneration === draft.generation
     ? undefined
-    : refused("FENCED", "This wake is over: its lease ended, or it was acknowledged, or another took its place.")
+    : new WakeFenced()
 
 const ackFault = (draft: Draft, path: string, offset: number | undefined): SubscriptionRefused | undefined => {
   const link = draft.link(path)
   const named = JSON.stringify(path)
-  if (link === undefined) return refused("INVALID_OFFSET", `This subscription does not read ${named}.`)
+  if (link === undefined) return refusedOffset(`This subscription does not read ${named}.`)
   if (draft.wake?.gone.includes(path) === true) {
-    return refused(
-      "INVALID_OFFSET",
+    return refusedOffset(
       `The stream ${named} was deleted or restored since this wake; the next wake shows what is new.`
     )
   }
   if (offset === undefined) {
-    return refused(
-      "INVALID_OFFSET",
+    return refusedOffset(
       `What is acknowledged for ${named} is no offset of this server: those have 16 digits.`
     )
   }
-  if (offset < link.acked) return refused("INVALID_OFFSET", `The cursor of ${named} is already further.`)
-  return offset > link.tail ? refused("INVALID_OFFSET", `The stream ${named} is not that long.`) : undefined
+  if (offset < link.acked) return refusedOffset(`The cursor of ${named} is already further.`)
+  return offset > link.tail ? refusedOffset(`The stream ${named} is not that long.`) : undefined
 }
+
+const refusedOffset = (message: string) => new AckOffsetInvalid({ message })

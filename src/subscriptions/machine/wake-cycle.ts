@@ -7,7 +7,7 @@ import { Result } from "effect"
 import { fixedLimits } from "../../domain/limits.ts"
 import type { Moment } from "./draft.ts"
 import { Draft } from "./draft.ts"
-import type { SubscriptionRefused } from "./refused.ts"
+import type { SubscriptionRefused } from "./refusals.ts"
 import type { Link, Subscription } from "./subscription.ts"
 
 /** What became of a stream. */

@@ -9,8 +9,8 @@ import { toOffset } from "../../domain/types.ts"
 import type { SubscriptionLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
 import type { Moment, Surprise } from "../machine/draft.ts"
-import type { SubscriptionRefused } from "../machine/refused.ts"
-import { refused } from "../machine/refused.ts"
+import type { SubscriptionRefused } from "../machine/refusals.ts"
+import { SubscriptionNotFound } from "../machine/refusals.ts"
 import type { Config, Subscription, Wake } from "../machine/subscription.ts"
 import { apply, deadline } from "../machine/subscription.ts"
 import { shown, type StreamStatus } from "../machine/transitions.ts"
@@ -303,7 +303,7 @@ export class Runner {
   #soon(work: Effect.Effect<void, TransitionFailed>): void {
     this.#around.turns.add(
       work.pipe(
-        Effect.catchTag("SubscriptionRefused", () => Effect.void),
+        Effect.catchTag("SubscriptionNotFound", () => Effect.void),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)
             ? Effect.void
@@ -326,7 +326,7 @@ const surprises: Readonly<Record<Surprise["what"], string>> = {
     "A stream has less than a subscription has processed of it, as after a restored backup: it is read on from its end"
 }
 
-const noSubscription = refused("SUBSCRIPTION_NOT_FOUND", "There is no such subscription.")
+const noSubscription = new SubscriptionNotFound()
 
 /** After a commit that failed, in milliseconds, doubled each time: a disk that is full for hours is neither hammered nor logged. */
 const commitPauseMin = 1_000

@@ -16,8 +16,7 @@ import {
 import * as Path from "node:path"
 import type { KeyFailed } from "../../data-directory/key-file.ts"
 import { keptKey } from "../../data-directory/key-file.ts"
-import type { SubscriptionRefused } from "../machine/refused.ts"
-import { refused } from "../machine/refused.ts"
+import { TokenExpired, TokenInvalid } from "../machine/refusals.ts"
 import type { TokenClaims } from "./tokens.ts"
 import { mintToken, readToken } from "./tokens.ts"
 
@@ -43,7 +42,7 @@ export class Keys extends Context.Service<Keys, {
   readonly signature: (body: string) => Effect.Effect<string, KeyFailed>
   readonly mint: (subject: string, generation: number) => Effect.Effect<string, KeyFailed>
   /** The generation that the token is for; refused where it is not for this subject, or not any more. */
-  readonly verify: (token: string, subject: string) => Effect.Effect<number, KeyFailed | SubscriptionRefused>
+  readonly verify: (token: string, subject: string) => Effect.Effect<number, KeyFailed | TokenInvalid | TokenExpired>
 }>()("durable-streams/subscriptions/webhook/keys") {
   /** Keeps the keys in the directory, also where the streams are kept in memory: receivers may remember them. */
   static readonly layer = (directory: string): Layer.Layer<Keys> =>
@@ -71,10 +70,10 @@ export class Keys extends Context.Service<Keys, {
           verify: Effect.fnUntraced(function*(token, subject) {
             const claims: TokenClaims | undefined = readToken(yield* secret, token)
             if (claims === undefined || claims.subject !== subject) {
-              return yield* refused("TOKEN_INVALID", "The token is not one for this subscription.")
+              return yield* new TokenInvalid({ message: "The token is not one for this subscription." })
             }
             if (claims.expires <= (yield* Clock.currentTimeMillis)) {
-              return yield* refused("TOKEN_EXPIRED", "The token is too old; the next wake brings a new one.")
+              return yield* new TokenExpired()
             }
             return claims.generation
           })

@@ -9,13 +9,13 @@ import { networkInterfaces } from "node:os"
 import { isLoopback } from "./webhook-target.ts"
 
 export interface Own {
-  /** Where it listens, once it does. */
-  listening: { readonly host: string; readonly port: number } | undefined
+  /** Where it listens; undefined before it does. */
+  readonly listening: { readonly host: string; readonly port: number } | undefined
   /** What `DURABLE_STREAMS_PUBLIC_URL` says, without a slash at its end. */
-  publicUrl: string | undefined
+  readonly publicUrl: string | undefined
 }
 
-/** Filled in by the server as it starts. */
+/** Asked at every call: a webhook may be older than the server's port. */
 export const OwnAddress = Context.Reference<Own>("durable-streams/subscriptions/own-address/OwnAddress", {
   defaultValue: () => ({ listening: undefined, publicUrl: undefined })
 })

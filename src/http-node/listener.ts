@@ -1,0 +1,32 @@
+/**
+ * The server's place in the network as a service: rooms can ask for it before the server listens, and find out afterwards
+ * where it listens and how many connections are open.
+ */
+import { Context, Effect, Layer, type Scope } from "effect"
+import { registerSocketMetrics } from "./metrics.ts"
+import type { RunningServer, ServerOptions } from "./node-server.ts"
+import { serve } from "./node-server.ts"
+import type { ServerNotStarted } from "./server-not-started.ts"
+
+export class Listener extends Context.Service<Listener, {
+  /** Starts listening, and stops with the scope. A listener listens once. */
+  readonly listen: (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
+  /** Where it listens; undefined before it does. */
+  readonly address: () => { readonly host: string; readonly port: number } | undefined
+  /** How many connections are open now; 0 before it listens. */
+  readonly connections: () => number
+}>()("durable-streams/http-node/listener") {
+  static readonly layer: Layer.Layer<Listener> = Layer.effect(
+    Listener,
+    Effect.gen(function*() {
+      let running: RunningServer | undefined
+      const connections = () => running?.connections() ?? 0
+      yield* registerSocketMetrics(connections)
+      return Listener.of({
+        listen: (options) => Effect.tap(serve(options), (server) => Effect.sync(() => running = server)),
+        address: () => running,
+        connections
+      })
+    })
+  )
+}
