@@ -132,12 +132,3 @@ export const problemOf = (text: string, status = 500): ServerRefused => {
 
 /** A sentence of ours with the longest names in it is shorter. */
 const detailCharactersMax = 4096
-
-/** A query, with its question mark, of those parameters that are given. */
-export const queryOf = (parameters: object): string => {
-  const query = new URLSearchParams()
-  for (const [key, value] of Object.entries(parameters)) {
-    if (value !== undefined) query.set(key, String(value))
-  }
-  return query.size === 0 ? "" : `?${query}`
-}

@@ -3,8 +3,7 @@
  * parsed and written anew on the way (promise 8).
  */
 import { Effect, Schema, Stream } from "effect"
-// Module by module: all of effect/http would be a third of what a command loads.
-import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { Address } from "../api/wire.ts"
@@ -28,17 +27,9 @@ import {
   textOf
 } from "./answer-bounds.ts"
 import type { ClientError } from "./client-answers.ts"
-import {
-  accepted,
-  ofType,
-  problemOf,
-  queryOf,
-  ServerRefused,
-  ServerUnreachable,
-  strange,
-  tooLarge
-} from "./client-answers.ts"
+import { accepted, ofType, problemOf, ServerRefused, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
 import { namesOf } from "./name-list.ts"
+import { headersOf, queryOf, send } from "./requests.ts"
 
 /** Where a reading begins. The latest of what is given counts. */
 export interface Start {
@@ -94,11 +85,7 @@ export interface StreamFacts {
 export const makeClient = (address: string | Address) => {
   const { base, meant } = toTarget(address)
 
-  const sent = (request: HttpClientRequest.HttpClientRequest) =>
-    HttpClient.execute(HttpClientRequest.setHeaders(request, meant)).pipe(
-      Effect.mapError(unreachable),
-      Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => Effect.fail(unreachable("silent")) })
-    )
+  const sent = (request: HttpClientRequest.HttpClientRequest) => send(request, meant, unreachable)
   const request = (request: HttpClientRequest.HttpClientRequest) =>
     Effect.flatMap(sent(request), (response) => accepted(response, base))
   const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
@@ -271,11 +258,3 @@ const refusedHead = (name: string, { message, problem, status }: ServerRefused):
   }
   return new ServerRefused({ status, message, problem })
 }
-
-/** Those that are given; `true` for what is so, nothing for what is not. */
-const headersOf = (values: Readonly<Record<string, string | number | boolean | undefined>>) =>
-  Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) =>
-      value === undefined || value === false ? [] : [[name, String(value)]]
-    )
-  )

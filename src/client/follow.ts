@@ -3,26 +3,18 @@
  */
 import { Effect, Schedule, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
-import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { Address } from "../api/wire.ts"
 import { streamPath, toTarget } from "../api/wire.ts"
 import type { Offset } from "../domain/types.ts"
 import { offsetDigits, offsetStart } from "../domain/types.ts"
-import { answerTimeout, bytesOf, eventCharactersMax, isEventText, silenceMax } from "./answer-bounds.ts"
+import { bytesOf, eventCharactersMax, isEventText, silenceMax } from "./answer-bounds.ts"
 import type { ClientError, ServerRefused } from "./client-answers.ts"
-import {
-  accepted,
-  isOther,
-  ofType,
-  problemOf,
-  queryOf,
-  ServerUnreachable,
-  strange,
-  tooLarge
-} from "./client-answers.ts"
+import { accepted, isOther, ofType, problemOf, ServerUnreachable, strange, tooLarge } from "./client-answers.ts"
 import type { Start } from "./client.ts"
+import { queryOf, send } from "./requests.ts"
 
 /** One event as the server wrote it. */
 export interface EventText {
@@ -79,13 +71,8 @@ export const follow = (
     const query = queryOf(next === undefined ? start : { offset: next, life })
     const unreachable = (cause: unknown) => new ServerUnreachable({ url: base, cause })
     const url = `${base}${streamPath(name)}${query}`
-    const response = yield* HttpClient.execute(
-      HttpClientRequest.get(url).pipe(
-        HttpClientRequest.setHeaders({ accept: "text/event-stream", ...meant })
-      )
-    ).pipe(
-      Effect.mapError(unreachable),
-      Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => Effect.fail(unreachable("silent")) }),
+    const request = HttpClientRequest.setHeader(HttpClientRequest.get(url), "accept", "text/event-stream")
+    const response = yield* send(request, meant, unreachable).pipe(
       Effect.flatMap((response) => accepted(response, base)),
       Effect.flatMap(ofType("text/event-stream", base)),
       // What answers while the server is away may be a portal, or a proxy's page.

@@ -30,7 +30,7 @@ import { nativeApi } from "../native-api/native-routes.ts"
 import { LongPollMillis, protocol } from "../protocol/protocol-routes.ts"
 import { layerRegistry } from "../protocol/registry.ts"
 import type { Storage } from "../storage/storage.ts"
-import { WebhookCallsMax } from "../subscriptions/running/call-line.ts"
+import { WebhookCallsMax } from "../subscriptions/running/webhook-queue.ts"
 import { subscriptionRoom } from "../subscriptions/subscription-routes.ts"
 import { Subscriptions } from "../subscriptions/subscriptions.ts"
 import { Keys } from "../subscriptions/webhook/keys.ts"
@@ -54,14 +54,13 @@ export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowe
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
    * A whole server, with its data directory locked; a setting that is left out has its default. `factory` decides which
-   * hooks its streams have; `rooms` adds routes, gates and headers of your own to those of the server (`Router.room`);
-   * `makeStorage` is for a storage that no setting names.
+   * hooks its streams have. `rooms` adds routes, gates and headers to those of the server (`Router.room`); `makeStorage`
+   * makes a storage that no setting names.
    */
   static readonly layer = <E = never>(
     asked: ServerSettings = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
-    rooms: Layer.Layer<never, E, RoomServices> = Layer.empty,
-    makeStorage: MakeStorage = storages[withDefaults(asked).storage]
+    { makeStorage, rooms = Layer.empty }: ServerParts<E> = {}
   ): Layer.Layer<
     Server | StreamManager,
     | E
@@ -73,9 +72,9 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
     | Config.ConfigError
   > => {
     const settings = withDefaults(asked)
-    // A system that does not limit descriptors gives no reason to hold back.
+    // If the system does not say how many descriptors there are, there is no reason to hold back.
     const shares = fileShares(fileLimit() ?? Infinity)
-    const storage = makeStorage({
+    const storage = (makeStorage ?? storages[settings.storage])({
       dataDirectory: settings.dataDirectory,
       durability: settings.durability,
       // Every log must find a descriptor, however many connections there are.
@@ -118,6 +117,11 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.provide(layerValues(asked))
     )
   }
+}
+
+interface ServerParts<E> {
+  readonly rooms?: Layer.Layer<never, E, RoomServices>
+  readonly makeStorage?: MakeStorage
 }
 
 /** Makes the data directory, and holds its lock. */

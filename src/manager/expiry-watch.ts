@@ -2,10 +2,10 @@
  * Deletes streams whose time has come and whom nobody asks for. Whoever does ask is told the truth at once (stream.ts);
  * this is for the list of streams, and for the room they take.
  */
-import { Clock, Effect, type Scope } from "effect"
+import { Clock, Effect } from "effect"
 import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
-import type { StreamSignals } from "../stream/stream-signals.ts"
+import type { Observe } from "./observe.ts"
 
 /** How long after its time a stream may still be listed. */
 const lookEvery = "5 seconds"
@@ -16,14 +16,14 @@ const looksLeftOut = 12
 /** `expire` deletes a stream that is due, and answers when it will be (milliseconds since 1970). */
 export const watchExpiry = Effect.fnUntraced(function*(
   expiring: ReadonlyArray<StreamName>,
-  watch: (listener: Partial<StreamSignals>) => Effect.Effect<void, never, Scope.Scope>,
+  observe: Observe,
   expire: (name: StreamName) => Effect.Effect<number | undefined, StorageError | LogDamaged | Overloaded>
 ) {
   /** When each of them is worth a look. */
   const due = new Map(expiring.map((name): [StreamName, number] => [name, 0]))
   /** Streams whose look failed, and how many looks they still leave out: counted, since the time of day may be set back. */
   const paused = new Map<StreamName, number>()
-  yield* watch({
+  yield* observe("", {
     created: ({ expiresAt, name, ttlSeconds }) => {
       if (expiresAt !== undefined || ttlSeconds !== undefined) due.set(name, 0)
     },

@@ -28,6 +28,8 @@ import { differenceFrom } from "../stream/stream-config.ts"
 import { StreamSignals } from "../stream/stream-signals.ts"
 import { makeAwakeStreams } from "./awake-streams.ts"
 import { watchExpiry } from "./expiry-watch.ts"
+import type { Observe } from "./observe.ts"
+import { makeObserve } from "./observe.ts"
 
 export interface ListOptions {
   /** Only names that begin with this. */
@@ -76,8 +78,8 @@ export class StreamManager extends Context.Service<StreamManager, {
   /** How many streams are awake. */
   awakeCount(): number
 
-  /** Tells the listener what happens to every stream, until the scope closes. */
-  watch(listener: Partial<StreamSignals>): Effect.Effect<void, never, Scope.Scope>
+  /** Tells the observer what happens to streams whose names begin with the prefix, and reads the names that there are. */
+  readonly observe: Observe
 }>()("durable-streams/manager/stream-manager/StreamManager") {
   static readonly layer = Layer.effect(
     StreamManager,
@@ -92,18 +94,12 @@ export class StreamManager extends Context.Service<StreamManager, {
         Config.nested("DURABLE_STREAMS")
       )
 
-      const listeners = new Set<Partial<StreamSignals>>()
-      const signals: StreamSignals = {
-        created: (description) => listeners.forEach((listener) => listener.created?.(description)),
-        appended: (description, tail) => listeners.forEach((listener) => listener.appended?.(description, tail)),
-        deleted: (description) => listeners.forEach((listener) => listener.deleted?.(description)),
-        forgotten: (description) => listeners.forEach((listener) => listener.forgotten?.(description))
-      }
-      const watch = (listener: Partial<StreamSignals>) =>
-        Effect.asVoid(Effect.acquireRelease(
-          Effect.sync(() => listeners.add(listener)),
-          () => Effect.sync(() => listeners.delete(listener))
-        ))
+      const list = (options?: ListOptions) =>
+        Effect.map(
+          storage.list({ ...options, without: reservedPrefix }),
+          (names) => names.filter((name) => !isReserved(name))
+        )
+      const { observe, signals } = makeObserve((prefix) => list({ prefix }))
 
       const { count, enter, get, use } = yield* makeAwakeStreams({
         wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
@@ -116,7 +112,7 @@ export class StreamManager extends Context.Service<StreamManager, {
       })
 
       /** A fork that is gone has no more need of its source. */
-      yield* watch({
+      yield* observe("", {
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
           runFork(
@@ -132,7 +128,7 @@ export class StreamManager extends Context.Service<StreamManager, {
           )
         }
       })
-      yield* watchExpiry((yield* storage.atStart).expiring, watch, (name) => use(name, (stream) => stream.expire))
+      yield* watchExpiry((yield* storage.atStart).expiring, observe, (name) => use(name, (stream) => stream.expire))
 
       const create = Effect.fnUntraced(
         function*(name: StreamName, request: CreateRequest) {
@@ -185,14 +181,10 @@ export class StreamManager extends Context.Service<StreamManager, {
           })
         },
         create,
-        list: (options) =>
-          Effect.map(
-            storage.list({ ...options, without: reservedPrefix }),
-            (names) => names.filter((name) => !isReserved(name))
-          ),
+        list,
         delete: (name) => use(name, (stream) => stream.delete),
         awakeCount: count,
-        watch
+        observe
       })
     })
   )

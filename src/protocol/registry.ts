@@ -19,10 +19,17 @@ const changesMax = 500
 export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
   const manager = yield* StreamManager
   const heard = yield* Queue.unbounded<Heard>()
-  /** The streams that the registry tells of; undefined while there is none to be kept. */
+  /** The streams that the registry tells of; undefined while there is no registry to keep. */
   let known: Set<string> | undefined
-  /** Whether it matters what happens to other streams. */
+  /** Whether changes of other streams matter: there is a registry. */
   let listening = false
+  const listen = (what: Heard["what"]) => (description: StreamDescription) => {
+    if (description.name === registry || (listening && isTold(description.name))) {
+      Queue.offerUnsafe(heard, { what, description })
+    }
+  }
+  // All streams, and not only the registry itself: between reading the names and hearing of changes there is no gap.
+  const streams = yield* manager.observe("", { created: listen("made"), deleted: listen("deleted") })
 
   /** Writes as many as there are, a commit at a time. */
   const write = Effect.fnUntraced(function*(changes: ReadonlyArray<Change>) {
@@ -38,7 +45,7 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     listening = told !== undefined
     if (told === undefined) return
     const names = new Set<string>()
-    for (const [i, name] of (yield* manager.list()).entries()) {
+    for (const [i, name] of (yield* streams.names).entries()) {
       // A thousand are less than a millisecond.
       if (i % 1_000 === 999) yield* Effect.yieldNow
       if (isTold(name)) names.add(name)
@@ -73,7 +80,7 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
         listening = false
         if (what === "made") yield* takeUp
       } else if (known === undefined || known.has(name) === (what === "made")) {
-        // Nobody is told, or was told already when the registry was taken up.
+        // There is no registry, or it was told already when it was taken up.
       } else if (what === "made") {
         known.add(name)
         changes.push(toInsert(description))
@@ -85,12 +92,6 @@ export const layerRegistry = Layer.effectDiscard(Effect.gen(function*() {
     if (changes.length > 0) yield* write(changes)
   })
 
-  const listen = (what: Heard["what"]) => (description: StreamDescription) => {
-    if (description.name === registry || (listening && isTold(description.name))) {
-      Queue.offerUnsafe(heard, { what, description })
-    }
-  }
-  yield* manager.watch({ created: listen("made"), deleted: listen("deleted") })
   yield* safely(takeUp).pipe(
     // What is still waiting when the server stops is written, too.
     Effect.tap(Effect.addFinalizer(() => Effect.flatMap(Queue.clear(heard), (all) => safely(hear(all))))),

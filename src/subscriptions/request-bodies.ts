@@ -1,11 +1,12 @@
 /**
- * What requests about subscriptions say, checked: everything that is not of the documented form is refused with a sentence
- * that says what would be. Members that are not known are let be, so that a client can send back what it was answered.
+ * The bodies of requests about subscriptions, checked: a body of another form than the documented one is refused with a
+ * sentence that says the right one. Unknown members are ignored.
  */
 import { Effect, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { fixedLimits } from "../domain/limits.ts"
 import { isReserved, nameFault, registryName } from "../domain/types.ts"
+import type { SubscriptionRefused } from "./machine/refusals.ts"
 import { RequestInvalid, WebhookUrlRejected } from "./machine/refusals.ts"
 import { withoutEndSlashes } from "./machine/stream-names.ts"
 import type { Config } from "./machine/subscription.ts"
@@ -17,10 +18,10 @@ const leaseMillisDefault = 30_000
 const leaseMillisMin = 1_000
 const leaseMillisMax = 600_000
 
-/** A note for people; it is in every answer about the subscription. */
+/** A note for people, which is in every answer about the subscription. */
 const descriptionLengthMax = 1_024
 
-/** A worker's name for other workers; it is in every answer to them. */
+/** A worker's name for other workers, which is in the refusals that they get. */
 const workerLengthMax = 256
 
 const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
@@ -28,7 +29,6 @@ const orNull = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullO
 export const PutBody = Schema.Struct({
   type: Schema.Literals(["webhook", "pull-wake"]),
   pattern: orNull(Schema.String),
-  // Answers list streams as objects: sent back, they mean what they meant.
   streams: orNull(Schema.Array(Schema.String)),
   webhook: orNull(Schema.Struct({ url: Schema.String })),
   wake_stream: orNull(Schema.String),
@@ -44,7 +44,7 @@ export const WakeBody = Schema.Struct({ wake_id: Schema.String, generation: Sche
 
 const Ack = Schema.Struct({
   stream: Schema.optional(Schema.String),
-  // What an older client calls it.
+  // The name of the member in older clients.
   path: Schema.optional(Schema.String),
   offset: Schema.String
 })
@@ -55,10 +55,10 @@ export const AckBody = Schema.Struct({
   done: orNull(Schema.Boolean)
 })
 
-/** Finds the name of the stream that is meant by a name as it was sent. */
+/** Finds the name of the stream that a client means by the name it sent. */
 export type NameOf<E> = (sent: string) => Effect.Effect<string, E>
 
-/** The configuration, in its normal form. `urlFault` judges a webhook's URL. */
+/** The configuration in its normal form. `urlFault` judges the URL of a webhook. */
 export const toConfig = Effect.fnUntraced(function*<E>(
   text: string,
   urlFault: (url: string) => string | undefined,
@@ -88,14 +88,14 @@ export const toConfig = Effect.fnUntraced(function*<E>(
   return config
 })
 
-/** What two requests for the same subscription have in common (PROTOCOL.md 6.2). */
+/** The hash that two requests for the same subscription have in common (PROTOCOL.md 6.2). */
 export const hashOf = (config: Config): string => createHash("sha256").update(JSON.stringify(config)).digest("hex")
 
 export const toStreams = <E>(text: string, nameOf: NameOf<E>) =>
   Effect.flatMap(decode(StreamsBody, text), ({ streams }) => streamNames(streams, nameOf))
 
-/** The name of a stream as it was sent; refused if it can be none. */
-export const toStreamName = (name: string): Effect.Effect<string, RequestInvalid> => {
+/** The name of a stream as the client sent it; refused if no stream can have it. */
+export const toStreamName = (name: string): Effect.Effect<string, SubscriptionRefused> => {
   const fault = streamFault(name)
   return fault === undefined ? Effect.succeed(name) : invalid(fault)
 }
@@ -114,7 +114,7 @@ export const toAcks = Effect.fnUntraced(function*(text: string) {
   return { wakeId, generation, acks: named, done: done ?? false }
 })
 
-/** An offset of ours; undefined when it is none. */
+/** The number of an offset of this server; undefined for any other text. */
 const toNumber = (offset: string): number | undefined =>
   /^\d{16}$/.test(offset) && Number.isSafeInteger(Number(offset)) ? Number(offset) : undefined
 
@@ -131,7 +131,7 @@ const configFault = ({ description, leaseMillis, pattern, streams, type, wakeStr
   if (type === "webhook") return webhookUrl === undefined ? "A webhook subscription needs webhook.url." : undefined
   if (wakeStream === undefined) return "A pull-wake subscription needs wake_stream."
   if (streams.includes(wakeStream)) return "A subscription does not read its own wake stream."
-  // What is there is the server's to write.
+  // Only the server writes to the registry.
   return wakeStream === registryName ? `The name ${JSON.stringify(wakeStream)} is reserved.` : streamFault(wakeStream)
 }
 
@@ -148,12 +148,12 @@ const streamFault = (name: string): string | undefined => {
   return isReserved(name) ? `The name ${JSON.stringify(name)} is reserved.` : undefined
 }
 
-const invalid = (message: string) => Effect.fail(new RequestInvalid({ message }))
+const invalid = (message: string) => Effect.fail(new RequestInvalid({ message: message }))
 
 const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
   text: string
-): Effect.Effect<S["Type"], RequestInvalid> =>
+): Effect.Effect<S["Type"], SubscriptionRefused> =>
   Effect.mapError(
     Schema.decodeEffect(Schema.fromJsonString(schema))(text === "" ? "{}" : text),
     (error) => new RequestInvalid({ message: `The body is not what it should be: ${error.message}` })

@@ -1,31 +1,19 @@
 /**
- * Real pages in Chromium, each of an origin of its own, that try everything against a local server. Names of hosts are
- * mapped to this machine, so nothing leaves it, and no rule of the browser about private networks helps us. A server that
+ * Real pages in Chromium, each of an origin of its own, that try everything against a local server. A server that
  * takes everything shows that every way is really gone; a page that was let in, that it would have got through.
  */
-import { spawn } from "node:child_process"
 import { once } from "node:events"
-import * as fs from "node:fs"
 import * as http from "node:http"
 import * as net from "node:net"
 import * as Path from "node:path"
+import { Pages } from "../support/pages.ts"
 import { page, ways } from "./access-page.ts"
 import { ask } from "./ask.ts"
 import { difference, footprint } from "./footprint.ts"
 import type { Outcome } from "./suite.ts"
 import { UnderTest } from "./under-test.ts"
 
-const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => fs.existsSync(path))
-
-/** Why there can be no pages here. */
-export const chromiumMissing = chromium === undefined
-  ? "Chromium is not installed (Debian: apt-get install --no-install-recommends chromium)."
-  : undefined
-
 const secret = "what no page may read"
-
-/** A cold browser on a busy machine takes some seconds, and the page as many again. */
-const pageMillis = 90_000
 
 interface Read {
   readonly by: string
@@ -34,7 +22,7 @@ interface Read {
 
 export const tryInBrowser = async (directory: string, say: (text: string) => void): Promise<Outcome> => {
   const violations: Array<string> = []
-  const pages = await Pages.start()
+  const pages = await startPages()
   const server = await UnderTest.make(directory)
   const friend = `http://friend.test:${pages.port}`
   await server.start({ flags: [`--cors-origin=${friend}`] })
@@ -45,9 +33,16 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
   const decoy = await Decoy.start()
   const rebound = await rebinding(port)
   const evil = `http://evil.test:${pages.port}`
-  const open = (title: string, origin: string, query: Readonly<Record<string, string>>) => {
+  /** What the page could read; nothing if it did not report in time. */
+  const open = async (
+    title: string,
+    origin: string,
+    query: Readonly<Record<string, string>>
+  ): Promise<ReadonlyArray<Read>> => {
     say(title)
-    return pages.open(Path.join(directory, "browser"), origin, query)
+    const report = `http://report.test:${pages.port}/report`
+    const url = `${origin}/page?${new URLSearchParams({ ...query, report })}`
+    return (await pages.open(Path.join(directory, "browser"), url) ?? []) as ReadonlyArray<Read>
   }
 
   await open("a server that takes everything", evil, { base: `http://127.0.0.1:${decoy.port}` })
@@ -110,81 +105,15 @@ const write = (port: number, name: string) =>
     body: JSON.stringify({ data: secret })
   })
 
-/** Where pages come from, and where they report to. */
-class Pages {
-  readonly server: http.Server
-  readonly port: number
-  #reported: (read: ReadonlyArray<Read>) => void = () => {}
-
-  private constructor(server: http.Server, port: number) {
-    this.server = server
-    this.port = port
-    server.on("request", (request: http.IncomingMessage, response: http.ServerResponse) => {
-      const { pathname, searchParams } = new URL(request.url!, "http://here")
-      if (pathname === "/report") return void this.#report(request, response)
-      if (pathname !== "/page") return void response.writeHead(404).end()
-      const sandbox = searchParams.has("sandbox")
-        ? { "content-security-policy": "sandbox allow-scripts allow-forms" }
-        : {}
-      response.writeHead(200, { "content-type": "text/html", ...sandbox }).end(page)
-    })
-  }
-
-  static async start(): Promise<Pages> {
-    const server = http.createServer()
-    return new Pages(server, await listen(server, 0, "127.0.0.1"))
-  }
-
-  /** What the page could read; nothing where it did not report in time. */
-  async open(profile: string, origin: string, query: Readonly<Record<string, string>>): Promise<ReadonlyArray<Read>> {
-    const report = `http://report.test:${this.port}/report`
-    const browser = spawn(chromium!, [
-      ...flags,
-      `--user-data-dir=${profile}`,
-      `${origin}/page?${new URLSearchParams({ ...query, report })}`
-    ], {
-      stdio: "ignore",
-      // A group of its own, which ends as a whole.
-      detached: true
-    })
-    const end = () => process.kill(-browser.pid!, "SIGKILL")
-    process.once("exit", end)
-    const read = await new Promise<ReadonlyArray<Read>>((resolve) => {
-      this.#reported = resolve
-      setTimeout(resolve, pageMillis, []).unref()
-      browser.once("error", () => resolve([]))
-    })
-    process.off("exit", end)
-    const ended = once(browser, "exit")
-    end()
-    await ended
-    return read
-  }
-
-  #report(request: http.IncomingMessage, response: http.ServerResponse): void {
-    let text = ""
-    request.setEncoding("utf8").on("data", (more: string) => text += more)
-    request.on("end", () => {
-      response.end()
-      this.#reported(JSON.parse(text) as ReadonlyArray<Read>)
-    })
-  }
-}
-
-const flags = [
-  "--headless",
-  // Runs as any user, in any container.
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-dev-shm-usage",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-  "--no-proxy-server",
-  "--host-resolver-rules=MAP evil.test 127.0.0.1,MAP friend.test 127.0.0.1,MAP report.test 127.0.0.1," +
-  "MAP rebind.test 127.0.0.2,MAP *.localhost 127.0.0.1,MAP * ~NOTFOUND,EXCLUDE localhost,EXCLUDE 127.0.0.1"
-]
+/** The page at `/page`, in a sandbox if it is asked for. */
+const startPages = () =>
+  Pages.start(({ pathname, searchParams }) => {
+    if (pathname !== "/page") return undefined
+    const sandbox = searchParams.has("sandbox")
+      ? { "content-security-policy": "sandbox allow-scripts allow-forms" }
+      : undefined
+    return { headers: { "content-type": "text/html", ...sandbox }, body: page }
+  })
 
 /** Takes everything, and remembers what it was asked by. */
 class Decoy {

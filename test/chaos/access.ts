@@ -4,9 +4,10 @@
  * reads and changes nothing; whoever is, does, or the rest proves nothing. There are no tokens yet.
  */
 import * as Path from "node:path"
+import { chromiumMissing } from "../support/pages.ts"
 import { request, Wire } from "../web/wire.ts"
 import { attacks } from "./access-attacks.ts"
-import { chromiumMissing, tryInBrowser } from "./access-browser.ts"
+import { tryInBrowser } from "./access-browser.ts"
 import type { Combination } from "./access-table.ts"
 import { friend, table } from "./access-table.ts"
 import { ask } from "./ask.ts"

@@ -373,7 +373,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "leases go by the time of day",
     changes: change(
-      "subscriptions/running/moments.ts",
+      "subscriptions/running/moment-source.ts",
       "now: Math.round(origin + steady())",
       "now: clock.currentTimeMillisUnsafe()"
     ),
@@ -423,7 +423,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a stream that could not be looked at is not looked at again",
     changes: change(
-      "subscriptions/running/look.ts",
+      "subscriptions/running/stream-lookup.ts",
       `if (error._tag !== "LogDamaged") left.push(path)`,
       "if (left.length > 1e9) left.push(path)"
     ),
@@ -449,7 +449,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a receiver that says nothing takes every call",
-    changes: change("subscriptions/running/call-line.ts", "Math.floor(most / 4)", "most"),
+    changes: change("subscriptions/running/webhook-queue.ts", "Math.floor(most / 4)", "most"),
     killedBy: ["test/subscriptions/call-line.test.ts"]
   },
   {

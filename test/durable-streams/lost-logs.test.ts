@@ -40,7 +40,7 @@ const heard = Effect.gen(function*() {
   const manager = yield* StreamManager
   const told: Array<string> = []
   const tell = (what: string) => ({ name }: { readonly name: string }) => void told.push(`${what} ${name}`)
-  yield* manager.watch({ created: tell("made"), deleted: tell("deleted"), forgotten: tell("forgot") })
+  yield* manager.observe("", { created: tell("made"), deleted: tell("deleted"), forgotten: tell("forgot") })
   return told
 })
 

@@ -72,7 +72,7 @@ describe("the package", () => {
         code: 0,
         signal: null,
         stderr: "",
-        stdout: "0000000000000001 {\"type\":\"message\",\"text\":\"hello world\"} {\"n\":1}\n"
+        stdout: "0000000000000001 {\"type\":\"message\",\"text\":\"hello world\"} {\"n\":1}\nhttp://127.0.0.1:1\n"
       })
     })
   }
@@ -82,6 +82,7 @@ describe("the package", () => {
 const program = `
 import { Effect, Layer } from "effect"
 import { ActiveFactory, EventData, layerFileSystem, StreamManager } from "durable-streams"
+import { makeClient } from "durable-streams/client"
 import { readFileSync } from "node:fs"
 
 const storage = layerFileSystem({ directory: ".iterate/streams", durability: "fsync" })
@@ -93,4 +94,5 @@ const offset = await Effect.gen(function*() {
 }).pipe(Effect.provide(layer), Effect.runPromise)
 const lines = readFileSync(".iterate/streams/hello.json", "utf8").trim().split("\\n").slice(1)
 console.log(offset, ...lines.map((line) => JSON.stringify(JSON.parse(line).data)))
+console.log(makeClient("http://127.0.0.1:1/").url)
 `

@@ -32,7 +32,7 @@ describe("the house", () => {
 describe("the house complains about", () => {
   const core = "domain, event, storage"
   const node =
-    "only data-directory, storage-filesystem, http-node, subscriptions, durable-streams meet the operating system, without cli."
+    "only data-directory, storage-filesystem, http-node, subscriptions, durable-streams meet the operating system, without cli and machine."
   const cases: ReadonlyArray<readonly [title: string, path: string, code: string, complaint: string]> = [
     [
       "an import from a folder above",
@@ -93,6 +93,24 @@ describe("the house complains about", () => {
       "durable-streams/cli/stream.ts",
       `import "node:fs"`,
       `imports node:fs: ${node}`
+    ],
+    [
+      "node in the machine of subscriptions",
+      "subscriptions/machine/wake.ts",
+      `import { createHash } from "node:crypto"`,
+      `imports node:crypto: ${node}`
+    ],
+    [
+      "a folder above inside the same room",
+      "subscriptions/webhook/keys.ts",
+      `import { Runner } from "../running/runner.ts"`,
+      "imports src/subscriptions/running/runner.ts: of src/subscriptions, webhook imports only machine, itself."
+    ],
+    [
+      "a file beside the folders of the room, from inside one",
+      "subscriptions/machine/wake.ts",
+      `import { Subscriptions } from "../subscriptions.ts"`,
+      "imports src/subscriptions/subscriptions.ts: of src/subscriptions, machine imports only itself."
     ],
     [
       "the platform below the program",

@@ -45,9 +45,17 @@ export const folders: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ]
 ])
 
-/** Folders that meet the operating system; the command line inside the program only talks. */
+/**
+ * The folders inside a folder, lowest first: each imports itself and those before it. The files beside them stand above
+ * all of them.
+ */
+const inside: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+  ["subscriptions", ["machine", "webhook", "running"]]
+])
+
+/** Folders that meet the operating system. The command line inside the program only talks, and the machine only decides. */
 const withNode = ["data-directory", "storage-filesystem", "http-node", "subscriptions", "durable-streams"]
-const withoutNode = "src/durable-streams/cli"
+const withoutNode = ["src/durable-streams/cli/", "src/subscriptions/machine/"]
 
 /** The program is the one folder that meets the platform. */
 const program = "durable-streams"
@@ -159,8 +167,11 @@ const objection = (path: string, target: string): string | undefined => {
   if (target === computed) return `imports ${computed}: write the name out.`
   if (isOf("effect", target)) return undefined
   if (target.startsWith("node:")) {
-    const allowed = withNode.includes(folder) && !path.startsWith(withoutNode)
-    return unless(allowed, `imports ${target}: only ${withNode.join(", ")} meet the operating system, without cli.`)
+    const allowed = withNode.includes(folder) && !withoutNode.some((start) => path.startsWith(start))
+    return unless(
+      allowed,
+      `imports ${target}: only ${withNode.join(", ")} meet the operating system, without cli and machine.`
+    )
   }
   if (isOf("@effect/platform-node", target)) {
     return unless(folder === program, `imports ${target}: only ${program} meets the platform.`)
@@ -169,10 +180,24 @@ const objection = (path: string, target: string): string | undefined => {
     return `imports ${target}: src is built from src, effect, @effect/platform-node and node:*.`
   }
   const other = folderOf(target)
+  if (other === folder) return objectionInside(path, target)
   const may = folders.get(folder) ?? []
   return unless(
-    other === folder || may.includes(other),
+    may.includes(other),
     `imports ${target}: src/${folder} imports only ${["effect", ...may].join(", ")} and itself.`
+  )
+}
+
+/** The objection to an import within one folder. */
+const objectionInside = (path: string, target: string): string | undefined => {
+  const [, folder = "", own = ""] = path.split("/")
+  const order = inside.get(folder) ?? []
+  const at = order.indexOf(own)
+  if (at < 0) return undefined
+  const below = order.slice(0, at)
+  return unless(
+    [own, ...below].some((name) => target.startsWith(`src/${folder}/${name}/`)),
+    `imports ${target}: of src/${folder}, ${own} imports only ${[...below, "itself"].join(", ")}.`
   )
 }
 

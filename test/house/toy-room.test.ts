@@ -42,7 +42,7 @@ describe("a room's setting", () => {
     Effect.scoped(Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const asked = { toyMax: 2 }
-      const server = Server.layer({ ...serverSettings(directory), ...asked }, PlainFactory, toyRoom)
+      const server = Server.layer({ ...serverSettings(directory), ...asked }, PlainFactory, { rooms: toyRoom })
       const talk = Effect.gen(function*() {
         const { port } = yield* Server
         const take = (toy: string, child: string) =>

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { CallLine, WebhookCallsMax } from "../../src/subscriptions/running/call-line.ts"
+import { WebhookCallsMax, WebhookQueue } from "../../src/subscriptions/running/webhook-queue.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { temporaryDirectory } from "../durable-streams/served.ts"
@@ -13,7 +13,7 @@ import { append, begin, memoryStorage, settled, type WakeBody, webhookConfig } f
 
 /** Callers of receivers by their first letters, each until it is let go. */
 const callers = (most: number) => {
-  const line = new CallLine(most)
+  const line = new WebhookQueue(most)
   const begun: Array<string> = []
   const waited: Array<string> = []
   const running = new Map<string, { readonly fiber: Fiber.Fiber<unknown>; readonly end: Deferred.Deferred<void> }>()

@@ -19,11 +19,11 @@ import {
 import {
   type Act,
   advance,
-  delivered,
-  failed,
-  following,
+  mergeNews,
   type News,
-  onlyNews
+  onlyNews,
+  recordDelivery,
+  recordFailure
 } from "../../src/subscriptions/machine/wake-cycle.ts"
 import { configEntries, fromState, toStateChanges } from "../../src/subscriptions/running/state-codec.ts"
 import { tried } from "../properties.ts"
@@ -85,7 +85,7 @@ class World {
     const { changes, outcome } = advance(before, moment, matches, this.#news, act, {
       prepare,
       results: this.#results,
-      started: this.#started
+      isFirst: this.#started
     })
     if (this.#diskFails) {
       this.#diskFails = false
@@ -140,14 +140,16 @@ class World {
         if (this.telling === undefined) return
         const { tails, wakeId } = this.telling
         this.telling = undefined
-        this.#results.push(delivered(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined))
+        this.#results.push(
+          recordDelivery(wakeId, op === "done" && this.state.config.type === "webhook" ? tails : undefined)
+        )
         return void this.step(onlyNews)
       }
       case "failed": {
         if (this.telling === undefined) return
         const { wakeId } = this.telling
         this.telling = undefined
-        this.#results.push(failed(wakeId))
+        this.#results.push(recordFailure(wakeId))
         return void this.step(onlyNews)
       }
       case "link":
@@ -181,7 +183,7 @@ class World {
   }
 
   #tell(path: string, news: News): void {
-    this.#news.set(path, following(this.#news.get(path), news))
+    this.#news.set(path, mergeNews(this.#news.get(path), news))
   }
 
   #look(path: string): News {

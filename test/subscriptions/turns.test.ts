@@ -3,13 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FiberSet } from "effect"
-import { Turns } from "../../src/subscriptions/running/turns.ts"
+import { WorkQueue } from "../../src/subscriptions/running/work-queue.ts"
 import { eventually } from "./stage.ts"
 
 describe("work of ten thousand at the same moment", () => {
   it.live("is begun in order, a little of it in each turn", () =>
     Effect.gen(function*() {
-      const turns = new Turns(yield* FiberSet.makeRuntime<never>())
+      const turns = new WorkQueue(yield* FiberSet.makeRuntime<never>())
       const begun: Array<number> = []
       const perTurn: Array<number> = []
       for (let i = 0; i < 10_000; i++) turns.add(Effect.sync(() => void begun.push(i)))

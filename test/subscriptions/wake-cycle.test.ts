@@ -11,13 +11,19 @@ import {
   claim,
   linkByGlob,
   linkExplicitly,
+  listShown,
   release,
-  shown,
   shownMax,
   unlink
 } from "../../src/subscriptions/machine/transitions.ts"
 import type { Act, News, Prepare } from "../../src/subscriptions/machine/wake-cycle.ts"
-import { advance, delivered, failed, onlyNews, retryMillisMax } from "../../src/subscriptions/machine/wake-cycle.ts"
+import {
+  advance,
+  onlyNews,
+  recordDelivery,
+  recordFailure,
+  retryMillisMax
+} from "../../src/subscriptions/machine/wake-cycle.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 
 /** One subscription, step by step; wakes are w1, w2, … */
@@ -63,7 +69,7 @@ describe("a webhook's wake", () => {
       one.chance = chance
       one.step(onlyNews, { a: tail(1) })
       const delays = Array.from({ length: 9 }, () => {
-        one.step(failed("w1"))
+        one.step(recordFailure("w1"))
         const { next = NaN } = one.state.retry!
         const delay = next - one.now
         one.now = next
@@ -94,7 +100,7 @@ describe("a webhook's wake", () => {
   it("that was answered and then never acknowledged is followed by another when the lease ends", () => {
     const one = actor(webhookConfig({ leaseMillis: 1_000 }))
     one.step(onlyNews, { a: tail(1) })
-    one.step(delivered("w1", undefined))
+    one.step(recordDelivery("w1", undefined))
     one.now = 999
     one.step(onlyNews)
     assert.deepStrictEqual(one.told, ["w1"])
@@ -117,10 +123,10 @@ describe("a webhook's wake", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, { a: tail(2) })
     one.step(ack("webhook", { ...wake(1), acks: [["a", 1]], done: false }))
-    one.step(failed("w1"))
+    one.step(recordFailure("w1"))
     assert.isUndefined(one.state.retry)
     one.step(ack("webhook", { ...wake(1), acks: [], done: true }))
-    one.step(failed("w1"))
+    one.step(recordFailure("w1"))
     assert.deepStrictEqual([one.state.wake?.id, one.state.retry], ["w2", undefined])
   })
 
@@ -131,7 +137,7 @@ describe("a webhook's wake", () => {
     one.step(onlyNews, { a: tail(3) })
     one.step(onlyNews, { b: gone })
     one.step(onlyNews, { b: tail(9, "two") })
-    one.step(delivered("w1", new Map([["a", 2], ["b", 5]])))
+    one.step(recordDelivery("w1", new Map([["a", 2], ["b", 5]])))
     assert.deepStrictEqual([one.state.links.get("a")?.acked, one.state.links.get("b")?.acked], [2, 0])
     assert.strictEqual(one.state.wake?.id, "w2")
   })
@@ -139,7 +145,7 @@ describe("a webhook's wake", () => {
   it("is taken back where nothing is left to read", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, { a: tail(1) })
-    one.step(failed("w1"))
+    one.step(recordFailure("w1"))
     one.step(onlyNews, { a: gone })
     assert.deepStrictEqual([one.state.wake, one.state.retry], [undefined, undefined])
   })
@@ -178,7 +184,7 @@ describe("a worker's wake", () => {
   it("whose event went with its stream is told again", () => {
     const one = actor(pullConfig({ wakeStream: "wake" }))
     one.step(onlyNews, { a: tail(1) })
-    one.step(delivered("w1", undefined))
+    one.step(recordDelivery("w1", undefined))
     one.step(onlyNews, { wake: gone })
     one.now = 1_000
     one.step(onlyNews)
@@ -274,7 +280,7 @@ describe("links", () => {
     )
     let streams: ReadonlyArray<string> = []
     one.step((draft) => {
-      streams = shown(draft).map(({ path }) => path)
+      streams = listShown(draft).map(({ path }) => path)
       return Result.succeed(undefined)
     })
     assert.strictEqual(streams.length, shownMax)

@@ -1,12 +1,12 @@
 /**
- * A subscription's state: which streams it reads and how far, which wake is in flight, who holds it, what is tried again
- * when. `apply` brings it up to date with what a transition decided, once that is durable.
+ * The state of a subscription: the streams that it reads with a cursor in each, the wake in flight, its lease, and its
+ * retries. `apply` adds the changes of a transition when they are durable.
  */
 
 export interface Config {
   readonly type: "webhook" | "pull-wake"
   readonly pattern: string | undefined
-  /** Sorted, each once: what the subscription was made with, not what it reads now. */
+  /** The names in the request that made it, sorted, each once. The links tell which streams it reads now. */
   readonly streams: ReadonlyArray<string>
   readonly webhookUrl: string | undefined
   readonly wakeStream: string | undefined
@@ -18,21 +18,21 @@ export interface Config {
 export interface Link {
   readonly glob: boolean
   readonly explicit: boolean
-  /** The first offset that was not processed. */
+  /** The first offset that is not processed. */
   readonly acked: number
   /** The id of the stream's life that `acked` belongs to; undefined while there is no such stream. */
   readonly life: string | undefined
-  /** The stream's tail as far as it is known. Not kept: it is the stream's to say. */
+  /** The newest tail of the stream that the subscription heard of. It is not stored: the stream has it. */
   readonly tail: number
 }
 
 export interface Wake {
   readonly id: string
-  /** The stream that was waited for. */
+  /** The stream whose news made the wake. */
   readonly stream: string
-  /** Whether somebody has been told: the webhook answered, the wake event was written, or a worker came by itself. */
+  /** Whether the wake arrived: the webhook answered, the wake event is written, or a worker claimed without it. */
   readonly delivered: boolean
-  /** Streams that were deleted since it was shown: what is acknowledged of them cannot mean those that follow. */
+  /** Streams that were deleted since the wake showed them: an acknowledgement cannot mean the ones that follow. */
   readonly gone: ReadonlyArray<string>
 }
 
@@ -50,9 +50,9 @@ export interface Retry {
   readonly next: number | undefined
 }
 
-/** What changes all the time, apart from the links. */
+/** The part of the state, besides the links, that transitions change. */
 export interface Progress {
-  /** How many wakes there were; a wake's own number. */
+  /** The number of wakes so far, which is also the number of the newest one. */
   readonly generation: number
   readonly wake: Wake | undefined
   readonly lease: Lease | undefined
@@ -61,7 +61,7 @@ export interface Progress {
 
 export interface Subscription extends Progress {
   readonly id: string
-  /** Tells this life of the id from every other one. */
+  /** Tells this subscription from every other one of its id. */
   readonly life: string
   readonly createdAt: string
   readonly config: Config
@@ -70,18 +70,18 @@ export interface Subscription extends Progress {
   readonly pending: ReadonlySet<string>
 }
 
-/** What a transition decided. */
+/** The changes that a transition decided on. */
 export interface Changes extends Progress {
-  /** New links, changed ones, and undefined for those that are no more. */
+  /** The new and the changed links; undefined for a link that ended. */
   readonly links: ReadonlyMap<string, Link | undefined>
 }
 
 export const isPending = (link: Link): boolean => link.tail > link.acked
 
-/** Whom the tokens of a subscription are for: another one of the same id is another subject. */
+/** The subject of a subscription's tokens; another subscription of the same id is another subject. */
 export const subjectOf = ({ id, life }: Subscription): string => `${life} ${id}`
 
-/** A subscription that nothing has happened to yet. */
+/** A subscription as a request makes it, or as its log holds it. */
 export const newSubscription = (
   id: string,
   life: string,
@@ -99,7 +99,7 @@ export const newSubscription = (
   ...progress
 })
 
-/** The state after the changes. The links are changed in place: there may be thousands, and they have one owner. */
+/** The state after the changes. It changes the links in place: there may be thousands, and they have one owner. */
 export const apply = (state: Subscription, changes: Changes): Subscription => {
   const links = state.links as Map<string, Link>
   const pending = state.pending as Set<string>
@@ -113,6 +113,6 @@ export const apply = (state: Subscription, changes: Changes): Subscription => {
   return { ...state, generation, wake, lease, retry }
 }
 
-/** When time alone changes something next, in milliseconds since 1970. */
+/** The next moment at which time alone changes the state, in milliseconds since 1970. */
 export const deadline = ({ lease, retry }: Progress): number | undefined =>
   lease === undefined || (retry?.next ?? Infinity) < lease.until ? retry?.next : lease.until

@@ -1,13 +1,13 @@
 /**
- * What workers, webhooks and administrators ask of a subscription, as transitions.
+ * The transitions that workers, webhooks and administrators ask for.
  */
 import { Result } from "effect"
-import type { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refusals.ts"
 import { AckOffsetInvalid, AlreadyClaimed, NoPendingWork, RequestInvalid, WakeFenced } from "./refusals.ts"
 import { withoutEndSlashes } from "./stream-names.ts"
 import type { Link } from "./subscription.ts"
 import { isPending, subjectOf } from "./subscription.ts"
+import type { Draft } from "./transition-draft.ts"
 import type { Act, Matches, News, Prepare } from "./wake-cycle.ts"
 import { clearWake, settle } from "./wake-cycle.ts"
 
@@ -18,12 +18,12 @@ export interface StreamStatus {
 }
 
 /**
- * The most streams one wake shows. Those with something to read come first; what does not fit is pending still, and comes
- * with the next wake.
+ * The most streams that one wake shows. Those with something to read come first; the others stay pending and come with the
+ * next wake.
  */
 export const shownMax = 1_000
 
-/** Which wake a request is about, and what its token is for. */
+/** The wake that a request names, and the generation that its token is for. */
 export interface WakeReference {
   readonly wakeId: string
   readonly generation: number
@@ -31,13 +31,16 @@ export interface WakeReference {
 }
 
 export interface AckRequest extends WakeReference {
-  /** The streams, by their names as they were sent, each with the first offset that was not processed; undefined where what was sent is none. */
+  /**
+   * Each stream by the name that the client sent, with the first offset that it did not process; undefined if it sent no
+   * offset of this server.
+   */
   readonly acks: ReadonlyArray<readonly [path: string, offset: number | undefined]>
   readonly done: boolean
 }
 
 export interface Claimed {
-  /** Whom the worker's token is for. */
+  /** The subject of the worker's token. */
   readonly subject: string
   readonly leaseMillis: number
   readonly wakeId: string
@@ -46,7 +49,7 @@ export interface Claimed {
 }
 
 /** The streams of a wake. */
-export const shown = (draft: Draft): ReadonlyArray<StreamStatus> => {
+export const listShown = (draft: Draft): ReadonlyArray<StreamStatus> => {
   const streams: Array<StreamStatus> = []
   for (const path of draft.pending()) {
     if (streams.length >= shownMax) return streams
@@ -64,11 +67,16 @@ export const claim = (worker: string): Act<Claimed> => (draft) => {
   const { generation, lease, from: { config } } = draft
   if (config.type !== "pull-wake") return notOfType("pull-wake", config.type)
   if (lease !== undefined) {
-    return Result.fail(new AlreadyClaimed({ current_holder: lease.holder ?? "", generation }))
+    return Result.fail(
+      new AlreadyClaimed({
+        current_holder: lease.holder ?? "",
+        generation
+      })
+    )
   }
   settle(draft)
   if (draft.wake === undefined) return Result.fail(new NoPendingWork())
-  // The worker is there: nobody needs to be told any more.
+  // The worker is there: the wake needs no delivery any more.
   draft.deliver = false
   draft.retry = undefined
   draft.wake = { ...draft.wake, delivered: true }
@@ -78,15 +86,15 @@ export const claim = (worker: string): Act<Claimed> => (draft) => {
     leaseMillis: config.leaseMillis,
     wakeId: draft.wake.id,
     generation: draft.generation,
-    streams: shown(draft)
+    streams: listShown(draft)
   })
 }
 
-/** Moves cursors, and holds the lease or, when done, ends it. Answers whether another wake follows. */
+/** Moves cursors and renews the lease, or ends it if the work is done. Returns whether another wake follows. */
 export const ack = (type: "webhook" | "pull-wake", request: AckRequest): Act<boolean> => (draft) => {
   const { config } = draft.from
   if (config.type !== type) return notOfType(type, config.type)
-  const acks = request.acks.map(([sent, offset]) => [meant(draft, sent), offset] as const)
+  const acks = request.acks.map(([sent, offset]) => [findPath(draft, sent), offset] as const)
   const fault = fence(draft, request) ?? acks.map((one) => ackFault(draft, ...one)).find(Boolean)
   if (fault !== undefined) return Result.fail(fault)
   for (const [path, offset = 0] of acks) {
@@ -115,7 +123,7 @@ export const release = (reference: WakeReference): Act<void> => (draft) => {
   return Result.succeed(undefined)
 }
 
-/** Links streams by name, each at its tail. Comes before the news, which may be about them already. */
+/** Links streams by name, each at its tail. It runs before the news are taken in: they may be about these streams. */
 export const linkExplicitly = (streams: ReadonlyMap<string, News>, matches: Matches): Prepare => (draft) => {
   for (const [path, { exists, life, tail }] of streams) {
     const link = draft.link(path)
@@ -128,7 +136,7 @@ export const linkExplicitly = (streams: ReadonlyMap<string, News>, matches: Matc
   }
 }
 
-/** Links what the pattern already finds, each stream at its tail. */
+/** Links the streams that the pattern means now, each at its tail. */
 export const linkByGlob = (streams: ReadonlyMap<string, News>): Prepare => (draft) => {
   for (const [path, { exists, life, tail }] of streams) {
     const link = draft.link(path)
@@ -137,16 +145,16 @@ export const linkByGlob = (streams: ReadonlyMap<string, News>): Prepare => (draf
   }
 }
 
-/** Takes away the link by name; that by pattern stays. */
+/** Ends the link by name; a link by pattern stays. */
 export const unlink = (sent: string): Act<void> => (draft) => {
-  const path = meant(draft, sent)
+  const path = findPath(draft, sent)
   const link = draft.link(path)
   if (link?.explicit === true) draft.setLink(path, link.glob ? { ...link, explicit: false } : undefined)
   return Result.succeed(undefined)
 }
 
-/** The stream that is meant: the one of that name, if it is read or was shown and deleted since. */
-const meant = (draft: Draft, sent: string): string =>
+/** The path that a client means: the name as it sent it, if the subscription reads that stream, or showed it before its end. */
+const findPath = (draft: Draft, sent: string): string =>
   draft.link(sent) !== undefined || draft.wake?.gone.includes(sent) === true ? sent : withoutEndSlashes(sent)
 
 const notOfType = (wanted: string, type: string): Result.Result<never, SubscriptionRefused> =>
@@ -160,19 +168,17 @@ const fence = (draft: Draft, { generation, tokenGeneration, wakeId }: WakeRefere
 const ackFault = (draft: Draft, path: string, offset: number | undefined): SubscriptionRefused | undefined => {
   const link = draft.link(path)
   const named = JSON.stringify(path)
-  if (link === undefined) return refusedOffset(`This subscription does not read ${named}.`)
+  if (link === undefined) return new AckOffsetInvalid({ message: `This subscription does not read ${named}.` })
   if (draft.wake?.gone.includes(path) === true) {
-    return refusedOffset(
-      `The stream ${named} was deleted or restored since this wake; the next wake shows what is new.`
-    )
+    return new AckOffsetInvalid({
+      message: `The stream ${named} was deleted or restored since this wake; the next wake shows what is new.`
+    })
   }
   if (offset === undefined) {
-    return refusedOffset(
-      `What is acknowledged for ${named} is no offset of this server: those have 16 digits.`
-    )
+    return new AckOffsetInvalid({
+      message: `What is acknowledged for ${named} is no offset of this server: those have 16 digits.`
+    })
   }
-  if (offset < link.acked) return refusedOffset(`The cursor of ${named} is already further.`)
-  return offset > link.tail ? refusedOffset(`The stream ${named} is not that long.`) : undefined
+  if (offset < link.acked) return new AckOffsetInvalid({ message: `The cursor of ${named} is already further.` })
+  return offset > link.tail ? new AckOffsetInvalid({ message: `The stream ${named} is not that long.` }) : undefined
 }
-
-const refusedOffset = (message: string) => new AckOffsetInvalid({ message })

@@ -1,32 +1,32 @@
 /**
- * The wake of a subscription, from news to lease to retry: what happens by itself. Every transition takes in the news
- * first, lets expire what has expired, does its own part (requests.ts), and then settles: pending work is always followed
- * by a wake, and a wake that nobody holds and nothing waits for is taken back.
+ * The wake of a subscription, from news to lease to retry, as far as no request drives it. Every transition takes in the
+ * news first, ends a lease that has expired, does its own part (transitions.ts), and then settles: pending work always has
+ * a wake, and a wake without a holder and without pending work is taken back.
  */
 import { Result } from "effect"
 import { fixedLimits } from "../../domain/limits.ts"
-import type { Moment } from "./draft.ts"
-import { Draft } from "./draft.ts"
 import type { SubscriptionRefused } from "./refusals.ts"
 import type { Link, Subscription } from "./subscription.ts"
+import type { Moment } from "./transition-draft.ts"
+import { Draft } from "./transition-draft.ts"
 
-/** What became of a stream. */
+/** The news of one stream: it was made, has grown, or was deleted. */
 export interface News {
-  /** The id of the life of the stream that this is about; undefined where there is no such stream. */
+  /** The id of the stream that the news are about, among all of its name; undefined if there is no such stream. */
   readonly life: string | undefined
   /** False: it was deleted. */
   readonly exists: boolean
-  /** The first offset that is its own, not its source's. */
+  /** The first offset of its own events; before it are those of a fork's source. */
   readonly begin: number
   readonly tail: number
-  /** Lives of streams of that name that were over before this one, since news were last taken in. */
+  /** The ids of streams of this name that ended before this one, since a transition last took in news. */
   readonly over?: ReadonlyArray<string>
-  /** Whether it was read from the stream at a start: it counts, however little the stream has. */
+  /** Whether a start read them from the stream itself: they count, even if the stream has less than its cursor says. */
   readonly found?: boolean
 }
 
-/** News of a stream after older ones that nobody has taken in: the newer ones, and which lives they leave behind. */
-export const following = (older: News | undefined, newer: News): News => {
+/** Older news that no transition took in, and newer ones, as one: the newer ones, with the ids of the streams that ended. */
+export const mergeNews = (older: News | undefined, newer: News): News => {
   if (older === undefined) return newer
   const over = older.life === undefined || older.life === newer.life
     ? older.over
@@ -34,7 +34,7 @@ export const following = (older: News | undefined, newer: News): News => {
   return over === undefined ? newer : { ...newer, over }
 }
 
-/** What one transition does: decide on the draft, and answer. */
+/** The own part of one transition: it changes the draft and returns the answer. */
 export type Act<A> = (draft: Draft) => Result.Result<A, SubscriptionRefused>
 
 export interface Step<A> {
@@ -42,21 +42,21 @@ export interface Step<A> {
   readonly outcome: Result.Result<A, SubscriptionRefused>
 }
 
-/** Takes the streams that a subscription reads, by their names: its pattern without its own wake stream. */
+/** Whether the pattern of a subscription means the name; it never means the own wake stream. */
 export type Matches = (path: string) => boolean
 
-/** Comes before the news: links that they may already be about. */
+/** Makes links before the news are taken in: they may be about these streams. */
 export type Prepare = (draft: Draft) => void
 
-/** What a transition takes in besides the news. */
+/** Further inputs of a transition. */
 export interface Besides {
   readonly prepare?: Prepare | undefined
-  /** What deliveries came to. */
+  /** The results of deliveries. */
   readonly results?: ReadonlyArray<Act<void>>
-  /** The wake that waits for its turn to be told: its lease has not begun. */
-  readonly inLine?: string | undefined
+  /** The id of the wake whose webhook waits in the queue: its lease has not begun. */
+  readonly queuedWake?: string | undefined
   /** Whether this is the first transition since the server was started. */
-  readonly started?: boolean
+  readonly isFirst?: boolean
 }
 
 /** One transition. */
@@ -66,13 +66,13 @@ export const advance = <A>(
   matches: Matches,
   news: ReadonlyMap<string, News>,
   act: Act<A>,
-  { inLine, prepare, results = [], started = false }: Besides = {}
+  { isFirst = false, prepare, queuedWake, results = [] }: Besides = {}
 ): Step<A> => {
   const draft = new Draft(state, moment)
   prepare?.(draft)
   for (const [path, item] of news) absorb(draft, path, item, matches)
-  if (inLine === undefined || inLine !== draft.wake?.id || draft.wake.delivered) expire(draft, started)
-  if (started) resume(draft)
+  if (queuedWake === undefined || queuedWake !== draft.wake?.id || draft.wake.delivered) expire(draft, isFirst)
+  if (isFirst) resume(draft)
   for (const result of results) {
     result(draft)
     settle(draft)
@@ -86,7 +86,7 @@ export const advance = <A>(
 export const onlyNews: Act<void> = () => Result.succeed(undefined)
 
 const absorb = (draft: Draft, path: string, item: News, matches: Matches): void => {
-  if (path === draft.from.config.wakeStream) return item.exists ? undefined : wakeStreamGone(draft)
+  if (path === draft.from.config.wakeStream) return item.exists ? undefined : forgetWakeEvent(draft)
   const link = draft.link(path)
   if (!item.exists) {
     if (link === undefined || !isAbout(item, link)) return
@@ -116,24 +116,24 @@ const absorb = (draft: Draft, path: string, item: News, matches: Matches): void 
   })
 }
 
-/** Whether it tells the end of what is linked, and not that of an earlier stream of the name. */
+/** Whether the news are the end of the linked stream, and not of an earlier one of its name. */
 const isAbout = ({ life, over = [] }: News, link: Link): boolean =>
   life === undefined || link.life === undefined || life === link.life || over.includes(link.life)
 
-/** The event that a worker was to find went with its stream: it is written again as soon as there is one. */
-const wakeStreamGone = (draft: Draft): void => {
+/** The wake event went with its stream: it is written again as soon as there is a new one. */
+const forgetWakeEvent = (draft: Draft): void => {
   if (draft.wake?.delivered !== true || draft.lease !== undefined) return
   draft.wake = { ...draft.wake, delivered: false }
   draft.retry = nextRetry(draft, 0)
 }
 
-/** The stream is gone, and so is what was processed of it. */
+/** The link as it begins for the next stream of its name. */
 const beginAnew = (draft: Draft, path: string, link: Link): Link => {
   disown(draft, path)
   return { ...link, acked: 0, tail: 0, life: undefined }
 }
 
-/** A worker that was shown the stream as it was cannot mean what there is of it now. */
+/** Refuses later acknowledgements of the stream: the worker saw it as it was, and cannot mean it as it is now. */
 const disown = (draft: Draft, path: string): void => {
   const { lease, from: { config }, wake } = draft
   // Workers are shown the streams when they claim.
@@ -143,16 +143,16 @@ const disown = (draft: Draft, path: string): void => {
   }
 }
 
-/** A wake that has seen more streams go is over: whoever holds it would rather see what there is now. */
+/** A wake that outlives more streams is over: the next one shows its holder the streams that there are. */
 const goneMax = 1_000
 
-const expire = (draft: Draft, started: boolean): void => {
+const expire = (draft: Draft, isFirst: boolean): void => {
   const { from: { config }, lease, moment: { now }, retry, wake } = draft
   if (lease !== undefined && lease.until <= now) {
     const unheard = wake !== undefined && !wake.delivered
     clearWake(draft)
-    // An endpoint that did not even answer is not asked faster than one that answers badly; unless it was us who left.
-    if (unheard && !started) draft.retry = nextRetry(draft, retry?.count ?? 0)
+    // An endpoint that did not answer is called no sooner than one that refuses; but if the server left, it is called at once.
+    if (unheard && !isFirst) draft.retry = nextRetry(draft, retry?.count ?? 0)
     return
   }
   if (wake !== undefined && retry?.next !== undefined && retry.next <= now) {
@@ -162,7 +162,7 @@ const expire = (draft: Draft, started: boolean): void => {
   }
 }
 
-/** Makes a wake where there is work, and takes back one that is not needed. */
+/** Makes a wake if there is pending work, and takes back one that is not needed. */
 export const settle = (draft: Draft): void => {
   const stream = draft.firstPending
   if (stream === undefined) {
@@ -181,7 +181,7 @@ const makeWake = (draft: Draft, stream: string): void => {
   if (draft.from.config.type === "webhook") draft.holdLease(undefined)
 }
 
-/** Ends the wake: its token is worth nothing from now on. */
+/** Ends the wake; its token is worth nothing from now on. */
 export const clearWake = (draft: Draft): void => {
   draft.wake = undefined
   draft.lease = undefined
@@ -189,8 +189,8 @@ export const clearWake = (draft: Draft): void => {
   draft.deliver = false
 }
 
-/** A webhook answered with success, or the wake event was written; `processed` are the tails that it is done with. */
-export const delivered = (
+/** The webhook answered with success, or the wake event is written; `processed` are the tails that the webhook is done with. */
+export const recordDelivery = (
   wakeId: string,
   processed: ReadonlyMap<string, number> | undefined
 ): Act<void> =>
@@ -210,8 +210,8 @@ export const delivered = (
   return Result.succeed(undefined)
 }
 
-/** Nobody could be told: again later. Whoever was told all the same, and has called back, is left alone. */
-export const failed = (wakeId: string): Act<void> => (draft) => {
+/** The delivery failed and is tried again later, unless the webhook got it all the same and has called back. */
+export const recordFailure = (wakeId: string): Act<void> => (draft) => {
   if (draft.wake?.id === wakeId && !draft.wake.delivered) {
     draft.lease = undefined
     draft.retry = nextRetry(draft, draft.retry?.count ?? 0)
@@ -221,10 +221,10 @@ export const failed = (wakeId: string): Act<void> => (draft) => {
 }
 
 /**
- * The wake stream has a wake of this generation already, or of a later one: our log lost its last commits, as after a
- * restored backup. Workers may have seen that one, so another is made, which is later than both.
+ * The wake stream already has a wake of this generation or of a later one: the log of the subscription lost its last
+ * commits, as after a restored backup. Workers may have seen that wake, so the next one is later than both.
  */
-export const outpaced = (wakeId: string, generation: number): Act<void> => (draft) => {
+export const recordLaterWake = (wakeId: string, generation: number): Act<void> => (draft) => {
   if (draft.wake?.id === wakeId && !draft.wake.delivered) {
     draft.generation = Math.max(draft.generation, generation)
     clearWake(draft)
@@ -233,8 +233,8 @@ export const outpaced = (wakeId: string, generation: number): Act<void> => (draf
 }
 
 /**
- * After a start: a wake that nobody was told of, as far as is known, is told now. A wake event is written in any case where
- * no worker has come: the stream knows whether it has it (webhooks do not).
+ * After a start, a wake is delivered now if no delivery of it is known. A wake event is written in any case if no worker has
+ * claimed: the stream knows whether it has the event already, and a webhook does not.
  */
 const resume = (draft: Draft): void => {
   const { from: { config }, lease, retry, wake } = draft
@@ -244,7 +244,7 @@ const resume = (draft: Draft): void => {
   if (config.type === "webhook") draft.holdLease(undefined)
 }
 
-/** From one second, doubled each time, up to a minute; up to a fifth more or less, so that many do not come at once. */
+/** One second, doubled each time, up to a minute; a fifth more or less, so that many retries do not come at once. */
 const nextRetry = ({ moment: { chance, now } }: Draft, failures: number) => {
   const delay = Math.min(retryMillisMax, retryMillisMin * 2 ** Math.min(failures, 10))
   return {

@@ -1,17 +1,17 @@
 /**
- * Patterns, found by the segment that a name they mean ends or begins with: ten thousand of them that differ there cost a
- * name one look. A search is done step by step, so that patterns of the worst kind can be looked through a piece at a time.
+ * An index of patterns by the last or the first segment of the names that they mean: ten thousand patterns that differ there
+ * cost a name one look. A search goes step by step, so that patterns of the worst kind are searched a piece at a time.
  */
 import { type Effort, type Glob, parseGlob } from "./glob.ts"
 
-/** A pattern and whoever uses it. */
+/** A pattern and its users. */
 export interface Entry<Who> {
   readonly glob: Glob
   readonly who: Set<Who>
 }
 
 export interface Search<Who> {
-  /** Goes on for about so many comparisons of segments; true when all is found. */
+  /** Goes on for about so many comparisons of segments; returns true when all is found. */
   readonly go: (steps: number) => boolean
   readonly found: Array<Entry<Who>>
 }
@@ -26,7 +26,7 @@ export class GlobIndex<Who> {
     return this.#entries.size
   }
 
-  /** Adds a user of the pattern; the pattern's entry if it is a new one. */
+  /** Adds a user of the pattern; returns the entry of a pattern that is new. */
   add(pattern: string, who: Who): Entry<Who> | undefined {
     const known = this.#entries.get(pattern)
     known?.who.add(who)
@@ -37,7 +37,7 @@ export class GlobIndex<Who> {
     return entry
   }
 
-  /** Whether nobody uses the pattern any more. */
+  /** Removes a user of the pattern; returns whether the pattern has none any more. */
   remove(pattern: string, who: Who): boolean {
     const entry = this.#entries.get(pattern)
     if (entry?.who.delete(who) !== true || entry.who.size > 0) return false
@@ -46,7 +46,7 @@ export class GlobIndex<Who> {
     return true
   }
 
-  /** Patterns that are added while it goes on may be missing. */
+  /** Begins a search; it may miss patterns that are added while it goes on. */
   search(path: string): Search<Who> {
     const segments = path.split("/")
     const shelves = [this.#byLast.get(segments.at(-1)!), this.#byFirst.get(segments[0]!), this.#others]
@@ -57,7 +57,7 @@ export class GlobIndex<Who> {
       while (effort.steps < steps) {
         const next = candidates.next()
         if (next.done === true) return true
-        // Being looked at is a step of its own.
+        // Each candidate costs a step, also one that needs no comparison.
         effort.steps++
         if (next.value.glob.matches(segments, effort)) found.push(next.value)
       }

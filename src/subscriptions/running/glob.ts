@@ -1,38 +1,37 @@
 /**
- * Which streams a pattern means: `*` is any one segment between slashes, `**` is any number of them, none included, and
- * every other segment stands for itself.
+ * Patterns of stream names: `*` is any one segment between slashes, `**` is any number of segments or none, and every other
+ * segment stands for itself.
  *
- * The segments before the first `**` are compared with the beginning of a name and those behind the last one with its end,
- * the last segment first: most names differ there at once. A run of segments between two `**` is looked for from left to
- * right, and the first place is as good as any. So a name costs at most as many comparisons as there are places for a run
- * times its length: 65,536 for the longest pattern and the longest name there can be, and a handful for those that people
- * write.
+ * The segments before the first `**` are compared with the beginning of a name, and those behind the last one with its end,
+ * the last segment first: most names differ there at once. A run of segments between two `**` is searched from left to
+ * right; the first place is as good as any. So a name costs at most the number of places for a run times its length:
+ * 65,536 comparisons for the longest pattern and the longest name, and a handful for usual ones.
  */
 
 /** The longest pattern, in UTF-16 units: as long as a stream's name can be. */
 export const patternLengthMax = 512
 
-/** What is wrong with a pattern, as a sentence; undefined when it is a good one. */
+/** The fault of a pattern, as a sentence; undefined if it has none. */
 export const patternFault = (pattern: string): string | undefined => {
   if (pattern.length === 0) return "The pattern is empty."
   if (pattern.length > patternLengthMax) return `The pattern is longer than ${patternLengthMax} characters.`
   const half = pattern.split("/").find((segment) => segment.includes("*") && segment !== "*" && segment !== "**")
-  // Taken literally it would match nothing, and nobody would be told.
+  // As a literal segment it would mean no stream, and its subscription would never wake.
   return half === undefined
     ? undefined
     : `In a pattern, * and ** stand for whole segments between slashes, not for a part of ${JSON.stringify(half)}.`
 }
 
-/** Counts comparisons of segments, for those who give others a turn after so many. */
+/** Counts comparisons of segments: after so many, a search lets other fibers run. */
 export interface Effort {
   steps: number
 }
 
 export interface Glob {
-  /** The first and the last segment of every name that it means; undefined if those can be any. */
+  /** The first and the last segment of every name that it means; undefined if any segment may stand there. */
   readonly first: string | undefined
   readonly last: string | undefined
-  /** Whether it means the name of these segments. */
+  /** Whether it means the name that has these segments. */
   readonly matches: (segments: ReadonlyArray<string>, effort: Effort) => boolean
 }
 
@@ -79,7 +78,7 @@ const cutAt = (segments: ReadonlyArray<string>, separator: string): Array<Readon
   return pieces
 }
 
-/** Whether the run fits there. Compares the last segment of it one first: names of one kind differ at their ends. */
+/** Whether the run fits there. It compares the last segment first: names of one kind differ at their ends. */
 const fits = (run: ReadonlyArray<string>, segments: ReadonlyArray<string>, at: number, effort: Effort): boolean => {
   let i = run.length
   while (i > 0 && (run[i - 1] === segments[at + i - 1] || run[i - 1] === "*")) i--

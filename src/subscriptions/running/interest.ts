@@ -1,20 +1,20 @@
 /**
- * Who is interested in which stream: by name, or by a pattern. Asked at every append of every stream, so it is a look into
- * a table, and nothing at all where there are no subscriptions.
+ * The listeners that are interested in a stream, by its name or by a pattern. Every append of every stream asks for them, so
+ * that is a look into a table, and costs nothing at all if there are no subscriptions.
  *
- * A new name is compared with the patterns. If these are many and of the worst kind, that is done in pieces, and others get
- * their turn in between; news of the name are kept meanwhile, and told in one piece. A request that must see everything
- * that was told before it waits for `settled`.
+ * A new name is compared with the patterns. If these are many and of the worst kind, it is compared piece by piece, and
+ * other fibers run in between; news of the name are kept meanwhile, and told as one. A request that must know all news
+ * before it waits for `settled`.
  */
 import { Effect } from "effect"
-import { following, type News } from "../machine/wake-cycle.ts"
+import { mergeNews, type News } from "../machine/wake-cycle.ts"
 import { type Entry, GlobIndex, type Search } from "./glob-index.ts"
 
 export interface Listener {
   tell(path: string, news: News): void
 }
 
-/** A name that is compared with the patterns. */
+/** A name that is being compared with the patterns. */
 interface Waiting<Who> {
   news: News
   search: Search<Who> | undefined
@@ -26,7 +26,7 @@ interface Waiting<Who> {
 export class Interest<Who extends Listener> {
   readonly #paths = new Map<string, Set<Who>>()
   readonly #globs = new GlobIndex<Who>()
-  /** What the patterns said of a name, until they change. */
+  /** The listeners whose patterns mean a name, until a pattern is added or removed. */
   readonly #known = new Map<string, ReadonlyArray<Who>>()
   /** In the order in which they came. */
   readonly #waiting = new Map<string, Waiting<Who>>()
@@ -63,14 +63,14 @@ export class Interest<Who extends Listener> {
     this.#known.clear()
   }
 
-  /** Tells everybody who is interested, each at least once and in order. */
+  /** Tells every listener that is interested, each at least once and in order. */
   tell(path: string, news: News): void {
     const waiting = this.#waiting.get(path)
-    if (waiting !== undefined) return void (waiting.news = following(waiting.news, news))
+    if (waiting !== undefined) return void (waiting.news = mergeNews(waiting.news, news))
     const known = this.#globs.size === 0 ? [] : this.#known.get(path)
     if (known !== undefined) return this.#spread(path, news, known)
     const search = this.#globs.search(path)
-    // Those that wait have their turn first.
+    // Names that wait have their turn first.
     if (this.#waiting.size === 0 && search.go(stepsAtOnce)) {
       return this.#spread(path, news, this.#learn(path, search.found))
     }
@@ -80,12 +80,12 @@ export class Interest<Who extends Listener> {
     this.#isSearching = true
   }
 
-  /** Whether all that was told has arrived. */
+  /** Whether all news have arrived. */
   get isSettled(): boolean {
     return this.#waiting.size === 0
   }
 
-  /** Waits until all that was told up to now has arrived. */
+  /** Waits until all news up to now have arrived. */
   readonly settled: Effect.Effect<void> = Effect.suspend(() => {
     const last = this.#last
     return this.isSettled || last === undefined
@@ -93,8 +93,8 @@ export class Interest<Who extends Listener> {
       : Effect.callback<void>((resume) => void last.done.push(() => resume(Effect.void)))
   })
 
-  /** Those whose patterns mean the name, found a piece at a time. */
-  readonly meant = (path: string): Effect.Effect<ReadonlyArray<Who>> =>
+  /** Finds the listeners whose patterns mean the name, a piece at a time. */
+  readonly findMeant = (path: string): Effect.Effect<ReadonlyArray<Who>> =>
     Effect.suspend(() => {
       const { found, go } = this.#globs.search(path)
       const all = Effect.sync(() => found.flatMap(({ who }) => [...who]))
@@ -128,11 +128,11 @@ export class Interest<Who extends Listener> {
   }
 }
 
-/** Gives others a turn between two pieces. */
+/** Lets other fibers run between two pieces. */
 const untilDone = (go: Search<never>["go"]): Effect.Effect<void> =>
   Effect.suspend(() => go(stepsAtOnce) ? Effect.void : Effect.andThen(Effect.yieldNow, untilDone(go)))
 
-/** About the streams that are written to at a time; a name and an array each. */
+/** More than the streams that are written to at a time; each takes a name and an array. */
 const knownMax = 10_000
 
 /** Comparisons of segments in one piece: less than a millisecond. */

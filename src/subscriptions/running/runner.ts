@@ -1,48 +1,34 @@
 /**
- * One subscription at work: its log, its state, its clock and its delivery. One transition at a time, each durable before
- * anybody hears of it. News arrive from the streams' writers at any moment and are only noted; the next transition takes
- * them in.
+ * One subscription at work: its log and its state. It makes one transition at a time, and each is durable before a client, a
+ * worker or a webhook hears of it. The writers of streams bring news at any moment; the next transition takes them in.
  */
-import { Cause, Effect, type Fiber, Result, Semaphore } from "effect"
+import { Cause, Effect, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError, StorageFull } from "../../domain/errors.ts"
 import { toOffset } from "../../domain/types.ts"
 import type { SubscriptionLog } from "../../storage/state-log.ts"
 import type { StateChange } from "../../storage/storage.ts"
-import type { Moment, Surprise } from "../machine/draft.ts"
 import type { SubscriptionRefused } from "../machine/refusals.ts"
 import { SubscriptionNotFound } from "../machine/refusals.ts"
-import type { Config, Subscription, Wake } from "../machine/subscription.ts"
+import type { Config, Subscription } from "../machine/subscription.ts"
 import { apply, deadline } from "../machine/subscription.ts"
-import { shown, type StreamStatus } from "../machine/transitions.ts"
+import type { Draft, Moment, Surprise } from "../machine/transition-draft.ts"
+import { listShown } from "../machine/transitions.ts"
 import type { Act, Matches, News, Prepare } from "../machine/wake-cycle.ts"
-import { advance, failed, following, onlyNews } from "../machine/wake-cycle.ts"
-import type { CallLine } from "./call-line.ts"
+import { advance, onlyNews } from "../machine/wake-cycle.ts"
+import { Alarm } from "./alarm.ts"
+import type { DeliveryTools } from "./current-delivery.ts"
+import { CurrentDelivery } from "./current-delivery.ts"
 import { compileGlob } from "./glob.ts"
 import type { Interest } from "./interest.ts"
+import { NewsInbox } from "./news-inbox.ts"
 import { toStateChanges } from "./state-codec.ts"
-import type { Turns } from "./turns.ts"
+import type { WorkQueue } from "./work-queue.ts"
 
-/** Somebody is to be told of a wake. */
-export interface Delivery {
-  readonly subscription: Subscription
-  readonly wake: Wake
-  /** Whether it was not told before. */
-  readonly isNew: boolean
-  readonly streams: ReadonlyArray<StreamStatus>
-  /** The server's address as the subscription's maker knows it. */
-  readonly base: string
-}
-
-/** What runners share. */
-export interface Surroundings {
+/** The parts that all runners share. */
+export interface Shared extends DeliveryTools {
   readonly interest: Interest<Runner>
-  readonly turns: Turns
-  readonly line: CallLine
-  /** Starts a fiber that ends with the server at the latest. */
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly work: WorkQueue
   readonly moment: Effect.Effect<Moment>
-  /** Tells somebody; the answer is what that makes of the wake. */
-  readonly deliver: (delivery: Delivery) => Effect.Effect<Act<void>>
 }
 
 export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull | LogDamaged | Overloaded
@@ -51,51 +37,56 @@ export type TransitionFailed = SubscriptionRefused | StorageError | StorageFull 
 export interface Life {
   state: Subscription
   readonly log: SubscriptionLog
-  /** What its configuration is recognised by. */
+  /** The hash of its configuration: a request with the same one confirms the subscription. */
   readonly hash: string
+  /** The server's address as the maker of the subscription, or the last client that confirmed it, reached it. */
   base: string
 }
 
-/** Why a subscription cannot be used, and what takes it away all the same. */
+/** Why a subscription cannot be used, and how it is deleted all the same. */
 interface Damage {
   readonly error: StorageError | LogDamaged
   readonly remove: Effect.Effect<void, StorageError>
 }
 
 export class Runner {
-  /** Transitions, the making and the deletion: one at a time. */
+  /** Held by each transition, by the making and by the deletion. */
   readonly lock = Semaphore.makeUnsafe(1)
   /** Undefined before the making and after the deletion. */
   life: Life | undefined
-  /** Where it is there and cannot be used. */
+  /** Set if the subscription is there and cannot be used. */
   damage: Damage | undefined
-  /** The names its pattern means. The wake stream is none of them: each wake would wake it again. */
+  /** Takes the names that the pattern means. The wake stream is none of them: each wake would wake it again. */
   matches: Matches = () => false
   readonly #id: string
-  readonly #around: Surroundings
-  readonly #news = new Map<string, News>()
-  /** What deliveries came to, until a commit has it: each wake would wait for its own for ever. */
+  readonly #shared: Shared
+  readonly #inbox = new NewsInbox()
+  readonly #alarm: Alarm
+  readonly #delivery: CurrentDelivery
+  /** Results of deliveries that no commit holds yet. A lost one would leave its wake waiting for ever. */
   #results: ReadonlyArray<Act<void>> = []
-  /** The streams whose writers told something since the start, while that matters. */
-  #told: Set<string> | undefined = new Set()
   /** Commits that failed in a row. */
   #failures = 0
-  #started = true
-  #kicked = false
-  #alarm: Fiber.Fiber<unknown> | undefined
-  #alarmAt: number | undefined
-  #delivery: Fiber.Fiber<unknown> | undefined
-  /** The wake whose webhook waits until it may be called. */
-  #inLine: string | undefined
+  /** Whether the next transition is the first since the server was started. */
+  #isFirst = true
+  #isKicked = false
 
-  constructor(id: string, around: Surroundings) {
+  constructor(id: string, shared: Shared) {
     this.#id = id
-    this.#around = around
+    this.#shared = shared
+    this.#alarm = new Alarm(shared.fork, () => this.kick())
+    this.#delivery = new CurrentDelivery(shared, {
+      run: (act) => this.#inTurn(act),
+      addResult: (result) => {
+        this.#results = [...this.#results, result]
+        this.kick()
+      }
+    })
   }
 
-  /** Hears of its streams from now on. */
+  /** Begins to hear of its streams. */
   listen({ pattern, wakeStream }: Config, paths: Iterable<string>): void {
-    const { interest } = this.#around
+    const { interest } = this.#shared
     if (pattern !== undefined) {
       const glob = compileGlob(pattern)
       this.matches = (path) => path !== wakeStream && glob(path)
@@ -105,204 +96,41 @@ export class Runner {
     for (const path of paths) interest.addPath(path, this)
   }
 
-  /** Hears of nothing any more, and ends what is under way. */
+  /** Hears of no stream any more, and ends its alarm and its delivery. */
   leave({ pattern, wakeStream }: Config, paths: Iterable<string>): void {
-    const { interest } = this.#around
+    const { interest } = this.#shared
     if (pattern !== undefined) interest.removeGlob(pattern, this)
     if (wakeStream !== undefined) interest.removePath(wakeStream, this)
     for (const path of paths) interest.removePath(path, this)
-    this.#setAlarm(undefined, 0)
-    this.#delivery?.interruptUnsafe()
+    this.#alarm.stop()
+    this.#delivery.stop()
     this.life = undefined
   }
 
-  /** Notes what became of a stream. Called by the stream's writer: does not wait, does not fail. */
+  /** Keeps news of a stream. The stream's writer calls this: it does not wait and does not fail. */
   tell(path: string, news: News): void {
-    this.#told?.add(path)
-    this.#news.set(path, following(this.#news.get(path), news))
+    this.#inbox.add(path, news)
     this.kick()
   }
 
-  /** Notes what was found of a stream at the start; if its writer has told anything since, that is newer. */
-  learn(path: string, news: News): void {
-    if (this.#told?.has(path) === false) this.#news.set(path, { ...news, found: true })
+  /** Keeps news of a stream that the catch-up found at the start. */
+  tellMissed(path: string, news: News): void {
+    this.#inbox.addMissed(path, news)
   }
 
-  /** All that happened while no server ran was learnt. */
-  caughtUp(): void {
-    this.#told = undefined
+  endCatchUp(): void {
+    this.#inbox.endCatchUp()
   }
 
-  /** Takes in the news soon. */
+  /** Takes in the news soon, in a fiber of its own: the caller may be a stream's writer. */
   kick(): void {
-    if (this.#kicked || this.life === undefined) return
-    this.#kicked = true
-    this.#soon(Effect.suspend(() => {
-      this.#kicked = false
-      return this.#inTurn(onlyNews)
-    }))
-  }
-
-  /** A transition, when it is its turn, that knows of everything that was appended before. */
-  run<A>(act: Act<A>): Effect.Effect<A, TransitionFailed> {
-    const { interest } = this.#around
-    return Effect.suspend(() =>
-      interest.isSettled
-        ? this.#inTurn(act)
-        : Effect.andThen(Effect.timeoutOption(interest.settled, settledWithin), this.#inTurn(act))
-    )
-  }
-
-  #inTurn<A>(act: Act<A>, prepare?: Prepare): Effect.Effect<A, TransitionFailed> {
-    return this.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => this.transition(act, prepare))))
-  }
-
-  /** A transition for whoever holds the lock. */
-  transition<A>(
-    act: Act<A>,
-    prepare?: Prepare,
-    more: ReadonlyArray<StateChange> = []
-  ): Effect.Effect<A, TransitionFailed> {
-    return Effect.suspend(() => {
-      if (this.damage !== undefined) return Effect.fail(this.damage.error)
-      const { life } = this
-      return life === undefined
-        ? Effect.fail(noSubscription)
-        : Effect.flatMap(this.#around.moment, (moment) => this.#advance(life, moment, act, prepare, more))
-    })
-  }
-
-  #advance<A>(
-    life: Life,
-    moment: Moment,
-    act: Act<A>,
-    prepare: Prepare | undefined,
-    more: ReadonlyArray<StateChange>
-  ): Effect.Effect<A, TransitionFailed> {
-    const news = new Map(this.#news)
-    const results = this.#results
-    this.#news.clear()
-    this.#results = []
-    const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
-      prepare,
-      results,
-      inLine: this.#inLine,
-      started: this.#started
-    })
-    const state = [...toStateChanges(changes, life.log.state), ...more]
-    const committed = state.length === 0
-      ? Effect.void
-      : life.log.commit(state).pipe(
-        Effect.tapCause(() => Effect.sync(() => this.#putBack(news, results, moment.now))),
-        Effect.catchTag("StreamNotFound", () => Effect.fail(noSubscription))
-      )
-    return committed.pipe(
-      Effect.andThen(() => {
-        this.#started = false
-        this.#failures = 0
-        const isNew = changes.wake?.id !== life.state.wake?.id
-        life.state = apply(life.state, changes)
-        for (const [path, link] of changes.links) {
-          // What the pattern means is heard of by the pattern.
-          if (link?.explicit === true) this.#around.interest.addPath(path, this)
-          else this.#around.interest.removePath(path, this)
-        }
-        const isInLine = this.#inLine !== undefined && this.#inLine === life.state.wake?.id &&
-          !life.state.wake.delivered
-        this.#setAlarm(isInLine ? undefined : deadline(life.state), moment.now)
-        if (changes.deliver && changes.wake !== undefined) {
-          this.#startDelivery(life, changes.wake, isNew, shown(changes))
-        }
-        return Effect.andThen(
-          changes.refused.length > 0 ? this.#tooMany(changes.refused) : Effect.void,
-          Effect.forEach(changes.surprises, (surprise) => this.#surprised(surprise), { discard: true })
-        )
-      }),
-      Effect.andThen(Effect.fromResult(outcome))
-    )
-  }
-
-  #tooMany(streams: ReadonlyArray<string>): Effect.Effect<void> {
-    return Effect.logWarning("A subscription reads as many streams as it can; others that it means are left out").pipe(
-      Effect.annotateLogs({ subscription: this.#id, count: streams.length, first: streams[0] })
-    )
-  }
-
-  #surprised({ link, path, what }: Surprise): Effect.Effect<void> {
-    return Effect.logWarning(surprises[what]).pipe(
-      Effect.annotateLogs({ subscription: this.#id, stream: path, cursor: toOffset(link.acked) })
-    )
-  }
-
-  /** What could not be kept is still to be taken in: again in a moment. */
-  #putBack(news: ReadonlyMap<string, News>, results: ReadonlyArray<Act<void>>, now: number): void {
-    this.#results = [...results, ...this.#results]
-    this.#failures++
-    for (const [path, item] of news) {
-      const newer = this.#news.get(path)
-      this.#news.set(path, newer === undefined ? item : following(item, newer))
-    }
-    this.#setAlarm(now + Math.min(commitPauseMax, commitPauseMin * 2 ** Math.min(this.#failures - 1, 10)), now)
-  }
-
-  #setAlarm(at: number | undefined, now: number): void {
-    if (at === this.#alarmAt) return
-    this.#alarm?.interruptUnsafe()
-    this.#alarmAt = at
-    this.#alarm = at === undefined ? undefined : this.#around.fork(
-      Effect.andThen(Effect.sleep(Math.max(0, at - now)), () => {
-        this.#alarmAt = undefined
-        this.#alarm = undefined
-        this.kick()
-        return Effect.void
-      })
-    )
-  }
-
-  /** Tells somebody, in place of whoever is still being told of an older wake. */
-  #startDelivery(life: Life, wake: Wake, isNew: boolean, streams: ReadonlyArray<StreamStatus>): void {
-    const { deliver, fork, line } = this.#around
-    const { webhookUrl } = life.state.config
-    this.#delivery?.interruptUnsafe()
-    this.#inLine = undefined
-    const delivery = { subscription: life.state, wake, isNew, streams, base: life.base }
-    const telling = webhookUrl === undefined
-      ? deliver(delivery)
-      : line.take(
-        URL.parse(webhookUrl)?.origin ?? webhookUrl,
-        () => void (this.#inLine = wake.id),
-        Effect.suspend(() => this.#inLine === undefined ? deliver(delivery) : this.#callNow(delivery))
-      )
-    // The transition has a fiber of its own: it may start the next delivery, which ends this one.
-    this.#delivery = fork(Effect.map(Effect.andThen(Effect.yieldNow, telling), (result) => this.#note(result)))
-  }
-
-  /** The turn of a webhook that had to wait: its lease begins now, and it is shown what there is now. */
-  #callNow(delivery: Delivery): Effect.Effect<Act<void>> {
-    const { wake } = delivery
-    const begin: Act<ReadonlyArray<StreamStatus> | undefined> = (draft) => {
-      this.#inLine = undefined
-      // A receiver that was called before may have called back meanwhile.
-      if (draft.wake?.id !== wake.id || draft.wake.delivered) return Result.succeed(undefined)
-      draft.holdLease(undefined)
-      return Result.succeed(shown(draft))
-    }
-    return Effect.matchEffect(this.#inTurn(begin), {
-      onSuccess: (streams) =>
-        streams === undefined ? Effect.succeed(onlyNews) : this.#around.deliver({ ...delivery, streams }),
-      onFailure: () => Effect.succeed(failed(wake.id))
-    })
-  }
-
-  #note(result: Act<void>): void {
-    this.#results = [...this.#results, result]
-    this.kick()
-  }
-
-  /** In a fiber of its own, after whoever is at work now: that may be a stream's writer. */
-  #soon(work: Effect.Effect<void, TransitionFailed>): void {
-    this.#around.turns.add(
-      work.pipe(
+    if (this.#isKicked || this.life === undefined) return
+    this.#isKicked = true
+    this.#shared.work.add(
+      Effect.suspend(() => {
+        this.#isKicked = false
+        return this.#inTurn(onlyNews)
+      }).pipe(
         Effect.catchTag("SubscriptionNotFound", () => Effect.void),
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)
@@ -314,20 +142,119 @@ export class Runner {
       )
     )
   }
+
+  /** Makes a transition when it is its turn; the transition knows of every append that was answered before. */
+  run<A>(act: Act<A>): Effect.Effect<A, TransitionFailed> {
+    const { interest } = this.#shared
+    return Effect.suspend(() =>
+      interest.isSettled
+        ? this.#inTurn(act)
+        : Effect.andThen(Effect.timeoutOption(interest.settled, settledWithin), this.#inTurn(act))
+    )
+  }
+
+  #inTurn<A>(act: Act<A>): Effect.Effect<A, TransitionFailed> {
+    return this.lock.withPermit(Effect.uninterruptible(Effect.suspend(() => this.transition(act))))
+  }
+
+  /** Makes a transition, and commits `more` with it. The caller holds the lock. */
+  transition<A>(
+    act: Act<A>,
+    prepare?: Prepare,
+    more: ReadonlyArray<StateChange> = []
+  ): Effect.Effect<A, TransitionFailed> {
+    return Effect.suspend(() => {
+      if (this.damage !== undefined) return Effect.fail(this.damage.error)
+      const { life } = this
+      return life === undefined
+        ? Effect.fail(noSubscription)
+        : Effect.flatMap(this.#shared.moment, (moment) => this.#advance(life, moment, act, prepare, more))
+    })
+  }
+
+  #advance<A>(
+    life: Life,
+    moment: Moment,
+    act: Act<A>,
+    prepare: Prepare | undefined,
+    more: ReadonlyArray<StateChange>
+  ): Effect.Effect<A, TransitionFailed> {
+    const news = this.#inbox.takeAll()
+    const results = this.#results
+    this.#results = []
+    const { changes, outcome } = advance(life.state, moment, this.matches, news, act, {
+      prepare,
+      results,
+      queuedWake: this.#delivery.queuedWake,
+      isFirst: this.#isFirst
+    })
+    const state = [...toStateChanges(changes, life.log.state), ...more]
+    const committed = state.length === 0
+      ? Effect.void
+      : life.log.commit(state).pipe(
+        Effect.tapCause(() => Effect.sync(() => this.#putBack(news, results, moment.now))),
+        Effect.catchTag("StreamNotFound", () => Effect.fail(noSubscription))
+      )
+    return committed.pipe(
+      Effect.andThen(() => this.#follow(life, changes, moment.now)),
+      Effect.andThen(Effect.fromResult(outcome))
+    )
+  }
+
+  /** Sets the alarm and begins the delivery that follow from a transition, when it is durable. */
+  #follow(life: Life, changes: Draft, now: number): Effect.Effect<void> {
+    this.#isFirst = false
+    this.#failures = 0
+    const isNew = changes.wake?.id !== life.state.wake?.id
+    life.state = apply(life.state, changes)
+    for (const [path, link] of changes.links) {
+      // The pattern brings news of the streams that it means.
+      if (link?.explicit === true) this.#shared.interest.addPath(path, this)
+      else this.#shared.interest.removePath(path, this)
+    }
+    this.#alarm.set(this.#delivery.isQueued(life.state.wake) ? undefined : deadline(life.state), now)
+    if (changes.deliver && changes.wake !== undefined) {
+      const { base, state } = life
+      this.#delivery.start({ subscription: state, wake: changes.wake, isNew, streams: listShown(changes), base })
+    }
+    return logOddities(this.#id, changes)
+  }
+
+  /** Keeps the news and results of a commit that failed, and tries again in a moment. */
+  #putBack(news: ReadonlyMap<string, News>, results: ReadonlyArray<Act<void>>, now: number): void {
+    this.#results = [...results, ...this.#results]
+    this.#failures++
+    this.#inbox.putBack(news)
+    this.#alarm.set(now + Math.min(commitPauseMax, commitPauseMin * 2 ** Math.min(this.#failures - 1, 10)), now)
+  }
 }
 
-/** Patterns of the worst kind by the thousands keep news for longer; nobody waits for them. */
-const settledWithin = "1 second"
+export const noSubscription = new SubscriptionNotFound()
 
-const surprises: Readonly<Record<Surprise["what"], string>> = {
+/** Logs the streams that did not fit, and those that contradict their cursors. */
+const logOddities = (id: string, { refused: left, surprises }: Draft): Effect.Effect<void> =>
+  Effect.andThen(
+    left.length === 0
+      ? Effect.void
+      : Effect.logWarning("A subscription reads as many streams as it can; others that it means are left out").pipe(
+        Effect.annotateLogs({ subscription: id, count: left.length, first: left[0] })
+      ),
+    Effect.forEach(surprises, ({ link, path, what }) =>
+      Effect.logWarning(surpriseMessages[what]).pipe(
+        Effect.annotateLogs({ subscription: id, stream: path, cursor: toOffset(link.acked) })
+      ), { discard: true })
+  )
+
+const surpriseMessages: Readonly<Record<Surprise["what"], string>> = {
   gone: "A stream that a subscription read is not there any more: if it was not deleted, bring it back from a backup",
   another: "A stream that a subscription reads is another one than before: it is read from its beginning",
   shorter:
     "A stream has less than a subscription has processed of it, as after a restored backup: it is read on from its end"
 }
 
-const noSubscription = new SubscriptionNotFound()
+/** Thousands of patterns of the worst kind keep news for longer; no request waits for them. */
+const settledWithin = "1 second"
 
-/** After a commit that failed, in milliseconds, doubled each time: a disk that is full for hours is neither hammered nor logged. */
+/** After a failed commit, in milliseconds, doubled each time: a disk that is full for hours is neither hammered nor logged. */
 const commitPauseMin = 1_000
 const commitPauseMax = 60_000

@@ -1,5 +1,5 @@
 /**
- * A subscription as the keyed state of its log, and back (docs/storage-format.md 8): one commit holds exactly the entries
+ * A subscription as the keyed state of its log, and back (docs/storage-format.md 8). One commit holds exactly the entries
  * that a transition changed.
  */
 import { Result, Schema } from "effect"
@@ -36,7 +36,7 @@ const StoredLink = Schema.Struct({
   life: optional(Schema.String)
 })
 
-/** The entries that differ from what the log holds. */
+/** The entries that differ from those that the log holds. */
 export const toStateChanges = (
   changes: Changes,
   stored: ReadonlyMap<string, string>
@@ -57,10 +57,10 @@ export const configEntries = (config: Config, hash: string, base: string): Reado
   baseEntry(base)
 ]
 
-/** Where the one who made the subscription, or confirmed it last, reached the server. */
+/** The server's address as the maker of the subscription, or the last client that confirmed it, reached it. */
 export const baseEntry = (base: string): StateChange => ["base", JSON.stringify(base)]
 
-/** The subscription that a log holds; a sentence where it holds none. The tails are not known yet. */
+/** The subscription that a log holds, or a sentence if it holds none. The tails are not known yet. */
 export const fromState = (
   id: string,
   { createdAt, id: life }: StreamDescription,
@@ -101,7 +101,7 @@ export const fromState = (
   })
 }
 
-/** One JSON string of the state; undefined where there is none. */
+/** One JSON string of the state; undefined if there is none. */
 export const stringEntry = (state: ReadonlyMap<string, string>, key: string): string | undefined =>
   Result.getOrUndefined(decodeText(Schema.String, state.get(key), key))
 

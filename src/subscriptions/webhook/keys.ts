@@ -1,6 +1,6 @@
 /**
- * What the server proves itself with: an Ed25519 key, by which webhooks know that a wake comes from here, and a secret, by
- * which the server knows its own tokens again. Both are made at first need and outlive the process.
+ * The keys of the server: an Ed25519 key, by which webhooks know that a wake comes from this server, and a secret, by which
+ * the server knows its own tokens again. Both are made at first need and outlive the process.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import {
@@ -16,11 +16,12 @@ import {
 import * as Path from "node:path"
 import type { KeyFailed } from "../../data-directory/key-file.ts"
 import { keptKey } from "../../data-directory/key-file.ts"
+import type { SubscriptionRefused } from "../machine/refusals.ts"
 import { TokenExpired, TokenInvalid } from "../machine/refusals.ts"
 import type { TokenClaims } from "./tokens.ts"
 import { mintToken, readToken } from "./tokens.ts"
 
-/** A public key as receivers of webhooks find it (RFC 8037). */
+/** The public key as the receivers of webhooks read it (RFC 8037). */
 export interface PublicJwk {
   readonly kty: "OKP"
   readonly crv: "Ed25519"
@@ -31,8 +32,8 @@ export interface PublicJwk {
 }
 
 /**
- * How long a token lasts. Not what ends a worker's right (its lease and the generation do), but the latest moment at which
- * a token that leaked is worthless; longer than anybody works on one wake.
+ * How long a token lasts. Its lease and the generation end a worker's right before that; this is the time after which a
+ * leaked token is worthless in any case. It is longer than the work on one wake.
  */
 export const tokenLifeMillis = 24 * 60 * 60 * 1000
 
@@ -41,18 +42,18 @@ export class Keys extends Context.Service<Keys, {
   /** The value of `Webhook-Signature` for a body. */
   readonly signature: (body: string) => Effect.Effect<string, KeyFailed>
   readonly mint: (subject: string, generation: number) => Effect.Effect<string, KeyFailed>
-  /** The generation that the token is for; refused where it is not for this subject, or not any more. */
-  readonly verify: (token: string, subject: string) => Effect.Effect<number, KeyFailed | TokenInvalid | TokenExpired>
+  /** The generation that the token is for; refused if it is for another subject, or too old. */
+  readonly verify: (token: string, subject: string) => Effect.Effect<number, KeyFailed | SubscriptionRefused>
 }>()("durable-streams/subscriptions/webhook/keys") {
-  /** Keeps the keys in the directory, also where the streams are kept in memory: receivers may remember them. */
+  /** Keeps the keys in the directory, also if the streams are kept in memory: receivers may remember the keys. */
   static readonly layer = (directory: string): Layer.Layer<Keys> =>
     Layer.effect(
       Keys,
       Effect.gen(function*() {
-        const signing = yield* once(
+        const signing = yield* runOnce(
           keptKey(Path.join(directory, "webhook-signing.jwk"), readSigningKey, makeSigningKey)
         )
-        const secret = yield* once(keptKey(Path.join(directory, "callback-tokens.jwk"), readSecret, makeSecret))
+        const secret = yield* runOnce(keptKey(Path.join(directory, "callback-tokens.jwk"), readSecret, makeSecret))
         return Keys.of({
           publicKey: Effect.map(signing, ({ publicKey }) => publicKey),
           signature: (body) =>
@@ -82,8 +83,8 @@ export class Keys extends Context.Service<Keys, {
     )
 }
 
-/** Succeeds once; a failure is tried again by whoever comes next. */
-const once = <A>(effect: Effect.Effect<A, KeyFailed>) =>
+/** Runs the effect until it succeeds once; after a failure, the next caller runs it again. */
+const runOnce = <A>(effect: Effect.Effect<A, KeyFailed>) =>
   Effect.sync(() => {
     let kept: { readonly value: A } | undefined
     return Effect.suspend(() =>
@@ -114,5 +115,5 @@ const readSecret = (text: string): KeyObject => {
   return createSecretKey(bytes)
 }
 
-/** As long as what HMAC-SHA-256 gives (RFC 2104 3). */
+/** As long as the output of HMAC-SHA-256 (RFC 2104 3). */
 const secretBytes = 32

@@ -1,6 +1,6 @@
 /**
- * One call of a webhook: a connection of its own, to an address that was looked up and judged for this call; no redirect
- * is followed, the answer is read up to a limit, and all of it takes a limited time.
+ * One call of a webhook: a connection of its own, to an address that is looked up and judged for this call. It follows no
+ * redirect, reads the answer up to a limit, and takes a limited time.
  */
 import { Context, Data, Effect, Layer } from "effect"
 import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns"
@@ -10,26 +10,26 @@ import { isIP, type LookupFunction } from "node:net"
 import { isOwn, type Own, OwnAddress, ownFault } from "./own-address.ts"
 import { hostOf, mayConnect, urlFault } from "./webhook-target.ts"
 
-/** The webhook was not reached, or did not answer with success. `message` is for the log: it holds no token. */
+/** The call did not reach the webhook, or its answer was no success. `message` is for the log: it holds no token. */
 export class WebhookFailed extends Data.TaggedError("WebhookFailed")<{ readonly message: string }> {}
 
-/** Long enough for an endpoint that wakes up first; one that takes longer answers at once and calls back. */
+/** Long enough for an endpoint that starts up first; one that works longer answers at once and calls back. */
 const webhookTimeLimit = "10 seconds"
 
-/** What is read of an answer: all it can say is `{"done":true}`. */
+/** The bytes that are read of an answer: it can say no more than `{"done":true}`. */
 export const answerBytesMax = 64 * 1024
 
 export class WebhookSender extends Context.Service<WebhookSender, {
-  /** Whether subscriptions may name this URL: a sentence where not. */
+  /** The fault of a URL as a sentence; undefined if a subscription may name it. */
   readonly fault: (url: string) => string | undefined
-  /** Posts JSON; answers with the body of a successful answer, empty where that is too long. */
+  /** Posts JSON; returns the body of a successful answer, or an empty one if that is too long. */
   readonly post: (
     url: string,
     body: string,
     headers: Readonly<Record<string, string>>
   ) => Effect.Effect<string, WebhookFailed>
 }>()("durable-streams/subscriptions/webhook/webhook-sender/WebhookSender") {
-  /** `development`: http to this machine's loopback is allowed. `resolve` finds the addresses of a name. */
+  /** `development` allows http to this machine's loopback. `resolve` finds the addresses of a name. */
   static readonly layer = (development: boolean, resolve: Resolve = lookup): Layer.Layer<WebhookSender> =>
     Layer.effect(
       WebhookSender,
@@ -43,7 +43,7 @@ const make = (own: Own, development: boolean, resolve: Resolve) => {
     fault,
     post: (text, body, headers) =>
       Effect.suspend(() => {
-        // What was allowed when the subscription was made need not be, where the server is started differently now.
+        // A URL that was allowed when the subscription was made may be refused since: the server may have other settings.
         const message = fault(text)
         if (message !== undefined) return Effect.fail(new WebhookFailed({ message }))
         return post(new URL(text), own, body, headers, resolve)
@@ -68,12 +68,12 @@ const post = (url: URL, own: Own, body: string, headers: Readonly<Record<string,
   Effect.callback<string, WebhookFailed>((resume, signal) => {
     const fail = (message: string) => resume(Effect.fail(new WebhookFailed({ message })))
     const host = hostOf(url)
-    // An address is connected to without a lookup.
+    // A connection to an address needs no lookup.
     if (isIP(host) !== 0 && !mayConnect(url, host)) return fail(`The address ${host} is not to be called.`)
     const bytes = Buffer.from(body)
     const request = (url.protocol === "https:" ? requestHttps : requestHttp)(url, {
       method: "POST",
-      // No pool: nothing of this connection is used again, for this host or another.
+      // No pool: no later call uses this connection, to this host or to another.
       agent: false,
       lookup: lookupFor(url, own, resolve),
       signal,
@@ -111,7 +111,7 @@ const collect = (answer: IncomingMessage, done: (text: string) => void, fail: (m
   answer.on("error", (error) => fail(`The webhook's answer broke off: ${error.message}`))
 }
 
-/** Looks the name up and gives only addresses that may be connected to, so that nothing lies between check and use. */
+/** Looks the name up and returns only addresses that are allowed, so that no change lies between check and use. */
 const lookupFor = (url: URL, own: Own, resolve: Resolve): LookupFunction => (hostname, options, callback) => {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) return callback(error, "")

@@ -1,14 +1,14 @@
 /**
- * Where webhooks may go (PROTOCOL.md 12.8): to https on the open internet; in development also to http on this machine's
- * own loopback. A URL is judged when a subscription is made, and every address its name stands for when it is called: a
- * name means what its owner wants it to mean at that moment.
+ * The targets that webhooks may have (PROTOCOL.md 12.8): https on the open internet; in development also http on this
+ * machine's own loopback. A URL is judged when a subscription is made, and each address of its name when it is called: the
+ * owner of a name may change its addresses in between.
  */
 import { BlockList, isIP } from "node:net"
 
 /** The longest URL of a webhook. */
 export const urlLengthMax = 2_048
 
-/** Why a webhook may not go there, as a sentence; undefined when it may. */
+/** The fault of a URL, as a sentence; undefined if a webhook may go there. */
 export const urlFault = (text: string, development: boolean): string | undefined => {
   if (text.length > urlLengthMax) return `The URL of a webhook has at most ${urlLengthMax} characters.`
   // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
@@ -21,7 +21,7 @@ export const urlFault = (text: string, development: boolean): string | undefined
   const url = new URL(text)
   if (url.username !== "" || url.password !== "") return "The URL of a webhook holds no user name and no password."
   const host = hostOf(url)
-  // 2130706433, 0x7f.1, 017700000001 and other digits are all 127.0.0.1: whoever writes them so has something to hide.
+  // 2130706433, 0x7f.1, 017700000001 and other digits are all 127.0.0.1, in a form that hides it.
   if (isIP(host) === 4 && authorityOf(text).replace(/:\d*$/, "") !== host) {
     return "Write the address as four decimal numbers."
   }
@@ -43,12 +43,12 @@ const mustBeHttps = (development: boolean): string =>
   "A webhook goes to https" +
   (development ? ", or to http on localhost or 127.0.0.x." : "; http on localhost is for servers that listen there.")
 
-/** Host and port as they were written; empty if the slashes before them are missing. */
+/** Host and port as the URL writes them; empty if the slashes before them are missing. */
 const authorityOf = (text: string): string => /^[a-z]+:\/\/([^/?#]*)/i.exec(text)?.[1] ?? ""
 
 const isLocalHost = (host: string): boolean => host === "localhost" || /^127\.0\.0\.\d{1,3}$/.test(host)
 
-/** Names that mean something in a local network only. */
+/** Whether the name has a meaning in a local network only. */
 const isLocalName = (host: string): boolean => {
   const name = host.replace(/\.$/, "")
   return !name.includes(".") || localSuffixes.some((suffix) => name.endsWith(suffix))
@@ -58,7 +58,7 @@ const localSuffixes = [".localhost", ".local", ".internal", ".intranet", ".lan",
 
 const family = (address: string) => isIP(address) === 6 ? "ipv6" : "ipv4"
 
-/** An address of the open internet: unicast, given to somebody, and nobody's private range. */
+/** Whether the address is one of the open internet: unicast, assigned, and in no private range. */
 const isOpen = (address: string): boolean => {
   const version = isIP(address)
   if (version === 4) return !closed.check(address, "ipv4")
@@ -71,17 +71,17 @@ const blockList = (networks: ReadonlyArray<readonly [network: string, bits: numb
   return list
 }
 
-/** Whether an address is this machine's own, in whatever notation of IPv6. */
+/** Whether an address is this machine's own loopback, in any notation of IPv6. */
 export const isLoopback = (address: string): boolean => everyLoopback.check(address, family(address))
 
 const everyLoopback = blockList([["127.0.0.0", 8], ["::1", 128], ["::ffff:127.0.0.0", 104]])
 
 const loopback = blockList([["127.0.0.0", 24], ["::1", 128]])
 
-/** All of IPv6 that is given out to the world; IPv4 in IPv6's clothes (::ffff:0:0/96, 64:ff9b::/96) is not. */
+/** The public range of IPv6; IPv4 within IPv6 (::ffff:0:0/96, 64:ff9b::/96) is outside of it. */
 const global = blockList([["2000::", 3]])
 
-/** The registries of special addresses (IANA, RFC 6890), and what clouds keep for themselves. */
+/** The registries of special addresses (IANA, RFC 6890), and the addresses that clouds keep for themselves. */
 const closed = blockList([
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],

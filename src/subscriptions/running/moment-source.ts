@@ -1,14 +1,14 @@
 /**
- * What a transition takes from outside: the time, and chance.
+ * The source of time and chance for transitions.
  */
 import { Clock, Effect, Random } from "effect"
-import type { Moment } from "../machine/draft.ts"
+import type { Moment } from "../machine/transition-draft.ts"
 
 /**
- * Moments by the clock as it was set at the start, and from then on by one that nobody sets: a lease is as long as it was
- * said to be, whatever becomes of the time of day.
+ * Moments begin with the time of day at the start and go on by a clock that cannot be set: a lease keeps its length when the
+ * time of day is changed.
  */
-export const makeMoments: Effect.Effect<Effect.Effect<Moment>> = Effect.map(Clock.Clock, (clock) => {
+export const makeMomentSource: Effect.Effect<Effect.Effect<Moment>> = Effect.map(Clock.Clock, (clock) => {
   const steady = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const origin = clock.currentTimeMillisUnsafe() - steady()
   return Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /**
- * How streams are right now, for those who link them, and what was missed while nobody listened.
+ * Looks at streams as they are now: for links that are made, and for news that were missed.
  */
 import { Effect, Semaphore } from "effect"
 import type { LogDamaged, Overloaded, StorageError } from "../../domain/errors.ts"
@@ -8,10 +8,10 @@ import type { StreamManager } from "../../manager/stream-manager.ts"
 import type { StreamDescription } from "../../storage/storage.ts"
 import type { News } from "../machine/wake-cycle.ts"
 
-/** Each one looked at is opened: a few at a time, so that others get through to the disk. */
+/** So many streams at a time: a look opens the stream, and others need the disk, too. */
 const looksAtOnce = 16
 
-/** News of a stream that has just been made: its own events begin where it left its source. */
+/** The news that a stream was made: the own events of a fork begin at the offset at which it left its source. */
 export const madeNews = ({ forkedFrom, id: life }: StreamDescription): News => {
   const begin = forkedFrom?.offset ?? 0
   return { life, exists: true, begin, tail: begin }
@@ -21,7 +21,9 @@ export const grownNews = (description: StreamDescription, tail: number): News =>
 
 export const goneNews = (life: string | undefined): News => ({ life, exists: false, begin: 0, tail: 0 })
 
-export const makeLook = (manager: StreamManager["Service"]) => {
+export type StreamLookup = ReturnType<typeof makeStreamLookup>
+
+export const makeStreamLookup = (manager: StreamManager["Service"]) => {
   const permits = Semaphore.makeUnsafe(looksAtOnce)
   const look = (path: string): Effect.Effect<News, StorageError | LogDamaged | Overloaded> =>
     permits.withPermit(Effect.scoped(Effect.flatMap(manager.get(path as StreamName), ({ info }) => info))).pipe(
@@ -32,13 +34,13 @@ export const makeLook = (manager: StreamManager["Service"]) => {
       })
     )
   return {
-    /** Whether there is a stream of that name, damaged or not. */
+    /** Whether there is a stream of this name, damaged or not. */
     exists: (path: string): Effect.Effect<boolean, StorageError | Overloaded> =>
       look(path).pipe(
         Effect.map(({ exists }) => exists),
         Effect.catchTag("LogDamaged", () => Effect.succeed(true))
       ),
-    /** All of them; fails where one cannot be looked at. */
+    /** Looks at all of them; fails if one look fails. */
     all: (
       paths: Iterable<string>
     ): Effect.Effect<ReadonlyMap<string, News>, StorageError | LogDamaged | Overloaded> =>
@@ -48,7 +50,7 @@ export const makeLook = (manager: StreamManager["Service"]) => {
         }),
         (entries) => new Map(entries)
       ),
-    /** All of them, too; answers with those that could not be looked at and may be another time. */
+    /** Looks at all of them, and tells each; returns the names whose look failed and may succeed another time. */
     each: (
       paths: Iterable<string>,
       tell: (path: string, news: News) => void

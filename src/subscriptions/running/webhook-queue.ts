@@ -1,17 +1,20 @@
 /**
- * Who may call a webhook now. So many calls are under way at once, and to one receiver a quarter of them at most: receivers
- * that accept and say nothing keep neither the others from being called nor the server from its descriptors. All others
- * wait, and go in the order in which they came, past those whose receiver has its share.
+ * The queue for calls of webhooks. It limits the calls at once, and those to one receiver to a quarter of that: receivers
+ * that accept a connection and say nothing block neither the calls of others nor all descriptors of the server. Callers
+ * wait in the order in which they came, and pass those whose receiver has its share.
  */
 import { Context, Effect } from "effect"
 
 /**
- * Calls of webhooks at once; a server gives as many as it has descriptors for. Each holds a connection for as long as ten
+ * Calls of webhooks at once; the server derives it from its descriptors. Each call holds a connection for as long as ten
  * seconds, and a receiver that answers in a tenth of a second is called 160 times a second.
  */
-export const WebhookCallsMax = Context.Reference<number>("durable-streams/subscriptions/call-line/WebhookCallsMax", {
-  defaultValue: () => 64
-})
+export const WebhookCallsMax = Context.Reference<number>(
+  "durable-streams/subscriptions/running/webhook-queue/WebhookCallsMax",
+  {
+    defaultValue: () => 64
+  }
+)
 
 interface Caller {
   readonly number: number
@@ -20,17 +23,17 @@ interface Caller {
   go: () => void
 }
 
-/** What is under way to one receiver or may go next, and who waits until that is less. */
+/** The calls to one receiver that run or may run next, and the callers that wait for one of them to end. */
 interface Receiver {
   busy: number
   readonly waiting: Array<Caller>
 }
 
-export class CallLine {
+export class WebhookQueue {
   readonly #most: number
   readonly #mostOfOne: number
   readonly #receivers = new Map<string, Receiver>()
-  /** Those that wait for nothing but a free call, by their numbers. */
+  /** The callers that wait for nothing but a free call, by their numbers. */
   readonly #next: Array<Caller> = []
   #calls = 0
   #number = 0
@@ -40,7 +43,7 @@ export class CallLine {
     this.#mostOfOne = Math.max(1, Math.floor(most / 4))
   }
 
-  /** Makes the call when it is its turn; `waits` is called first if that is not now. */
+  /** Makes the call when it is its turn; if that is not now, it calls `waits` first. */
   take<A>(receiver: string, waits: () => void, call: Effect.Effect<A>): Effect.Effect<A> {
     return Effect.suspend(() => {
       const caller: Caller = { number: this.#number++, receiver, isGoing: false, go: () => {} }
@@ -55,7 +58,7 @@ export class CallLine {
     })
   }
 
-  /** Whether it may go now. */
+  /** Adds a caller; returns whether it may call now. */
   #enter(caller: Caller): boolean {
     const { receiver } = caller
     const known = this.#receivers.get(receiver) ?? { busy: 0, waiting: [] }
@@ -69,7 +72,7 @@ export class CallLine {
     return this.#goOn(caller)
   }
 
-  /** Begins calls while there are free ones; answers whether this one is among them. */
+  /** Begins calls while there are free ones; returns whether this one is among them. */
   #goOn(caller?: Caller): boolean {
     let isAmong = false
     while (this.#calls < this.#most && this.#next.length > 0) {
@@ -82,7 +85,7 @@ export class CallLine {
     return isAmong
   }
 
-  /** It waits no longer. */
+  /** Removes a caller that waits no longer. */
   #leave(caller: Caller): void {
     if (remove(this.#next, caller)) this.#free(caller.receiver)
     else remove(this.#receivers.get(caller.receiver)?.waiting ?? [], caller)
@@ -93,7 +96,7 @@ export class CallLine {
     this.#free(receiver)
   }
 
-  /** The receiver has one less: the first that waits for it takes its place among all others. */
+  /** Ends one call to the receiver: the first caller that waits for it takes its place among all others. */
   #free(receiver: string): void {
     const known = this.#receivers.get(receiver)!
     const first = known.waiting.shift()

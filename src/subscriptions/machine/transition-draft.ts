@@ -1,20 +1,21 @@
 /**
- * A transition under way: the state as it was, and what was decided so far. Reading sees both; the state stays as it is.
+ * The next state of a subscription while a transition decides on it: the state as it was, and the changes so far. A read
+ * sees both; the old state is not changed.
  */
 import type { Changes, Lease, Link, Retry, Subscription, Wake } from "./subscription.ts"
 import { isPending } from "./subscription.ts"
 
-/** What a transition takes from outside, so that it is a function of nothing else. */
+/** Time and chance for one transition, which is a pure function of these, the state and the news. */
 export interface Moment {
   /** Milliseconds since 1970. */
   readonly now: number
-  /** An id no wake had before. */
+  /** An id that no wake had before. */
   readonly wakeId: string
   /** From 0 to 1. */
   readonly chance: number
 }
 
-/** A stream that is not, at a start, what its cursor says. */
+/** A stream that a start finds to be another than its cursor says. */
 export interface Surprise {
   readonly path: string
   /** The link before. */
@@ -30,9 +31,9 @@ export class Draft implements Changes {
   wake: Wake | undefined
   lease: Lease | undefined
   retry: Retry | undefined
-  /** Whether somebody is to be told of the wake now. */
+  /** Whether the wake is delivered when the transition is durable. */
   deliver = false
-  /** Streams that match but are too many. */
+  /** Streams that the pattern means and that exceed the limit. */
   readonly refused: Array<string> = []
   readonly surprises: Array<Surprise> = []
   #linkCount: number
@@ -61,7 +62,7 @@ export class Draft implements Changes {
     this.links.set(path, link)
   }
 
-  /** Paths with something to read: what changed first, then the rest as it was. */
+  /** The paths with something to read: first those that this transition changed, then the others. */
   *pending(): Generator<string> {
     for (const [path, link] of this.links) if (link !== undefined && isPending(link)) yield path
     for (const path of this.from.pending) if (!this.links.has(path)) yield path
@@ -78,7 +79,7 @@ export class Draft implements Changes {
     for (const entry of this.from.links) if (!this.links.has(entry[0])) yield entry
   }
 
-  /** The webhook, or a worker, has it for so long from now. */
+  /** Begins the lease of the webhook, or of the worker that holds it, from now on. */
   holdLease(holder: string | undefined): void {
     this.lease = { until: this.moment.now + this.from.config.leaseMillis, holder }
   }

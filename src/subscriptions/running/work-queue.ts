@@ -1,10 +1,10 @@
 /**
- * Work that thousands of subscriptions may get at the same moment, since they read the same stream or were made together: a
- * little of it is begun in each turn of the process, in the order in which it came, and others are served in between.
+ * A queue of work that thousands of subscriptions may add at the same moment, because they read the same stream or were made
+ * together. Each turn of the process begins a little of it, in order; the server answers others in between.
  */
 import { Effect } from "effect"
 
-export class Turns {
+export class WorkQueue {
   #waiting: Array<Effect.Effect<void>> = []
   #next = 0
   #isGoing = false
@@ -15,7 +15,7 @@ export class Turns {
     this.#fork = fork
   }
 
-  /** Begins the work soon, in a fiber of its own. Does not wait, does not fail. */
+  /** Begins the work soon, in a fiber of its own. It does not wait and does not fail. */
   add(work: Effect.Effect<void>): void {
     this.#waiting.push(work)
     if (this.#isGoing) return
@@ -35,5 +35,5 @@ export class Turns {
   })
 }
 
-/** A transition is some fifty microseconds: about a millisecond in a turn. */
+/** A transition takes some fifty microseconds, so a turn takes about a millisecond. */
 const begunAtOnce = 20
