@@ -53,8 +53,9 @@ export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowe
 /** A server that listens, and its address. */
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
-   * A whole server, with its data directory locked. `factory` decides which hooks its streams have. `rooms` adds routes,
-   * gates and headers to those of the server (`Router.room`); `makeStorage` makes a storage that no setting names.
+   * A whole server, with its data directory locked; a setting that is left out has its default. `factory` decides which
+   * hooks its streams have. `rooms` adds routes, gates and headers to those of the server (`Router.room`); `makeStorage`
+   * makes a storage that no setting names.
    */
   static readonly layer = <E = never>(
     asked: ServerSettings = {},

@@ -242,17 +242,22 @@ describe("where a server listens", () => {
 
   it("is told by variables as by flags", async ({ room }) => {
     for (
-      const [name, value, sentence] of [
-        ["PORT", "abc", `The value "abc" of --port will not do: expected a number.`],
-        ["PORT", "70000", `The value "70000" of --port will not do: expected a value between 0 and 65535.`]
+      const [name, value, reason] of [
+        ["PORT", "abc", "expected a number"],
+        ["PORT", "70000", "expected a value between 0 and 65535"]
       ] as const
     ) {
       const variable = `DURABLE_STREAMS_${name}`
       const flag = `--${name.toLowerCase().replace("_", "-")}=${value}`
+      const told = (name: string) => ({
+        code: 2,
+        stdout: "",
+        stderr: `The value "${value}" of ${name} will not do: ${reason}. See: durable-streams server start --help\n`
+      })
       const byFlag = await room.ds(["server", "start", flag])
+      expect(byFlag).toMatchObject(told(flag.split("=")[0]!))
       const byVariable = await room.ds(["server", "start"], { env: { [variable]: value } })
-      expect({ variable, ...byVariable }).toEqual({ variable, ...byFlag })
-      expect(byVariable).toMatchObject({ code: 2, stderr: `${sentence} See: durable-streams server start --help\n` })
+      expect(byVariable).toMatchObject(told(variable))
     }
     for (const name of ["port", "host", "data-dir"]) {
       const { code, stderr } = await room.ds(["server", "start", `--${name}=`])

@@ -1,23 +1,15 @@
 /**
- * Settings as one table: docs/cli.md shows it, every command names the variable whose value will not do, and a room adds
- * settings of its own in one line.
+ * Settings as one table: docs/cli.md shows it, and every command names the variable whose value will not do.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { expect } from "vitest"
 import type { SettingTable } from "../../src/domain/setting.ts"
-import { valueOf } from "../../src/domain/setting.ts"
 import { bareVariables } from "../../src/durable-streams/cli/flags/bare-variables.ts"
-import { Server } from "../../src/durable-streams/server.ts"
-import { argumentsOf } from "../../src/durable-streams/server/given-settings.ts"
-import { CurrentSettings, settings } from "../../src/durable-streams/server/settings.ts"
+import { settings } from "../../src/durable-streams/server/settings.ts"
 import { root } from "../built.ts"
 import { it as inRoom } from "./room.ts"
-import { serverSettings, temporaryDirectory } from "./served.ts"
-import { withToyRoom } from "./toy-program.ts"
-import { toySettings } from "./toy-settings.ts"
 
 describe("docs/cli.md", () => {
   const page = fs.readFileSync(Path.join(root, "docs/cli.md"), "utf8")
@@ -68,58 +60,5 @@ describe("a variable whose value will not do", () => {
       }
     }
     expect((await room.ds(["server", "status"])).code).toBe(3)
-  })
-})
-
-describe("a room's setting", () => {
-  it.live("reaches the room and /health with the value that was asked for, or with its default", () =>
-    Effect.forEach([{}, { toyMax: 3 }], (asked) =>
-      Effect.scoped(Effect.gen(function*() {
-        const directory = yield* temporaryDirectory
-        const server = Server.layer({ ...serverSettings(directory), ...asked })
-        yield* Effect.provide(
-          Effect.gen(function*() {
-            const { port } = yield* Server
-            const health = yield* Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/health`)).json())
-            assert.deepStrictEqual((health as { readonly settings: unknown }).settings, { toyMax: 5, ...asked })
-          }),
-          server
-        )
-      })).pipe(Effect.provideService(CurrentSettings, withToyRoom))))
-
-  it.effect("is read by its room", () =>
-    Effect.gen(function*() {
-      assert.strictEqual(yield* valueOf(toySettings.toyMax), 5)
-    }))
-
-  it("is an argument of a server that a command starts", () => {
-    assert.deepStrictEqual(
-      argumentsOf(withToyRoom, {
-        port: 1,
-        toyMax: 7
-      }),
-      ["--port=1", "--toy-max=7"]
-    )
-  })
-
-  inRoom("is a flag, a variable, a line of the help, and kept by a restart", async ({ room }) => {
-    const program = Path.join(root, "test/durable-streams/toy-program.ts")
-    const toy = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
-      room.spawn(process.execPath, [program, ...args], { env }).ended
-    const toyMax = async () =>
-      ((await (await fetch(`${room.url}/health`)).json()) as { readonly settings: unknown }).settings
-    expect((await toy(["server", "run", "--help"])).stdout).toMatch(
-      /\n {2}--toy-max count +Toys of one child \(DURABLE_STREAMS_TOY_MAX\); left out: 5\n/
-    )
-    expect(await toy(["server", "start", "--toy-max", "0"])).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("The value \"0\" of --toy-max will not do: it is no whole number from 1 to 100.")
-    })
-    expect(await toy(["server", "start", "--toy-max", "7"])).toMatchObject({ code: 0 })
-    expect(await toyMax()).toEqual({ toyMax: 7 })
-    expect(await toy(["server", "restart"])).toMatchObject({ code: 0 })
-    expect(await toyMax()).toEqual({ toyMax: 7 })
-    expect(await toy(["server", "restart"], { DURABLE_STREAMS_TOY_MAX: "9" })).toMatchObject({ code: 0 })
-    expect(await toyMax()).toEqual({ toyMax: 9 })
   })
 })

@@ -44,7 +44,7 @@ export const spawnServer = (dataDirectory: string, settingArguments: ReadonlyArr
   return { exitCode: () => exitCode, place: () => place }
 }
 
-/** Opens the log. Refuses a link, which leads elsewhere, and does not wait for the reader of a pipe. */
+/** Opens the log. Throws for a link, which leads elsewhere, and for a pipe, instead of waiting for its reader. */
 const openLog = (path: string): number => {
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = fs.constants
   const log = fs.openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)

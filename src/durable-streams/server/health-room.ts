@@ -1,5 +1,5 @@
 /**
- * `GET /health` (docs/protocol.md 6): who this server is, how it was started, what is open, and whether it can store
+ * `GET /health` (docs/protocol.md 6): the server's identity, its settings, what is open, and whether it can store
  * anything now. A command that sends a challenge gets a proof that the server of its data directory made the answer.
  */
 import { Clock, DateTime, Effect, type Layer } from "effect"
@@ -65,7 +65,7 @@ export const health = (settings: SettingsInForce): Layer.Layer<never, never, Nee
     })
   )
 
-/** What stays the same for the life of the server. */
+/** The entries that stay the same for the life of the server. */
 const describe = Effect.fnUntraced(function*(settings: SettingsInForce) {
   const identity = identityOf(process.pid)
   return {

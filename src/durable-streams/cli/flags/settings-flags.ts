@@ -44,11 +44,12 @@ const flagOf = <A>(setting: Setting<A>): Flag.Flag<Option.Option<A>> => {
   )
 }
 
-/** The flags of a command that starts a server, and of `--data-dir`, which every command has. */
+/** Every command has it. */
 export const dataDirectoryFlag: Flag.Flag<string> = flagOf(settings.dataDirectory).pipe(
   Flag.map(Option.getOrElse(() => resolveDirectory(settings.dataDirectory.default)))
 )
 
+/** The flags of a command that starts a server. */
 export const settingsFlags = ({ dataDirectory: _, ...table }: SettingTable) => ({
   settings: Object.fromEntries(Object.entries(table).map(([key, setting]) => [key, flagOf(setting)])),
   dataDirectory: dataDirectoryFlag

@@ -5,7 +5,7 @@ import { NodeHttpClient, NodeRuntime, NodeServices } from "@effect/platform-node
 import { Effect, Layer } from "effect"
 import { endingOf, run, Shutdown } from "../../src/durable-streams/cli.ts"
 import { settings } from "../../src/durable-streams/server/settings.ts"
-import { toySettings } from "./toy-settings.ts"
+import { toySettings } from "./toy-room.ts"
 
 /** The one line of composition. */
 export const withToyRoom = { ...settings, ...toySettings }
