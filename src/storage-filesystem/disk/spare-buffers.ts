@@ -50,7 +50,7 @@ export const takeToRead = (length: number): Taken =>
   length <= 512 * 1024 ? readBuffers.take(length) : wholeCommitBuffers.take(length)
 
 /**
- * A commit of the largest size (stream-writer.ts) and what stands around its events, for logs that are written to at once;
+ * A commit of the largest size (writer.ts) and what stands around its events, for logs that are written to at once;
  * what is not touched of a piece takes no memory. Small ones Node cuts out of a buffer it has.
  */
 const commitBuffers = new SpareBuffers(2 * 1024 * 1024, 4 * 1024, 4)
