@@ -40,13 +40,9 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<R>())
   const entries = new Map<StreamName, Entry<A, E>>()
-  /** Streams that nobody uses, the longest unused one first. */
-  const idle = new Set<Entry<A, E>>()
   /** Streams that are falling asleep: they let go of what they hold before they wake again. */
   const falling = new Map<StreamName, Fiber.Fiber<void>>()
   const waking = new Set<Fiber.Fiber<A, E>>()
-  const idleMillis = Duration.toMillis(options.idleTimeToLive)
-  let watching = false
 
   // Streams that are waking or falling asleep have files open, and may write to them: a stop waits for them.
   yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.awaitAll([...waking, ...falling.values()])))
@@ -58,17 +54,16 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
     const before = falling.get(name)
     // The new stream waits until the displaced one is gone: else a thousand could be on their way out.
     const after = before === undefined ? [] : [before]
-    for (const longest of idle) {
+    for (const longest of idle.entries) {
       if (entries.size < awakeMax) break
       after.push(close(longest, Exit.void))
     }
     if (entries.size >= awakeMax && !isExempt(name)) return undefined
-    const scope = Scope.forkUnsafe(parent)
-    const entry: Entry<A, E> = { name, scope, woken: Deferred.makeUnsafe(), stream: undefined, users: 1, idleSince: 0 }
+    const entry = makeEntry<A, E>(name, Scope.forkUnsafe(parent))
     entries.set(name, entry)
     // A fiber of its own: who came first may leave, and the others still want it.
     const woken = after.length === 0 ? wake(name) : Effect.andThen(Fiber.awaitAll(after), wake(name))
-    const fiber = runFork(Scope.provide(woken, scope))
+    const fiber = runFork(Scope.provide(woken, entry.scope))
     waking.add(fiber)
     fiber.addObserver((exit) => {
       waking.delete(fiber)
@@ -96,12 +91,8 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
 
   /** Nobody uses the stream: it falls asleep, at once or after a while. */
   const rest = (entry: Entry<A, E>): void => {
-    if (!worthwhile(entry.stream!)) return void close(entry, Exit.void)
-    entry.idleSince = steadyMillis(clock)
-    idle.add(entry)
-    if (watching) return
-    watching = true
-    runFork(Effect.forkIn(watch, parent))
+    if (worthwhile(entry.stream!)) idle.add(entry)
+    else close(entry, Exit.void)
   }
 
   /** Only of a stream that has woken, or will not: else two of one name could be falling asleep. */
@@ -114,19 +105,11 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
     return fiber
   }
 
-  /** Lets the streams fall asleep whose time has come, until none is idle. */
-  const watch: Effect.Effect<void> = Effect.gen(function*() {
-    while (true) {
-      const now = steadyMillis(clock)
-      for (const entry of idle) {
-        if (entry.idleSince + idleMillis > now) break
-        close(entry, Exit.void)
-      }
-      const [next] = idle
-      if (next === undefined) break
-      yield* Effect.sleep(next.idleSince + idleMillis - now)
-    }
-    watching = false
+  const idle = new IdleStreams<Entry<A, E>>({
+    clock,
+    timeToLive: options.idleTimeToLive,
+    fork: (watch) => void runFork(Effect.forkIn(watch, parent)),
+    close: (entry) => void close(entry, Exit.void)
   })
 
   const get: AwakeStreams<A, E>["get"] = (name) =>
@@ -139,13 +122,6 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
       )
     })
 
-  const use: AwakeStreams<A, E>["use"] = (name, run) =>
-    Effect.suspend(() => {
-      const awake = enter(name)
-      if (awake === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
-      return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
-    })
-
   const enter: AwakeStreams<A, E>["enter"] = (name) => {
     const entry = entries.get(name)
     if (entry?.stream === undefined) return undefined
@@ -153,7 +129,8 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
     return { stream: entry.stream, leave: () => leave(entry) }
   }
 
-  return { get, use, enter, count: () => entries.size } satisfies AwakeStreams<A, E>
+  const awake: AwakeStreams<A, E> = { get, use: makeUse(get, enter), enter, count: () => entries.size }
+  return awake
 })
 
 interface Entry<A, E> {
@@ -165,6 +142,75 @@ interface Entry<A, E> {
   stream: A | undefined
   users: number
   idleSince: number
+}
+
+const makeEntry = <A, E>(name: StreamName, scope: Scope.Closeable): Entry<A, E> => ({
+  name,
+  scope,
+  woken: Deferred.makeUnsafe(),
+  stream: undefined,
+  users: 1,
+  idleSince: 0
+})
+
+const makeUse = <A, E>(
+  get: AwakeStreams<A, E>["get"],
+  enter: AwakeStreams<A, E>["enter"]
+): AwakeStreams<A, E>["use"] =>
+(name, run) =>
+  Effect.suspend(() => {
+    const awake = enter(name)
+    if (awake === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
+    return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
+  })
+
+/** Streams that nobody uses, the longest unused one first. Each is closed when it was not used for a while. */
+class IdleStreams<A extends { idleSince: number }> {
+  readonly entries = new Set<A>()
+  readonly #clock: Clock.Clock
+  readonly #millis: number
+  readonly #fork: (watch: Effect.Effect<void>) => void
+  readonly #close: (entry: A) => void
+  #isWatching = false
+
+  constructor({ clock, close, fork, timeToLive }: {
+    readonly clock: Clock.Clock
+    readonly timeToLive: Duration.Duration
+    readonly fork: (watch: Effect.Effect<void>) => void
+    readonly close: (entry: A) => void
+  }) {
+    this.#clock = clock
+    this.#millis = Duration.toMillis(timeToLive)
+    this.#fork = fork
+    this.#close = close
+  }
+
+  add(entry: A): void {
+    entry.idleSince = steadyMillis(this.#clock)
+    this.entries.add(entry)
+    if (this.#isWatching) return
+    this.#isWatching = true
+    this.#fork(this.#watch)
+  }
+
+  delete(entry: A): void {
+    this.entries.delete(entry)
+  }
+
+  /** Closes the streams whose time has come, until none is idle. */
+  readonly #watch: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    while (true) {
+      const now = steadyMillis(this.#clock)
+      for (const entry of this.entries) {
+        if (entry.idleSince + this.#millis > now) break
+        this.#close(entry)
+      }
+      const [next] = this.entries
+      if (next === undefined) break
+      yield* Effect.sleep(next.idleSince + this.#millis - now)
+    }
+    this.#isWatching = false
+  })
 }
 
 const tooMany = (limit: number) =>

@@ -92,19 +92,7 @@ export class StreamManager extends Context.Service<StreamManager, {
         Config.nested("DURABLE_STREAMS")
       )
 
-      const listeners = new Set<Partial<StreamSignals>>()
-      const signals: StreamSignals = {
-        created: (description) => listeners.forEach((listener) => listener.created?.(description)),
-        appended: (description, tail) => listeners.forEach((listener) => listener.appended?.(description, tail)),
-        deleted: (description) => listeners.forEach((listener) => listener.deleted?.(description)),
-        forgotten: (description) => listeners.forEach((listener) => listener.forgotten?.(description))
-      }
-      const watch = (listener: Partial<StreamSignals>) =>
-        Effect.asVoid(Effect.acquireRelease(
-          Effect.sync(() => listeners.add(listener)),
-          () => Effect.sync(() => listeners.delete(listener))
-        ))
-
+      const { signals, watch } = makeListeners()
       const { count, enter, get, use } = yield* makeAwakeStreams({
         wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive,
@@ -134,39 +122,6 @@ export class StreamManager extends Context.Service<StreamManager, {
       })
       yield* watchExpiry((yield* storage.atStart).expiring, watch, (name) => use(name, (stream) => stream.expire))
 
-      const create = Effect.fnUntraced(
-        function*(name: StreamName, request: CreateRequest) {
-          const stream = yield* get(name)
-          if (request.fork === undefined) return yield* stream.create(request)
-          const known = yield* Effect.option(stream.info)
-          const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
-          if (unmet !== undefined) return yield* unmet
-          if (Option.isSome(known)) {
-            const difference = differenceFrom(known.value, request)
-            if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
-            return { made: false, events: emptyBlock(known.value.tail), info: known.value }
-          }
-          const { offset, source: sourceName, subOffset } = request.fork
-          const source = yield* get(sourceName)
-          return yield* Effect.acquireUseRelease(
-            source.reserve(name, offset, subOffset),
-            (reservation): Effect.Effect<Created, CreateError | HookError> => {
-              const { contentType } = reservation.point.source
-              return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
-                ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
-                : stream.create(request, reservation)
-            },
-            (reservation, exit) =>
-              exit._tag === "Success" && exit.value.made
-                ? Effect.void
-                : Effect.ignore(source.release(reservation.forkId))
-          )
-          // Nobody who hangs up leaves a fork whose source does not know of it.
-        },
-        Effect.scoped,
-        Effect.uninterruptible
-      )
-
       const append = (name: StreamName, request: AppendRequest) => use(name, (stream) => stream.append(request))
 
       return StreamManager.of({
@@ -184,7 +139,7 @@ export class StreamManager extends Context.Service<StreamManager, {
             done(exit)
           })
         },
-        create,
+        create: makeCreate(get),
         list: (options) =>
           Effect.map(
             storage.list({ ...options, without: reservedPrefix }),
@@ -197,3 +152,54 @@ export class StreamManager extends Context.Service<StreamManager, {
     })
   )
 }
+
+/** Those who are told what happens to every stream, and the signals that tell them. */
+const makeListeners = () => {
+  const listeners = new Set<Partial<StreamSignals>>()
+  const signals: StreamSignals = {
+    created: (description) => listeners.forEach((listener) => listener.created?.(description)),
+    appended: (description, tail) => listeners.forEach((listener) => listener.appended?.(description, tail)),
+    deleted: (description) => listeners.forEach((listener) => listener.deleted?.(description)),
+    forgotten: (description) => listeners.forEach((listener) => listener.forgotten?.(description))
+  }
+  const watch = (listener: Partial<StreamSignals>) =>
+    Effect.asVoid(Effect.acquireRelease(
+      Effect.sync(() => listeners.add(listener)),
+      () => Effect.sync(() => listeners.delete(listener))
+    ))
+  return { signals, watch }
+}
+
+/** Uninterruptible: a caller who hangs up leaves no fork of which its source does not know. */
+const makeCreate = (get: StreamManager["Service"]["get"]) =>
+  Effect.fnUntraced(
+    function*(name: StreamName, request: CreateRequest) {
+      const stream = yield* get(name)
+      if (request.fork === undefined) return yield* stream.create(request)
+      const known = yield* Effect.option(stream.info)
+      const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
+      if (unmet !== undefined) return yield* unmet
+      if (Option.isSome(known)) {
+        const difference = differenceFrom(known.value, request)
+        if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+        return { made: false, events: emptyBlock(known.value.tail), info: known.value }
+      }
+      const { offset, source: sourceName, subOffset } = request.fork
+      const source = yield* get(sourceName)
+      return yield* Effect.acquireUseRelease(
+        source.reserve(name, offset, subOffset),
+        (reservation): Effect.Effect<Created, CreateError | HookError> => {
+          const { contentType } = reservation.point.source
+          return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
+            ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
+            : stream.create(request, reservation)
+        },
+        (reservation, exit) =>
+          exit._tag === "Success" && exit.value.made
+            ? Effect.void
+            : Effect.ignore(source.release(reservation.forkId))
+      )
+    },
+    Effect.scoped,
+    Effect.uninterruptible
+  )
