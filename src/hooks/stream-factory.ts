@@ -6,15 +6,15 @@ import { Context, Effect, Layer, Predicate, type Scope } from "effect"
 import type { LogDamaged, StorageError } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
 import { Storage } from "../storage/storage.ts"
+import type { DurableStream } from "../stream/durable-stream.ts"
 import { makeDurableStream } from "../stream/stream.ts"
 import type { AfterAppendHook, BeforeAppendHook, Hooks } from "./hooks.ts"
 import { HookError } from "./hooks.ts"
-import type { HookedStream } from "./with-hooks.ts"
 import { withHooks } from "./with-hooks.ts"
 
 export class StreamFactory extends Context.Service<StreamFactory, {
   /** Wakes the stream of that name, whether or not it exists yet. It sleeps again when the scope closes. */
-  make(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged, Scope.Scope>
+  make(name: StreamName): Effect.Effect<DurableStream<HookError>, StorageError | LogDamaged, Scope.Scope>
 }>()("durable-streams/hooks/stream-factory/StreamFactory") {
   /** Streams with these hooks. */
   static readonly layerWith = (hooks: Hooks): Layer.Layer<StreamFactory, never, Storage> =>
@@ -24,10 +24,9 @@ export class StreamFactory extends Context.Service<StreamFactory, {
         StreamFactory.of({
           // The storage and nothing else of this layer: a stream lives in its caller's scope.
           make: (name) =>
-            makeDurableStream(name).pipe(
-              Effect.map((stream) => withHooks(stream, hooks)),
-              Effect.provideService(Storage, storage)
-            )
+            Effect.contextWith((context: Context.Context<never>) =>
+              Effect.map(makeDurableStream(name), (stream) => withHooks(stream, hooks, context))
+            ).pipe(Effect.provideService(Storage, storage))
         }))
     )
 }

@@ -2,39 +2,25 @@
  * A stream wrapped with hooks: a pure function that never reaches inside the stream.
  *
  * Before hooks run in order, for every event of the append before anything is stored; the first failure vetoes. After
- * hooks run once the events are durable, whether or not the caller still listens, and can only be logged.
+ * hooks run once the events are durable, whether or not the caller still listens. Their failures are only logged.
  */
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import type { EventBlock } from "../domain/types.ts"
 import { parseEvent } from "../event/event-block.ts"
 import type { EventData } from "../event/event-data.ts"
-import type {
-  Appended,
-  AppendError,
-  AppendRequest,
-  Created,
-  CreateError,
-  CreateRequest,
-  DurableStream,
-  Reservation
-} from "../stream/durable-stream.ts"
+import type { DurableStream } from "../stream/durable-stream.ts"
 import type { HookError, Hooks } from "./hooks.ts"
 
-/** A stream whose appends a hook may refuse, those of its making included. */
-export interface HookedStream extends Omit<DurableStream, "append" | "appendThen" | "create"> {
-  /** Undefined where hooks are asked, which takes a fiber. */
-  readonly appendThen: DurableStream["appendThen"] | undefined
-  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | HookError>
-  readonly create: (
-    request: CreateRequest,
-    reservation?: Reservation
-  ) => Effect.Effect<Created, CreateError | HookError>
-}
-
-export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
+/** Hooks that run without a caller's fiber, for `appendUnsafe`, find their services in `context`. */
+export const withHooks = <E>(
+  stream: DurableStream<E>,
+  hooks: Hooks,
+  context: Context.Context<never> = Context.empty()
+): DurableStream<E | HookError> => {
   const before = hooks.beforeAppend ?? []
   const after = hooks.afterAppend ?? []
   if (before.length === 0 && after.length === 0) return stream
+  const runFork = Effect.runForkWith(context)
 
   const ask = (data: ReadonlyArray<EventData>) =>
     Effect.forEach(
@@ -58,19 +44,21 @@ export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
       { discard: true }
     )
 
-  const told = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
+  const thenTell = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
     Effect.uninterruptible(Effect.tap(made, ({ events }) => after.length === 0 ? Effect.void : tell(events)))
+
+  const append: DurableStream<E | HookError>["append"] = Effect.fn("withHooks.append")(function*(request) {
+    yield* ask(request.data)
+    return yield* thenTell(stream.append(request))
+  })
 
   return {
     ...stream,
-    appendThen: undefined,
-    append: Effect.fn("withHooks.append")(function*(request) {
-      yield* ask(request.data)
-      return yield* told(stream.append(request))
-    }),
+    append,
+    appendUnsafe: (request, done) => void runFork(append(request)).addObserver(done),
     create: Effect.fn("withHooks.create")(function*(request, reservation) {
       yield* ask(request.data)
-      return yield* told(stream.create(request, reservation))
+      return yield* thenTell(stream.create(request, reservation))
     })
   }
 }

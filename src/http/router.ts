@@ -4,7 +4,8 @@
  */
 import { Effect } from "effect"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../domain/errors.ts"
-import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
+import type { Answering } from "./direct.ts"
+import type { Answer, BodyRefused, Done, Incoming } from "./exchange.ts"
 import type { Refusal } from "./problem.ts"
 
 export interface RouteRequest extends Incoming {
@@ -111,8 +112,8 @@ class Routed implements RouteRequest {
     return this.#request.body(bytesMax)
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
-    this.#request.collect(bytesMax, done)
+  bodyUnsafe(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
+    this.#request.bodyUnsafe(bytesMax, done)
   }
 }
 

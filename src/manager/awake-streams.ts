@@ -12,7 +12,7 @@ interface AwakeStreams<A, E> {
   /** The stream, awake until the scope closes. */
   readonly get: (name: StreamName) => Effect.Effect<A, E | Overloaded, Scope.Scope>
   /** The stream if it is awake; it stays so until `leave` is called. */
-  readonly enter: (name: StreamName) => { readonly stream: A; readonly leave: () => void } | undefined
+  readonly getUnsafe: (name: StreamName) => { readonly stream: A; readonly leave: () => void } | undefined
   /** How many are awake, or waking. */
   readonly count: () => number
   /** Runs with the stream awake. */
@@ -122,14 +122,14 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
       )
     })
 
-  const enter: AwakeStreams<A, E>["enter"] = (name) => {
+  const getUnsafe: AwakeStreams<A, E>["getUnsafe"] = (name) => {
     const entry = entries.get(name)
     if (entry?.stream === undefined) return undefined
     hold(entry)
     return { stream: entry.stream, leave: () => leave(entry) }
   }
 
-  const awake: AwakeStreams<A, E> = { get, use: makeUse(get, enter), enter, count: () => entries.size }
+  const awake: AwakeStreams<A, E> = { get, use: makeUse(get, getUnsafe), getUnsafe, count: () => entries.size }
   return awake
 })
 
@@ -155,11 +155,11 @@ const makeEntry = <A, E>(name: StreamName, scope: Scope.Closeable): Entry<A, E> 
 
 const makeUse = <A, E>(
   get: AwakeStreams<A, E>["get"],
-  enter: AwakeStreams<A, E>["enter"]
+  getUnsafe: AwakeStreams<A, E>["getUnsafe"]
 ): AwakeStreams<A, E>["use"] =>
 (name, run) =>
   Effect.suspend(() => {
-    const awake = enter(name)
+    const awake = getUnsafe(name)
     if (awake === undefined) return Effect.scoped(Effect.flatMap(get(name), run))
     return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
   })

@@ -11,7 +11,6 @@ import { isReserved, mediaType, registryName, reservedPrefix } from "../domain/t
 import { emptyBlock } from "../event/event-block.ts"
 import type { HookError } from "../hooks/hooks.ts"
 import { StreamFactory } from "../hooks/stream-factory.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import { Storage } from "../storage/storage.ts"
 import type {
   Absent,
@@ -21,6 +20,7 @@ import type {
   Created,
   CreateError,
   CreateRequest,
+  DurableStream,
   ForkError
 } from "../stream/durable-stream.ts"
 import { judgeCondition } from "../stream/judge-append.ts"
@@ -40,12 +40,12 @@ export interface ListOptions {
 
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
-  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged | Overloaded, Scope.Scope>
+  get(name: StreamName): Effect.Effect<DurableStream<HookError>, StorageError | LogDamaged | Overloaded, Scope.Scope>
 
   /** Runs with the stream, awake until that has ended. */
   use<A, E>(
     name: StreamName,
-    run: (stream: HookedStream) => Effect.Effect<A, E>
+    run: (stream: DurableStream<HookError>) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | StorageError | LogDamaged | Overloaded>
 
   /** Appends; unless it must exist, the first append makes the stream. */
@@ -54,8 +54,8 @@ export class StreamManager extends Context.Service<StreamManager, {
     request: AppendRequest
   ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
 
-  /** The same for whoever waits without a fiber: `done` is called once. */
-  appendThen(
+  /** `append` without a fiber, if the stream is awake and its hooks need none: `done` is called once. */
+  appendUnsafe(
     name: StreamName,
     request: AppendRequest,
     done: (exit: Exit.Exit<Appended, AppendError | HookError | LogDamaged>) => void
@@ -93,7 +93,7 @@ export class StreamManager extends Context.Service<StreamManager, {
       )
 
       const { signals, watch } = makeListeners()
-      const { count, enter, get, use } = yield* makeAwakeStreams({
+      const { count, get, getUnsafe, use } = yield* makeAwakeStreams({
         wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive,
         // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
@@ -128,13 +128,10 @@ export class StreamManager extends Context.Service<StreamManager, {
         get,
         use,
         append,
-        appendThen: (name, request, done) => {
-          const awake = enter(name)
-          if (awake?.stream.appendThen === undefined) {
-            awake?.leave()
-            return void runFork(append(name, request)).addObserver(done)
-          }
-          awake.stream.appendThen(request, (exit) => {
+        appendUnsafe: (name, request, done) => {
+          const awake = getUnsafe(name)
+          if (awake === undefined) return void runFork(append(name, request)).addObserver(done)
+          awake.stream.appendUnsafe(request, (exit) => {
             awake.leave()
             done(exit)
           })

@@ -1,17 +1,18 @@
 /**
  * The native API (docs/protocol.md): translates requests to calls of the stream manager and answers back, nothing more.
  */
-import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
 import { OpenApi } from "effect/http-api"
 import { Api } from "../api/api.ts"
 import type { Health } from "../api/wire.ts"
 import { challengeHeader, directoryHeader, proofHeader, toDirectoryHeader } from "../api/wire.ts"
 import { InternalError, OtherServer, refusals } from "../domain/errors.ts"
 import { sliceBlock } from "../event/event-block.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import { prefers } from "../http/accept.ts"
-import type { Answer, Handler, Incoming } from "../http/exchange.ts"
-import { inPieces, isDirect, json, PieceMemory, toEffect } from "../http/exchange.ts"
+import type { Handler } from "../http/direct.ts"
+import { mapAnswering, toEffect } from "../http/direct.ts"
+import type { Answer, Incoming } from "../http/exchange.ts"
+import { inPieces, json, PieceMemory } from "../http/exchange.ts"
 import { accessHeaders, refusal } from "../http/guard.ts"
 import type { Refusal } from "../http/problem.ts"
 import { isRefusal, problem } from "../http/problem.ts"
@@ -26,7 +27,7 @@ import { deleteOnConditions } from "../stream-http/preconditions.ts"
 import { lifeHeader, lifeOf, openAt } from "../stream-http/reading-start.ts"
 import { countParameter, offsetParameter, streamName, textParameter } from "../stream-http/request-parameters.ts"
 import { ServerInfo } from "../stream-http/server-info.ts"
-import type { Cursor } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream } from "../stream/durable-stream.ts"
 import { appendEvents } from "./append-events.ts"
 
 /** Every request of this server, answered. */
@@ -55,22 +56,12 @@ export class HttpRoutes extends Context.Service<HttpRoutes, { readonly handle: H
             return Effect.succeed(dressed(problem(refused), accessHeaders(request, guard, true)))
           }
           const access = accessHeaders(request, guard, false)
-          const finished = <R>(answered: Effect.Effect<Answer, Refusal, R>) =>
-            Effect.map(
-              Effect.catchCause(answered, (cause) => refuse(cause, request, requestId)),
-              (answer) => dressed(answer, access)
-            )
-          const answering = route(request)
-          if (verbose) return logged(finished(toEffect(answering)), request, requestId())
-          if (!isDirect(answering)) return finished(answering)
-          return {
-            start: (done) =>
-              answering.start((exit) =>
-                Exit.isSuccess(exit)
-                  ? done(Exit.succeed(dressed(exit.value, access)))
-                  : void runFork(finished(exit)).addObserver(done)
-              )
-          }
+          const answering = mapAnswering(route(request), {
+            recover: (cause) => refuse(cause, request, requestId),
+            change: (answer) => dressed(answer, access),
+            runFork
+          })
+          return verbose ? logged(toEffect(answering), request, requestId()) : answering
         }
         return HttpRoutes.of({ handle: answer })
       })
@@ -188,7 +179,7 @@ const lines: Shape = {
 
 /** The events before `end`: at once when one read has them all, else as they are read. */
 const answerEvents = Effect.fnUntraced(function*(
-  stream: HookedStream,
+  stream: DurableStream<unknown>,
   start: Cursor,
   end: number,
   shape: Shape,

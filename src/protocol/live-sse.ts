@@ -167,24 +167,23 @@ const following = (
     return bytes !== undefined ? Effect.succeed(bytes) : over ? Effect.undefined : told
   })
 
-  const { leave, place, take, wait } = stream.live
   return {
     begin: Effect.map(some, (bytes) => void (first = bytes)),
     pull,
     live: {
       take: () => {
         if (first !== undefined || over || held.length > 0) return "pull"
-        const block = take(read)
+        const block = stream.nextUnsafe(read)
         if (block === undefined) return undefined
         if (block === "behind" || (encoding === "text" && !endsWhole(block))) return "pull"
         sent = block.first + block.count
         read = { life: read.life, next: sent }
-        const { closed, tail } = place()
+        const { closed, tail } = stream.infoUnsafe()
         const isTail = sent >= tail
         return sharedFrames(block, encoding, controlAt(sent, { isTail, isEnd: isTail && closed }))
       },
-      wait,
-      leave
+      wait: stream.waitUnsafe,
+      leave: stream.leaveUnsafe
     }
   }
 }

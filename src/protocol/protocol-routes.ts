@@ -2,10 +2,10 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Effect, Exit, Option } from "effect"
+import { Cause, Effect, Exit, Option } from "effect"
 import { refusals } from "../domain/errors.ts"
+import { mapAnswering } from "../http/direct.ts"
 import type { Answer } from "../http/exchange.ts"
-import { isDirect } from "../http/exchange.ts"
 import type { Refusal } from "../http/problem.ts"
 import { problem } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
@@ -60,39 +60,30 @@ export const protocolRoutes: Effect.Effect<ReadonlyArray<Route>, never, StreamMa
         return yield* modes[live](request, offset)
       })
 
+      const announce = announcing(runFork)
       const path = "/v1/stream/*"
       return [
-        { method: "PUT", path, handle: announcing(createStream(manager, bodyBytesMax, base)) },
-        { method: "POST", path, handle: announcing(appendToStream(manager, runFork, bodyBytesMax)) },
-        { method: "GET", path, handle: announcing(read) },
-        { method: "HEAD", path, handle: announcing(head) },
-        { method: "DELETE", path, handle: announcing(remove) }
+        { method: "PUT", path, handle: announce(createStream(manager, bodyBytesMax, base)) },
+        { method: "POST", path, handle: announce(appendToStream(manager, runFork, bodyBytesMax)) },
+        { method: "GET", path, handle: announce(read) },
+        { method: "HEAD", path, handle: announce(head) },
+        { method: "DELETE", path, handle: announce(remove) }
       ]
     }
   )
 
-/** Says in every answer what this server can do besides; what is our fault is answered where it is logged. */
-const announcing = (handle: Route["handle"]): Route["handle"] => (request) => {
-  const answering = handle(request)
-  if (!isDirect(answering)) {
-    return Effect.map(Effect.catchIf(answering, isTheirs, (refusal) => Effect.succeed(problem(refusal))), announced)
-  }
-  return {
-    start: (done) =>
-      answering.start((exit) => {
-        const answered = Exit.isFailure(exit)
-          ? Exit.map(toProblem(exit), announced)
-          : Exit.succeed(announced(exit.value))
-        done(answered)
-      })
-  }
-}
+/** Says in every answer what this server can do besides; a fault of ours is answered by the front, which logs it. */
+const announcing = (runFork: RunFork) => (handle: Route["handle"]): Route["handle"] => (request) =>
+  mapAnswering(handle(request), { recover: answerTheirs, change: announced, runFork })
+
+type RunFork = Parameters<typeof mapAnswering>[1]["runFork"]
 
 const announced = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isTheirs = (refusal: Refusal): boolean => refusals[refusal._tag].status < 500
-
-const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
-  const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))
-  return refusal !== undefined && isTheirs(refusal) ? Exit.succeed(problem(refusal)) : exit
+/** A refusal that is the client's fault, as its problem. */
+const answerTheirs = (cause: Cause.Cause<Refusal>): Exit.Exit<Answer, Refusal> => {
+  const refusal = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return refusal !== undefined && refusals[refusal._tag].status < 500
+    ? Exit.succeed(problem(refusal))
+    : Exit.failCause(cause)
 }

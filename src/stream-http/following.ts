@@ -7,7 +7,6 @@ import { keepAliveComment } from "../api/wire.ts"
 import { refusals, StreamDeleted } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Answer, Streamed } from "../http/exchange.ts"
 import { PieceMemory } from "../http/exchange.ts"
 import type { Refusal } from "../http/problem.ts"
@@ -16,7 +15,7 @@ import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import type { StreamDescription } from "../storage/storage.ts"
-import type { Cursor } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream } from "../stream/durable-stream.ts"
 import { placeHeaders } from "./append-headers.ts"
 import { sseBytes, toSse, writeSse } from "./framing.ts"
 import type { Opening } from "./reading-start.ts"
@@ -83,7 +82,7 @@ const ended = ({ description, tail }: Opening): Answer => ({
  * connection lost before the first event misses nothing either (promise 4); and again when a stream that was waited for is
  * made.
  */
-const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, target: string): Streamed => {
+const frames = (stream: DurableStream<unknown>, opened: Opening, isAnnounced: boolean, target: string): Streamed => {
   const memory = new PieceMemory()
   let cursor = opened.start
   let over = false
@@ -121,7 +120,7 @@ const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, tar
     keepAlive,
     live: {
       take: () => {
-        const block = place === undefined && !over ? stream.live.take(cursor) : "behind"
+        const block = place === undefined && !over ? stream.nextUnsafe(cursor) : "behind"
         if (block === undefined) return undefined
         if (block === "behind" || isUnborn) return "pull"
         cursor = { life: cursor.life, next: block.first + block.count }
@@ -129,9 +128,9 @@ const frames = (stream: HookedStream, opened: Opening, isAnnounced: boolean, tar
       },
       wait: (wake) => {
         memory.forget()
-        stream.live.wait(wake)
+        stream.waitUnsafe(wake)
       },
-      leave: stream.live.leave
+      leave: stream.leaveUnsafe
     },
     pull: Effect.suspend(() => {
       if (over) return Effect.undefined
@@ -156,7 +155,7 @@ export const logFailure = (refusal: Refusal, target: string): Effect.Effect<void
     : Effect.annotateLogs(Effect.logError(`A following ended: ${refusal.message}`), { target, status })
 }
 
-const infoIn = (stream: HookedStream, { life }: Cursor) =>
+const infoIn = (stream: DurableStream<unknown>, { life }: Cursor) =>
   stream.info.pipe(
     Effect.filterOrFail((info) => info.life === life),
     Effect.mapError(() => new StreamDeleted({ stream: stream.name }))

@@ -8,9 +8,8 @@ import { StreamDeleted } from "../domain/errors.ts"
 import type { OffsetBeyondTail } from "../domain/place-errors.ts"
 import { OtherLife } from "../domain/place-errors.ts"
 import { toOffset } from "../domain/types.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { StreamDescription } from "../storage/storage.ts"
-import type { Absent, Cursor, From, ReadError } from "../stream/durable-stream.ts"
+import type { Absent, Cursor, DurableStream, From, ReadError } from "../stream/durable-stream.ts"
 import type { Headers } from "./request-parameters.ts"
 import { countParameter, sinceParameter, textParameter } from "./request-parameters.ts"
 
@@ -43,7 +42,7 @@ export type OpenError = Absent | ReadError | InvalidRequest | OffsetBeyondTail |
  * for a parameter that is none before a stream is looked for, and for an offset beyond the tail or of another life: the
  * reader has to know, and the problem says what is there. From here on the stream is being read, until the scope closes.
  */
-export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
+export const openAt = (stream: DurableStream<unknown>, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     yield* stream.reading
     const since = yield* sinceParameter(asked.query)
@@ -95,9 +94,9 @@ export const lastSeen = (request: Headers & { readonly query: URLSearchParams })
   })
 
 /** How the stream stands now; one that does not exist can come to be in the life that it has for cursors. */
-const standOf = (stream: HookedStream) =>
+const standOf = (stream: DurableStream<unknown>) =>
   Effect.catchTag(
     stream.info,
     "StreamNotFound",
-    () => Effect.sync(() => ({ ...stream.live.place(), description: undefined }))
+    () => Effect.sync(() => ({ ...stream.infoUnsafe(), description: undefined }))
   )

@@ -171,34 +171,21 @@ export type CreateError =
 export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageError | StorageFull | LogDamaged
 export type ReadError = StreamDeleted | StorageError | LogDamaged
 
-export interface LiveStream {
-  /**
-   * Events from the cursor on that are in memory, in a block that all who ask from there share. Undefined: there are none
-   * yet. "behind": it takes a `next` to know, for the events are on the disk, the stream is closed or not there any more.
-   */
-  readonly take: (cursor: Cursor) => EventBlock | "behind" | undefined
-  /** Calls `wake` once, when `take` may have another answer. */
-  readonly wait: (wake: () => void) => void
-  /** Takes the call back: the follower gives up. Counts as use. */
-  readonly leave: (wake: () => void) => void
-  /** Where the stream stands. */
-  readonly place: () => Pick<StreamInfo, "life" | "tail" | "closed">
-}
-
-export interface DurableStream {
+/** `E` is what hooks around the stream may refuse with. */
+export interface DurableStream<E = never> {
   readonly name: StreamName
 
   /** Appends all or nothing and answers once it is durable. Interrupting the caller stops nothing. */
-  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | E>
 
-  /** The same for whoever waits without a fiber: `done` is called once. */
-  readonly appendThen: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError>) => void) => void
+  /** `append` without a fiber: `done` is called once. */
+  readonly appendUnsafe: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError | E>) => void) => void
 
   /**
    * Makes the stream, with its first events, or finds that it is there and was made so. A fork needs a place that its
    * source has reserved.
    */
-  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError>
+  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError | E>
 
   /** What is known of the stream now. Does not count as use (docs/protocol.md 10). */
   readonly info: Effect.Effect<StreamInfo, Absent>
@@ -221,8 +208,21 @@ export interface DurableStream {
   /** Like `read`, but waits at the tail. An empty block means that the stream is closed and has been read to its end. */
   readonly next: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
 
-  /** For a follower without a fiber: what it can have at once, and being called when there is more. */
-  readonly live: LiveStream
+  /**
+   * `next` without a fiber: the events from the cursor on that are in memory, in a block that all who ask from there share.
+   * Undefined: there are none yet. "behind": it takes a `next` to know, for the events are on the disk, the stream is closed
+   * or not there any more.
+   */
+  readonly nextUnsafe: (cursor: Cursor) => EventBlock | "behind" | undefined
+
+  /** Waits at the tail without a fiber: calls `wake` once, when `nextUnsafe` may have another answer. */
+  readonly waitUnsafe: (wake: () => void) => void
+
+  /** Ends such a wait: the follower gives up. Counts as use. */
+  readonly leaveUnsafe: (wake: () => void) => void
+
+  /** `info` without a fiber, also of a stream that does not exist. */
+  readonly infoUnsafe: () => Pick<StreamInfo, "life" | "tail" | "closed">
 
   /** The first offset whose event was created at `time` (milliseconds since 1970) or later; the tail if none was. */
   readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>

@@ -10,7 +10,7 @@ import { beyondTail } from "../domain/place-errors.ts"
 import type { EventBlock, StreamEvent } from "../domain/types.ts"
 import { emptyBlock, parseEvent, sliceBlock } from "../event/event-block.ts"
 import type { Log } from "../storage/storage.ts"
-import type { Cursor, DurableStream, From, LiveStream, ReadError } from "./durable-stream.ts"
+import type { Cursor, DurableStream, From, ReadError } from "./durable-stream.ts"
 import type { OpenLog } from "./open-log.ts"
 import { searchSince } from "./search-since.ts"
 
@@ -19,7 +19,17 @@ const readBytes = 512 * 1024
 
 type Reader = Pick<
   DurableStream,
-  "info" | "cursor" | "read" | "next" | "live" | "offsetSince" | "reading" | "subscribe"
+  | "info"
+  | "infoUnsafe"
+  | "cursor"
+  | "read"
+  | "next"
+  | "nextUnsafe"
+  | "waitUnsafe"
+  | "leaveUnsafe"
+  | "offsetSince"
+  | "reading"
+  | "subscribe"
 >
 
 /** `ensureCurrent` opens a log that is in doubt and deletes a stream that is due, in the writer's turn. */
@@ -64,18 +74,15 @@ export const makeReader = (open: OpenLog, ensureCurrent: Effect.Effect<void, Sto
         : Effect.andThen(open.sleepers.wait(() => isNews(cursor), () => open.use()), next(cursor, bytesMax))
     )
 
-  const live: LiveStream = {
-    take: (cursor) => {
-      if (!isNews(cursor)) return undefined
-      if (cursor.life !== open.life || cursor.next >= open.tail) return "behind"
-      return open.recent.from(cursor.next, readBytes) ?? "behind"
-    },
-    wait: (wake) => open.sleepers.add(wake),
-    leave: (wake) => {
-      open.sleepers.delete(wake)
-      open.use()
-    },
-    place: () => ({ life: open.life, tail: open.tail, closed: open.closed })
+  const nextUnsafe: Reader["nextUnsafe"] = (cursor) => {
+    if (!isNews(cursor)) return undefined
+    if (cursor.life !== open.life || cursor.next >= open.tail) return "behind"
+    return open.recent.from(cursor.next, readBytes) ?? "behind"
+  }
+
+  const leaveUnsafe = (wake: () => void) => {
+    open.sleepers.delete(wake)
+    open.use()
   }
 
   const cursor = (from: From) =>
@@ -94,7 +101,10 @@ export const makeReader = (open: OpenLog, ensureCurrent: Effect.Effect<void, Sto
     cursor,
     read,
     next,
-    live,
+    nextUnsafe,
+    waitUnsafe: (wake) => open.sleepers.add(wake),
+    leaveUnsafe,
+    infoUnsafe: () => ({ life: open.life, tail: open.tail, closed: open.closed }),
     reading,
     offsetSince: (time) =>
       Effect.suspend(() => {

@@ -25,7 +25,7 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
   /** Runs when the task's turn comes, on a log that is current. */
   const inTurn = <A, E>(task: Effect.Effect<A, E>) => writer.inTurn(Effect.andThen(ensureCurrent, task))
 
-  const appendThen: DurableStream["appendThen"] = (request, done) =>
+  const appendUnsafe: DurableStream["appendUnsafe"] = (request, done) =>
     request.data.length === 0 && request.close !== true
       ? done(Exit.succeed({ events: emptyBlock(open.tail), tail: open.tail, closed: open.closed, producer: undefined }))
       : writer.append(request, done)
@@ -45,8 +45,8 @@ export const makeDurableStream = Effect.fnUntraced(function*(name: StreamName) {
 
   const stream: DurableStream = {
     name,
-    append: (request) => Effect.callback((resume) => appendThen(request, resume)),
-    appendThen,
+    append: (request) => Effect.callback((resume) => appendUnsafe(request, resume)),
+    appendUnsafe,
     create: (request, reservation) => inTurn(create(request, reservation)),
     isThere: () => open.log !== undefined,
     ...makeReader(open, inTurn(Effect.void)),
