@@ -1,6 +1,6 @@
 /**
- * How a stream is made here. Swapping `ActiveFactory` for another factory is one line; an embedding program provides a
- * layer of its own instead.
+ * The factory that makes the streams of this server. Swapping `ActiveFactory` for another factory is one line; an embedding
+ * program provides a layer of its own instead.
  */
 import { Context, Effect, Layer, Predicate, type Scope } from "effect"
 import type { LogDamaged, StorageError } from "../domain/errors.ts"
@@ -65,7 +65,7 @@ export const PlainFactory = StreamFactory.layerWith({})
 /** Every event must have a `_type` that is a string. */
 export const ValidatedFactory = StreamFactory.layerWith({ beforeAppend: [validateType] })
 
-/** Every event must have a `_type` that starts with `agent:`; what is appended is logged. */
+/** Every event must have a `_type` that starts with `agent:`; each event that is appended is logged. */
 export const EmbryonicAgentFactory = StreamFactory.layerWith({
   beforeAppend: [validateAgentEvent],
   afterAppend: [logAppended]

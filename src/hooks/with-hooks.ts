@@ -24,7 +24,7 @@ export const withHooks = <E>(
   const runFork = Effect.runForkWith(context)
   const { name } = stream
 
-  /** Calls `then` with the end of the effect: at once, unless the effect suspends. */
+  /** Calls `then` with the exit of the effect: at once, unless the effect suspends. */
   const run = <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void => {
     if (isExit(effect)) return then(effect)
     const fiber = runFork(effect)
@@ -69,8 +69,8 @@ export const withHooks = <E>(
 const isExit = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
 
 /**
- * Asks the before hooks of each event, from the `place`-th question on. While their effects are ends already (`Effect.void`,
- * `Effect.fail`), no effect is made: the answer is an end, too.
+ * Asks the before hooks of each event, from the `place`-th question on. As long as hooks return exits (`Effect.void`,
+ * `Effect.fail`), nothing has to be run, and the answer is an exit too.
  */
 const askFrom = (
   before: ReadonlyArray<BeforeAppendHook>,

@@ -1,7 +1,7 @@
 /**
- * Which streams are awake: one a name, woken by whoever comes first, shared by all who use it, asleep again when nobody
- * has for a while, or as soon as another one needs its place. Using one that is awake is two additions and a look into a
- * table: every append does.
+ * The streams that are awake: one for each name. Its first user wakes it, all users share it, and it falls asleep when it
+ * had no user for a while, or when another stream needs its place. This is not an `RcMap`, for every append uses a stream:
+ * here that costs two additions and a look into a table, there a scope.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { Overloaded } from "../domain/errors.ts"
@@ -23,32 +23,32 @@ interface AwakeStreams<A, E> {
 }
 
 interface AwakeOptions<A, E, R> {
-  /** Runs once for all who wait for it, in a scope that closes when the stream falls asleep, or did not wake. */
+  /** Runs once for all who wait for the stream, in a scope that closes when the stream falls asleep or fails to wake. */
   readonly wake: (name: StreamName) => Effect.Effect<A, E, R | Scope.Scope>
   readonly idleTimeToLive: Duration.Duration
-  /** A stream that is not worthwhile any more when its last user leaves falls asleep at once. */
-  readonly worthwhile: (stream: A) => boolean
-  /** How many may be awake: the longest idle one falls asleep for one more. Where all are in use, it is refused. */
+  /** A stream that is not worth keeping when its last user leaves falls asleep at once. */
+  readonly isWorthKeeping: (stream: A) => boolean
+  /** How many may be awake. The longest idle one falls asleep for one more; if all are in use, that one is refused. */
   readonly awakeMax: number
-  /** Streams that are woken all the same. */
+  /** Whether the stream is woken all the same. */
   readonly isExempt: (name: StreamName) => boolean
 }
 
 export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: AwakeOptions<A, E, R>) {
-  const { awakeMax, isExempt, wake, worthwhile } = options
+  const { awakeMax, isExempt, isWorthKeeping, wake } = options
   const parent = yield* Effect.scope
   const clock = yield* Clock.Clock
   const runFork = Effect.runForkWith(yield* Effect.context<R>())
   const entries = new Map<StreamName, Entry<A, E>>()
-  /** Streams that are falling asleep: they let go of what they hold before they wake again. */
+  /** Streams that are falling asleep: each closes its log before it wakes again. */
   const falling = new Map<StreamName, Fiber.Fiber<void>>()
   const waking = new Set<Fiber.Fiber<A, E>>()
 
   // Streams that are waking or falling asleep have files open, and may write to them: a stop waits for them.
   yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.awaitAll([...waking, ...falling.values()])))
 
-  /** The stream with one user more, awake or waking. Undefined: there is no place for it. */
-  const held = (name: StreamName): Entry<A, E> | undefined => {
+  /** Adds a user to the stream, and wakes it if it sleeps. Undefined: there is no place for it. */
+  const holdOrWake = (name: StreamName): Entry<A, E> | undefined => {
     const known = entries.get(name)
     if (known !== undefined) return hold(known)
     const before = falling.get(name)
@@ -61,7 +61,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
     if (entries.size >= awakeMax && !isExempt(name)) return undefined
     const entry = makeEntry<A, E>(name, Scope.forkUnsafe(parent))
     entries.set(name, entry)
-    // A fiber of its own: who came first may leave, and the others still want it.
+    // A fiber of its own: its first user may leave, and the others still wait for it.
     const woken = after.length === 0 ? wake(name) : Effect.andThen(Fiber.awaitAll(after), wake(name))
     const fiber = runFork(Scope.provide(woken, entry.scope))
     waking.add(fiber)
@@ -71,7 +71,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
         entry.stream = exit.value
         if (entry.users === 0) rest(entry)
       } else {
-        // A stream that did not wake is not kept: whoever comes next tries anew.
+        // A stream that failed to wake is not kept: its next user tries anew.
         close(entry, exit)
       }
       Deferred.doneUnsafe(entry.woken, exit)
@@ -89,13 +89,13 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
     if (--entry.users === 0 && entry.stream !== undefined && entries.get(entry.name) === entry) rest(entry)
   }
 
-  /** Nobody uses the stream: it falls asleep, at once or after a while. */
+  /** The stream has no user: it falls asleep, at once or after a while. */
   const rest = (entry: Entry<A, E>): void => {
-    if (worthwhile(entry.stream!)) idle.add(entry)
+    if (isWorthKeeping(entry.stream!)) idle.add(entry)
     else close(entry, Exit.void)
   }
 
-  /** Only of a stream that has woken, or will not: else two of one name could be falling asleep. */
+  /** Call it only when the stream has woken or failed to: else two streams of one name could be falling asleep. */
   const close = (entry: Entry<A, E>, exit: Exit.Exit<unknown, unknown>): Fiber.Fiber<void> => {
     entries.delete(entry.name)
     idle.delete(entry)
@@ -114,7 +114,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
 
   const get: AwakeStreams<A, E>["get"] = (name) =>
     Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Overloaded, Scope.Scope> => {
-      const entry = held(name)
+      const entry = holdOrWake(name)
       if (entry === undefined) return Effect.fail(tooMany(awakeMax))
       return Effect.andThen(
         Effect.addFinalizer(() => Effect.sync(() => leave(entry))),
@@ -135,7 +135,7 @@ export const makeAwakeStreams = Effect.fnUntraced(function*<A, E, R>(options: Aw
 
 interface Entry<A, E> {
   readonly name: StreamName
-  /** What the stream holds while it is awake. */
+  /** Closes when the stream falls asleep. */
   readonly scope: Scope.Closeable
   readonly woken: Deferred.Deferred<A, E>
   /** Undefined until it has woken. */
@@ -164,7 +164,7 @@ const makeUse = <A, E>(
     return Effect.ensuring(run(awake.stream), Effect.sync(awake.leave))
   })
 
-/** Streams that nobody uses, the longest unused one first. Each is closed when it was not used for a while. */
+/** Streams without a user, the longest idle one first. Each is closed when it was not used for a while. */
 class IdleStreams<A extends { idleSince: number }> {
   readonly entries = new Set<A>()
   readonly #clock: Clock.Clock
@@ -197,7 +197,7 @@ class IdleStreams<A extends { idleSince: number }> {
     this.entries.delete(entry)
   }
 
-  /** Closes the streams whose time has come, until none is idle. */
+  /** Closes each stream when it was idle long enough, until none is idle. */
   readonly #watch: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
     while (true) {
       const now = steadyMillis(this.#clock)

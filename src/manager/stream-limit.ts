@@ -1,6 +1,6 @@
 /**
- * A storage that takes no more than so many streams. Those that are there are used as before; a stream that is deleted
- * makes room for another. What is kept only for forks and what is the server's own is not counted, as it is not listed.
+ * A storage that takes no more than so many streams. Existing streams are used as before; a stream that is deleted makes
+ * room for another. Streams that are not listed do not count: those kept only for forks, and the server's own.
  */
 import { Context, Effect, Layer } from "effect"
 import { TooManyStreams } from "../domain/errors.ts"
@@ -18,7 +18,7 @@ export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage
   Effect.gen(function*() {
     const storage = yield* Storage
     const { streamsMax } = yield* CurrentLimits
-    // Names and not a number: what was taken away by somebody else is found missing, perhaps more than once.
+    // Names and not a number: a stream that was taken away by hand may be found missing more than once.
     const names = new Set((yield* storage.atStart).listed.filter((name) => !isReserved(name)))
     const there = (name: StreamName) => Effect.sync(() => isReserved(name) || names.add(name))
     const gone = (name: StreamName) => Effect.sync(() => void names.delete(name))
@@ -35,11 +35,11 @@ export const layerStreamLimit: Layer.Layer<Storage | StreamCount, never, Storage
           const { name } = description
           if (names.has(name) || isReserved(name)) return storage.create(description, first)
           if (names.size >= streamsMax) return Effect.fail(new TooManyStreams({ limit: streamsMax }))
-          // At once: another one may be on its way.
+          // Before the storage creates it: another creation may be under way.
           names.add(name)
           return Effect.onError(storage.create(description, first), () => gone(name))
         }),
-      // Where it fails the stream may still be there: whoever opens it next finds out.
+      // If it fails the stream may still exist: the next opening decides.
       hide: (name) => Effect.tap(storage.hide(name), () => gone(name)),
       delete: (name) =>
         storage.delete(name).pipe(

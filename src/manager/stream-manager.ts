@@ -1,6 +1,6 @@
 /**
- * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
- * What takes more than one stream is done here: forks and their sources.
+ * The streams of the server: one live stream for each name, shared by all its users, asleep again when it had none for a
+ * minute. Work on more than one stream is done here: forks and their sources.
  */
 import { Cause, Config, Context, Duration, Effect, type Exit, Layer, Option, type Scope } from "effect"
 import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
@@ -48,35 +48,35 @@ export class StreamManager extends Context.Service<StreamManager, {
     run: (stream: DurableStream<HookError>) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | StorageError | LogDamaged | Overloaded>
 
-  /** Appends; unless it must exist, the first append makes the stream. */
+  /** Appends; the first append creates the stream, unless the request says that it must exist. */
   append(
     name: StreamName,
     request: AppendRequest
   ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
 
-  /** `append` without a fiber, if the stream is awake and its hooks need none: `done` is called once. */
+  /** `append` without a fiber, if the stream is awake and its hooks do not suspend: `done` is called once. */
   appendUnsafe(
     name: StreamName,
     request: AppendRequest,
     done: (exit: Exit.Exit<Appended, AppendError | HookError | LogDamaged>) => void
   ): void
 
-  /** Makes the stream or a fork, or finds that it is there and was made so. */
+  /** Creates the stream or a fork, or finds that it exists and was created so. */
   create(
     name: StreamName,
     request: CreateRequest
   ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
 
-  /** Names in ascending order of UTF-16 code units; those that are reserved are not among them. */
+  /** Names in ascending order of UTF-16 code units, without reserved ones. */
   list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
-  /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
+  /** Deletes the stream, in order with its appends. A source that was kept for it alone goes soon after. */
   delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged | Overloaded>
 
   /** How many streams are awake. */
   awakeCount(): number
 
-  /** Tells the listener what happens to every stream, until the scope closes. */
+  /** Calls the listener with the news of every stream, until the scope closes. */
   watch(listener: Partial<StreamSignals>): Effect.Effect<void, never, Scope.Scope>
 }>()("durable-streams/manager/stream-manager/StreamManager") {
   static readonly layer = Layer.effect(
@@ -96,14 +96,14 @@ export class StreamManager extends Context.Service<StreamManager, {
       const { count, get, getUnsafe, use } = yield* makeAwakeStreams({
         wake: (name) => Effect.provideService(factory.make(name), StreamSignals, signals),
         idleTimeToLive,
-        // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
-        worthwhile: (stream) => stream.isThere(),
+        // A client that asks for random names, or creates and deletes streams, must not fill the memory for a minute.
+        isWorthKeeping: (stream) => stream.isThere(),
         awakeMax,
-        // The server's own are few, and what they miss is not said again.
+        // The server's own streams are few, and an event that they miss is not sent again.
         isExempt: (name) => isReserved(name) || name === registryName
       })
 
-      /** A fork that is gone has no more need of its source. */
+      // A fork that is gone does not need its source any more.
       yield* watch({
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
@@ -150,7 +150,7 @@ export class StreamManager extends Context.Service<StreamManager, {
   )
 }
 
-/** Those who are told what happens to every stream, and the signals that tell them. */
+/** Listeners to all streams, and the signals that reach them. */
 const makeListeners = () => {
   const listeners = new Set<Partial<StreamSignals>>()
   const signals: StreamSignals = {

@@ -22,7 +22,7 @@ import { forkOf, forksOf, keepFor, keepNoMore } from "./stream-state.ts"
 
 /** Everything here runs in the writer's turn, on a log that is current. */
 export interface Forks {
-  /** Finds the place of the fork, and keeps what is before it from now on. */
+  /** Finds the place of the fork, and keeps the events before it from now on. */
   readonly reserve: (
     fork: StreamName,
     offset: number | undefined,

@@ -15,8 +15,8 @@ import type { OpenLog } from "./open-log.ts"
 import { newId } from "./stream-config.ts"
 
 /**
- * Commits what is taken, on a log that `ensureCurrent` has checked if it is in doubt or due. Answers every append, except
- * those that it returns: they must be judged again, before all others.
+ * Commits the appends that are taken, on a log that `ensureCurrent` has checked if it is in doubt or due. Answers every
+ * append except those that it returns: they must be judged again, before all others.
  */
 export const makeGroupCommit = Effect.fnUntraced(function*(
   open: OpenLog,

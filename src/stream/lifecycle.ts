@@ -1,5 +1,5 @@
 /**
- * How a stream begins and ends: it is created, deleted, or its time comes (docs/protocol.md 10). Everything here runs in
+ * How a stream begins and ends: it is created, is deleted, or expires (docs/protocol.md 10). Everything here runs in
  * the writer's turn.
  */
 import { Clock, Effect } from "effect"

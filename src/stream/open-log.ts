@@ -1,6 +1,6 @@
 /**
  * The log of one stream while the stream is awake: its tail, whether it is closed, which of the name's lives it is, its
- * newest events, and who reads it. The stream's single writer changes it, readers look.
+ * newest events, and how many read it. The stream's single writer changes it, readers look.
  *
  * After a change that failed, or after the log was taken away by hand, the log is in doubt: it is opened again before the
  * next change, and the log that is found then decides.
@@ -133,7 +133,7 @@ export class OpenLog {
     return this.reopen
   })
 
-  /** What is known of the stream; fails if it is not there for its users. */
+  /** The stream as it is now; fails if it does not exist for its users. */
   readonly info: Effect.Effect<StreamInfo, Absent> = Effect.suspend((): Effect.Effect<StreamInfo, Absent> =>
     this.log === undefined || this.isDue()
       ? Effect.fail(new StreamNotFound({ stream: this.name }))
@@ -168,7 +168,7 @@ export class OpenLog {
     this.use()
   }
 
-  /** When the stream's time has come: milliseconds since 1970, or never. */
+  /** When the stream expires: milliseconds since 1970, or undefined for never. */
   due(): number | undefined {
     return this.#lifetime?.due(this.#services.clock.currentTimeMillisUnsafe(), this.#isInUse)
   }

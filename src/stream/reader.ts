@@ -1,5 +1,5 @@
 /**
- * Reading one stream: at once, or waiting at the tail. Readers see only what is durable (promise 2), and hold an offset in
+ * Reading one stream: at once, or waiting at the tail. Readers see only durable events (promise 2), and hold an offset in
  * one life of the stream: when that life is over they are told, however a read that was under way has ended (promise 10).
  */
 import { Effect, Option, Stream } from "effect"
@@ -14,7 +14,7 @@ import type { Cursor, DurableStream, From, ReadError } from "./durable-stream.ts
 import type { OpenLog } from "./open-log.ts"
 import { searchSince } from "./search-since.ts"
 
-/** What one read takes at the most: large enough to amortise a system call, small enough to hold one per reader. */
+/** The most bytes that one read takes: enough to amortise a system call, little enough to hold for each reader. */
 const readBytes = 512 * 1024
 
 type Reader = Pick<
@@ -36,7 +36,7 @@ type Reader = Pick<
 export const makeReader = (open: OpenLog, ensureCurrent: Effect.Effect<void, StorageError>): Reader => {
   const deleted = () => Effect.fail(new StreamDeleted({ stream: open.name }))
 
-  /** A stream whose time has come is not there any more for anybody. */
+  /** An expired stream is gone for all readers. */
   const tryCurrent = Effect.suspend(() => open.isInDoubt || open.isDue() ? Effect.ignore(ensureCurrent) : Effect.void)
 
   const read = (cursor: Cursor, bytesMax = readBytes): Effect.Effect<EventBlock, ReadError> =>

@@ -2,7 +2,7 @@
  * One durable stream: create, append, read, follow, fork, expire, delete. No hook, no network, no disk in sight.
  *
  * A single writer makes every change, in order (`writer.ts`, `group-commit.ts`, `lifecycle.ts`, `forks.ts`), on the log
- * that is open (`open-log.ts`). Readers see only what is durable (promise 2); followers hold an offset and are woken to
+ * that is open (`open-log.ts`). Readers see only durable events (promise 2); followers hold an offset and are woken to
  * read (promise 6; `reader.ts`).
  */
 import { Effect, Exit } from "effect"

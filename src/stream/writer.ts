@@ -18,12 +18,12 @@ interface Writer {
   readonly idle: Effect.Effect<void>
 }
 
-/** What one commit takes at the most, so that recovery looks back a bounded way. A single larger append passes alone. */
+/** The most bytes that one commit takes, so that recovery looks back a bounded way. A single larger append passes alone. */
 const commitBytesMax = 1024 * 1024
 
 const { waitingBytesMax } = fixedLimits
 
-/** What a line of the log has besides name and data, about. */
+/** About how many bytes a line of the log has besides name and data. */
 const lineOverhead = 100
 
 /** `commit` answers every append that it is given, except those that it returns to be judged again. */
@@ -128,7 +128,7 @@ interface WaitingTask {
   readonly run: Effect.Effect<ReadonlyArray<WaitingAppend>>
 }
 
-/** Writers of all streams whose turns begin when this turn of the event loop has taken in what there is. */
+/** Writers of all streams whose turns begin at the end of this turn of the event loop. */
 let starting: Array<() => void> = []
 
 /**
