@@ -2,6 +2,7 @@
  * Times as people and programs write them: RFC 3339, and no text that only looks like it. `Date` takes 30 February for
  * 2 March and 24:00 for the next day, and knows no leap second.
  */
+import { DateTime } from "effect"
 
 /** Milliseconds since 1970; undefined if the text is no date-time (RFC 3339 5.6) or cannot exist (5.7). */
 export const rfc3339Millis = (text: string): number | undefined => {
@@ -33,3 +34,12 @@ export const rfc3339Millis = (text: string): number | undefined => {
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/
 
 const dayMillis = 24 * 60 * 60 * 1_000
+
+/** Milliseconds since 1970 as events show them: in UTC with milliseconds, 24 characters. */
+export const toRfc3339 = (millis: number): string => {
+  // A busy server asks many times a millisecond: the newest answer is kept.
+  if (millis !== newest.millis) newest = { millis, text: DateTime.formatIso(DateTime.makeUnsafe(millis)) }
+  return newest.text
+}
+
+let newest = { millis: Number.NaN, text: "" }

@@ -1,5 +1,5 @@
 /**
- * What a guest may do before and after an append. Types only, and the one error a guest may raise.
+ * Hooks: code of a guest that runs before and after an append. Types only, and the one error that a guest may raise.
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"

@@ -1,20 +1,20 @@
 /**
- * How a stream is made here. Swapping `ActiveFactory` for another factory is one line; an embedding program provides a
- * layer of its own instead.
+ * The factory that makes the streams of this server. Swapping `ActiveFactory` for another factory is one line; an embedding
+ * program provides a layer of its own instead.
  */
 import { Context, Effect, Layer, Predicate, type Scope } from "effect"
 import type { LogDamaged, StorageError } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
 import { Storage } from "../storage/storage.ts"
+import type { DurableStream } from "../stream/durable-stream.ts"
 import { makeDurableStream } from "../stream/stream.ts"
 import type { AfterAppendHook, BeforeAppendHook, Hooks } from "./hooks.ts"
 import { HookError } from "./hooks.ts"
-import type { HookedStream } from "./with-hooks.ts"
 import { withHooks } from "./with-hooks.ts"
 
 export class StreamFactory extends Context.Service<StreamFactory, {
   /** Wakes the stream of that name, whether or not it exists yet. It sleeps again when the scope closes. */
-  make(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged, Scope.Scope>
+  make(name: StreamName): Effect.Effect<DurableStream<HookError>, StorageError | LogDamaged, Scope.Scope>
 }>()("durable-streams/hooks/stream-factory/StreamFactory") {
   /** Streams with these hooks. */
   static readonly layerWith = (hooks: Hooks): Layer.Layer<StreamFactory, never, Storage> =>
@@ -24,10 +24,9 @@ export class StreamFactory extends Context.Service<StreamFactory, {
         StreamFactory.of({
           // The storage and nothing else of this layer: a stream lives in its caller's scope.
           make: (name) =>
-            makeDurableStream(name).pipe(
-              Effect.map((stream) => withHooks(stream, hooks)),
-              Effect.provideService(Storage, storage)
-            )
+            Effect.contextWith((context: Context.Context<never>) =>
+              Effect.map(makeDurableStream(name), (stream) => withHooks(stream, hooks, context))
+            ).pipe(Effect.provideService(Storage, storage))
         }))
     )
 }
@@ -66,7 +65,7 @@ export const PlainFactory = StreamFactory.layerWith({})
 /** Every event must have a `_type` that is a string. */
 export const ValidatedFactory = StreamFactory.layerWith({ beforeAppend: [validateType] })
 
-/** Every event must have a `_type` that starts with `agent:`; what is appended is logged. */
+/** Every event must have a `_type` that starts with `agent:`; each event that is appended is logged. */
 export const EmbryonicAgentFactory = StreamFactory.layerWith({
   beforeAppend: [validateAgentEvent],
   afterAppend: [logAppended]

@@ -2,75 +2,119 @@
  * A stream wrapped with hooks: a pure function that never reaches inside the stream.
  *
  * Before hooks run in order, for every event of the append before anything is stored; the first failure vetoes. After
- * hooks run once the events are durable, whether or not the caller still listens, and can only be logged.
+ * hooks run once the events are durable, whether or not the caller still listens. Their failures are only logged. Hooks
+ * that need no fiber are run without one: an append costs no more than they do.
  */
-import { Effect } from "effect"
-import type { EventBlock } from "../domain/types.ts"
+import { Context, Effect, Exit } from "effect"
+import type { EventBlock, StreamName } from "../domain/types.ts"
 import { parseEvent } from "../event/event-block.ts"
 import type { EventData } from "../event/event-data.ts"
-import type {
-  Appended,
-  AppendError,
-  AppendRequest,
-  Created,
-  CreateError,
-  CreateRequest,
-  DurableStream,
-  Reservation
-} from "../stream/durable-stream.ts"
-import type { HookError, Hooks } from "./hooks.ts"
+import type { DurableStream } from "../stream/durable-stream.ts"
+import type { AfterAppendHook, BeforeAppendHook, HookError, Hooks } from "./hooks.ts"
 
-/** A stream whose appends a hook may refuse, those of its making included. */
-export interface HookedStream extends Omit<DurableStream, "append" | "appendThen" | "create"> {
-  /** Undefined where hooks are asked, which takes a fiber. */
-  readonly appendThen: DurableStream["appendThen"] | undefined
-  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | HookError>
-  readonly create: (
-    request: CreateRequest,
-    reservation?: Reservation
-  ) => Effect.Effect<Created, CreateError | HookError>
-}
-
-export const withHooks = (stream: HookedStream, hooks: Hooks): HookedStream => {
+/** Hooks that run without a caller's fiber, for `appendUnsafe`, find their services in `context`. */
+export const withHooks = <E>(
+  stream: DurableStream<E>,
+  hooks: Hooks,
+  context: Context.Context<never> = Context.empty()
+): DurableStream<E | HookError> => {
   const before = hooks.beforeAppend ?? []
   const after = hooks.afterAppend ?? []
   if (before.length === 0 && after.length === 0) return stream
+  const runFork = Effect.runForkWith(context)
+  const { name } = stream
 
-  const ask = (data: ReadonlyArray<EventData>) =>
-    Effect.forEach(
-      data,
-      (data) => Effect.forEach(before, (hook) => hook.run({ name: stream.name, data: data.value }), { discard: true }),
-      { discard: true }
+  /** Calls `then` with the exit of the effect: at once, unless the effect suspends. */
+  const run = <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void => {
+    if (isExit(effect)) return then(effect)
+    const fiber = runFork(effect)
+    const exit = fiber.pollUnsafe()
+    if (exit === undefined) fiber.addObserver(then)
+    else then(exit)
+  }
+
+  const ask = (data: ReadonlyArray<EventData>) => Effect.suspend(() => askFrom(before, name, data, 0))
+
+  const thenTell = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
+    Effect.uninterruptible(
+      Effect.tap(made, ({ events }) => after.length === 0 ? Effect.void : tell(after, name, events))
     )
 
-  const tell = (events: EventBlock) =>
-    Effect.forEach(
-      Array.from({ length: events.count }, (_, i) => parseEvent(events, i)),
-      (event) =>
-        Effect.forEach(after, (hook) =>
-          Effect.suspend(() => hook.run({ name: stream.name, event })).pipe(
-            Effect.catchCause((cause) =>
-              Effect.logError("An after hook failed; the event is stored", cause).pipe(
-                Effect.annotateLogs({ stream: stream.name, offset: event.offset, hookId: hook.id })
-              )
-            )
-          ), { discard: true }),
-      { discard: true }
-    )
-
-  const told = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
-    Effect.uninterruptible(Effect.tap(made, ({ events }) => after.length === 0 ? Effect.void : tell(events)))
+  const appendUnsafe: DurableStream<E | HookError>["appendUnsafe"] = (request, done) => {
+    const append = (asked: Exit.Exit<void, HookError>) => {
+      if (Exit.isFailure(asked)) return done(Exit.failCause(asked.cause))
+      if (after.length === 0) return stream.appendUnsafe(request, done)
+      stream.appendUnsafe(request, (exit) => {
+        if (Exit.isFailure(exit)) return done(exit)
+        run(Effect.suspend(() => tell(after, name, exit.value.events)), () => done(exit))
+      })
+    }
+    run(askEagerly(before, name, request.data), append)
+  }
 
   return {
     ...stream,
-    appendThen: undefined,
     append: Effect.fn("withHooks.append")(function*(request) {
       yield* ask(request.data)
-      return yield* told(stream.append(request))
+      return yield* thenTell(stream.append(request))
     }),
+    appendUnsafe,
     create: Effect.fn("withHooks.create")(function*(request, reservation) {
       yield* ask(request.data)
-      return yield* told(stream.create(request, reservation))
+      return yield* thenTell(stream.create(request, reservation))
     })
   }
 }
+
+const isExit = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+
+/**
+ * Asks the before hooks of each event, from the `place`-th question on. As long as hooks return exits (`Effect.void`,
+ * `Effect.fail`), nothing has to be run, and the answer is an exit too.
+ */
+const askFrom = (
+  before: ReadonlyArray<BeforeAppendHook>,
+  name: StreamName,
+  data: ReadonlyArray<EventData>,
+  place: number
+): Effect.Effect<void, HookError> => {
+  const count = before.length * data.length
+  for (let next = place; next < count; next++) {
+    const hook = before[next % before.length]!
+    const asked = hook.run({ name, data: data[Math.floor(next / before.length)]!.value })
+    if (!isExit(asked)) {
+      return next + 1 === count ? asked : Effect.flatMap(asked, () => askFrom(before, name, data, next + 1))
+    }
+    if (Exit.isFailure(asked)) return asked
+  }
+  return Exit.void
+}
+
+/** The same for a caller without a fiber: a hook that throws is a defect. */
+const askEagerly = (
+  before: ReadonlyArray<BeforeAppendHook>,
+  name: StreamName,
+  data: ReadonlyArray<EventData>
+): Effect.Effect<void, HookError> => {
+  try {
+    return askFrom(before, name, data, 0)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
+/** Tells the after hooks of each event. Never fails. */
+const tell = (after: ReadonlyArray<AfterAppendHook>, name: StreamName, events: EventBlock): Effect.Effect<void> =>
+  Effect.forEach(
+    Array.from({ length: events.count }, (_, i) => parseEvent(events, i)),
+    (event) =>
+      Effect.forEach(after, (hook) =>
+        Effect.suspend(() => hook.run({ name, event })).pipe(
+          Effect.catchCause((cause) =>
+            Effect.logError("An after hook failed; the event is stored", cause).pipe(
+              Effect.annotateLogs({ stream: name, offset: event.offset, hookId: hook.id })
+            )
+          )
+        ), { discard: true }),
+    { discard: true }
+  )

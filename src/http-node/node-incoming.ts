@@ -71,10 +71,10 @@ export class NodeIncoming implements Incoming {
   }
 
   body(bytesMax: number): Effect.Effect<Uint8Array, BodyRefused> {
-    return Effect.callback((resume) => this.collect(bytesMax, resume))
+    return Effect.callback((resume) => this.bodyUnsafe(bytesMax, resume))
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>): void {
+  bodyUnsafe(bytesMax: number, done: Done<Uint8Array, BodyRefused>): void {
     const request = this.#request
     const refuse = (refusal: PayloadTooLarge | Overloaded) => {
       this.refusedBody = true

@@ -2,13 +2,13 @@
  * Brings handlers to sockets with `node:http`: bodies are refused while they arrive, streamed answers go at the reader's
  * pace and hold no more than the socket's own buffer (promise 6), and stopping ends every answer cleanly.
  */
-import { Deferred, Effect, Exit, Fiber, Schedule, type Scope } from "effect"
+import { Deferred, Effect, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
 import { type AddressInfo, Server as NetServer } from "node:net"
 import type { Limits } from "../domain/limits.ts"
 import { defaultLimits } from "../domain/limits.ts"
-import type { Handler } from "../http/exchange.ts"
-import { isDirect } from "../http/exchange.ts"
+import type { Handler } from "../http/direct.ts"
+import { Answerings } from "../http/direct.ts"
 import { Bodies } from "./bodies.ts"
 import { beyondMax, Connections } from "./connections.ts"
 import { probeHalfClosed } from "./half-closed.ts"
@@ -60,10 +60,8 @@ const stopTimeout = "1500 millis"
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { bodiesBytesMax, connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
   const services = yield* Effect.context<never>()
-  const runFork = Effect.runForkWith(services)
   const state: Sending = { open: new Map(), stallMillis, stopping: false }
-  const busy = new Set<Fiber.Fiber<void, unknown>>()
-  const direct = new Counted()
+  const answerings = new Answerings(Effect.runForkWith(services))
   const bodies = new Bodies(bodiesBytesMax)
   const told = yield* Deferred.make<void>()
   const stops = Deferred.await(told)
@@ -73,32 +71,16 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     const refused = connections.refusal(request, response)
     if (refused !== undefined) incoming.refusedBody = true
     const answering = refused === undefined ? options.handler(incoming) : Effect.succeed(refused)
-    if (isDirect(answering)) {
-      let over = false
-      direct.begin()
-      return answering.start((exit) => {
-        // What fails here is told to the route, which tells us again.
-        if (over) return void response.destroy()
-        over = true
-        direct.end()
-        if (Exit.isFailure(exit)) return void response.destroy()
-        const rest = send(incoming, response, exit.value, state)
-        if (rest !== undefined) runFork(rest)
-      })
-    }
-    const fiber = runFork(Effect.scoped(Effect.flatMap(
+    const interrupt = answerings.start(
       answering,
-      (answer) => send(incoming, response, answer, state) ?? Effect.void
-    )))
-    if (fiber.pollUnsafe() !== undefined) return
-    busy.add(fiber)
+      (answer) => send(incoming, response, answer, state),
+      // The handler answers everything that it foresaw. The rest is our bug, for which the caller must not wait.
+      () => {
+        if (!response.writableEnded) response.destroy()
+      }
+    )
     // Also told after every answer, when there is nothing left to interrupt.
-    response.on("close", () => fiber.interruptUnsafe())
-    fiber.addObserver((exit) => {
-      busy.delete(fiber)
-      // The handler answers everything it foresaw; what is left is our bug, and the caller must not wait for it.
-      if (Exit.isFailure(exit) && !response.writableEnded) response.destroy()
-    })
+    if (interrupt !== undefined) response.on("close", interrupt)
   }
 
   const server = Http.createServer({
@@ -143,8 +125,7 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
         for (const stream of state.open.values()) stream.end()
         yield* Deferred.succeed(told, undefined)
         // Every connection closes behind its last answer. Those that Node takes for idle may still have bytes to send.
-        yield* Effect.forEach([...busy], (fiber) => Fiber.await(fiber), { discard: true }).pipe(
-          Effect.andThen(direct.none),
+        yield* answerings.idle.pipe(
           Effect.andThen(Effect.raceFirst(Fiber.join(closing), closeIdleAfterGrace(server))),
           Effect.andThen(Fiber.join(closing)),
           Effect.timeout(stopTimeout),
@@ -161,25 +142,3 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { address, port } = server.address() as AddressInfo
   return { host: address, port, connections: () => connections.size } satisfies RunningServer
 }) satisfies (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
-
-/** Answers under way that have no fiber. */
-class Counted {
-  #count = 0
-  #last: (() => void) | undefined
-
-  begin(): void {
-    this.#count++
-  }
-
-  end(): void {
-    if (--this.#count === 0) this.#last?.()
-  }
-
-  /** Waits until there is none. */
-  get none(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (this.#count === 0) return resume(Effect.void)
-      this.#last = () => resume(Effect.void)
-    })
-  }
-}

@@ -2,7 +2,7 @@
  * One request and its answer, free of any platform. Handlers are effects over these; an adapter (`http-node`) connects them
  * with a socket. docs/decisions/0002-plain-http.md says why this is not Effect's own server.
  */
-import { Effect, Exit, type Scope } from "effect"
+import { Effect, type Exit } from "effect"
 import type { InvalidRequest, Overloaded, PayloadTooLarge } from "../domain/errors.ts"
 
 export interface Incoming {
@@ -17,10 +17,10 @@ export interface Incoming {
   readonly headerCount: (name: string) => number
   /** Ends when the server is told to stop: a handler that waits for news then answers. */
   readonly stopping: Effect.Effect<void>
-  /** The body, refused while it arrives if it is larger than `bytesMax`. At most once, like `collect`. */
+  /** The body, refused while it arrives if it is larger than `bytesMax`. It can be asked for once. */
   readonly body: (bytesMax: number) => Effect.Effect<Uint8Array, BodyRefused>
-  /** The body for a handler without a fiber: calls `done` once. */
-  readonly collect: (bytesMax: number, done: Done<Uint8Array, BodyRefused>) => void
+  /** `body` without a fiber: `done` is called once. */
+  readonly bodyUnsafe: (bytesMax: number, done: Done<Uint8Array, BodyRefused>) => void
 }
 
 /** The body is too large, ended early, or the server has no memory for it now. */
@@ -28,32 +28,6 @@ export type BodyRefused = PayloadTooLarge | InvalidRequest | Overloaded
 
 /** A callback for the end of some work. It is called once. */
 export type Done<A, E> = (exit: Exit.Exit<A, E>) => void
-
-/**
- * An answer that needs no fiber: `start` calls `done` once, now or later. An append is so little work that a fiber would be a
- * fifth of it (docs/perf/append.md). It cannot be interrupted.
- */
-export interface Direct<A, E> {
-  readonly start: (done: Done<A, E>) => void
-}
-
-export type Answering<E> = Effect.Effect<Answer, E, Scope.Scope> | Direct<Answer, E>
-
-export const isDirect = <E>(answering: Answering<E>): answering is Direct<Answer, E> => "start" in answering
-
-/** The same answer as an effect. */
-export const toEffect = <E>(answering: Answering<E>): Effect.Effect<Answer, E, Scope.Scope> =>
-  isDirect(answering) ? Effect.callback((resume) => answering.start(resume)) : answering
-
-/** Continues with `next` after a success; a failure, also one that `next` throws, goes to `done`. */
-export const whenDone = <A, B, E>(done: Done<B, E>, next: (value: A) => void): Done<A, E> => (exit) => {
-  if (Exit.isFailure(exit)) return done(Exit.failCause(exit.cause))
-  try {
-    next(exit.value)
-  } catch (defect) {
-    done(Exit.die(defect))
-  }
-}
 
 export interface Answer {
   readonly status: number
@@ -130,9 +104,6 @@ export class PieceMemory {
     this.#memory = undefined
   }
 }
-
-/** Answers every request: refusals are answers too. The scope closes when the answer is sent or the client has left. */
-export type Handler = (request: Incoming) => Answering<never>
 
 export const json = (status: number, body: string | Uint8Array): Answer => ({
   status,

@@ -2,13 +2,14 @@
  * The front of the server: every request passes the gates, then its route answers, and every answer leaves here. Refusals
  * become problems; a defect is told to the log and answered with its request's number only.
  */
-import { Cause, Clock, Context, Effect, Exit, Layer, References, type Scope } from "effect"
+import { Cause, Clock, Context, Effect, Layer, References, type Scope } from "effect"
 import { InternalError } from "../domain/errors.ts"
 import type { Refusal } from "../domain/refusal.ts"
 import { isRefusal } from "../domain/refusal.ts"
 import { makeAccessHeaders } from "./access-headers.ts"
-import type { Answer, Answering, Handler, Incoming } from "./exchange.ts"
-import { isDirect, toEffect } from "./exchange.ts"
+import type { Answering, Handler } from "./direct.ts"
+import { mapAnswering, toEffect } from "./direct.ts"
+import type { Answer, Incoming } from "./exchange.ts"
 import { Barred, makeGates } from "./gates.ts"
 import { Guard, originGate } from "./guard.ts"
 import { RequestCounts } from "./metrics.ts"
@@ -58,15 +59,11 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
           const answering = route(request, passed, onRoute)
           const asked = found
           if (isVerbose) return logged(finish(toEffect(answering), request, asked), request, requestId())
-          if (!isDirect(answering)) return finish(answering, request, asked)
-          return {
-            start: (done) =>
-              answering.start((exit) =>
-                Exit.isSuccess(exit)
-                  ? done(Exit.succeed(leave(exit.value, request, asked)))
-                  : void runFork(finish(exit, request, asked)).addObserver(done)
-              )
-          }
+          return mapAnswering(answering, {
+            recover: (cause) => toProblem(cause, request, requestId),
+            change: (answer) => leave(answer, request, asked),
+            runFork
+          })
         }
 
         return Front.of({

@@ -7,7 +7,8 @@ import { Context, Effect, Layer } from "effect"
 import type { HttpApiGroup } from "effect/http-api"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../domain/errors.ts"
 import type { Refusal } from "../domain/refusal.ts"
-import type { Answer, Answering, BodyRefused, Done, Incoming } from "./exchange.ts"
+import type { Answering } from "./direct.ts"
+import type { Answer, BodyRefused, Done, Incoming } from "./exchange.ts"
 import type { Gate } from "./gates.ts"
 
 export interface RouteRequest extends Incoming {
@@ -165,8 +166,8 @@ class Routed implements RouteRequest {
     return this.#request.body(bytesMax)
   }
 
-  collect(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
-    this.#request.collect(bytesMax, done)
+  bodyUnsafe(bytesMax: number, done: Done<Uint8Array, BodyRefused>) {
+    this.#request.bodyUnsafe(bytesMax, done)
   }
 }
 

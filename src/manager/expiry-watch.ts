@@ -1,16 +1,16 @@
 /**
- * Deletes streams whose time has come and whom nobody asks for. Whoever does ask is told the truth at once (stream.ts);
- * this is for the list of streams, and for the room they take.
+ * Deletes streams that have expired and have no user. A user of an expired stream finds it gone at once (`stream.ts`); this
+ * watch is for the list of streams, and for the disk.
  */
 import { Clock, Effect } from "effect"
 import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
 import type { StreamName } from "../domain/types.ts"
 import type { Observe } from "./observe.ts"
 
-/** How long after its time a stream may still be listed. */
+/** How long an expired stream may still be listed. */
 const lookEvery = "5 seconds"
 
-/** A failed look is not repeated at once, for its cause will hardly be over: so many looks are left out. */
+/** After a failed look, so many looks are left out: its cause will hardly be over at once. */
 const looksLeftOut = 12
 
 /** `expire` deletes a stream that is due, and answers when it will be (milliseconds since 1970). */
@@ -19,7 +19,7 @@ export const watchExpiry = Effect.fnUntraced(function*(
   observe: Observe,
   expire: (name: StreamName) => Effect.Effect<number | undefined, StorageError | LogDamaged | Overloaded>
 ) {
-  /** When each of them is worth a look. */
+  /** When each stream has to be looked at. */
   const due = new Map(expiring.map((name): [StreamName, number] => [name, 0]))
   /** Streams whose look failed, and how many looks they still leave out: counted, since the time of day may be set back. */
   const paused = new Map<StreamName, number>()

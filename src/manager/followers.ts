@@ -1,5 +1,5 @@
 /**
- * How many follow each stream, and no more of one than the limit says (docs/decisions/0010-limits.md).
+ * Counts the followers of each stream, and refuses those beyond the limit (docs/decisions/0010-limits.md).
  */
 import { Context, Effect, Layer } from "effect"
 import { Overloaded } from "../domain/errors.ts"
@@ -30,7 +30,7 @@ export class Followers {
     this.#max = max
   }
 
-  /** Of all streams together. */
+  /** The followers of all streams together. */
   get size(): number {
     return this.#size
   }

@@ -1,6 +1,6 @@
 /**
- * Which streams are awake: one live stream a name, shared by all who use it, asleep again when nobody has for a minute.
- * What takes more than one stream is done here: forks and their sources.
+ * The streams of the server: one live stream for each name, shared by all its users, asleep again when it had none for a
+ * minute. Work on more than one stream is done here: forks and their sources.
  */
 import { Cause, Config, Context, Duration, Effect, type Exit, Layer, Option, type Scope } from "effect"
 import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
@@ -11,7 +11,6 @@ import { isReserved, mediaType, registryName, reservedPrefix } from "../domain/t
 import { emptyBlock } from "../event/event-block.ts"
 import type { HookError } from "../hooks/hooks.ts"
 import { StreamFactory } from "../hooks/stream-factory.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import { Storage } from "../storage/storage.ts"
 import type {
   Absent,
@@ -21,6 +20,7 @@ import type {
   Created,
   CreateError,
   CreateRequest,
+  DurableStream,
   ForkError
 } from "../stream/durable-stream.ts"
 import { judgeCondition } from "../stream/judge-append.ts"
@@ -43,37 +43,37 @@ export interface ListOptions {
 
 export class StreamManager extends Context.Service<StreamManager, {
   /** The stream, awake until the scope closes. It need not exist yet, and getting it does not make it. */
-  get(name: StreamName): Effect.Effect<HookedStream, StorageError | LogDamaged | Overloaded, Scope.Scope>
+  get(name: StreamName): Effect.Effect<DurableStream<HookError>, StorageError | LogDamaged | Overloaded, Scope.Scope>
 
   /** Runs with the stream, awake until that has ended. */
   use<A, E>(
     name: StreamName,
-    run: (stream: HookedStream) => Effect.Effect<A, E>
+    run: (stream: DurableStream<HookError>) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | StorageError | LogDamaged | Overloaded>
 
-  /** Appends; unless it must exist, the first append makes the stream. */
+  /** Appends; the first append creates the stream, unless the request says that it must exist. */
   append(
     name: StreamName,
     request: AppendRequest
   ): Effect.Effect<Appended, AppendError | HookError | LogDamaged>
 
-  /** The same for whoever waits without a fiber: `done` is called once. */
-  appendThen(
+  /** `append` without a fiber, if the stream is awake and its hooks do not suspend: `done` is called once. */
+  appendUnsafe(
     name: StreamName,
     request: AppendRequest,
     done: (exit: Exit.Exit<Appended, AppendError | HookError | LogDamaged>) => void
   ): void
 
-  /** Makes the stream or a fork, or finds that it is there and was made so. */
+  /** Creates the stream or a fork, or finds that it exists and was created so. */
   create(
     name: StreamName,
     request: CreateRequest
   ): Effect.Effect<Created, CreateError | ForkError | HookError | LogDamaged>
 
-  /** Names in ascending order of UTF-16 code units; those that are reserved are not among them. */
+  /** Names in ascending order of UTF-16 code units, without reserved ones. */
   list(options?: ListOptions): Effect.Effect<ReadonlyArray<StreamName>, StorageError>
 
-  /** Deletes the stream, in order with its appends. What was kept for it alone goes soon after. */
+  /** Deletes the stream, in order with its appends. A source that was kept for it alone goes soon after. */
   delete(name: StreamName): Effect.Effect<void, Absent | StorageError | LogDamaged | Overloaded>
 
   /** How many streams are awake. */
@@ -103,21 +103,21 @@ export class StreamManager extends Context.Service<StreamManager, {
         )
       const { observe, signals } = makeObserve((prefix) => list({ prefix }))
 
-      const { count, enter, get, use } = yield* makeAwakeStreams({
+      const { count, get, getUnsafe, use } = yield* makeAwakeStreams({
         wake: (name) =>
           factory.make(name).pipe(
             Effect.provideService(StreamSignals, signals),
             Effect.provideService(StreamAdmission, admission)
           ),
         idleTimeToLive,
-        // Whoever asks for names at random, or makes streams and deletes them, is not to fill the memory for a minute.
-        worthwhile: (stream) => stream.isThere(),
+        // A client that asks for random names, or creates and deletes streams, must not fill the memory for a minute.
+        isWorthKeeping: (stream) => stream.isThere(),
         awakeMax,
-        // The server's own are few, and what they miss is not said again.
+        // The server's own streams are few, and an event that they miss is not sent again.
         isExempt: (name) => isReserved(name) || name === registryName
       })
 
-      /** A fork that is gone has no more need of its source. */
+      // A fork that is gone does not need its source any more.
       yield* observe("", {
         forgotten: ({ forkedFrom, id }) => {
           if (forkedFrom === undefined) return
@@ -136,57 +136,21 @@ export class StreamManager extends Context.Service<StreamManager, {
       })
       yield* watchExpiry((yield* storage.atStart).expiring, observe, (name) => use(name, (stream) => stream.expire))
 
-      const create = Effect.fnUntraced(
-        function*(name: StreamName, request: CreateRequest) {
-          const stream = yield* get(name)
-          if (request.fork === undefined) return yield* stream.create(request)
-          const known = yield* Effect.option(stream.info)
-          const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
-          if (unmet !== undefined) return yield* unmet
-          if (Option.isSome(known)) {
-            const difference = differenceFrom(known.value, request)
-            if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
-            return { made: false, events: emptyBlock(known.value.tail), info: known.value }
-          }
-          const { offset, source: sourceName, subOffset } = request.fork
-          const source = yield* get(sourceName)
-          return yield* Effect.acquireUseRelease(
-            source.reserve(name, offset, subOffset),
-            (reservation): Effect.Effect<Created, CreateError | HookError> => {
-              const { contentType } = reservation.point.source
-              return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
-                ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
-                : stream.create(request, reservation)
-            },
-            (reservation, exit) =>
-              exit._tag === "Success" && exit.value.made
-                ? Effect.void
-                : Effect.ignore(source.release(reservation.forkId))
-          )
-          // Nobody who hangs up leaves a fork whose source does not know of it.
-        },
-        Effect.scoped,
-        Effect.uninterruptible
-      )
-
       const append = (name: StreamName, request: AppendRequest) => use(name, (stream) => stream.append(request))
 
       return StreamManager.of({
         get,
         use,
         append,
-        appendThen: (name, request, done) => {
-          const awake = enter(name)
-          if (awake?.stream.appendThen === undefined) {
-            awake?.leave()
-            return void runFork(append(name, request)).addObserver(done)
-          }
-          awake.stream.appendThen(request, (exit) => {
+        appendUnsafe: (name, request, done) => {
+          const awake = getUnsafe(name)
+          if (awake === undefined) return void runFork(append(name, request)).addObserver(done)
+          awake.stream.appendUnsafe(request, (exit) => {
             awake.leave()
             done(exit)
           })
         },
-        create,
+        create: makeCreate(get),
         list,
         delete: (name) => use(name, (stream) => stream.delete),
         awakeCount: count,
@@ -195,3 +159,37 @@ export class StreamManager extends Context.Service<StreamManager, {
     })
   )
 }
+
+/** Uninterruptible: a caller who hangs up leaves no fork of which its source does not know. */
+const makeCreate = (get: StreamManager["Service"]["get"]) =>
+  Effect.fnUntraced(
+    function*(name: StreamName, request: CreateRequest) {
+      const stream = yield* get(name)
+      if (request.fork === undefined) return yield* stream.create(request)
+      const known = yield* Effect.option(stream.info)
+      const unmet = judgeCondition(name, request.onlyIf, Option.getOrUndefined(known))
+      if (unmet !== undefined) return yield* unmet
+      if (Option.isSome(known)) {
+        const difference = differenceFrom(known.value, request)
+        if (difference !== undefined) return yield* new StreamExists({ stream: name, difference })
+        return { made: false, events: emptyBlock(known.value.tail), info: known.value }
+      }
+      const { offset, source: sourceName, subOffset } = request.fork
+      const source = yield* get(sourceName)
+      return yield* Effect.acquireUseRelease(
+        source.reserve(name, offset, subOffset),
+        (reservation): Effect.Effect<Created, CreateError | HookError> => {
+          const { contentType } = reservation.point.source
+          return request.contentType !== undefined && mediaType(request.contentType) !== mediaType(contentType)
+            ? Effect.fail(new ContentTypeMismatch({ stream: sourceName, contentType }))
+            : stream.create(request, reservation)
+        },
+        (reservation, exit) =>
+          exit._tag === "Success" && exit.value.made
+            ? Effect.void
+            : Effect.ignore(source.release(reservation.forkId))
+      )
+    },
+    Effect.scoped,
+    Effect.uninterruptible
+  )

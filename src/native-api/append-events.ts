@@ -6,8 +6,10 @@ import { Exit, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
 import type { StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
-import type { Answer, Done } from "../http/exchange.ts"
-import { json, whenDone } from "../http/exchange.ts"
+import type { Direct } from "../http/direct.ts"
+import { whenDone } from "../http/direct.ts"
+import type { Answer } from "../http/exchange.ts"
+import { json } from "../http/exchange.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "../stream-http/append-body.ts"
@@ -15,37 +17,38 @@ import { appendConditions, appendedHeaders } from "../stream-http/append-headers
 import { appendMediaType, streamName } from "../stream-http/request-parameters.ts"
 import type { Appended } from "../stream/durable-stream.ts"
 
-export const appendEvents = (manager: StreamManager["Service"], bodyBytesMax: number) => (request: RouteRequest) => ({
-  start: (done: Done<Answer, Refusal>) => {
-    const name = streamName(request.parameter)
-    if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
-    const mediaType = appendMediaType(request)
-    if (Exit.isFailure(mediaType)) return done(Exit.failCause(mediaType.cause))
-    const conditions = appendConditions(request)
-    if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
-    const parse = mediaType.value === "json" ? fromJsonBody : fromNdjsonBody
-    const answer = whenDone(
-      done,
-      (appended: Appended) => done(Exit.succeed(toAnswer(name.value, mediaType.value, appended)))
-    )
+export const appendEvents =
+  (manager: StreamManager["Service"], bodyBytesMax: number) => (request: RouteRequest): Direct<Refusal> => ({
+    answerUnsafe: (done) => {
+      const name = streamName(request.parameter)
+      if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
+      const mediaType = appendMediaType(request)
+      if (Exit.isFailure(mediaType)) return done(Exit.failCause(mediaType.cause))
+      const conditions = appendConditions(request)
+      if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
+      const parse = mediaType.value === "json" ? fromJsonBody : fromNdjsonBody
+      const answer = whenDone(
+        done,
+        (appended: Appended) => done(Exit.succeed(toAnswer(name.value, mediaType.value, appended)))
+      )
 
-    const append = whenDone(done, (body: Uint8Array) => {
-      const parsed = parse(body)
-      if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
-      const data = parsed.value
-      manager.appendThen(name.value, { ...conditions.value, data }, (exit) => {
-        if (!isMismatch(exit)) return answer(exit)
-        // A stream of bytes takes data that stands for bytes.
-        toBytes(data, (bytes) => {
-          if (bytes === undefined) answer(exit)
-          else manager.appendThen(name.value, { ...conditions.value, data: bytes }, answer)
+      const append = whenDone(done, (body: Uint8Array) => {
+        const parsed = parse(body)
+        if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
+        const data = parsed.value
+        manager.appendUnsafe(name.value, { ...conditions.value, data }, (exit) => {
+          if (!isMismatch(exit)) return answer(exit)
+          // A stream of bytes takes data that stands for bytes.
+          toBytes(data, (bytes) => {
+            if (bytes === undefined) answer(exit)
+            else manager.appendUnsafe(name.value, { ...conditions.value, data: bytes }, answer)
+          })
         })
       })
-    })
 
-    request.collect(bodyBytesMax, append)
-  }
-})
+      request.bodyUnsafe(bodyBytesMax, append)
+    }
+  })
 
 const isMismatch = (exit: Exit.Exit<Appended, Refusal>): boolean =>
   Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "ContentTypeMismatch")

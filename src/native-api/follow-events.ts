@@ -8,7 +8,6 @@ import { StreamDeleted } from "../domain/errors.ts"
 import type { EventBlock, StreamName } from "../domain/types.ts"
 import { toOffset } from "../domain/types.ts"
 import { consumeBlock, isShared } from "../event/event-block.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Answer } from "../http/exchange.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { Followers } from "../manager/followers.ts"
@@ -23,7 +22,7 @@ import { openFollowing, sseHeaders } from "../stream-http/open-following.ts"
 import type { Opening } from "../stream-http/reading-start.ts"
 import { lastSeen, lifeHeader, lifeOf, openAt } from "../stream-http/reading-start.ts"
 import { lastEventId, offsetParameter, streamName } from "../stream-http/request-parameters.ts"
-import type { Cursor, ReadError } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream, ReadError } from "../stream/durable-stream.ts"
 
 /** The handler of the route. */
 export const followEvents = (manager: StreamManager["Service"], followers: Followers) =>
@@ -74,11 +73,11 @@ const isEventSource = (request: RouteRequest): boolean =>
  * stream that was waited for is made, `connected` comes again, in front of its first events.
  */
 class EventRenderer implements FollowingRenderer<ReadError> {
-  readonly #stream: HookedStream
+  readonly #stream: DurableStream<unknown>
   readonly #start: Cursor
   #isUnborn: boolean
 
-  constructor(stream: HookedStream, { description, start }: Opening) {
+  constructor(stream: DurableStream<unknown>, { description, start }: Opening) {
     this.#stream = stream
     this.#start = start
     this.#isUnborn = description === undefined
@@ -106,7 +105,7 @@ class EventRenderer implements FollowingRenderer<ReadError> {
   }
 }
 
-const infoIn = (stream: HookedStream, { life }: Cursor) =>
+const infoIn = (stream: DurableStream<unknown>, { life }: Cursor) =>
   stream.info.pipe(
     Effect.filterOrFail((info) => info.life === life),
     Effect.mapError(() => new StreamDeleted({ stream: stream.name }))

@@ -7,8 +7,9 @@ import { ContentTypeMismatch, StreamClosed } from "../domain/errors.ts"
 import type { Refusal } from "../domain/refusal.ts"
 import { isJson, mediaType, toOffset } from "../domain/types.ts"
 import { EventData } from "../event/event-data.ts"
-import type { Answer, Direct } from "../http/exchange.ts"
-import { whenDone } from "../http/exchange.ts"
+import type { Direct } from "../http/direct.ts"
+import { whenDone } from "../http/direct.ts"
+import type { Answer } from "../http/exchange.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromMessages } from "../stream-http/append-body.ts"
@@ -23,14 +24,14 @@ export const appendToStream = (
   runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>,
   bodyBytesMax: number
 ) =>
-(request: RouteRequest): Direct<Answer, Refusal> => ({
-  start: (done) => {
+(request: RouteRequest): Direct<Refusal> => ({
+  answerUnsafe: (done) => {
     const name = addressedStream(request)
     if (Exit.isFailure(name)) return done(Exit.failCause(name.cause))
     const conditions = appendConditions(request)
     if (Exit.isFailure(conditions)) return done(Exit.failCause(conditions.cause))
     const append = (data: ReadonlyArray<EventData>, contentType: string | undefined) =>
-      manager.appendThen(
+      manager.appendUnsafe(
         name.value,
         { ...conditions.value, mustExist: true, data, contentType },
         whenDone(done, (appended) =>
@@ -51,7 +52,7 @@ export const appendToStream = (
       })
     })
 
-    request.collect(bodyBytesMax, take)
+    request.bodyUnsafe(bodyBytesMax, take)
   }
 })
 

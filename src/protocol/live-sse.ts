@@ -102,7 +102,7 @@ class BatchRenderer implements FollowingRenderer<ReadError> {
 
   renderShared(block: EventBlock): Frames | undefined {
     if (this.#held !== undefined && !endsWhole(block)) return undefined
-    const { closed, tail } = this.#reading.stream.live.place()
+    const { closed, tail } = this.#reading.stream.infoUnsafe()
     this.#sent = block.first + block.count
     const isTail = this.#sent >= tail
     return sharedFrames(block, this.#encoding, this.#controlAt(isTail, isTail && closed))

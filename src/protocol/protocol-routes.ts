@@ -2,11 +2,11 @@
  * The Durable Streams Protocol (docs/protocol.md, part B): translates requests to calls of the stream manager and
  * answers back, nothing more.
  */
-import { Context, Effect, Exit, type Layer, Option } from "effect"
+import { Cause, Context, Effect, Exit, type Layer, Option } from "effect"
 import { CurrentLimits } from "../domain/limits.ts"
 import type { Refusal } from "../domain/refusal.ts"
+import { mapAnswering } from "../http/direct.ts"
 import type { Answer } from "../http/exchange.ts"
-import { isDirect } from "../http/exchange.ts"
 import { problem } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
@@ -40,6 +40,7 @@ export const protocol: Layer.Layer<never, never, Router | StreamManager | Curren
     const { bodyBytesMax } = yield* CurrentLimits
     const { base } = yield* PublicUrl
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const announce = announcing(runFork)
     const path = "/v1/stream/*"
     return {
       routes: [
@@ -112,30 +113,15 @@ const readStream = (manager: StreamManager["Service"], followers: Followers, lon
 }
 
 /** Names this server's extensions in every answer. A failure of the server (5xx) is left to the front, which logs it. */
-const announce = (handle: Route["handle"]): Route["handle"] => (request) => {
-  const answering = handle(request)
-  if (!isDirect(answering)) {
-    return Effect.map(
-      Effect.catchIf(answering, isOfClient, (refusal) => Effect.succeed(problem(refusal))),
-      withExtensions
-    )
-  }
-  return {
-    start: (done) =>
-      answering.start((exit) => {
-        const answered = Exit.isFailure(exit)
-          ? Exit.map(toProblem(exit), withExtensions)
-          : Exit.succeed(withExtensions(exit.value))
-        done(answered)
-      })
-  }
-}
+const announcing = (runFork: RunFork) => (handle: Route["handle"]): Route["handle"] => (request) =>
+  mapAnswering(handle(request), { recover: answerClient, change: withExtensions, runFork })
+
+type RunFork = Parameters<typeof mapAnswering>[1]["runFork"]
 
 const withExtensions = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-const isOfClient = ({ status }: Refusal): boolean => status < 500
-
-const toProblem = (exit: Exit.Failure<Answer, Refusal>): Exit.Exit<Answer, Refusal> => {
-  const refusal = Option.getOrUndefined(Exit.findErrorOption(exit))
-  return refusal !== undefined && isOfClient(refusal) ? Exit.succeed(problem(refusal)) : exit
+/** The problem of a refusal that is the client's fault. */
+const answerClient = (cause: Cause.Cause<Refusal>): Exit.Exit<Answer, Refusal> => {
+  const refusal = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return refusal !== undefined && refusal.status < 500 ? Exit.succeed(problem(refusal)) : Exit.failCause(cause)
 }

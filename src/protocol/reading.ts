@@ -4,18 +4,17 @@
  */
 import { Effect } from "effect"
 import { StreamDeleted, StreamNotFound } from "../domain/errors.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import type { StreamDescription } from "../storage/storage.ts"
 import { lifeOf, openAt } from "../stream-http/reading-start.ts"
-import type { Cursor, From, StreamInfo } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream, From, StreamInfo } from "../stream/durable-stream.ts"
 import { isOfLife } from "./cursor.ts"
 import { addressedStream } from "./stream-address.ts"
 
 /** A stream that a client reads. */
 export interface Reading {
-  readonly stream: HookedStream
+  readonly stream: DurableStream<unknown>
   readonly description: StreamDescription
   readonly start: Cursor
   /** The tail of the stream when the reading began. */
@@ -59,7 +58,7 @@ export interface Place {
  * Returns the place of a reading that has come to `next`; fails when that life of the stream is over. The caller asks after
  * it has read, so that the place is never older than the events.
  */
-export const placeOf = (stream: HookedStream, { life, next }: Cursor) =>
+export const placeOf = (stream: DurableStream<unknown>, { life, next }: Cursor) =>
   stream.info.pipe(
     Effect.catchTag(["StreamNotFound", "StreamGone"], () => Effect.undefined),
     Effect.flatMap((info: StreamInfo | undefined): Effect.Effect<Place, StreamDeleted> => {

@@ -6,10 +6,9 @@ import { Effect, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
 import type { EventBlock } from "../domain/types.ts"
 import { consumeBlock, emptyBlock } from "../event/event-block.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Streamed } from "../http/exchange.ts"
 import { PieceMemory } from "../http/exchange.ts"
-import type { Cursor, ReadError } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream, ReadError } from "../stream/durable-stream.ts"
 import type { Fill } from "./joined-events.ts"
 import { logFailure, problemFrame } from "./problem-frame.ts"
 
@@ -118,7 +117,7 @@ export class StreamFollowing implements FollowingSource<ReadError> {
   }
 
   peek() {
-    return this.#stream.live.take(this.#cursor)
+    return this.#stream.nextUnsafe(this.#cursor)
   }
 
   moveBehind({ count, first }: EventBlock): void {
@@ -126,15 +125,15 @@ export class StreamFollowing implements FollowingSource<ReadError> {
   }
 
   wait(wake: () => void): void {
-    this.#stream.live.wait(wake)
+    this.#stream.waitUnsafe(wake)
   }
 
   leave(wake: () => void): void {
-    this.#stream.live.leave(wake)
+    this.#stream.leaveUnsafe(wake)
   }
 }
 
-type FollowedStream = Pick<HookedStream, "read" | "next" | "live">
+type FollowedStream = Pick<DurableStream<unknown>, "read" | "next" | "nextUnsafe" | "waitUnsafe" | "leaveUnsafe">
 
 const makeFollowing = <E extends Refusal>(
   source: FollowingSource<E>,

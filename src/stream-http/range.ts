@@ -5,10 +5,9 @@
 import { Effect } from "effect"
 import type { EventBlock } from "../domain/types.ts"
 import { consumeBlocks, sliceBlock } from "../event/event-block.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { Streamed } from "../http/exchange.ts"
 import { inPieces, PieceMemory } from "../http/exchange.ts"
-import type { Cursor, ReadError } from "../stream/durable-stream.ts"
+import type { Cursor, DurableStream, ReadError } from "../stream/durable-stream.ts"
 import type { Fill } from "./joined-events.ts"
 import { fillNew } from "./joined-events.ts"
 
@@ -76,7 +75,7 @@ export const range = <E>(
 
 /** The events of a stream from `start` up to `end`, which must not be beyond the tail. */
 export const streamRange = (
-  stream: Pick<HookedStream, "read">,
+  stream: Pick<DurableStream<unknown>, "read">,
   start: Cursor,
   end: number
 ): RangeSource<ReadError> => {

@@ -8,9 +8,8 @@ import { StreamDeleted } from "../domain/errors.ts"
 import type { OffsetBeyondTail } from "../domain/place-errors.ts"
 import { OtherLife } from "../domain/place-errors.ts"
 import { toOffset } from "../domain/types.ts"
-import type { HookedStream } from "../hooks/with-hooks.ts"
 import type { StreamDescription } from "../storage/storage.ts"
-import type { Absent, Cursor, From, ReadError } from "../stream/durable-stream.ts"
+import type { Absent, Cursor, DurableStream, From, ReadError } from "../stream/durable-stream.ts"
 import type { Headers } from "./request-parameters.ts"
 import { countParameter, sinceParameter, textParameter } from "./request-parameters.ts"
 
@@ -44,7 +43,7 @@ export type OpenError = Absent | ReadError | InvalidRequest | OffsetBeyondTail |
  * reader must learn of it, and the problem names the stream's tail and life. The stream counts as being read from here on,
  * until the scope closes.
  */
-export const openAt = (stream: HookedStream, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
+export const openAt = (stream: DurableStream<unknown>, asked: Asked): Effect.Effect<Opening, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     yield* stream.reading
     const since = yield* sinceParameter(asked.query)
@@ -96,9 +95,9 @@ export const lastSeen = (request: Headers & { readonly query: URLSearchParams })
   })
 
 /** The state of the stream now. One that does not exist yet will be made in the life that its cursors have already. */
-const stateOf = (stream: HookedStream) =>
+const stateOf = (stream: DurableStream<unknown>) =>
   Effect.catchTag(
     stream.info,
     "StreamNotFound",
-    () => Effect.sync(() => ({ ...stream.live.place(), description: undefined }))
+    () => Effect.sync(() => ({ ...stream.infoUnsafe(), description: undefined }))
   )

@@ -1,6 +1,6 @@
 /**
- * Waiting appends as one commit: each is judged in order as if those before it were durable, and the events of those that
- * stand get their offsets and their bytes. Pure: what becomes of the commit is the stream's business.
+ * Puts waiting appends together as one commit: each is judged in order as if the appends before it were durable, and the
+ * events of the accepted ones get their offsets and their bytes. Pure: the writer writes the commit.
  */
 import type { Exit } from "effect"
 import type { EventBlock } from "../domain/types.ts"
@@ -16,23 +16,23 @@ import { isClosed, knowsProducer } from "./stream-state.ts"
 export interface WaitingAppend {
   readonly kind: "append"
   readonly request: AppendRequest
-  /** About what it will take in the log. */
+  /** About how many bytes the append will take in the log. */
   readonly bytes: number
   readonly done: (exit: Exit.Exit<Appended, AppendError>) => void
 }
 
 export interface Batch {
-  /** Appends that stand, each with the offset of its first event and whether the stream is closed behind it. */
+  /** Appends to be written, each with the offset of its first event and whether it leaves the stream closed. */
   readonly accepted: ReadonlyArray<readonly [entry: WaitingAppend, first: number, closed: boolean]>
-  /** Appends with nothing to write, given those before them in the batch: refused, or made before. */
+  /** Appends with nothing to write, given the appends before them in the batch: refused, or repeated. */
   readonly settled: ReadonlyArray<readonly [entry: WaitingAppend, exit: Exit.Exit<Appended, AppendError>]>
   readonly events: EventBlock
   readonly state: ReadonlyArray<StateChange>
-  /** How many producers it names that the stream had not known. */
+  /** How many producers the batch names that the stream had not known. */
   readonly newProducers: number
 }
 
-/** `before` is the stream before the batch; `now` is when its events are created, as RFC 3339. */
+/** `before` is the stream before the batch; `now` is the creation time of its events, as RFC 3339. */
 export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, now: string): Batch => {
   const { name, producersMax, state, tail } = before
   const accepted: Array<readonly [WaitingAppend, number, boolean]> = []
@@ -61,31 +61,31 @@ export const toBatch = (before: Before, entries: ReadonlyArray<WaitingAppend>, n
     situation.tail += request.data.length
     if (request.producer !== undefined && !knowsProducer(situation.state, request.producer.id)) newProducers++
     for (const [key, value] of changesOf(request)) changes.set(key, value)
-    // What the first append makes is JSON: the protocol, which has other types, makes streams before it appends.
+    // A stream that is created by an append is JSON: the protocol, which has other types, creates before it appends.
     situation.contentType ??= jsonType
     accepted.push([entry, first, isClosed(situation.state)])
   }
   return { accepted, settled, events: layOut(tail, data, toFrame(name, now)), state: [...changes], newProducers }
 }
 
-/** Tells all of them the same. */
+/** Gives all of them the same answer. */
 export const answerAll = (entries: ReadonlyArray<WaitingAppend>, exit: Parameters<WaitingAppend["done"]>[0]): void => {
   for (const entry of entries) entry.done(exit)
 }
 
-/** Tells each what it was judged to be. */
+/** Gives each settled append its answer. */
 export const settle = ({ settled }: Batch): void => {
   for (const [entry, exit] of settled) entry.done(exit)
 }
 
-/** What an append is answered when its commit is durable. */
+/** The answer to an accepted append when its commit is durable. */
 export const answerOf = (
   { request: { data, producer } }: WaitingAppend,
   events: EventBlock,
   first: number,
   closed: boolean
 ): Appended =>
-  new Stands(
+  new Accepted(
     events,
     first,
     first + data.length,
@@ -93,8 +93,8 @@ export const answerOf = (
     producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: false }
   )
 
-/** Its events are cut out of the commit's only for whoever looks: many do not. */
-class Stands implements Appended {
+/** Its events are cut out of the commit only when a caller asks for them: many callers do not. */
+class Accepted implements Appended {
   readonly #commit: EventBlock
   readonly #first: number
   readonly tail: number

@@ -1,6 +1,5 @@
 /**
- * What a durable stream is to those who use one: append, read, follow, delete. `stream.ts` makes it, `with-hooks.ts` wraps
- * it.
+ * The contract of a durable stream: append, read, follow, fork, delete. `stream.ts` makes one, `with-hooks.ts` wraps it.
  */
 import type { Effect, Exit, Scope, Stream } from "effect"
 import type {
@@ -29,10 +28,10 @@ import type { EventBlock, StreamEvent, StreamName } from "../domain/types.ts"
 import type { EventData } from "../event/event-data.ts"
 import type { ForkOrigin, StreamDescription } from "../storage/storage.ts"
 
-/** Whether the stream as its writer finds it, or its absence, is what a request depends on. */
+/** Whether a request may be performed on the stream that its writer finds, or on its absence. */
 export type Condition = (found: Found | undefined) => boolean
 
-/** A stream that is there; one that an append before makes in the same commit has no description yet. */
+/** An existing stream; it has no description yet if an append in the same commit creates it. */
 export interface Found {
   readonly description: Pick<StreamDescription, "id"> | undefined
   readonly tail: number
@@ -52,9 +51,9 @@ export interface AppendRequest {
   readonly contentType?: string | undefined
   /** Append this number of this producer once, however often it is sent (docs/protocol.md 11). */
   readonly producer?: ProducerNumber | undefined
-  /** Append only if it is greater, byte for byte, than that of every append before. */
+  /** Append only if this is greater, byte for byte, than the `seq` of every append before. */
   readonly seq?: string | undefined
-  /** Fail with `StreamNotFound` where the append would make the stream. */
+  /** Fail with `StreamNotFound` if the append would create the stream. */
   readonly mustExist?: boolean | undefined
 }
 
@@ -67,28 +66,28 @@ export interface ProducerNumber {
   readonly seq: number
 }
 
-/** What became of an append, once it is durable. */
+/** The answer to an append, once it is durable. */
 export interface Appended {
-  /** The new events; none where the append only closed the stream, or had been made before. */
+  /** The new events; none if the append only closed the stream, or is repeated. */
   readonly events: EventBlock
   /** The offset after the new events; after a repeated append, the stream's tail. */
   readonly tail: number
   readonly closed: boolean
-  /** Where a producer was named: the highest number accepted from it, and whether this one had been accepted before. */
+  /** If the append names a producer: the highest number accepted from it, and whether this one was accepted before. */
   readonly producer: { readonly epoch: number; readonly seq: number; readonly repeated: boolean } | undefined
 }
 
-/** What a stream is to be made with. */
+/** How a stream is to be created. */
 export interface CreateRequest {
-  /** Undefined: the source's for a fork, else bytes. */
+  /** Undefined: that of the source for a fork, else bytes. */
   readonly contentType: string | undefined
-  /** For a fork without `ttlSeconds` and `expiresAt`: the source's. */
+  /** A fork without `ttlSeconds` and `expiresAt` has those of its source. */
   readonly ttlSeconds?: number | undefined
   /** RFC 3339. */
   readonly expiresAt?: string | undefined
   /** Closed from the start. */
   readonly closed?: boolean | undefined
-  /** Make the stream, or find it, only if this holds when it is the request's turn. */
+  /** Create the stream, or find it, only if this holds when it is the request's turn. */
   readonly onlyIf?: Condition | undefined
   /** The first events. */
   readonly data: ReadonlyArray<EventData>
@@ -96,20 +95,20 @@ export interface CreateRequest {
     readonly source: StreamName
     /** The first offset that is not inherited; undefined: the source's tail. */
     readonly offset: number | undefined
-    /** How much further: events where they are JSON, bytes of the next event where they are not. */
+    /** How much further: so many events of a JSON stream, so many bytes of the next event of another one. */
     readonly subOffset: number
   } | undefined
 }
 
-/** A stream that is there now; `made` says whether this request made it. */
+/** A stream that exists now; `made` says whether this request created it. */
 export interface Created {
   readonly made: boolean
-  /** The events it was made with by this request: its own, not what a fork inherits. */
+  /** The events that this request created it with, without those that a fork inherits. */
   readonly events: EventBlock
   readonly info: StreamInfo
 }
 
-/** What a fork begins with. */
+/** The place at which a fork leaves its source. */
 export interface ForkPoint {
   readonly source: StreamDescription
   readonly origin: ForkOrigin
@@ -119,15 +118,15 @@ export interface ForkPoint {
 
 /** A place that a source keeps for a fork that is being made. */
 export interface Reservation {
-  /** What the fork's own id will be. */
+  /** The id that the fork will have. */
   readonly forkId: string
   readonly point: ForkPoint
 }
 
-/** Where a reading begins: an offset, the first event there is, or the next one there will be. */
+/** Where a reading begins: at an offset, at the first event, or at the next one to come. */
 export type From = number | "beginning" | "now"
 
-/** A place in one life of a stream: a stream that is deleted and made again is another one. */
+/** A place in one life of a stream: a stream that is deleted and created again begins another life. */
 export interface Cursor {
   readonly life: number
   readonly next: number
@@ -141,7 +140,7 @@ export interface StreamInfo {
   readonly life: number
 }
 
-/** The stream is not there, or not any more. */
+/** The stream does not exist, or not any more. */
 export type Absent = StreamNotFound | StreamGone
 
 export type AppendError =
@@ -171,39 +170,26 @@ export type CreateError =
 export type ForkError = StreamNotFound | SourceGone | InvalidRequest | StorageError | StorageFull | LogDamaged
 export type ReadError = StreamDeleted | StorageError | LogDamaged
 
-export interface LiveStream {
-  /**
-   * Events from the cursor on that are in memory, in a block that all who ask from there share. Undefined: there are none
-   * yet. "behind": it takes a `next` to know, for the events are on the disk, the stream is closed or not there any more.
-   */
-  readonly take: (cursor: Cursor) => EventBlock | "behind" | undefined
-  /** Calls `wake` once, when `take` may have another answer. */
-  readonly wait: (wake: () => void) => void
-  /** Takes the call back: the follower gives up. Counts as use. */
-  readonly leave: (wake: () => void) => void
-  /** Where the stream stands. */
-  readonly place: () => Pick<StreamInfo, "life" | "tail" | "closed">
-}
-
-export interface DurableStream {
+/** `E` is the refusal of hooks around the stream. */
+export interface DurableStream<E = never> {
   readonly name: StreamName
 
   /** Appends all or nothing and answers once it is durable. Interrupting the caller stops nothing. */
-  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError>
+  readonly append: (request: AppendRequest) => Effect.Effect<Appended, AppendError | E>
 
-  /** The same for whoever waits without a fiber: `done` is called once. */
-  readonly appendThen: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError>) => void) => void
+  /** `append` without a fiber: `done` is called once. */
+  readonly appendUnsafe: (request: AppendRequest, done: (exit: Exit.Exit<Appended, AppendError | E>) => void) => void
 
   /**
-   * Makes the stream, with its first events, or finds that it is there and was made so. A fork needs a place that its
+   * Creates the stream with its first events, or finds that it exists and was created so. A fork needs a place that its
    * source has reserved.
    */
-  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError>
+  readonly create: (request: CreateRequest, reservation?: Reservation) => Effect.Effect<Created, CreateError | E>
 
-  /** What is known of the stream now. Does not count as use (docs/protocol.md 10). */
+  /** The stream as it is now. Does not count as use (docs/protocol.md 10). */
   readonly info: Effect.Effect<StreamInfo, Absent>
 
-  /** Whether there is anything of it, hidden or not, as it was last seen. */
+  /** Whether the stream had a log, hidden or not, when it was last seen. */
   readonly isThere: () => boolean
 
   /** Counts as use until the scope closes, however slowly a reader takes a piece. */
@@ -211,7 +197,7 @@ export interface DurableStream {
 
   /**
    * A cursor for `next` and `read`. A stream that does not exist yet has one: its beginning. Fails for an offset beyond the
-   * tail, which no reader of this life was ever given (promise 10). Counts as use.
+   * tail, since no reader of this life was ever given one (promise 10). Counts as use.
    */
   readonly cursor: (from: From) => Effect.Effect<Cursor, OffsetBeyondTail>
 
@@ -221,8 +207,21 @@ export interface DurableStream {
   /** Like `read`, but waits at the tail. An empty block means that the stream is closed and has been read to its end. */
   readonly next: (cursor: Cursor, bytesMax?: number) => Effect.Effect<EventBlock, ReadError>
 
-  /** For a follower without a fiber: what it can have at once, and being called when there is more. */
-  readonly live: LiveStream
+  /**
+   * `next` without a fiber: the events from the cursor on that are in memory, in a block that all followers at this place
+   * share. Undefined: there are none yet. "behind": only `next` can tell, for the events are on the disk, or the stream is
+   * closed or gone.
+   */
+  readonly nextUnsafe: (cursor: Cursor) => EventBlock | "behind" | undefined
+
+  /** Waits at the tail without a fiber: calls `wake` once, when `nextUnsafe` may have another answer. */
+  readonly waitUnsafe: (wake: () => void) => void
+
+  /** Ends such a wait: the follower gives up. Counts as use. */
+  readonly leaveUnsafe: (wake: () => void) => void
+
+  /** `info` without a fiber, also of a stream that does not exist. */
+  readonly infoUnsafe: () => Pick<StreamInfo, "life" | "tail" | "closed">
 
   /** The first offset whose event was created at `time` (milliseconds since 1970) or later; the tail if none was. */
   readonly offsetSince: (time: number) => Effect.Effect<number, ReadError>
@@ -230,7 +229,7 @@ export interface DurableStream {
   /** Catch-up, then live, each event once. Ends with the stream's closing, fails when it is deleted. */
   readonly subscribe: (from: From) => Stream.Stream<StreamEvent, ReadError | OffsetBeyondTail>
 
-  /** Finds the place at which the stream is to be forked, and keeps what is before it for the fork from now on. */
+  /** Finds the place at which the stream is to be forked, and keeps the events before it for the fork from now on. */
   readonly reserve: (
     fork: StreamName,
     offset: number | undefined,
@@ -248,6 +247,6 @@ export interface DurableStream {
     check: (info: StreamInfo) => Effect.Effect<void, E>
   ) => Effect.Effect<void, Absent | StorageError | E>
 
-  /** Deletes the stream if its time has come. The answer is when it will: milliseconds since 1970, or never. */
+  /** Deletes the stream if it has expired. Returns when it will expire: milliseconds since 1970, or undefined for never. */
   readonly expire: Effect.Effect<number | undefined, StorageError>
 }

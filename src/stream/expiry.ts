@@ -1,12 +1,12 @@
 /**
- * When a stream's time has come (docs/protocol.md 10): a moment that was set when it was made, or so many seconds after
- * it was last used.
+ * When a stream expires (docs/protocol.md 10): at a moment that was set when it was created, or so many seconds after it
+ * was last used.
  */
 import { type Clock, Effect } from "effect"
 import { rfc3339Millis } from "../domain/rfc3339.ts"
 import type { Log } from "../storage/storage.ts"
 
-/** When a stream that is awake was last used. */
+/** Knows when a stream that is awake was last used. */
 export class Lifetime {
   readonly #log: Log
   readonly #expiresAt: number | undefined
@@ -22,16 +22,16 @@ export class Lifetime {
     this.#usedAt = this.#notedAt = Math.max(log.touchedAt, toMillis(log.description.createdAt))
   }
 
-  /** The stream is used now. Answers whether that is worth a note: a restart loses what was not noted. */
+  /** The stream is used now. Returns whether that should be stored: a restart loses uses that were not stored. */
   use(clock: Clock.Clock): boolean {
     const { ttlSeconds } = this.#log.description
     if (ttlSeconds === undefined) return false
     this.#usedAt = clock.currentTimeMillisUnsafe()
-    // Where the clock was set back, what was noted is as far off.
+    // If the clock was set back, the stored time is as far off.
     return Math.abs(this.#usedAt - this.#notedAt) >= noteEvery(ttlSeconds)
   }
 
-  /** Notes what was not noted yet. */
+  /** Stores the newest use, unless it is stored already. */
   readonly note = Effect.suspend(() => {
     if (this.#usedAt === this.#notedAt) return Effect.void
     this.#notedAt = this.#usedAt
@@ -55,8 +55,8 @@ export class Lifetime {
   }
 }
 
-/** In milliseconds: a tenth of the time, which is what a restart can take off it, and not more than a minute. */
+/** In milliseconds: a tenth of the time to live, so that a restart shortens it by no more, and at most a minute. */
 const noteEvery = (ttlSeconds: number): number => Math.min(ttlSeconds * 100, 60_000)
 
-/** A log may hold a day that there is not (30 February), which was taken once: it is the one that `Date` makes of it. */
+/** A log of an older version may hold an impossible day (30 February): it counts as the day that `Date` makes of it. */
 const toMillis = (rfc3339: string): number => rfc3339Millis(rfc3339) ?? Date.parse(rfc3339)

@@ -1,6 +1,6 @@
 /**
- * Whether one append stands, as things are when its turn comes (docs/protocol.md 3). The order is the protocol's: a closed
- * stream is told first, so that a writer learns that it is closed whatever else is wrong with its request.
+ * Judges one append against the stream as it is when the append's turn comes (docs/protocol.md 3). The order of checks is
+ * the protocol's: closing comes first, so that a writer learns of it even if its request has other faults.
  */
 import { Exit } from "effect"
 import {
@@ -32,28 +32,30 @@ export interface Situation {
   readonly description: Found["description"]
   readonly tail: number
   readonly state: StateView
-  /** Whether the stream knows as many producers as it may. */
+  /** Whether the stream knows as many producers as the limit allows. */
   readonly isFull: () => boolean
   readonly producersMax: number
 }
 
-/** The stream before any of them. */
+/** The stream before the batch. */
 export interface Before extends Omit<Situation, "state" | "isFull"> {
   readonly state: ReadonlyMap<string, string>
   /** How many producers the stream knows. */
   readonly producers: () => number
 }
 
-/** Undefined: it stands, and is to be written. Else there is nothing to write, and this is its answer. */
+/** Undefined: the append is accepted and must be written. Else there is nothing to write, and this is its answer. */
 export const judge = (request: AppendRequest, situation: Situation): Exit.Exit<Appended, AppendError> | undefined => {
   const { contentType, name, state, tail } = situation
   const { data, ifMatch, onlyIf, producer, seq } = request
   if (contentType === undefined && request.mustExist === true) return Exit.fail(new StreamNotFound({ stream: name }))
   if (isClosed(state)) {
-    if (producer !== undefined ? isClosedBy(state, producer) : data.length === 0) return made(tail, true, producer)
+    if (producer !== undefined ? isClosedBy(state, producer) : data.length === 0) {
+      return answerRepeated(tail, true, producer)
+    }
     return Exit.fail(new StreamClosed({ stream: name, tail: toOffset(tail) }))
   }
-  const wrongType = contentType !== undefined && data.length > 0 && !holds(contentType, request)
+  const wrongType = contentType !== undefined && data.length > 0 && !isTypeAccepted(contentType, request)
   if (wrongType) return Exit.fail(new ContentTypeMismatch({ stream: name, contentType }))
   if (producer !== undefined) {
     const verdict = judgeProducer(producer, situation)
@@ -73,7 +75,7 @@ export const judge = (request: AppendRequest, situation: Situation): Exit.Exit<A
   return unmet === undefined ? undefined : Exit.fail(unmet)
 }
 
-/** Why a request that depends on the stream, or on its absence, is not to be performed; undefined: it is. */
+/** The refusal of a request whose condition on the stream, or on its absence, does not hold; undefined if it holds. */
 export const judgeCondition = (
   name: StreamName,
   onlyIf: Condition | undefined,
@@ -83,7 +85,7 @@ export const judgeCondition = (
     ? undefined
     : new PreconditionFailed({ stream: name, ...(found === undefined ? {} : { tail: toOffset(found.tail) }) })
 
-/** What an append that stands changes in the stream's state. */
+/** The changes of the stream's state by an append that is accepted. */
 export const changesOf = ({ close: closes, producer, seq }: AppendRequest): ReadonlyArray<StateChange> => {
   if (producer === undefined && seq === undefined && closes !== true) return none
   const changes: Array<StateChange> = []
@@ -106,17 +108,21 @@ const judgeProducer = (producer: ProducerNumber, { isFull, name, producersMax, s
     return Exit.fail(new InvalidRequest({ message: `A new epoch begins with sequence 0, not ${seq}.` }))
   }
   const expected = last === undefined || epoch > last.epoch ? 0 : last.seq + 1
-  if (seq < expected) return made(tail, false, { epoch, seq: expected - 1 })
+  if (seq < expected) return answerRepeated(tail, false, { epoch, seq: expected - 1 })
   if (seq > expected) return Exit.fail(new ProducerGap({ stream: name, producer: id, expected, received: seq }))
-  // Nobody is forgotten for a new one: what it sends again would be there twice.
+  // No producer is forgotten for a new one: the events that the forgotten one sends again would be stored twice.
   if (last === undefined && isFull()) {
     return Exit.fail(new TooManyProducers({ stream: name, limit: producersMax }))
   }
   return undefined
 }
 
-/** The append had been made before. */
-const made = (tail: number, closed: boolean, producer: { readonly epoch: number; readonly seq: number } | undefined) =>
+/** The answer to an append that was accepted before. */
+const answerRepeated = (
+  tail: number,
+  closed: boolean,
+  producer: { readonly epoch: number; readonly seq: number } | undefined
+) =>
   Exit.succeed<Appended>({
     events: emptyBlock(tail),
     tail,
@@ -124,8 +130,8 @@ const made = (tail: number, closed: boolean, producer: { readonly epoch: number;
     producer: producer === undefined ? undefined : { epoch: producer.epoch, seq: producer.seq, repeated: true }
   })
 
-/** Whether a stream of that type takes what is sent. */
-const holds = (contentType: string, { contentType: sent, data }: AppendRequest): boolean => {
+/** Whether a stream of that type takes the data that is sent. */
+const isTypeAccepted = (contentType: string, { contentType: sent, data }: AppendRequest): boolean => {
   if (sent !== undefined && sent !== contentType && mediaType(sent) !== mediaType(contentType)) return false
   const bytes = !isJson(contentType)
   for (const { isBytes } of data) {

@@ -5,31 +5,31 @@ import type { EventBlock } from "../domain/types.ts"
 import { joinBlocks, sliceBlock } from "../event/event-block.ts"
 import { GrowingBlock, sizeOf } from "../event/growing-block.ts"
 
-/** Enough for a follower that is some hundred events behind, little enough for a thousand busy streams. */
+/** Enough for a follower that is some hundred events behind, little enough to have for a thousand busy streams. */
 const bytesKept = 64 * 1024
 
-/** Smaller commits are put together in pieces of this size: each by itself takes three times its bytes in objects. */
+/** Smaller commits are joined to pieces of this size: a small commit by itself takes three times its bytes in objects. */
 const pieceBytes = 8 * 1024
 
 /** The first piece of a stream is small: most streams stay small. */
 const firstPieceBytes = pieceBytes / 8
 
-/** Places of blocks that were let go are given back this many at a time: one by one, each would move all the others. */
+/** Array places of dropped blocks are freed this many at a time: freeing one moves all blocks behind it. */
 const emptyMax = 256
 
 export class RecentEvents {
   #blocks: Array<EventBlock | undefined> = []
-  /** Where the oldest block stands. */
+  /** The index of the oldest block. */
   #oldest = 0
-  /** What is behind the blocks and still grows. */
+  /** The piece behind the blocks, which still grows. */
   #piece: GrowingBlock | undefined
-  /** The newest commit: all who follow live ask for it, and share what is made of it. */
+  /** The newest commit: all live followers ask for it, and share one block. */
   #newest: EventBlock | undefined
-  /** What was joined last: those who follow live are at the same place and ask in a row. */
+  /** The newest join: followers that are at the same offset ask one after the other. */
   #joined: { readonly block: EventBlock; readonly bytesMax: number } | undefined
   #bytes = 0
 
-  /** Adds the events of a commit, and lets the oldest go. */
+  /** Adds the events of a commit, and drops the oldest ones. */
   add(events: EventBlock): void {
     if (events.count === 0) return
     this.#joined = undefined
@@ -58,7 +58,7 @@ export class RecentEvents {
     this.#bytes = 0
   }
 
-  /** The events from offset `next` on; undefined when they are not all here. */
+  /** The events from offset `next` on; undefined if some of them are not in memory. */
   from(next: number, bytesMax: number): EventBlock | undefined {
     if (this.#newest === undefined) return undefined
     if (next >= this.#newest.first) return sliceBlock(this.#newest, next)
@@ -71,7 +71,7 @@ export class RecentEvents {
     return block
   }
 
-  /** Several small blocks are worth a copy to save a write each. */
+  /** Copies several small blocks into one, which saves the follower a write for each. */
   #join(next: number, bytesMax: number): EventBlock {
     if (this.#piece !== undefined && next >= this.#piece.first) return this.#piece.from(next)
     let index = this.#blocks.length - 1

@@ -1,6 +1,6 @@
 /**
- * Finds the first event of a stream that was created at a time or later, by halving. `createdAt` is what the clock said,
- * so where the clock was set back the answer is one of the right ones (docs/protocol.md 4).
+ * Finds the first event of a stream that was created at a time or later, by halving. `createdAt` is the time of the
+ * server's clock: if the clock was set back, several answers are right, and this is one of them (docs/protocol.md 4).
  */
 import { DateTime, Effect } from "effect"
 import type { EventBlock } from "../domain/types.ts"
@@ -16,7 +16,7 @@ export const searchSince = Effect.fnUntraced(function*<E>(read: ReadAt<E>, tail:
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const block = yield* read(middle, 1)
-    // The stream was deleted meanwhile: whatever offset this is, its reader will be told.
+    // The stream was deleted meanwhile: the reader of any offset is told so.
     if (block.count === 0) return low
     // A read returns the whole commit, which may be large: all of it is compared while it is in memory.
     const before = consumeBlock(block, (block) => countBefore(block, time))

@@ -1,5 +1,5 @@
 /**
- * Followers that have read everything and wait for more: a wake-up each, and nothing else (promise 6).
+ * Followers that have read everything and wait for more: each costs a wake-up, and nothing else (promise 6).
  */
 import { Effect } from "effect"
 
@@ -17,7 +17,7 @@ export class Sleepers {
     for (const resume of woken) resume()
   }
 
-  /** Is called once, when the others are woken. */
+  /** Calls the sleeper once, when all are woken. */
   add(sleeper: () => void): void {
     this.#resumes.add(sleeper)
   }
@@ -26,15 +26,15 @@ export class Sleepers {
     this.#resumes.delete(sleeper)
   }
 
-  /** Waits to be woken, unless there is `news` already; `left` runs when the follower gives up. */
-  wait(news: () => boolean, left: () => void): Effect.Effect<void> {
+  /** Ends at once if `hasNews()`, else when all are woken; runs `onLeave` if it is interrupted. */
+  wait(hasNews: () => boolean, onLeave: () => void): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      if (news()) return resume(Effect.void)
+      if (hasNews()) return resume(Effect.void)
       const sleeper = () => resume(Effect.void)
       this.#resumes.add(sleeper)
       return Effect.sync(() => {
         this.#resumes.delete(sleeper)
-        left()
+        onLeave()
       })
     })
   }

@@ -1,5 +1,6 @@
 /**
- * What a stream is made with, and whether one that is there was made so (docs/protocol.md 10).
+ * The configuration of a stream: its description, and whether an existing stream has the one that is asked for
+ * (docs/protocol.md 10).
  */
 import { rfc3339Millis } from "../domain/rfc3339.ts"
 import type { StreamName } from "../domain/types.ts"
@@ -7,7 +8,7 @@ import { bytesType, isJson, mediaType } from "../domain/types.ts"
 import type { StreamDescription } from "../storage/storage.ts"
 import type { CreateRequest, Reservation, StreamInfo } from "./durable-stream.ts"
 
-/** The description of a stream that is made now. What a fork does not ask for it inherits (PROTOCOL.md 4.2). */
+/** The description of a stream that is created now. A fork inherits each property that it does not name (PROTOCOL.md 4.2). */
 export const toDescription = (
   name: StreamName,
   createdAt: string,
@@ -30,7 +31,7 @@ export const toDescription = (
 /** 64 random bits: no two lives of a name ever meet. */
 export const newId = (): string => crypto.randomUUID().replaceAll("-", "").slice(-16)
 
-/** What of the request the stream differs in, in words; undefined when in nothing. */
+/** The first difference between the stream and the request, in words; undefined if there is none. */
 export const differenceFrom = (info: StreamInfo, request: CreateRequest): string | undefined => {
   const { closed, description } = info
   const { closed: asksClosed = false, contentType, expiresAt, fork, ttlSeconds } = request
@@ -46,9 +47,9 @@ export const differenceFrom = (info: StreamInfo, request: CreateRequest): string
 const isSameFork = ({ contentType, forkedFrom }: StreamDescription, fork: CreateRequest["fork"]): boolean => {
   if (fork === undefined || forkedFrom === undefined) return fork === forkedFrom
   if (fork.source !== forkedFrom.stream) return false
-  // Past an offset, so many JSON messages further is another offset, and that is what was kept.
+  // So many JSON messages past an offset is another offset, and the description has that one.
   const [further, bytes] = isJson(contentType) ? [fork.subOffset, 0] : [0, fork.subOffset]
-  // Further than the tail there is nothing to fork at.
+  // No stream can be forked beyond its tail.
   const place = fork.offset ?? (further === 0 ? forkedFrom.offset : Infinity)
   return bytes === forkedFrom.bytes && place + further === forkedFrom.offset
 }
@@ -56,5 +57,5 @@ const isSameFork = ({ contentType, forkedFrom }: StreamDescription, fork: Create
 const isSameMoment = (a: string | undefined, b: string | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && millis(a) === millis(b))
 
-/** As in `expiry.ts`, also where the day is none that there is. */
+/** As in `expiry.ts`, also for an impossible day. */
 const millis = (rfc3339: string) => rfc3339Millis(rfc3339) ?? Date.parse(rfc3339)

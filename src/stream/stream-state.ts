@@ -1,12 +1,12 @@
 /**
- * What a stream's state says (docs/storage-format.md 4): the keys, and what stands behind each. All of it is committed
- * with the events it belongs to and lives as long as the stream.
+ * The entries of a stream's state (docs/storage-format.md 4): their keys and their values. Each is committed with the events
+ * it belongs to and lives as long as the stream.
  */
 import type { StreamName } from "../domain/types.ts"
 import type { StateChange } from "../storage/storage.ts"
 import type { ProducerNumber } from "./durable-stream.ts"
 
-/** The state, or the state as it will be after commits that are being put together. */
+/** The state, or the state as it will be after the commit that is being put together. */
 export interface StateView {
   readonly get: (key: string) => string | undefined
 }
@@ -17,7 +17,7 @@ export const isClosed = (state: StateView): boolean => state.get(closedKey) !== 
 export const isClosedBy = (state: StateView, { epoch, id, seq }: ProducerNumber): boolean =>
   state.get(closedKey) === closing({ id, epoch, seq })
 
-/** The stream takes no more events; which append of which producer closed it is kept so that it can be repeated. */
+/** Closes the stream. The closing append of a producer is kept, so that the producer can repeat it. */
 export const close = (
   by: ProducerNumber | undefined
 ): StateChange => [closedKey, by === undefined ? "true" : closing(by)]
@@ -35,7 +35,7 @@ export const lastOf = (
 
 export const accept = ({ epoch, id, seq }: ProducerNumber): StateChange => [producerKey(id), `[${epoch},${seq}]`]
 
-/** How many producers the stream knows: a look at every entry. */
+/** How many producers the stream knows; goes over every entry. */
 export const countProducers = (state: ReadonlyMap<string, string>): number => {
   let count = 0
   for (const key of state.keys()) if (key.startsWith(producerPrefix)) count++

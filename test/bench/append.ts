@@ -8,7 +8,7 @@ import { figure, ratios } from "./figures.ts"
 import { opponents } from "./opponents.ts"
 import { atMost, type Goal, type Row, row } from "./report.ts"
 import { type Measured, type Side, takeTurns } from "./rounds.ts"
-import { type FileProcess, startBare, startBareFiles, startOurs, withServers } from "./servers.ts"
+import { type FileProcess, startBare, startBareFiles, startEmbedded, startOurs, withServers } from "./servers.ts"
 import type { Options, Workload } from "./workload.ts"
 
 /** Long enough for 0.5 s of server CPU, which is counted in ticks of 10 ms. */
@@ -36,6 +36,8 @@ export const append: Workload = {
       const memory = await servers.add(startOurs(servers.directory(), ["--storage=memory"]))
       const os = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
       const fsync = await servers.add(startOurs(servers.directory(), ["--durability=fsync"]))
+      const embedded = await servers.add(startEmbedded(servers.directory(), []))
+      const hooked = await servers.add(startEmbedded(servers.directory(), ["--hook"]))
       const files = startBareFiles(servers.directory())
       await servers.add(Promise.resolve(files))
       const baseline = bare(bareServer)
@@ -49,6 +51,7 @@ export const append: Workload = {
       return [
         ...await atBase(baseline, ours, others),
         ...await atOne(baseline, [ours.memory, ours.os, ours.fsync], others, files),
+        ...await withHook(baseline, native("ours, embedded", embedded), native("ours, embedded, with a hook", hooked)),
         ...await elsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
         ...await elsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
         ...await elsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
@@ -132,6 +135,19 @@ const atOne = async (
         ]
       )
     )
+  ]
+}
+
+/** A before hook that looks at every event and does not suspend costs its own work, and no fiber of the route's. */
+const withHook = async (baseline: Contestant, without: Contestant, hooked: Contestant) => {
+  const [bare, plain, asked] = await measure([[baseline, base], [without, base], [hooked, base]], goalRounds)
+  const what = "append, 64 connections, embedded"
+  return [
+    row("append", what, bare!),
+    rowOf(what, plain!, bare!),
+    rowOf(what, asked!, bare!, [plain!], [
+      atMost("at most 1.1 times the CPU without the hook", ratios(asked!.cpuMicros, plain!.cpuMicros).median, 1.1)
+    ])
   ]
 }
 

@@ -30,6 +30,10 @@ export interface ServerProcess {
 export const startOurs = (directory: string, flags: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) =>
   start([builtMain, "server", "run", "--port=0", `--data-dir=${directory}`, ...flags], env)
 
+/** Our server as a program embeds it, from the sources, on a free port; with `--hook`, a hook looks at every event. */
+export const startEmbedded = (directory: string, flags: ReadonlyArray<string>) =>
+  start([Path.join(import.meta.dirname, "embedded-server.ts"), `--data-dir=${directory}`, ...flags], {})
+
 /** The bare server; `bare-server.ts` says what it can do. */
 export const startBare = () => start([Path.join(import.meta.dirname, "bare-server.ts")], {})
 

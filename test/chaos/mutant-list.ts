@@ -117,7 +117,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a place beyond the tail is waited for",
-    changes: change("stream/place.ts", "return next <= tail ?", "return next <= Infinity ?"),
+    changes: change("stream/reader.ts", "return next <= tail ?", "return next <= Infinity ?"),
     killedBy: ["test/durable-streams/lives.test.ts", "test/durable-streams/bad-input.test.ts"],
     titled: "Promise 10"
   },
@@ -174,8 +174,9 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a deletion does not wait for its turn",
     changes: change(
       "stream/stream.ts",
-      "writer.inOrder(Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget)))",
-      "Effect.andThen(upToDate, Effect.andThen(Effect.flatMap(known, check), forget))"
+      "delete: inTurn(deleteIf(() => Effect.void)),\n    deleteIf: (check) => inTurn(deleteIf(check)),",
+      "delete: Effect.andThen(ensureCurrent, deleteIf(() => Effect.void)),\n" +
+        "    deleteIf: (check) => Effect.andThen(ensureCurrent, deleteIf(check)),"
     ),
     killedBy: ["test/chaos/model.test.ts", "test/durable-streams/stream.test.ts"]
   },
@@ -244,15 +245,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "readers see what is written and not flushed",
-    changes: change("stream/stream-reads.ts", "sliceBlock(block, next, tail - next)", "block"),
+    changes: change("stream/reader.ts", "sliceBlock(block, next, tail - next)", "block"),
     killedBy: ["test/durable-streams/group-commit.test.ts"]
   },
   {
     name: "a follower registers a turn after it has caught up",
     changes: change(
-      "stream/stream-reads.ts",
-      "Effect.andThen(now.sleepers.wait(() => isNews(cursor), use)",
-      "Effect.andThen(Effect.andThen(Effect.yieldNow, now.sleepers.wait(() => false, use))"
+      "stream/reader.ts",
+      "Effect.andThen(open.sleepers.wait(() => isNews(cursor), () => open.use())",
+      "Effect.andThen(Effect.andThen(Effect.yieldNow, open.sleepers.wait(() => false, () => open.use()))"
     ),
     killedBy: ["test/durable-streams/catch-up-live.test.ts"]
   },
@@ -398,15 +399,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a read that fails under a deletion is told why it failed",
-    changes: change("stream/stream-reads.ts", "return isLetGo", "return isLetGo && false"),
+    changes: change("stream/reader.ts", "return isClosedUnder", "return isClosedUnder && false"),
     killedBy: [lostLogs]
   },
   {
     name: "a log that was taken away is not looked for before another one is made in its place",
     changes: change(
-      "stream/stream-standing.ts",
-      "this.doubtful || (this.vanished && this.log === undefined)",
-      "this.doubtful"
+      "stream/open-log.ts",
+      "this.#isDoubtful || (this.#isLost && this.log === undefined)",
+      "this.#isDoubtful"
     ),
     killedBy: [lostLogs]
   },
@@ -470,8 +471,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a hook is asked when the events are stored",
     changes: change(
       "hooks/with-hooks.ts",
-      "      yield* ask(request.data)\n      return yield* told(stream.append(request))",
-      "      return yield* Effect.tap(told(stream.append(request)), () => ask(request.data))"
+      "      yield* ask(request.data)\n      return yield* thenTell(stream.append(request))",
+      "      return yield* Effect.tap(thenTell(stream.append(request)), () => ask(request.data))"
     ),
     killedBy: ["test/chaos/model.test.ts"]
   },

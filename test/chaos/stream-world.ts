@@ -7,12 +7,12 @@ import type { Fiber } from "effect"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import assert from "node:assert/strict"
-import type { HookedStream } from "../../src/hooks/with-hooks.ts"
+import type { HookError } from "../../src/hooks/hooks.ts"
 import { withHooks } from "../../src/hooks/with-hooks.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
-import type { Appended } from "../../src/stream/durable-stream.ts"
+import type { Appended, DurableStream } from "../../src/stream/durable-stream.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
 import { named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
 import { failing, FaultDisk } from "../storage-filesystem/fault-disk.ts"
@@ -45,7 +45,7 @@ export class StreamWorld {
   #disk: FaultDisk | undefined
   readonly #history: StreamHistory
   readonly #expected = new ExpectedStreams()
-  #streams: ReadonlyArray<HookedStream> = []
+  #streams: ReadonlyArray<DurableStream<HookError>> = []
   readonly #hooks = new NotedHooks()
   #scope: Scope.Closeable | undefined
   #followers: ReadonlyArray<Follower> = []

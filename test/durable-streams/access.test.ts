@@ -361,7 +361,7 @@ const asked = (headers: Headers, version = "1.1"): Incoming => ({
   header: (name) => headers[name],
   headerCount: (name) => headers[name] === undefined ? 0 : 1,
   body: () => Effect.die("not read"),
-  collect: () => assert.fail("not read")
+  bodyUnsafe: () => assert.fail("not read")
 })
 
 const verdict = (

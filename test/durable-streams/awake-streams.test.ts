@@ -38,7 +38,7 @@ const make = Effect.fnUntraced(function*(options: Options = {}) {
         return name
       }),
     idleTimeToLive: Duration.fromInputUnsafe(idle),
-    worthwhile: () => true,
+    isWorthKeeping: () => true,
     awakeMax,
     isExempt: (name) => name.startsWith("own")
   })

@@ -1,8 +1,8 @@
 /**
- * Guests: what a hook sees, in which order, what its failure does, and the three factories.
+ * Guests: what a hook sees, in which order, what its failure does, with a fiber and without; and the three factories.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References, Stream } from "effect"
+import { Deferred, Effect, Exit, Layer, Logger, Option, References, Stream } from "effect"
 import { TailMismatch } from "../../src/domain/errors.ts"
 import { EventData } from "../../src/event/event-data.ts"
 import type { BeforeAppendHook } from "../../src/hooks/hooks.ts"
@@ -17,8 +17,9 @@ import {
 import { withHooks } from "../../src/hooks/with-hooks.ts"
 import { layerMemory } from "../../src/storage/storage-memory.ts"
 import type { Storage } from "../../src/storage/storage.ts"
+import type { Appended, AppendError, AppendRequest, DurableStream } from "../../src/stream/durable-stream.ts"
 import { makeDurableStream } from "../../src/stream/stream.ts"
-import { appending, historyOf, named, shown, textsOf } from "./storage-fixtures.ts"
+import { appending, historyOf, named, settled, shown, textsOf } from "./storage-fixtures.ts"
 
 const name = named("orders")
 const inMemory = Effect.provide(layerMemory)
@@ -191,6 +192,182 @@ describe("withHooks", () => {
       assert.deepStrictEqual(seen, [{ n: 1 }])
       assert.deepStrictEqual(textsOf(block), [shown(name, 0, text)])
     }).pipe(inMemory))
+})
+
+type Way = (
+  stream: DurableStream<HookError>,
+  request: AppendRequest
+) => Effect.Effect<Appended, AppendError | HookError>
+
+/** How an append is made: by a fiber, or by a call that is answered. */
+const ways: ReadonlyArray<readonly [how: string, append: Way]> = [
+  ["append", (stream, request) => stream.append(request)],
+  ["appendUnsafe", (stream, request) => Effect.callback((resume) => stream.appendUnsafe(request, resume))]
+]
+
+/** How a hook comes to its end: at once, when it is run, or in a later turn. */
+const kinds: ReadonlyArray<readonly [how: string, later: <E>(end: Exit.Exit<void, E>) => Effect.Effect<void, E>]> = [
+  ["has its end at once", (end) => end],
+  ["has its end when it is run", (end) => Effect.suspend(() => end)],
+  ["suspends", (end) => Effect.andThen(Effect.yieldNow, end)]
+]
+
+/** Calls of a stream's own `appendUnsafe`. */
+const counted = (stream: DurableStream) => {
+  const calls: Array<number> = []
+  const watched: DurableStream = {
+    ...stream,
+    appendUnsafe: (request, done) => {
+      calls.push(request.data.length)
+      stream.appendUnsafe(request, done)
+    }
+  }
+  return { calls, watched }
+}
+
+describe.each(ways)("%s around a before hook", (_, append) => {
+  describe.each(kinds)("that %s", (_, later) => {
+    it.effect("asks every hook of every event in order, and appends what all of them let pass", () =>
+      Effect.gen(function*() {
+        const asked: Array<string> = []
+        const hook = (id: string): BeforeAppendHook => ({
+          id,
+          run: ({ data }) => {
+            asked.push(`${id} ${String(data)}`)
+            return later(Exit.void)
+          }
+        })
+        const hooked = withHooks(yield* make, { beforeAppend: [hook("a"), hook("b")] })
+        const appended = yield* append(hooked, appending("x", "y", "z"))
+        assert.deepStrictEqual(asked, ["a x", "b x", "a y", "b y", "a z", "b z"])
+        assert.deepStrictEqual(textsOf(appended), [`"x"`, `"y"`, `"z"`].map((text, i) => shown(name, i, text)))
+      }).pipe(inMemory))
+
+    const ends: ReadonlyArray<
+      readonly [what: string, end: Exit.Exit<void, HookError>, isEnd: (exit: Ended) => boolean]
+    > = [
+      [
+        "refuses",
+        Exit.fail(new HookError({ hookId: "last", message: "no" })),
+        (exit) => Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "HookError")
+      ],
+      ["is broken", Exit.die(new Error("a mistake")), (exit) => Exit.hasDies(exit)],
+      ["is interrupted", Exit.interrupt(), (exit) => Exit.hasInterrupts(exit)]
+    ]
+    it.effect.each(ends)(
+      "stores nothing when it %s, and asks no hook behind it",
+      ([, end, isEnd]) =>
+        Effect.gen(function*() {
+          const asked: Array<unknown> = []
+          const stream = yield* make
+          const hooked = withHooks(stream, {
+            beforeAppend: [
+              { id: "last", run: ({ data }) => later(data === "bad" ? end : Exit.void) },
+              { id: "behind", run: ({ data }) => Effect.sync(() => asked.push(data)) }
+            ],
+            afterAppend: [{ id: "after", run: () => Effect.sync(() => asked.push("after")) }]
+          })
+          assert.isTrue(isEnd(yield* Effect.exit(append(hooked, appending("good", "bad", "good")))))
+          assert.deepStrictEqual(asked, ["good"])
+          assert.strictEqual((yield* Effect.flip(stream.info))._tag, "StreamNotFound")
+        }).pipe(inMemory)
+    )
+  })
+
+  it.effect("that throws has made a mistake: nothing is stored, and the next append is asked for as before", () =>
+    Effect.gen(function*() {
+      const hooked = withHooks(yield* make, {
+        beforeAppend: [{
+          id: "throws",
+          run: ({ data }) => {
+            if (data === "bad") throw new Error("a mistake")
+            return Effect.void
+          }
+        }]
+      })
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(append(hooked, appending("bad")))))
+      assert.deepStrictEqual(textsOf(yield* append(hooked, appending("good"))), [shown(name, 0, `"good"`)])
+    }).pipe(inMemory))
+
+  it.effect("asks thirty thousand events without running out of stack", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const hooked = withHooks(yield* make, {
+        beforeAppend: [{ id: "count", run: () => Effect.sync(() => void asked++) }]
+      })
+      const data = Array.from({ length: 30_000 }, (_, i) => EventData.fromValue(i))
+      assert.strictEqual((yield* append(hooked, { data })).tail, data.length)
+      assert.strictEqual(asked, data.length)
+    }).pipe(inMemory))
+})
+
+type Ended = Exit.Exit<Appended, AppendError | HookError>
+
+describe("appendUnsafe", () => {
+  const request = appending("x")
+
+  it.effect("asks a hook that does not suspend within the call, and queues the append in it", () =>
+    Effect.gen(function*() {
+      const { calls, watched } = counted(yield* make)
+      for (const [, later] of kinds.slice(0, 2)) {
+        const hooked = withHooks(watched, { beforeAppend: [{ id: "sync", run: () => later(Exit.void) }] })
+        const before = calls.length
+        const answered = yield* Deferred.make<void>()
+        hooked.appendUnsafe(request, () => Deferred.doneUnsafe(answered, Exit.void))
+        assert.strictEqual(calls.length, before + 1)
+        yield* Deferred.await(answered)
+      }
+    }).pipe(inMemory))
+
+  it.effect("waits for a hook that suspends, and is answered once", () =>
+    Effect.gen(function*() {
+      const { calls, watched } = counted(yield* make)
+      const thought = yield* Deferred.make<void>()
+      const ends: Array<string> = []
+      const hooked = withHooks(watched, { beforeAppend: [{ id: "think", run: () => Deferred.await(thought) }] })
+      const answered = yield* Deferred.make<void>()
+      hooked.appendUnsafe(request, (exit) => {
+        ends.push(exit._tag)
+        Deferred.doneUnsafe(answered, Exit.void)
+      })
+      yield* settled
+      assert.deepStrictEqual(calls, [])
+      yield* Deferred.succeed(thought, undefined)
+      yield* Deferred.await(answered)
+      yield* settled
+      assert.deepStrictEqual([calls, ends], [[1], ["Success"]])
+    }).pipe(inMemory))
+
+  it.effect.each(kinds)("is answered behind its after hooks: one that %s", ([, later]) =>
+    Effect.gen(function*() {
+      const told: Array<unknown> = []
+      const hooked = withHooks(yield* make, {
+        afterAppend: [{
+          id: "tell",
+          run: ({ event }) => Effect.andThen(later(Exit.void), Effect.sync(() => told.push(event.data)))
+        }]
+      })
+      const answered = yield* Deferred.make<number>()
+      hooked.appendUnsafe(appending("x", "y"), () => Deferred.doneUnsafe(answered, Exit.succeed(told.length)))
+      assert.strictEqual(yield* Deferred.await(answered), 2)
+      assert.deepStrictEqual(told, ["x", "y"])
+    }).pipe(inMemory))
+
+  it.effect("logs the failure of an after hook where the stream was made, and is answered all the same", () =>
+    Effect.gen(function*() {
+      const { layer, lines } = logged()
+      const factory = StreamFactory.layerWith({ afterAppend: [{ id: "broken", run: () => Effect.fail("down") }] })
+      yield* Effect.gen(function*() {
+        const stream = yield* Effect.flatMap(StreamFactory, (made) => made.make(name))
+        const answered = yield* Deferred.make<Ended>()
+        stream.appendUnsafe(request, (exit) => Deferred.doneUnsafe(answered, Exit.succeed(exit)))
+        assert.isTrue(Exit.isSuccess(yield* Deferred.await(answered)))
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(Layer.provide(factory, layerMemory), layer)))
+      assert.deepStrictEqual(lines.map(({ annotations, level }) => ({ level, annotations })), [{
+        level: "Error",
+        annotations: { stream: "orders", offset: "0000000000000000", hookId: "broken" }
+      }])
+    }))
 })
 
 describe("The factories", () => {

@@ -3,10 +3,10 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { toRfc3339 } from "../../src/domain/rfc3339.ts"
 import type { EventBlock, StreamName } from "../../src/domain/types.ts"
 import { emptyBlock, layOut, toFrame } from "../../src/event/event-block.ts"
 import { EventData } from "../../src/event/event-data.ts"
-import { isoTime } from "../../src/event/iso-time.ts"
 import { searchSince } from "../../src/stream/search-since.ts"
 
 const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
@@ -30,7 +30,7 @@ it.effect.prop(
           if (commit === undefined) return emptyBlock(offset)
           const count = commit.first + commit.count - offset
           taken++
-          const frame = toFrame("s" as StreamName, isoTime(commit.at))
+          const frame = toFrame("s" as StreamName, toRfc3339(commit.at))
           const block = layOut(offset, Array.from({ length: count }, () => one), frame)
           return { ...block, release: () => void taken-- }
         })

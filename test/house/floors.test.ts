@@ -247,7 +247,7 @@ describe("the house complains about", () => {
 describe("the house is content with", () => {
   const cases: ReadonlyArray<readonly [title: string, path: string, code: string]> = [
     ["effect anywhere", "domain/types.ts", `import { Schema } from "effect"\nimport "effect/http-api"`],
-    ["neighbours in one folder", "stream/stream.ts", `import { writer } from "./stream-writer.ts"`],
+    ["neighbours in one folder", "stream/stream.ts", `import { writer } from "./writer.ts"`],
     ["folders below", "manager/stream-manager.ts", `import { make } from "../stream/stream.ts"`],
     ["commands in a folder", "durable-streams/cli.ts", `import { stream } from "./cli/stream.ts"`],
     ["a client that knows the contract", "client/client.ts", `import { Api } from "../api/api.ts"`],

@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { serve } from "../../src/http-node/node-server.ts"
-import { toEffect } from "../../src/http/exchange.ts"
+import { toEffect } from "../../src/http/direct.ts"
 import { problem } from "../../src/http/problem.ts"
 import { makeRouter } from "../../src/http/router.ts"
 import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"

@@ -5,24 +5,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { serve } from "../../src/http-node/node-server.ts"
-import type { Answer, Direct, Done } from "../../src/http/exchange.ts"
-import { toEffect, whenDone } from "../../src/http/exchange.ts"
+import type { Direct } from "../../src/http/direct.ts"
+import { toEffect, whenDone } from "../../src/http/direct.ts"
+import type { Answer, Done } from "../../src/http/exchange.ts"
 
 const plain = (body: string): Answer => ({ status: 200, headers: { "content-type": "text/plain" }, body })
 
 /** Answers `/ok`, fails to send `/unsendable`, and keeps the others until somebody takes them. */
-const answering =
-  (kept: Array<Done<Answer, never>>) => ({ target }: { readonly target: string }): Direct<Answer, never> => ({
-    start: (done) => {
-      if (target === "/ok") return done(Exit.succeed(plain("ok")))
-      if (target !== "/unsendable") return void kept.push(done)
-      const answer = whenDone(
-        done,
-        (body: string) => done(Exit.succeed({ ...plain(body), headers: { "x-no": "line\nfeed" } }))
-      )
-      answer(Exit.succeed("never seen"))
-    }
-  })
+const answering = (kept: Array<Done<Answer, never>>) => ({ target }: { readonly target: string }): Direct<never> => ({
+  answerUnsafe: (done) => {
+    if (target === "/ok") return done(Exit.succeed(plain("ok")))
+    if (target !== "/unsendable") return void kept.push(done)
+    const answer = whenDone(
+      done,
+      (body: string) => done(Exit.succeed({ ...plain(body), headers: { "x-no": "line\nfeed" } }))
+    )
+    answer(Exit.succeed("never seen"))
+  }
+})
 
 const ask = (port: number, path: string) =>
   Effect.promise(() =>
@@ -56,8 +56,8 @@ describe("An answer without a fiber", () => {
 
   it.effect("tells a mistake that is made on the way", () =>
     Effect.gen(function*() {
-      const mistaken: Direct<Answer, never> = {
-        start: (done) =>
+      const mistaken: Direct<never> = {
+        answerUnsafe: (done) =>
           whenDone(done, () => {
             throw new Error("a mistake")
           })(Exit.succeed(1))

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
-import { toEffect } from "../../src/http/exchange.ts"
+import { toEffect } from "../../src/http/direct.ts"
 import type { Route } from "../../src/http/router.ts"
 import { makeRouter } from "../../src/http/router.ts"
 
@@ -34,7 +34,7 @@ const answer = (method: string, target: string) =>
       header: () => undefined,
       headerCount: () => 0,
       body: () => Effect.succeed(new Uint8Array(0)),
-      collect: (_, done) => done(Exit.succeed(new Uint8Array(0)))
+      bodyUnsafe: (_, done) => done(Exit.succeed(new Uint8Array(0)))
     }))).pipe(
       Effect.map(({ body, headers }) => body ?? headers["allow"]),
       Effect.catch((refusal) => Effect.succeed(refusal._tag))

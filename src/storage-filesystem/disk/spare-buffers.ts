@@ -50,7 +50,7 @@ export const takeToRead = (length: number): Taken =>
   length <= 512 * 1024 ? readBuffers.take(length) : wholeCommitBuffers.take(length)
 
 /**
- * A commit of the largest size (stream-writer.ts) with the text around its events, one piece for each log that is written to
+ * A commit of the largest size (writer.ts) with the text around its events, one piece for each log that is written to
  * at once; the untouched part of a piece takes no memory. Node cuts small commits out of a buffer that it has.
  */
 const commitBuffers = new SpareBuffers(2 * 1024 * 1024, 4 * 1024, 4)
