@@ -8,8 +8,8 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { builtMain, root } from "../built.ts"
-import { residentBytes } from "../memory.ts"
+import { builtMain, root } from "../support/built.ts"
+import { residentBytes } from "../support/memory.ts"
 import type { Writing } from "./bare-files.ts"
 
 export const sourceMain = Path.join(root, "src/durable-streams/main.ts")

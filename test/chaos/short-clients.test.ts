@@ -1,13 +1,13 @@
 /**
  * The suites in short: clients of every kind. What they find in minutes and hours, `npm run chaos` finds (docs/trust.md).
  */
-import { daemon } from "./daemon.ts"
-import { idle } from "./idle.ts"
-import { inShort } from "./short.ts"
-import { slowloris } from "./slowloris.ts"
-import { soak } from "./soak.ts"
-import { stalled } from "./stalled.ts"
-import { weaknesses } from "./weaknesses.ts"
+import { daemon } from "./clients/daemon.ts"
+import { soak } from "./clients/soak.ts"
+import { weaknesses } from "./clients/weaknesses.ts"
+import { inShort } from "./harness/short.ts"
+import { idle } from "./network/idle.ts"
+import { slowloris } from "./network/slowloris.ts"
+import { stalled } from "./network/stalled.ts"
 
 inShort([
   [daemon, 4],

@@ -2,13 +2,13 @@
  * The suites in short: servers that are killed, cut off from power, and in trouble. What they find in minutes and hours,
  * `npm run chaos` finds (docs/trust.md).
  */
-import { failpoints } from "./failpoints.ts"
-import { flush } from "./flush.ts"
-import { histories } from "./histories.ts"
-import { briefCases, io } from "./io.ts"
-import { kill9 } from "./kill9.ts"
-import { powercut } from "./powercut.ts"
-import { inShort } from "./short.ts"
+import { histories } from "./clients/histories.ts"
+import { failpoints } from "./crashes/failpoints.ts"
+import { kill9 } from "./crashes/kill9.ts"
+import { powercut } from "./crashes/powercut.ts"
+import { flush } from "./faults/flush.ts"
+import { briefCases, io } from "./faults/io.ts"
+import { inShort } from "./harness/short.ts"
 
 inShort([
   [kill9, 6],

@@ -10,10 +10,19 @@ import { limitFlags, limitsInForce, limitValue, variableOf } from "../../src/dur
 import { EventData } from "../../src/event/event-data.ts"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { toBatch } from "../../src/stream/append-batch.ts"
-import { Follower } from "../web/follower.ts"
-import { exchange, request, Wire } from "../web/wire.ts"
-import { append, eventTexts, freshName, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "./served.ts"
-import { kill, startServer } from "./server-process.ts"
+import { Follower } from "../support/follower.ts"
+import {
+  append,
+  eventTexts,
+  freshName,
+  layerServer,
+  listStreams,
+  talk,
+  temporaryDirectory,
+  urlOf
+} from "../support/served.ts"
+import { kill, startServer } from "../support/server-process.ts"
+import { exchange, request, Wire } from "../support/wire.ts"
 
 const problemOf = async (answer: Response) => (await answer.json()) as Readonly<Record<string, unknown>>
 

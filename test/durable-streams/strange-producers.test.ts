@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Server } from "../../src/durable-streams/server.ts"
-import { serverSettings, talk, temporaryDirectory } from "./served.ts"
+import { serverSettings, talk, temporaryDirectory } from "../support/served.ts"
 
 const large = JSON.stringify("x".repeat(300_000))
 

@@ -5,11 +5,11 @@ import { assert, layer } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { tried } from "../properties.ts"
-import { Follower } from "../web/follower.ts"
-import { exchange, request } from "../web/wire.ts"
-import { eventTexts, freshName, layerServer, offsetOf, post, talk, urlOf } from "./served.ts"
-import { names, strange } from "./strange-inputs.ts"
+import { Follower } from "../support/follower.ts"
+import { tried } from "../support/properties.ts"
+import { eventTexts, freshName, layerServer, offsetOf, post, talk, urlOf } from "../support/served.ts"
+import { names, strange } from "../support/strange-inputs.ts"
+import { exchange, request } from "../support/wire.ts"
 
 /** Bodies that say the same as `{"data":…}` and more. */
 const wrappings: ReadonlyArray<readonly [title: string, wrap: (data: string) => string]> = [

@@ -5,7 +5,7 @@
  */
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
 import { afterAll, beforeAll, beforeEach, describe, expect, type RunnerTask, type RunnerTestCase, test } from "vitest"
-import { longPollMillis, Target } from "./target.ts"
+import { longPollMillis, Target } from "../support/target.ts"
 
 /** What version 0.3.6 of the suite has, subscriptions included. */
 export const testsInSuite = 338

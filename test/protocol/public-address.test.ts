@@ -3,8 +3,8 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, Layer } from "effect"
-import { layerServer, talk } from "../durable-streams/served.ts"
-import { exchange, request } from "../web/wire.ts"
+import { layerServer, talk } from "../support/served.ts"
+import { exchange, request } from "../support/wire.ts"
 
 const told = ConfigProvider.layer(
   ConfigProvider.fromUnknown({ DURABLE_STREAMS: { PUBLIC_URL: "https://streams.example.com/logs/" } })

@@ -14,6 +14,7 @@ import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerRegistry } from "../../src/protocol/registry.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { type Log, Storage } from "../../src/storage/storage.ts"
+import { eventsOf, settled } from "../subscriptions/stage.ts"
 import {
   append,
   freshName,
@@ -22,10 +23,9 @@ import {
   serverSettings,
   talk,
   temporaryDirectory
-} from "../durable-streams/served.ts"
-import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
-import { eventsOf, settled } from "../subscriptions/stage.ts"
-import { get, json, put, remove, text } from "./speaking.ts"
+} from "../support/served.ts"
+import { get, json, put, remove, text } from "../support/speaking.ts"
+import { commitOf, described, named } from "../support/storage-fixtures.ts"
 
 /** On the test's own clock: far enough from its beginning to be told from nothing. */
 const now = 5_000

@@ -13,9 +13,9 @@ import {
   post as postNative,
   talk,
   urlOf
-} from "../durable-streams/served.ts"
-import { exchange, request } from "../web/wire.ts"
-import { closing, get, head, json, post, put, putText, remove, text } from "./speaking.ts"
+} from "../support/served.ts"
+import { closing, get, head, json, post, put, putText, remove, text } from "../support/speaking.ts"
+import { exchange, request } from "../support/wire.ts"
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`streams of the protocol (${storage})`, (it) => {

@@ -15,8 +15,8 @@ import {
   serverSettings,
   talk,
   temporaryDirectory
-} from "../durable-streams/served.ts"
-import { get, Live, post, putText, text } from "./speaking.ts"
+} from "../support/served.ts"
+import { get, Live, post, putText, text } from "../support/speaking.ts"
 
 it.live(
   "Promise 10: a log that is damaged is told to followers in the refusal, or behind what is whole",

@@ -10,10 +10,10 @@ import * as Path from "node:path"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { nodeDisk } from "../../src/storage-filesystem/disk/disk.ts"
 import type { Log, Storage } from "../../src/storage/storage.ts"
-import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, textsOf } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {

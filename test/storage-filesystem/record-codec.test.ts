@@ -20,8 +20,8 @@ import {
   trailerState,
   writtenCrc
 } from "../../src/storage-filesystem/format/record-codec.ts"
-import { blockOfLines, commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
+import { blockOfLines, commitOf, described, named, shown, textsOf } from "../support/storage-fixtures.ts"
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 

@@ -2,7 +2,7 @@
  * A server that is killed in the midst of its subscriptions, with everything it takes: a process, files, and SIGKILL.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Target } from "../protocol/target.ts"
+import { Target } from "../support/target.ts"
 
 let target: Target
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
 import { Storage } from "../../src/storage/storage.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import { served } from "./served.ts"
 import { append, layerOn, stage } from "./stage.ts"
 

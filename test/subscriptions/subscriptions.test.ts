@@ -12,7 +12,7 @@ import { Storage } from "../../src/storage/storage.ts"
 import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import {
   append,
   begin,

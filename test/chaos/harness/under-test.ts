@@ -1,0 +1,132 @@
+/**
+ * The server under test, as a process: started, killed, started again on its port and its directory. Ours as it is
+ * shipped, or any other that speaks the protocol.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as Path from "node:path"
+import { builtMain } from "../../support/built.ts"
+
+export interface StartOptions {
+  readonly flags?: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+  /** What stands in front of `node`: strace, prlimit, … */
+  readonly wrapper?: ReadonlyArray<string>
+}
+
+/** A cold start takes a fraction of a second; under strace on a busy machine, a few. */
+const startMillis = 30_000
+
+export class UnderTest {
+  readonly directory: string
+  readonly port: number
+  readonly #spawned: string | undefined
+  readonly #log: string
+  #child: ChildProcess | undefined
+  #ended: Promise<number | null> | undefined
+
+  private constructor(directory: string, port: number, spawned: string | undefined) {
+    this.directory = Path.join(directory, "data")
+    this.#log = Path.join(directory, "server.log")
+    this.port = port
+    this.#spawned = spawned
+  }
+
+  /** Takes a free port, which it keeps. `spawned` is a line of shell with `{port}` and `{dir}`. */
+  static async make(directory: string, spawned?: string): Promise<UnderTest> {
+    fs.mkdirSync(directory, { recursive: true })
+    const listener = net.createServer().listen(0, "127.0.0.1")
+    await once(listener, "listening")
+    const { port } = listener.address() as net.AddressInfo
+    listener.close()
+    await once(listener, "close")
+    return new UnderTest(directory, port, spawned)
+  }
+
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
+  /** What it wrote on stdout and stderr, all its lives long. */
+  get log(): string {
+    return fs.existsSync(this.#log) ? fs.readFileSync(this.#log, "utf8") : ""
+  }
+
+  /** Whether the process is there. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Starts it, and returns the milliseconds until it answered. */
+  async start(options: StartOptions = {}): Promise<number> {
+    const from = performance.now()
+    this.launch(options)
+    const until = from + startMillis
+    while (!(await answers(this.port))) {
+      if (!this.isRunning) throw new Error(`The server ended before it answered: ${this.log.slice(-2_000)}`)
+      if (performance.now() > until) throw new Error(`The server did not answer in time: ${this.log.slice(-2_000)}`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    return performance.now() - from
+  }
+
+  /** Starts it and does not wait. */
+  launch({ env = {}, flags = [], wrapper = [] }: StartOptions = {}): void {
+    const log = fs.openSync(this.#log, "a")
+    const own = this.#spawned === undefined
+      ? [process.execPath, builtMain, "server", "run", `--port=${this.port}`, `--data-dir=${this.directory}`, ...flags]
+      : [
+        "sh",
+        "-c",
+        `exec ${this.#spawned.replaceAll("{port}", String(this.port)).replaceAll("{dir}", this.directory)}`
+      ]
+    const [command, ...args] = [...wrapper, ...own]
+    const child = spawn(command!, args, {
+      stdio: ["ignore", log, log],
+      env: { ...process.env, ...env }
+    })
+    fs.closeSync(log)
+    this.#child = child
+    this.#ended = new Promise((resolve) => {
+      child.on("error", () => resolve(null))
+      child.on("exit", (code) => resolve(code))
+    })
+    running.add(child)
+    child.on("exit", () => running.delete(child))
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
+  /** Waits until it has ended; its exit code, or null where a signal ended it. */
+  ended(): Promise<number | null> {
+    return this.#ended ?? Promise.resolve(null)
+  }
+
+  async kill(): Promise<void> {
+    this.signal("SIGKILL")
+    await this.ended()
+  }
+}
+
+/** Whether anybody answers HTTP there. */
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1")
+    socket.setTimeout(2_000, () => socket.destroy())
+    socket.on("connect", () => socket.write("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"))
+    socket.on("data", () => {
+      resolve(true)
+      socket.destroy()
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => resolve(false))
+  })
+
+const running = new Set<ChildProcess>()
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+})
