@@ -11,16 +11,8 @@ import { EventData } from "../../src/event/event-data.ts"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { toBatch } from "../../src/stream/append-batch.ts"
 import { Follower } from "../support/follower.ts"
-import {
-  append,
-  eventTexts,
-  freshName,
-  layerServer,
-  listStreams,
-  talk,
-  temporaryDirectory,
-  urlOf
-} from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, eventTexts, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "../support/served.ts"
 import { kill, startServer } from "../support/server-process.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 

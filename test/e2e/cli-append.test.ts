@@ -3,6 +3,7 @@
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
+import { offsetOf } from "../support/names.ts"
 import { dataOf, it, linesOf, offsetsOf, type Room, until } from "../support/room.ts"
 
 const toStdin = ["stream", "append", "-n", "a"]
@@ -122,7 +123,7 @@ describe("lines of stdin", () => {
     let next = 0
     for (const line of linesOf(stdout)) {
       const receipt = JSON.parse(line) as Record<string, unknown>
-      expect(receipt).toMatchObject({ eventStreamId: "a", offset: String(next).padStart(16, "0") })
+      expect(receipt).toMatchObject({ eventStreamId: "a", offset: offsetOf(next) })
       next += receipt["count"] as number
     }
     expect(next).toBe(count)

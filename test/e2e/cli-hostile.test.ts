@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
+import { offsetOf } from "../support/names.ts"
 import { it, type Room } from "../support/room.ts"
 import { endless, flood, health, type HostileServer, problem, reply, startHostile } from "./hostile-server.ts"
 
@@ -21,9 +22,7 @@ const run = (room: Room, server: HostileServer, ...args: ReadonlyArray<string>) 
   room.ds(["stream", ...args], { env: { DURABLE_STREAMS_URL: server.url } })
 
 const event = (data: string, number = 0) =>
-  `{"offset":"${
-    String(number).padStart(16, "0")
-  }","eventStreamId":"a","data":${data},"createdAt":"2026-01-08T09:00:00.000Z"}`
+  `{"offset":"${offsetOf(number)}","eventStreamId":"a","data":${data},"createdAt":"2026-01-08T09:00:00.000Z"}`
 
 /** Requests whose answer has no body that is read. */
 const bodyless = /"(?:HEAD|PUT|DELETE) /

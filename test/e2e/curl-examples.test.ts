@@ -4,7 +4,8 @@
 import { assert, layer } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { append, layerServer, offsetOf, talk } from "../support/served.ts"
+import { offsetOf } from "../support/names.ts"
+import { append, layerServer, talk } from "../support/served.ts"
 
 /** Runs a command line; with `until`, as long as its output does not hold that. */
 const shell = (port: number, command: string, until?: string): Promise<string> =>

@@ -6,8 +6,9 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { Follower } from "../support/follower.ts"
+import { offsetOf } from "../support/names.ts"
 import { until } from "../support/room.ts"
-import { append, appendNumbers, eventTexts, offsetOf, temporaryDirectory } from "../support/served.ts"
+import { append, appendNumbers, eventTexts, temporaryDirectory } from "../support/served.ts"
 import { kill, type ServerProcess, startedInVain, startServer } from "../support/server-process.ts"
 
 /** A conversation with servers on a directory of their own; those still there at its end are killed. */

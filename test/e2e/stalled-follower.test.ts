@@ -7,7 +7,8 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Follower } from "../support/follower.ts"
-import { append, offsetOf, temporaryDirectory } from "../support/served.ts"
+import { offsetOf } from "../support/names.ts"
+import { append, temporaryDirectory } from "../support/served.ts"
 import { kill, residentMegabytes, type ServerProcess, startServer } from "../support/server-process.ts"
 
 /** 200 MB in events of 64 KB: a hundred times what the kernel takes for a socket that nobody reads. */

@@ -2,7 +2,8 @@
  * What the bodies of all requests take of memory together has a limit (docs/decisions/0010-limits.md).
  */
 import { assert, layer } from "@effect/vitest"
-import { append, freshName, layerServer, talk } from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, talk } from "../support/served.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 
 const megabyte = 1024 * 1024

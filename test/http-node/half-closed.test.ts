@@ -5,7 +5,8 @@
 import { assert, layer } from "@effect/vitest"
 import { vi } from "vitest"
 import { Follower } from "../support/follower.ts"
-import { append, freshName, layerServer, post, talk, urlOf } from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, post, talk, urlOf } from "../support/served.ts"
 import { request, Wire } from "../support/wire.ts"
 
 const json = { "Content-Type": "application/json" }

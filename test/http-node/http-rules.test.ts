@@ -2,7 +2,8 @@
  * HTTP as RFC 9110 to 9112 have it, where no other test shows it (docs/http.md).
  */
 import { assert, layer } from "@effect/vitest"
-import { append, eventTexts, freshName, layerServer, offsetOf, talk } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, eventTexts, layerServer, talk } from "../support/served.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 
 const json = { "Content-Type": "application/json" }

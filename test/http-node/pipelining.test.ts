@@ -6,7 +6,8 @@ import { assert, layer } from "@effect/vitest"
 import { once } from "node:events"
 import { connect } from "node:net"
 import { vi } from "vitest"
-import { append, freshName, layerServer, talk } from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, talk } from "../support/served.ts"
 import { request, Wire } from "../support/wire.ts"
 
 const json = { "Content-Type": "application/json" }

@@ -5,7 +5,8 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Incoming } from "../../src/http/exchange.ts"
 import { type GuardOptions, refusal } from "../../src/http/guard.ts"
-import { append, eventTexts, freshName, layerServer, listStreams, offsetOf, talk } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, eventTexts, layerServer, listStreams, talk } from "../support/served.ts"
 import { exchange, request } from "../support/wire.ts"
 
 type Headers = Readonly<Record<string, string>>

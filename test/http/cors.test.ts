@@ -3,7 +3,8 @@
  * docs/protocol.md 1).
  */
 import { assert, layer } from "@effect/vitest"
-import { freshName, layerServer, talk } from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { layerServer, talk } from "../support/served.ts"
 import { exchange, request } from "../support/wire.ts"
 
 const methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]

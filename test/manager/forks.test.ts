@@ -12,10 +12,8 @@ import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import type { CreateRequest } from "../../src/stream/durable-stream.ts"
+import { freshName } from "../support/names.ts"
 import { appending, historyOf, named, settled } from "../support/storage-fixtures.ts"
-
-let made = 0
-const freshName = () => `s${made++}`
 
 const text = (bytes: string) => EventData.fromBytes(Buffer.from(bytes))
 const plain = (...parts: ReadonlyArray<string>): CreateRequest => ({ contentType: "text/plain", data: parts.map(text) })

@@ -3,7 +3,8 @@
  * writer's sequence, the closing of the stream.
  */
 import { assert, layer } from "@effect/vitest"
-import { eventTexts, freshName, layerServer, offsetOf, talk, urlOf } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { eventTexts, layerServer, talk, urlOf } from "../support/served.ts"
 
 interface Answered {
   readonly status: number

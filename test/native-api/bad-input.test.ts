@@ -5,17 +5,8 @@
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { badBodies, badMediaTypes, badNames, badParameters, type BadRequest } from "../support/bad-requests.ts"
-import {
-  append,
-  eventTexts,
-  freshName,
-  layerServer,
-  listStreams,
-  offsetOf,
-  post,
-  talk,
-  urlOf
-} from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, eventTexts, layerServer, listStreams, post, talk, urlOf } from "../support/served.ts"
 import { exchange, type Reply, request, Wire } from "../support/wire.ts"
 
 const bodyBytesMax = 1024 * 1024

@@ -8,14 +8,13 @@ import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { Server } from "../../src/durable-streams/server.ts"
 import { Follower } from "../support/follower.ts"
+import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
   appendNumbers,
   eventTexts,
-  freshName,
   layerServer,
   listStreams,
-  offsetOf,
   serverSettings,
   talk,
   temporaryDirectory,

@@ -10,18 +10,8 @@ import { Server } from "../../src/durable-streams/server.ts"
 import { ValidatedFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { Follower } from "../support/follower.ts"
-import {
-  append,
-  appendNumbers,
-  eventTexts,
-  freshName,
-  layerServer,
-  listStreams,
-  offsetOf,
-  post,
-  talk,
-  urlOf
-} from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, appendNumbers, eventTexts, layerServer, listStreams, post, talk, urlOf } from "../support/served.ts"
 import { exchange, request } from "../support/wire.ts"
 
 const json = { "Content-Type": "application/json" }

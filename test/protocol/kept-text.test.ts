@@ -5,7 +5,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Server } from "../../src/durable-streams/server.ts"
-import { listStreams, offsetOf, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
+import { offsetOf } from "../support/names.ts"
+import { listStreams, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
 import { get, head, post, put, text } from "../support/speaking.ts"
 
 /** The longest that are taken, of characters that take two in JSON where they may be there at all. */

@@ -4,7 +4,8 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { freshName, layerServer, offsetOf, talk } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { layerServer, talk } from "../support/served.ts"
 import { get, head, Live, post, put, text } from "../support/speaking.ts"
 
 const ask = (question: (port: number) => Promise<{ readonly status: number }>) =>

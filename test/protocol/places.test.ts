@@ -6,7 +6,8 @@ import { Effect } from "effect"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { placeOf } from "../../src/protocol/reading.ts"
 import { sharedFrames } from "../../src/protocol/sse-frames.ts"
-import { append, freshName, layerServer, talk } from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, talk } from "../support/served.ts"
 import { blockOfLines, named } from "../support/storage-fixtures.ts"
 
 const block = () =>

@@ -15,15 +15,8 @@ import { layerRegistry } from "../../src/protocol/registry.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { type Log, Storage } from "../../src/storage/storage.ts"
 import { eventsOf, settled } from "../subscriptions/stage.ts"
-import {
-  append,
-  freshName,
-  layerServer,
-  listStreams,
-  serverSettings,
-  talk,
-  temporaryDirectory
-} from "../support/served.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, listStreams, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
 import { get, json, put, remove, text } from "../support/speaking.ts"
 import { commitOf, described, named } from "../support/storage-fixtures.ts"
 

@@ -5,7 +5,8 @@ import { assert, it, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { cursorOf } from "../../src/protocol/cursor.ts"
-import { append, appendNumbers, freshName, layerServer, offsetOf, talk } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, appendNumbers, layerServer, talk } from "../support/served.ts"
 import { closing, head, json, Live, post, put, putText, remove, text } from "../support/speaking.ts"
 
 for (const storage of ["memory", "fs"] as const) {

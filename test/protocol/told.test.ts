@@ -7,15 +7,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Server } from "../../src/durable-streams/server.ts"
 import { wholePieces } from "../../src/stream-http/whole-text.ts"
-import {
-  append,
-  freshName,
-  layerServer,
-  offsetOf,
-  serverSettings,
-  talk,
-  temporaryDirectory
-} from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, layerServer, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
 import { get, Live, post, putText, text } from "../support/speaking.ts"
 
 it.live(

@@ -6,10 +6,8 @@ import { Effect, type Layer } from "effect"
 import { StreamNotFound } from "../../src/domain/errors.ts"
 import type { Commit, Log, StreamDescription } from "../../src/storage/storage.ts"
 import { Storage } from "../../src/storage/storage.ts"
+import { freshName } from "../support/names.ts"
 import { commitOf, described, named, readUpTo, shown, textsOf } from "../support/storage-fixtures.ts"
-
-let made = 0
-const freshName = () => `fork/${made++}`
 
 const write = Effect.fnUntraced(function*(description: StreamDescription, ...commits: ReadonlyArray<Commit>) {
   const storage = yield* Storage
@@ -39,7 +37,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
   it.layer(layer)(`Storage of forks (${backend})`, (it) => {
     it.effect("a fork has its source's events up to where it left it, and its own from there", () =>
       Effect.gen(function*() {
-        const [from, name] = [freshName(), freshName()]
+        const [from, name] = [freshName("fork/"), freshName("fork/")]
         const original = yield* source(from, 5)
         const log = yield* write(forkOf(name, from, 3), commitOf(name, 3, []), commitOf(name, 3, ["3", "4"]))
         yield* original.commit(commitOf(from, 5, ["5"]))
@@ -60,7 +58,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a fork that has nothing of its own has its source's tail, or its beginning", () =>
       Effect.gen(function*() {
-        const [from, whole, none] = [freshName(), freshName(), freshName()]
+        const [from, whole, none] = [freshName("fork/"), freshName("fork/"), freshName("fork/")]
         yield* source(from, 4)
         yield* write(forkOf(whole, from, 4), commitOf(whole, 4, []))
         yield* write(forkOf(none, from, 0), commitOf(none, 0, []))
@@ -73,7 +71,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("forks of forks are read through all of them", () =>
       Effect.gen(function*() {
-        const names = [freshName(), freshName(), freshName(), freshName()] as const
+        const names = [freshName("fork/"), freshName("fork/"), freshName("fork/"), freshName("fork/")] as const
         yield* source(names[0], 10)
         const expected = texts(names[0], 0, 10)
         for (let depth = 1; depth < names.length; depth++) {
@@ -92,7 +90,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a hidden log is neither listed nor lost: it opens as hidden, and its forks read it", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const [from, name] = [freshName(), freshName()]
+        const [from, name] = [freshName("fork/"), freshName("fork/")]
         yield* Effect.scoped(source(from, 3))
         const fork = yield* write(forkOf(name, from, 2), commitOf(name, 2, ["2"]))
         assert.isFalse((yield* Effect.scoped(open(from))).hidden)
@@ -111,20 +109,20 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a source that is hidden while its fork is read is read on", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const [from, name] = [freshName(), freshName()]
+        const [from, name] = [freshName("fork/"), freshName("fork/")]
         yield* Effect.scoped(source(from, 3))
         const fork = yield* write(forkOf(name, from, 3), commitOf(name, 3, []))
         assert.strictEqual((yield* fork.read(0, 1)).first, 0)
         yield* storage.hide(named(from))
         // So many others that files are closed for them.
-        for (let i = 0; i < 20; i++) yield* source(freshName(), 1)
+        for (let i = 0; i < 20; i++) yield* source(freshName("fork/"), 1)
         assert.deepStrictEqual(yield* all(fork), texts(from, 0, 3))
       }))
 
     it.effect("a hidden log can be deleted, and its name used again", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("fork/")
         yield* Effect.scoped(source(name, 1))
         yield* storage.hide(named(name))
         yield* storage.delete(named(name))
@@ -138,7 +136,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("another stream of the source's name is not taken for it", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const [from, name] = [freshName(), freshName()]
+        const [from, name] = [freshName("fork/"), freshName("fork/")]
         yield* Effect.scoped(source(from, 3))
         yield* Effect.scoped(write(forkOf(name, from, 3), commitOf(name, 3, ["3"])))
         yield* storage.delete(named(from))
@@ -159,7 +157,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("when a stream expires and when it was used is kept", () =>
       Effect.gen(function*() {
-        const [sliding, fixed] = [freshName(), freshName()]
+        const [sliding, fixed] = [freshName("fork/"), freshName("fork/")]
         yield* Effect.scoped(write({ ...described(sliding), ttlSeconds: 60 }, commitOf(sliding, 0, [])))
         const expiresAt = "2030-01-01T00:00:00+01:00"
         yield* Effect.scoped(write({ ...described(fixed), expiresAt }, commitOf(fixed, 0, [])))

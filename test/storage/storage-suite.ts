@@ -7,10 +7,8 @@ import { StreamNotFound } from "../../src/domain/errors.ts"
 import type { StreamName } from "../../src/domain/types.ts"
 import type { Commit, Log } from "../../src/storage/storage.ts"
 import { Storage } from "../../src/storage/storage.ts"
+import { freshName } from "../support/names.ts"
 import { commitOf, described, named, readUpTo, shown, stateOf, textsOf } from "../support/storage-fixtures.ts"
-
-let made = 0
-const freshName = () => `stream/${made++}`
 
 /** Makes the log, lets it sleep, and answers nothing. */
 const write = (name: string, commits: ReadonlyArray<Commit>) =>
@@ -59,7 +57,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a log is made with its first commit, which can be read at once", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("stream/")
         const first = commitOf(name, 0, [`{"a":1}`, `2`])
         const log = yield* storage.create(described(name), first)
         assert.deepStrictEqual(log.description, described(name))
@@ -70,7 +68,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a log that is opened again has its tail, its state and its description", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         yield* write(name, [
           commitOf(name, 0, ["0"], `{"producer":1}`),
           commitOf(name, 1, ["1", "2"], `{"producer":2,"text":"ü \\"}}"}`)
@@ -83,7 +81,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a commit changes the entries of the state that it names, and leaves the others", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         yield* write(name, [
           commitOf(name, 0, ["0"], `{"a":1,"b":[2],"__proto__":0}`),
           commitOf(name, 1, ["1"]),
@@ -104,7 +102,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a state is there after however many commits that do not change it", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const padded = Array.from({ length: 40 }, () => `"${"x".repeat(20_000)}"`)
         const commits = padded.map((data, i) => commitOf(name, i, [data], i === 3 ? `{"kept":3}` : "{}"))
         yield* write(name, commits)
@@ -116,7 +114,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a commit may change the state alone", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const { events } = commitOf(name, 0, ["0", "1"])
         yield* write(name, [{ events, state: [] }, commitOf(name, 2, [], `{"closed":true}`)])
         const log = yield* open(name)
@@ -129,7 +127,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a log may be made without an event", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         yield* write(name, [commitOf(name, 0, [])])
         const log = yield* open(name)
         assert.strictEqual(log.tail, 0)
@@ -139,7 +137,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a log may be made closed, without an event", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         yield* write(name, [commitOf(name, 0, [], `{"closed":true}`)])
         const log = yield* open(name)
         assert.strictEqual(log.tail, 0)
@@ -148,7 +146,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a read begins with the event at the offset that is asked for, wherever a commit begins", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const sizes = [1, 4, 2, 7, 1]
         const commits: Array<Commit> = []
         let tail = 0
@@ -169,7 +167,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a read finds its event in a long commit, also where a line ends with a piece of the file", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         // 21 lines are a byte less than 4 KiB.
         const pad = 195 - `${shown(name, 0, `""`)}\n`.length
         const data = Array.from({ length: 300 }, () => `"${"x".repeat(pad)}"`)
@@ -182,7 +180,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a read answers with at least one event, and whole ones, however few bytes are asked for", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const data = [`"${"x".repeat(300_000)}"`, `1`, `"${"ü".repeat(100_000)}"`]
         yield* write(name, data.map((text, i) => commitOf(name, i, [text])))
         const log = yield* open(name)
@@ -200,7 +198,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
       Effect.gen(function*() {
         // Some of these end just before what a small read takes does.
         for (let length = 16_000; length < 16_384; length += 64) {
-          const name = freshName()
+          const name = freshName("stream/")
           const data = [`"${"x".repeat(length)}"`, ...Array.from({ length: 3 }, () => `"${"y".repeat(10_000)}"`)]
           yield* write(name, [
             commitOf(name, 0, data.slice(0, 1)),
@@ -220,7 +218,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("a read answers with about as many bytes as are asked for, not with the whole log", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const text = `"${"x".repeat(1000)}"`
         yield* write(name, Array.from({ length: 1000 }, (_, i) => commitOf(name, i, [text])))
         const log = yield* open(name)
@@ -235,7 +233,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("Promise 8: data is kept as it was sent", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const data = [
           `12345678901234567890.00`,
           `{ "b":1,\t"a" : 2 , "b": 3 }`,
@@ -256,7 +254,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a block that was answered never changes", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("stream/")
         const log = yield* storage.create(described(name), commitOf(name, 0, ["0"]))
         const block = yield* log.read(0, 1024)
         const before = textsOf(block)
@@ -268,7 +266,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("ten thousand events are read back, from the beginning and from the middle", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const commits = Array.from(
           { length: 100 },
           (_, i) => commitOf(name, i * 100, Array.from({ length: 100 }, (_, j) => `{"n":${i * 100 + j}}`))
@@ -284,7 +282,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
 
     it.effect("many may read at once, each its own part", () =>
       Effect.gen(function*() {
-        const name = freshName()
+        const name = freshName("stream/")
         const commits = Array.from(
           { length: 400 },
           (_, i) => commitOf(name, i, [`{"n":${i},"x":"${"x".repeat(300)}"}`])
@@ -300,7 +298,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a log that does not exist cannot be opened or deleted, and asking does not make it", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("stream/")
         assert.instanceOf(yield* Effect.flip(open(name)), StreamNotFound)
         assert.instanceOf(yield* Effect.flip(storage.delete(named(name))), StreamNotFound)
         assert.notInclude(yield* storage.list(), named(name))
@@ -309,7 +307,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a deleted log is gone, and another can be made under its name", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("stream/")
         yield* write(name, [commitOf(name, 0, ["0", "1"], `{"closed":true}`)])
         yield* storage.delete(named(name))
         assert.notInclude(yield* storage.list(), named(name))
@@ -323,7 +321,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
     it.effect("a log outlives the scope it was made in", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
-        const name = freshName()
+        const name = freshName("stream/")
         const scope = yield* Scope.make()
         const log = yield* Scope.provide(storage.create(described(name), commitOf(name, 0, ["0"])), scope)
         yield* log.commit(commitOf(name, 1, ["1"]))

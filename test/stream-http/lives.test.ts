@@ -9,12 +9,11 @@ import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { Server } from "../../src/durable-streams/server.ts"
 import { Follower } from "../support/follower.ts"
+import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
   appendNumbers,
-  freshName,
   layerServer,
-  offsetOf,
   serverSettings,
   talk,
   temporaryDirectory,

@@ -3,7 +3,8 @@
  * and nothing is performed.
  */
 import { assert, layer } from "@effect/vitest"
-import { append, eventTexts, freshName, layerServer, offsetOf, talk } from "../support/served.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, eventTexts, layerServer, talk } from "../support/served.ts"
 import type { Reply } from "../support/wire.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 

@@ -36,11 +36,6 @@ export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: ty
 export const talk = <A>(conversation: (port: number) => Promise<A>) =>
   Effect.flatMap(Server, ({ port }) => Effect.promise(() => conversation(port)))
 
-let names = 0
-
-/** A name no other test has. */
-export const freshName = (): string => `stream-${++names}`
-
 export const urlOf = (port: number, name: string): string =>
   `http://127.0.0.1:${port}/streams/${encodeURIComponent(name)}`
 
@@ -72,5 +67,3 @@ export const listStreams = async (port: number, query = ""): Promise<ReadonlyArr
   const answer = await fetch(`http://127.0.0.1:${port}/streams${query}`)
   return ((await answer.json()) as { readonly streams: ReadonlyArray<string> }).streams
 }
-
-export const offsetOf = (number: number): string => number.toString().padStart(16, "0")

@@ -2,6 +2,7 @@
  * Two ways into a server: the native API, and the protocol, which others speak as well.
  */
 import type * as http from "node:http"
+import { offsetOf } from "../../support/names.ts"
 import type { Result } from "../harness/ledger.ts"
 import type { Asked } from "./ask.ts"
 import { ask } from "./ask.ts"
@@ -66,11 +67,9 @@ const conditionHeaders = ({ closes, ifMatch, producer }: Appending): Record<stri
     "producer-epoch": String(producer.epoch),
     "producer-seq": String(producer.seq)
   }),
-  ...(ifMatch === undefined ? {} : { "if-match": `"${digits(ifMatch)}"` }),
+  ...(ifMatch === undefined ? {} : { "if-match": `"${offsetOf(ifMatch)}"` }),
   ...(closes === true ? { "stream-closed": "true" } : {})
 })
-
-export const digits = (offset: number): string => offset.toString().padStart(16, "0")
 
 export const protocolPath = (stream: string): string => `/v1/stream/${encodeURIComponent(stream)}`
 
@@ -137,7 +136,7 @@ export const nativeDoor: Door = {
     }
   },
   read: async (port, stream, from) => {
-    const path = `/streams/${encodeURIComponent(stream)}/events?offset=${digits(from)}`
+    const path = `/streams/${encodeURIComponent(stream)}/events?offset=${offsetOf(from)}`
     const answer = sound(await ask(port, path, { headers: { accept: "application/x-ndjson" } }))
     if (answer === undefined) return undefined
     if (answer.status >= 400) return { status: answer.status, events: [], closed: undefined }

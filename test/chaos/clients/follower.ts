@@ -2,8 +2,9 @@
  * Somebody who follows a stream and comes back whenever the connection is lost, behind the last event it has seen.
  */
 import * as http from "node:http"
+import { offsetOf } from "../../support/names.ts"
 import type { Final, Follow } from "../harness/ledger.ts"
-import { digits, toSeen } from "./doors.ts"
+import { toSeen } from "./doors.ts"
 
 /** A server that is being started again is asked about as often as a good client does at first. */
 const pauseMillis = 20
@@ -95,7 +96,7 @@ export class Follower {
       const request = http.get({
         host: "127.0.0.1",
         port: this.#port,
-        path: `/streams/${encodeURIComponent(this.stream)}?offset=${digits(this.seen.length)}`,
+        path: `/streams/${encodeURIComponent(this.stream)}?offset=${offsetOf(this.seen.length)}`,
         headers: { accept: "text/event-stream" },
         agent: false
       })

@@ -2,8 +2,8 @@
  * Somebody who means well and appends all the while: every append is answered in time, and has the next offset.
  */
 import * as http from "node:http"
+import { offsetOf } from "../../support/names.ts"
 import { ask } from "./ask.ts"
-import { digits } from "./doors.ts"
 
 export const healthyStream = "healthy"
 
@@ -48,7 +48,7 @@ export class Healthy {
       this.slowestMillis = Math.max(this.slowestMillis, millis)
       const what = `The append ${this.#count} of a healthy client`
       if (millis > this.#answerMillis) this.violations.push(`${what} took ${Math.round(millis)} ms`)
-      if (answer?.status !== 201 || !answer.text.includes(`"offset":"${digits(this.#count)}"`)) {
+      if (answer?.status !== 201 || !answer.text.includes(`"offset":"${offsetOf(this.#count)}"`)) {
         this.violations.push(`${what} was answered ${answer?.status} ${answer?.text.slice(0, 200)}`)
       }
       this.#count++

@@ -3,7 +3,7 @@
  * server's. It keeps nothing of what it reads but the place of the last event.
  */
 import * as net from "node:net"
-import { digits } from "../clients/doors.ts"
+import { offsetOf } from "../../support/names.ts"
 
 /** What every event's frame holds once, and an event of `x`es nowhere else. */
 const mark = Buffer.from(`data: {"offset":"`)
@@ -30,7 +30,7 @@ export class SlowReader {
     this.#bytesMin = bytesMin
     const socket = net.connect(port, "127.0.0.1")
     this.#socket = socket
-    socket.write(`GET /streams/${stream}?offset=${digits(from)} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    socket.write(`GET /streams/${stream}?offset=${offsetOf(from)} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     socket.on("data", (bytes) => {
       this.#take(bytes)
       this.#wake()
