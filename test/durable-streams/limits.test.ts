@@ -3,7 +3,6 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import * as path from "node:path"
 import { defaultLimits } from "../../src/domain/limits.ts"
 import type { StreamName } from "../../src/domain/types.ts"
 import { limitFlags, limitsInForce, limitValue, variableOf } from "../../src/durable-streams/server/limit-settings.ts"
@@ -13,7 +12,7 @@ import { toBatch } from "../../src/stream/append-batch.ts"
 import { Follower } from "../support/follower.ts"
 import { freshName } from "../support/names.ts"
 import { append, eventTexts, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "../support/served.ts"
-import { kill, startServer } from "../support/server-process.ts"
+import { startServer } from "../support/server-process.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 
 const problemOf = async (answer: Response) => (await answer.json()) as Readonly<Record<string, unknown>>
@@ -173,7 +172,7 @@ describe("a follower that takes nothing", () => {
         const directory = yield* temporaryDirectory
         yield* Effect.acquireUseRelease(
           Effect.promise(() =>
-            startServer(path.join(directory, "data"), "--storage=memory", "--stall-timeout=500ms", "--max-body=8000000")
+            startServer(directory, "--storage=memory", "--stall-timeout=500ms", "--max-body=8000000")
           ),
           (server) =>
             Effect.promise(async () => {
@@ -189,7 +188,7 @@ describe("a follower that takes nothing", () => {
               assert.include((await other.event()).data, `"data":1`, "whoever has nothing to take is not dropped")
               other.close()
             }),
-          (server) => Effect.promise(() => kill(server))
+          (server) => Effect.promise(() => server.kill())
         )
       })),
     20_000

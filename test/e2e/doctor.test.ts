@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as http from "node:http"
-import * as net from "node:net"
+import type * as net from "node:net"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
 import { version } from "../../src/domain/version.ts"
@@ -16,6 +16,7 @@ import { checkVersions } from "../../src/durable-streams/doctor/doctor-server.ts
 import type { Checked, DoctorOptions } from "../../src/durable-streams/doctor/doctor.ts"
 import { examine } from "../../src/durable-streams/doctor/doctor.ts"
 import { builtMain } from "../support/built.ts"
+import { freePort } from "../support/free-port.ts"
 import { it, linesOf, type Room } from "../support/room.ts"
 
 /** What `doctor` says of the room's data directory, by check. */
@@ -42,13 +43,6 @@ const listen = async (server: net.Server): Promise<number> => {
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   return (server.address() as net.AddressInfo).port
-}
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer()
-  const port = await listen(server)
-  server.close()
-  return port
 }
 
 /** Everything there is below a folder, with its bytes. */

@@ -9,7 +9,7 @@ import { Follower } from "../support/follower.ts"
 import { offsetOf } from "../support/names.ts"
 import { until } from "../support/room.ts"
 import { append, appendNumbers, eventTexts, temporaryDirectory } from "../support/served.ts"
-import { kill, type ServerProcess, startedInVain, startServer } from "../support/server-process.ts"
+import { ServerProcess, startServer } from "../support/server-process.ts"
 
 /** A conversation with servers on a directory of their own; those still there at its end are killed. */
 const withServers = (
@@ -21,7 +21,7 @@ const withServers = (
   Effect.scoped(Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     const started: Array<ServerProcess> = []
-    yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(started.map(kill))))
+    yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(started.map((server) => server.kill()))))
     yield* Effect.promise(() =>
       conversation(async (...options) => {
         const server = await startServer(directory, ...options)
@@ -30,6 +30,13 @@ const withServers = (
       }, directory)
     )
   }))
+
+/** Starts one that is expected to end by itself. */
+const startInVain = async (directory: string, ...flags: ReadonlyArray<string>) => {
+  const server = await ServerProcess.make(directory)
+  server.launch({ flags })
+  return { code: await server.ended(), log: server.log }
+}
 
 /** Appends one after the other until the server is gone; answers with what was acknowledged. */
 const appendUntilGone = async (port: number, name: string): Promise<ReadonlyArray<string>> => {
@@ -64,10 +71,10 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
         await follower.events(20)
       }
       const from = performance.now()
-      server.child.kill(signal)
-      const { code, stderr } = await server.ended
+      server.signal(signal)
+      const code = await server.ended()
       assert.isBelow(performance.now() - from, 2_000)
-      assert.strictEqual(code, 0, stderr)
+      assert.strictEqual(code, 0, server.log)
 
       const texts = await Promise.all(seen)
       const acknowledged = await Promise.all(appenders)
@@ -95,7 +102,7 @@ it.live("Promise 2: kill -9 under load loses no acknowledged event, and the next
       const appenders = Array.from({ length: 10 }, () => appendUntilGone(server.port, name))
       const follower = await Follower.open(server.port, `/streams/${name}`)
       const shown = (await follower.events(50)).map(({ data }) => data!)
-      await kill(server)
+      await server.kill()
       const next = await start()
       const stored = await eventTexts(next.port, name)
       const offsets = stored.map((text) => JSON.parse(text).offset as string)
@@ -105,20 +112,20 @@ it.live("Promise 2: kill -9 under load loses no acknowledged event, and the next
       assert.isAbove(acked.length, 0)
       assert.deepStrictEqual([...acked, ...shown, ...before].filter((text) => !all.has(text)), [])
       acknowledged = stored
-      await kill(next)
+      await next.kill()
     }
   }))
 
 it.live("Promise 2: kill -9 under load on many streams, which share a journal, loses no acknowledged event of any", () =>
-  withServers(async (start, directory) => {
+  withServers(async (start) => {
     const names = Array.from({ length: 12 }, (_, i) => `many-${i}`)
     const acknowledged = new Map<string, Array<string>>()
     for (let round = 0; round < 2; round++) {
       const server = await start()
       const appenders = names.map((name) => appendUntilGone(server.port, name))
-      const journal = Path.join(directory, "journal.0")
+      const journal = Path.join(server.directory, "journal.0")
       await until(() => fs.existsSync(journal) && fs.statSync(journal).size > 64 * 1024, () => "a journal in use")
-      await kill(server)
+      await server.kill()
       for (const [i, acked] of (await Promise.all(appenders)).entries()) {
         acknowledged.set(names[i]!, [...acknowledged.get(names[i]!) ?? [], ...acked])
       }
@@ -132,7 +139,7 @@ it.live("Promise 2: kill -9 under load on many streams, which share a journal, l
         const all = new Set(stored)
         assert.deepStrictEqual(acked.filter((text) => !all.has(text)), [])
       }
-      await kill(next)
+      await next.kill()
     }
   }))
 
@@ -140,15 +147,15 @@ it.live("Promise 9: a second server on the same directory refuses and names the 
   withServers(async (start, directory) => {
     const first = await start()
     await append(first.port, "s", "1")
-    const second = await startedInVain(directory)
+    const second = await startInVain(directory)
     assert.notStrictEqual(second.code, 0)
-    assert.include(second.stderr, `pid ${first.pid}`)
-    assert.include(second.stderr, `port ${first.port}`)
-    assert.include(second.stderr, directory)
+    assert.include(second.log, `pid ${first.pid}`)
+    assert.include(second.log, `port ${first.port}`)
+    assert.include(second.log, first.directory)
     // A sentence for a person, not a stack.
-    assert.notMatch(second.stderr, /\bat .*:\d+:\d+/)
+    assert.notMatch(second.log, /\bat .*:\d+:\d+/)
     assert.include(await append(first.port, "s", "2"), offsetOf(1))
-    await kill(first)
+    await first.kill()
     const third = await start()
     assert.strictEqual((await eventTexts(third.port, "s")).length, 2)
   }))
@@ -156,8 +163,8 @@ it.live("Promise 9: a second server on the same directory refuses and names the 
 it.live("Promise 9: memory is locked like files: its directory has one server, too", () =>
   withServers(async (start, directory) => {
     const first = await start("--storage=memory")
-    const second = await startedInVain(directory, "--storage=memory")
-    assert.include(second.stderr, `pid ${first.pid}`)
+    const second = await startInVain(directory, "--storage=memory")
+    assert.include(second.log, `pid ${first.pid}`)
   }))
 
 it.live("Promise 3: a request of many events that was cut by kill -9 is there as a whole or not at all", () =>
@@ -172,7 +179,7 @@ it.live("Promise 3: a request of many events that was cut by kill -9 is there as
     })()
     const follower = await Follower.open(server.port, "/streams/s?offset=-1")
     await follower.events(2_000)
-    await kill(server)
+    await server.kill()
     await batches
     const next = await start()
     const stored = await eventTexts(next.port, "s")
@@ -199,12 +206,12 @@ it.live(
       }
       await until(async () => await followers() === 1, () => "the long-poll's arrival")
       const from = performance.now()
-      server.child.kill("SIGTERM")
+      server.signal("SIGTERM")
       const answer = await waiting
       assert.strictEqual(answer.status, 204)
       assert.strictEqual(answer.headers.get("stream-next-offset"), offsetOf(1))
       assert.strictEqual(answer.headers.get("stream-up-to-date"), "true")
-      assert.strictEqual((await server.ended).code, 0)
+      assert.strictEqual(await server.ended(), 0)
       assert.isBelow(performance.now() - from, 1_400)
     }),
   30_000

@@ -9,7 +9,7 @@ import * as path from "node:path"
 import { Follower } from "../support/follower.ts"
 import { offsetOf } from "../support/names.ts"
 import { append, temporaryDirectory } from "../support/served.ts"
-import { kill, residentMegabytes, type ServerProcess, startServer } from "../support/server-process.ts"
+import { type ServerProcess, startServer } from "../support/server-process.ts"
 
 /** 200 MB in events of 64 KB: a hundred times what the kernel takes for a socket that nobody reads. */
 const count = 3_200
@@ -22,7 +22,7 @@ const memoryAfterLoad = async (server: ServerProcess): Promise<number> => {
     while (left-- > 0) await append(server.port, "s", payload)
   }
   await Promise.all(Array.from({ length: 4 }, appender))
-  return residentMegabytes(server)
+  return server.residentMegabytes()
 }
 
 /** Followers that have read four megabytes and wait for more, and what they may cost each: as if they had come later. */
@@ -34,7 +34,7 @@ it.live.each(["/streams/s?offset=-1", "/v1/stream/s?offset=-1&live=sse"])(
   (target) =>
     Effect.scoped(Effect.gen(function*() {
       const directory = yield* temporaryDirectory
-      yield* withServer(path.join(directory, "data"), async (server) => {
+      yield* withServer(directory, async (server) => {
         for (let i = 0; i < 64; i++) await append(server.port, "s", payload)
         const open = async () => {
           const follower = await Follower.open(server.port, target)
@@ -43,10 +43,10 @@ it.live.each(["/streams/s?offset=-1", "/v1/stream/s?offset=-1&live=sse"])(
           return follower
         }
         const first = await open()
-        const before = await residentMegabytes(server)
+        const before = await server.residentMegabytes()
         const followers: Array<Follower> = []
         while (followers.length < waiting) followers.push(await open())
-        const each = (await residentMegabytes(server) - before) * 1024 / waiting
+        const each = (await server.residentMegabytes() - before) * 1024 / waiting
         assert.isBelow(each, kilobytesMax, `${each.toFixed(1)} KB each`)
         for (const follower of [first, ...followers]) follower.close()
       })
@@ -58,7 +58,7 @@ const withServer = <A>(directory: string, use: (server: ServerProcess) => Promis
   Effect.acquireUseRelease(
     Effect.promise(() => startServer(directory, "--durability=os")),
     (server) => Effect.promise(() => use(server)),
-    (server) => Effect.promise(() => kill(server))
+    (server) => Effect.promise(() => server.kill())
   )
 
 it.live(

@@ -9,10 +9,10 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import * as net from "node:net"
 import * as Path from "node:path"
+import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { difference, footprint } from "../harness/footprint.ts"
 import type { Outcome } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { page, ways } from "./access-page.ts"
 
 const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => fs.existsSync(path))
@@ -35,7 +35,7 @@ interface Read {
 export const tryInBrowser = async (directory: string, say: (text: string) => void): Promise<Outcome> => {
   const violations: Array<string> = []
   const pages = await Pages.start()
-  const server = await UnderTest.make(directory)
+  const server = await ServerProcess.make(directory)
   const friend = `http://friend.test:${pages.port}`
   await server.start({ flags: [`--cors-origin=${friend}`] })
   const { port } = server

@@ -4,11 +4,11 @@
  * reads and changes nothing; whoever is, does, or the rest proves nothing. There are no tokens yet.
  */
 import * as Path from "node:path"
+import { ServerProcess } from "../../support/server-process.ts"
 import { request, Wire } from "../../support/wire.ts"
 import { ask } from "../clients/ask.ts"
 import { difference, footprint } from "../harness/footprint.ts"
 import type { Outcome, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { attacks } from "./access-attacks.ts"
 import { chromiumMissing, tryInBrowser } from "./access-browser.ts"
 import type { Combination } from "./access-table.ts"
@@ -73,7 +73,7 @@ export const tryRaw = async (directory: string, takes: (index: number) => boolea
 }
 
 const startWithSecret = async (directory: string) => {
-  const server = await UnderTest.make(directory)
+  const server = await ServerProcess.make(directory)
   await server.start({ flags: [`--cors-origin=${friend}`] })
   const { port } = server
   await writeSecret(port)

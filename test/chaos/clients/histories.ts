@@ -6,11 +6,11 @@
 import * as http from "node:http"
 import * as Path from "node:path"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { check } from "../harness/checks.ts"
 import { readOurs } from "../harness/finals.ts"
 import { Ledger, now } from "../harness/ledger.ts"
 import type { Context, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { SlowLink } from "../network/slow-link.ts"
 import { ask } from "./ask.ts"
 import type { Appending } from "./doors.ts"
@@ -30,7 +30,7 @@ export const histories: Suite = {
   about: "concurrent clients, with kills, standstills and slow links: every answer fits the one order",
   rounds: 200,
   run: async (context) => {
-    const server = await UnderTest.make(context.directory)
+    const server = await ServerProcess.make(context.directory)
     await server.start()
     const violations: Array<string> = []
     let operations = 0
@@ -46,7 +46,7 @@ export const histories: Suite = {
 }
 
 class OneHistory {
-  readonly #server: UnderTest
+  readonly #server: ServerProcess
   readonly #random: Random
   readonly #ledger: Ledger
   /** Stays; is deleted and made again; is closed on the way. */
@@ -63,7 +63,7 @@ class OneHistory {
   #down: readonly [from: number, to: number] = [Infinity, Infinity]
   readonly #unanswered: Array<{ readonly what: string; readonly invoke: number; readonly complete: number }> = []
 
-  constructor({ directory }: Context, server: UnderTest, random: Random, round: number) {
+  constructor({ directory }: Context, server: ServerProcess, random: Random, round: number) {
     this.#server = server
     this.#random = random
     this.#ledger = new Ledger(Path.join(directory, `ledger-${round}.ndjson`))

@@ -7,15 +7,15 @@ import * as http from "node:http"
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Kept } from "../../support/memory.ts"
-import { keptBy, residentBytes } from "../../support/memory.ts"
+import { residentBytes } from "../../support/memory.ts"
 import type { Random } from "../../support/random.ts"
+import type { ServerProcess } from "../../support/server-process.ts"
 import { check } from "../harness/checks.ts"
 import { readOurs } from "../harness/finals.ts"
 import type { Follow, Result } from "../harness/ledger.ts"
 import { Ledger, now } from "../harness/ledger.ts"
 import { usageOf } from "../harness/looks.ts"
 import type { Context } from "../harness/suite.ts"
-import type { UnderTest } from "../harness/under-test.ts"
 import { ask } from "./ask.ts"
 import type { Appending } from "./doors.ts"
 import { nativeDoor, protocolPath } from "./doors.ts"
@@ -69,8 +69,7 @@ export class Load {
   requests = 0
   failed = 0
   followed = 0
-  readonly #server: UnderTest
-  readonly #told: string
+  readonly #server: ServerProcess
   /** Where each look at what is kept has a line, for whoever wants to see how it came about. */
   readonly #samples: string
   readonly #random: Random
@@ -86,9 +85,8 @@ export class Load {
   #replaced = 0
   #underWay = 0
 
-  constructor({ directory, random, say }: Context, server: UnderTest, told: string) {
+  constructor({ directory, random, say }: Context, server: ServerProcess) {
     this.#server = server
-    this.#told = told
     this.#samples = Path.join(directory, "samples.ndjson")
     this.#random = random
     this.#say = say
@@ -139,7 +137,7 @@ export class Load {
         collected = now()
         const hours = (collected - from) / 3_600_000
         await this.#answered()
-        const left = { hours, ...await keptBy(this.#server.pid, this.#told) }
+        const left = { hours, ...await this.#server.kept() }
         kept.push(left)
         const line = JSON.stringify({ ...samples.at(-1), ...left })
         fs.appendFileSync(this.#samples, `${line}\n`)

@@ -2,11 +2,9 @@
  * Everything at once for a long time (G16): nothing grows but the logs. Memory is looked at when garbage is collected: how much
  * of it a collector lets lie is its own affair, and grows for hours.
  */
-import * as Path from "node:path"
-import { tells } from "../../support/memory.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { theilSen } from "../harness/slope.ts"
 import type { Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { Load } from "./soak-load.ts"
 
 /** For the heap to find its size, and for a thousand streams to have their newest events in memory; half of a short run. */
@@ -22,10 +20,9 @@ export const soak: Suite = {
   about: "everything at once for --minutes (60): nothing grows but the logs",
   rounds: 1,
   run: async (context) => {
-    const server = await UnderTest.make(context.directory)
-    const told = Path.join(context.directory, "tells.json")
-    await server.start({ env: tells(told) })
-    const load = new Load(context, server, told)
+    const server = await ServerProcess.make(context.directory)
+    await server.start({ tellsMemory: true })
+    const load = new Load(context, server)
     const { brief, minutes = brief ? briefMinutes : 60 } = context.options
     const millis = minutes * 60_000
     const warmUp = Math.min(warmUpMillis, millis / 2)

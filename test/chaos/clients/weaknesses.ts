@@ -7,9 +7,9 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as Path from "node:path"
 import { residentBytes } from "../../support/memory.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { kill9 } from "../crashes/kill9.ts"
 import type { Context, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { ask } from "./ask.ts"
 import { protocolDoor, protocolPath } from "./doors.ts"
 
@@ -27,7 +27,7 @@ export const weaknesses: Suite = {
     const left: Array<string> = []
     for (const [id, probe] of Object.entries(probes)) {
       const directory = Path.join(context.directory, id)
-      const server = await UnderTest.make(directory, context.options.spawn)
+      const server = await ServerProcess.make(directory, context.options.spawn)
       await server.start()
       const what = await probe(server, { ...context, directory })
       await server.kill()
@@ -46,7 +46,7 @@ export const weaknesses: Suite = {
 }
 
 /** What was found, in a sentence; undefined where nothing was; and what of it cannot be asked here. */
-type Probe = (server: UnderTest, context: Context) => Promise<string | undefined | { readonly left: string }>
+type Probe = (server: ServerProcess, context: Context) => Promise<string | undefined | { readonly left: string }>
 
 const create = (port: number, name: string) => ask(port, protocolPath(name), { method: "PUT", headers: json })
 
@@ -177,7 +177,7 @@ const probes: Readonly<Record<string, Probe>> = {
   },
 
   D9: async (server, { directory, options }) => {
-    const second = await UnderTest.make(Path.join(directory, "second"), options.spawn)
+    const second = await ServerProcess.make(Path.join(directory, "second"), options.spawn)
     fs.rmSync(second.directory, { recursive: true, force: true })
     fs.symlinkSync(server.directory, second.directory)
     const started = await second.start().then(() => true, () => false)

@@ -6,15 +6,15 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
 import { build } from "../../support/built.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { nativeDoor } from "../clients/doors.ts"
-import { UnderTest } from "../harness/under-test.ts"
 
 build()
 
 describe("a failpoint", () => {
   it("has the server die in the middle of a commit, which the next one cuts off", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
-    const server = await UnderTest.make(directory)
+    const server = await ServerProcess.make(directory)
     const append = async (key: string) => (await nativeDoor.append(server.port, "a", { keys: [key] })).outcome
     await server.start({ env: { DURABLE_STREAMS_FAILPOINT: "mid-write:2" } })
     assert.deepStrictEqual([await append("0"), await append("1"), await append("2")], ["ok", "ok", "unknown"])
@@ -30,7 +30,7 @@ describe("a failpoint", () => {
 
   it("that is none is refused with a sentence", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
-    const server = await UnderTest.make(directory)
+    const server = await ServerProcess.make(directory)
     server.launch({ env: { DURABLE_STREAMS_FAILPOINT: "nowhere" } })
     assert.strictEqual(await server.ended(), 1)
     assert.match(server.log, /^DURABLE_STREAMS_FAILPOINT names no failpoint: nowhere\.$/m)

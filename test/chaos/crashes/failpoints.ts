@@ -6,6 +6,7 @@
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { nativeDoor, protocolDoor } from "../clients/doors.ts"
 import { Follower } from "../clients/follower.ts"
 import type { Surroundings } from "../clients/writers.ts"
@@ -14,7 +15,6 @@ import { readOurs } from "../harness/finals.ts"
 import { Ledger, now } from "../harness/ledger.ts"
 import type { Context, Suite } from "../harness/suite.ts"
 import { Total } from "../harness/total.ts"
-import { UnderTest } from "../harness/under-test.ts"
 
 interface Plan {
   readonly point: string
@@ -89,7 +89,7 @@ const inTurn = async (
   made: { deaths: number; missed: number }
 ): Promise<void> => {
   const name = group[0]!.point
-  const server = await UnderTest.make(Path.join(directory, name))
+  const server = await ServerProcess.make(Path.join(directory, name))
   const ledger = new Ledger(Path.join(directory, `ledger-${name}.ndjson`))
   const streams = Array.from({ length: streamsAtOnce }, (_, i) => `${name}-${i}`)
   let over = false

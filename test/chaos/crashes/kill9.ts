@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { missing, strace } from "../../support/machine.ts"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess, type StartOptions } from "../../support/server-process.ts"
 import type { Door } from "../clients/doors.ts"
 import { nativeDoor, protocolDoor } from "../clients/doors.ts"
 import { Follower } from "../clients/follower.ts"
@@ -16,7 +17,6 @@ import { readFinals, readOurs } from "../harness/finals.ts"
 import { Ledger } from "../harness/ledger.ts"
 import type { Context, Suite } from "../harness/suite.ts"
 import { Total } from "../harness/total.ts"
-import { type StartOptions, UnderTest } from "../harness/under-test.ts"
 
 const streamsAtOnce = 8
 const followersAtOnce = 4
@@ -37,7 +37,7 @@ export const kill9: Suite = {
     const { options: { spawn }, random, rounds, say } = context
     const slows = spawn === undefined && rounds > killsTogether
     const lacking = missing("strace")
-    const server = await UnderTest.make(context.directory, spawn)
+    const server = await ServerProcess.make(context.directory, spawn)
     const total = new Total()
     for (let from = 0; from < rounds; from += killsTogether) {
       const kills = Math.min(killsTogether, rounds - from)
@@ -55,7 +55,7 @@ export const kill9: Suite = {
 /** Some kills in a row, with clients that live through all of them; then everything is held against everything. */
 const together = async (
   { directory, options: { spawn } }: Context,
-  server: UnderTest,
+  server: ServerProcess,
   random: Random,
   name: string,
   kills: number,

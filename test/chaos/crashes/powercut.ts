@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import type { Door } from "../clients/doors.ts"
 import { nativeDoor, protocolDoor } from "../clients/doors.ts"
 import { Follower } from "../clients/follower.ts"
@@ -17,7 +18,6 @@ import { readFinals, readOurs } from "../harness/finals.ts"
 import { Ledger } from "../harness/ledger.ts"
 import type { Context, Suite } from "../harness/suite.ts"
 import { Total } from "../harness/total.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { LoopDisk } from "./loop-disk.ts"
 
 /** These live through all the cuts of a disk; as many are made anew before each cut. */
@@ -50,7 +50,7 @@ export const powercut: Suite = {
     if (target !== undefined && !yardsticks.includes(target)) {
       return { skipped: `knows no target ${target}, only ${yardsticks.join(" and ")}` }
     }
-    const server = await UnderTest.make(directory, target === undefined ? undefined : yardstick(target))
+    const server = await ServerProcess.make(directory, target === undefined ? undefined : yardstick(target))
     const disk = await LoopDisk.make(Path.join(directory, "disk.img"), server.directory)
     if (typeof disk === "string") return { skipped: disk }
     const total = new Total()
@@ -81,7 +81,7 @@ const yardstick = (target: string): string =>
 /** Some cuts in a row, with clients that live through all of them; then everything is held against everything. */
 const together = async (
   { directory, options: { target } }: Context,
-  server: UnderTest,
+  server: ServerProcess,
   disk: LoopDisk,
   random: Random,
   from: number,

@@ -9,11 +9,11 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import * as Path from "node:path"
 import { missing, strace } from "../../support/machine.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { nativeDoor, protocolDoor, protocolPath } from "../clients/doors.ts"
 import { Follower } from "../clients/follower.ts"
 import type { Context, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { orderOf } from "./trace-order.ts"
 
 /** By which every flush is longer: far more than anything else takes, on a busy machine too. */
@@ -60,7 +60,7 @@ class Proof {
 }
 
 const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: Proof, round: number): Promise<void> => {
-  const server = await UnderTest.make(Path.join(directory, `slow-${durability}-${round}`))
+  const server = await ServerProcess.make(Path.join(directory, `slow-${durability}-${round}`))
   const inject = `inject=fdatasync,fsync:delay_enter=${delayMillis * 1_000}`
   const slowly = strace("/dev/null", "-e", "trace=fdatasync,fsync", "-e", inject)
   await server.start({ flags: [`--durability=${durability}`], wrapper: slowly })
@@ -138,7 +138,7 @@ const traced = async (
   proof: Proof,
   round: number
 ): Promise<void> => {
-  const server = await UnderTest.make(Path.join(directory, `trace-${durability}-${round}`))
+  const server = await ServerProcess.make(Path.join(directory, `trace-${durability}-${round}`))
   const file = Path.join(directory, `trace-${durability}-${round}.txt`)
   await server.start({
     flags: [`--durability=${durability}`],

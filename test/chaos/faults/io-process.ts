@@ -9,11 +9,11 @@ import * as net from "node:net"
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { isRoot, missing } from "../../support/machine.ts"
+import type { StartOptions } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { protocolDoor, protocolPath } from "../clients/doors.ts"
 import { Workers } from "../clients/workers.ts"
 import { recoveryMillis } from "../harness/trial.ts"
-import type { StartOptions } from "../harness/under-test.ts"
 import type { Case } from "./io.ts"
 
 const filesMax = 128
@@ -94,7 +94,7 @@ export const wrongUser: Case = async ({ trial }) => {
     trial.expect(code === 1, `${kind}: it ended with ${code}`)
     trial.expect(/^Could not [^\n]+[.?]$/.test(said), `${kind}: it said ${said}`)
     trial.expect(took < 10_000, `${kind}: it took ${took} ms`)
-    const left = fs.readdirSync(above).filter((name) => !before.includes(name) && name !== "server.log")
+    const left = fs.readdirSync(above).filter((name) => !before.includes(name) && !/^server\.\d+\.log$/.test(name))
     trial.expect(left.length === 0, `${kind}: it left ${left.join(", ")}`)
   }
   await trial.end()

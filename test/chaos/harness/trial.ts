@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import type * as http from "node:http"
 import * as Path from "node:path"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { nativeDoor, protocolDoor } from "../clients/doors.ts"
 import { Follower, settled } from "../clients/follower.ts"
@@ -13,7 +14,6 @@ import { everyKind } from "../clients/writers.ts"
 import { check } from "./checks.ts"
 import { readOurs } from "./finals.ts"
 import { Ledger, now } from "./ledger.ts"
-import { UnderTest } from "./under-test.ts"
 
 /** A follower that is connected has all there is by then. */
 const livenessMillis = 2_000
@@ -22,7 +22,7 @@ const livenessMillis = 2_000
 export const recoveryMillis = 1_000
 
 export class Trial {
-  readonly server: UnderTest
+  readonly server: ServerProcess
   readonly ledger: Ledger
   readonly violations: Array<string> = []
   /** What could not be done of it, and why. */
@@ -33,7 +33,7 @@ export class Trial {
   #next = 0
   #loads = 0
 
-  private constructor(name: string, server: UnderTest, ledger: Ledger) {
+  private constructor(name: string, server: ServerProcess, ledger: Ledger) {
     this.#name = name
     this.server = server
     this.ledger = ledger
@@ -41,7 +41,7 @@ export class Trial {
 
   static async make(directory: string, name: string): Promise<Trial> {
     const own = Path.join(directory, name)
-    const server = await UnderTest.make(own)
+    const server = await ServerProcess.make(own)
     return new Trial(name, server, new Ledger(Path.join(own, "ledger.ndjson")))
   }
 

@@ -2,8 +2,8 @@
  * What an attacker has: sockets that send much and read nothing, or just as much as shows that all was answered.
  */
 import * as net from "node:net"
+import type { StartOptions } from "../../support/server-process.ts"
 import { request } from "../../support/wire.ts"
-import type { StartOptions } from "../harness/under-test.ts"
 
 /** The least that costs the most, at one route. */
 export interface Attack {

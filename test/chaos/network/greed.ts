@@ -6,9 +6,9 @@ import { type ChildProcess, fork } from "node:child_process"
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { forgetPeak, peakBytes, residentBytes } from "../../support/memory.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { comes, openFiles, type Usage, usageOf } from "../harness/looks.ts"
 import type { Context, Outcome, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { large } from "./greed-large.ts"
 import { many } from "./greed-many.ts"
 import type { Seen } from "./greed-prober.ts"
@@ -104,7 +104,7 @@ interface Trial {
 const tried = async (context: Context, directory: string, attack: Attack, clients: Clients): Promise<Trial> => {
   const { brief } = context.options
   const violations: Array<string> = []
-  const server = await UnderTest.make(directory)
+  const server = await ServerProcess.make(directory)
   await server.start(attack.start)
   const stage = new Stage(server.port, brief)
   const watch = setInterval(() => {
@@ -155,7 +155,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
 }
 
 /** What it has now; nothing where it has ended. */
-const residentOf = ({ isRunning, pid }: UnderTest): number => {
+const residentOf = ({ isRunning, pid }: ServerProcess): number => {
   try {
     return isRunning ? residentBytes(pid) : 0
   } catch {
@@ -165,7 +165,7 @@ const residentOf = ({ isRunning, pid }: UnderTest): number => {
 
 /** Whether what was held is free again. */
 const forgotten = async (
-  { pid, port }: UnderTest,
+  { pid, port }: ServerProcess,
   before: Usage | undefined,
   filesBefore: number,
   brief: boolean

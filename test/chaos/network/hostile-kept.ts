@@ -3,11 +3,11 @@
  * after a stop and after a kill, and gone when they are deleted.
  */
 import { Follower } from "../../support/follower.ts"
+import type { ServerProcess } from "../../support/server-process.ts"
 import { names, strange } from "../../support/strange-inputs.ts"
 import type { Reply } from "../../support/wire.ts"
 import { exchange, request } from "../../support/wire.ts"
 import { listed } from "../harness/footprint.ts"
-import type { UnderTest } from "../harness/under-test.ts"
 
 interface Stream {
   readonly segment: string
@@ -20,7 +20,7 @@ interface Stream {
 }
 
 /** Leaves nothing behind. `beforeRestart` lets go of the server. */
-export const keepStrange = async (server: UnderTest, beforeRestart: () => Promise<unknown>) => {
+export const keepStrange = async (server: ServerProcess, beforeRestart: () => Promise<unknown>) => {
   const { port } = server
   const violations: Array<string> = []
   const others = await listed(port)

@@ -4,12 +4,12 @@
  */
 import { gzipSync } from "node:zlib"
 import { forgetPeak, peakBytes, residentBytes } from "../../support/memory.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import type { Reply } from "../../support/wire.ts"
 import { request, Wire } from "../../support/wire.ts"
 import { Healthy, healthyStream } from "../clients/healthy.ts"
 import { difference, footprint } from "../harness/footprint.ts"
 import type { Outcome } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 
 const mebi = 1024 * 1024
 const bodyBytesMax = 64 * mebi
@@ -24,7 +24,7 @@ export const sendLarge = async (
 ): Promise<Outcome> => {
   const violations: Array<string> = []
   const counts: Record<string, number> = {}
-  const server = await UnderTest.make(directory)
+  const server = await ServerProcess.make(directory)
   await server.start({ flags: [`--max-body=${bodyBytesMax}`] })
   const healthy = new Healthy(server.port, 0, healthyMillisMax)
   const before = await footprint(server.port, server.directory, healthyStream)

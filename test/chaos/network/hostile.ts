@@ -5,12 +5,12 @@
  */
 import * as Path from "node:path"
 import type { Random } from "../../support/random.ts"
+import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { Healthy, healthyStream } from "../clients/healthy.ts"
 import type { Footprint } from "../harness/footprint.ts"
 import { difference, footprint } from "../harness/footprint.ts"
 import type { Context, Outcome, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 import { hostileCases } from "./hostile-cases.ts"
 import { judge } from "./hostile-judge.ts"
 import { keepStrange } from "./hostile-kept.ts"
@@ -36,7 +36,7 @@ export const hostile: Suite = {
 /** Every case once a round, in another order each, and what is strange and right kept across two restarts. */
 export const runCorpus = async (context: Context, answerMillis: number): Promise<Outcome> => {
   const violations: Array<string> = []
-  const server = await UnderTest.make(context.directory)
+  const server = await ServerProcess.make(context.directory)
   await server.start()
   let answers = 0
   let kept = 0
@@ -80,14 +80,14 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
 }
 
 /** A stream that cases may speak of, and what is made when it is first asked for. */
-const settle = async (server: UnderTest): Promise<Footprint> => {
+const settle = async (server: ServerProcess): Promise<Footprint> => {
   await ask(server.port, "/v1/stream/__ds/jwks.json")
   const made = { method: "PUT", headers: { "content-type": "application/json" } }
   await ask(server.port, "/v1/stream/kept", { ...made, body: "1" })
   return footprintOf(server)
 }
 
-const footprintOf = (server: UnderTest) => footprint(server.port, server.directory, healthyStream)
+const footprintOf = (server: ServerProcess) => footprint(server.port, server.directory, healthyStream)
 
 /** What the healthy client appended is there, once and in order. */
 const allThere = async (port: number, count: number): Promise<ReadonlyArray<string>> => {

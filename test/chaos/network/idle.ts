@@ -4,7 +4,7 @@
  */
 import * as net from "node:net"
 import type { Random } from "../../support/random.ts"
-import { kill, residentMegabytes, type ServerProcess, startServer } from "../../support/server-process.ts"
+import { type ServerProcess, startServer } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { comes, openFiles, usageOf } from "../harness/looks.ts"
 import type { Suite } from "../harness/suite.ts"
@@ -36,16 +36,16 @@ export const idle: Suite = {
       try {
         await append(server.port, "quiet", 1)
         const files = openFiles(server.pid)
-        const start = await residentMegabytes(server)
+        const start = await server.residentMegabytes()
         await waiting(server, connections, counts, violations)
         await isBack(server, files, "a crowd", violations)
-        const kept = await residentMegabytes(server)
+        const kept = await server.residentMegabytes()
         await waiting(server, connections, counts, violations)
         await isBack(server, files, "another crowd", violations)
         say(JSON.stringify(counts))
         await storm(server, connections, random.fork(), counts)
         await isBack(server, files, "the storm", violations)
-        const lost = await residentMegabytes(server) - kept
+        const lost = await server.residentMegabytes() - kept
         counts["megabytesKept"] = Math.round(kept - start)
         counts["megabytesLost"] = Math.round(lost)
         if (lost > megabytesLostMax) {
@@ -53,10 +53,10 @@ export const idle: Suite = {
         }
         if (!(await append(server.port, "quiet", 1))) violations.push("G11: nobody can append when they are gone")
       } finally {
-        await kill(server)
+        await server.kill()
       }
-      const { stderr } = await server.ended
-      if (/unhandled|uncaught|ERROR/i.test(stderr)) violations.push(`G11: the server says: ${stderr.slice(0, 1_000)}`)
+      const { log } = server
+      if (/unhandled|uncaught|ERROR/i.test(log)) violations.push(`G11: the server says: ${log.slice(0, 1_000)}`)
     }
     return { counts, violations }
   }
@@ -68,14 +68,14 @@ const waiting = async (
   counts: Record<string, number>,
   violations: Array<string>
 ): Promise<void> => {
-  const before = await residentMegabytes(server)
+  const before = await server.residentMegabytes()
   const waiters: Array<Waiter> = []
   while (waiters.length < count) {
     const more = Array.from({ length: Math.min(stormAtOnce, count - waiters.length) }, () => new Waiter(server.port))
     waiters.push(...more)
     await Promise.all(more.map((waiter) => waiter.opened))
   }
-  const megabytes = await residentMegabytes(server) - before
+  const megabytes = await server.residentMegabytes() - before
   const followers = (await usageOf(server.port))?.followers
   if (followers !== count) violations.push(`G11: ${followers} followers are counted, ${count} are there`)
   await append(server.port, "quiet", 1)

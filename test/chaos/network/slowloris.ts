@@ -4,10 +4,10 @@
  */
 import * as http from "node:http"
 import * as net from "node:net"
+import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { comes, openFiles, usageOf } from "../harness/looks.ts"
 import type { Context, Suite } from "../harness/suite.ts"
-import { UnderTest } from "../harness/under-test.ts"
 
 /** Of each kind. */
 const connectionsDefault = 1_000
@@ -64,7 +64,7 @@ export const slowloris: Suite = {
     const counts: Record<string, number> = {}
     const violations: Array<string> = []
     for (let round = 0; round < rounds && violations.length === 0; round++) {
-      const server = await UnderTest.make(`${directory}/${round}`)
+      const server = await ServerProcess.make(`${directory}/${round}`)
       await server.start({ flags: limits.flags })
       const filesBefore = openFiles(server.pid)
       let over = false

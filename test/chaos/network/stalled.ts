@@ -4,7 +4,7 @@
  */
 import * as http from "node:http"
 import * as Path from "node:path"
-import { kill, residentMegabytes, type ServerProcess, startServer } from "../../support/server-process.ts"
+import { type ServerProcess, startServer } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { comes, cpuMillis, unsentBytes, usageOf } from "../harness/looks.ts"
 import type { Context, Suite } from "../harness/suite.ts"
@@ -65,7 +65,7 @@ const goingOn = async ({ options, say }: Context, directory: string, count: numb
   try {
     let tail = await append(port, events)
     const cpuOfAppends = () => leastCpuOf(pid, options.brief ? 1 : times, async () => tail = await append(port, events))
-    const before = await residentMegabytes(server)
+    const before = await server.residentMegabytes()
     // Behind it: what was compiled is collected with the garbage, and made again by the first of them.
     const cpuAlone = await cpuOfAppends()
     const readers = await open(port, count, tail)
@@ -74,7 +74,7 @@ const goingOn = async ({ options, say }: Context, directory: string, count: numb
     tail = await untilStalled(port, tail)
     say(`all stand still behind ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`)
     const cpuBeside = await cpuOfAppends()
-    const megabytes = await residentMegabytes(server) - before
+    const megabytes = await server.residentMegabytes() - before
     say(`${megabytes.toFixed(1)} MB more, ${cpuAlone} ms alone, ${cpuBeside} ms beside them`)
     found.most("megabytes", Math.round(megabytes))
     found.most("cpuPercent", Math.round(cpuBeside / cpuAlone * 100))
@@ -104,7 +104,7 @@ const goingOn = async ({ options, say }: Context, directory: string, count: numb
       found.violations.push("G10: followers that are gone are still counted")
     }
   } finally {
-    await kill(server)
+    await server.kill()
   }
 }
 
@@ -127,7 +127,7 @@ const dropped = async (directory: string, count: number, found: Found): Promise<
       reader.close()
     }))
   } finally {
-    await kill(server)
+    await server.kill()
   }
 }
 
