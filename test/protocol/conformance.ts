@@ -26,7 +26,8 @@ export const conformance = (
   })
   afterAll(() => target.stop())
 
-  describe(suiteName, () => {
+  // Its tests have streams of their own, and many of them wait for seconds to pass. Kills need one at a time.
+  describe(suiteName, { concurrent: beforeTest === undefined }, () => {
     if (beforeTest !== undefined) beforeEach(({ task }) => beforeTest(target, task))
     runConformanceTests(options)
   })
