@@ -14,20 +14,21 @@ const oldest = "22.19.0"
 const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
 const shelf = new Room()
 
-describe("the package", () => {
+// Most of its time goes by while something is fetched.
+describe.concurrent("the package", () => {
   let tarball = ""
   let nodes: ReadonlyArray<readonly [version: string, directory: string | undefined]> = []
 
   beforeAll(async () => {
-    // `npm pack` builds first.
-    const packed = await shelf.spawn("npm", ["pack", "--pack-destination", shelf.directory, "--loglevel=error"], {
-      cwd: root
-    }).ended
-    tarball = Path.join(shelf.directory, linesOf(packed.stdout).at(-1) ?? "")
-    expect({ ...packed, made: fs.existsSync(tarball) }).toMatchObject({ code: 0, made: true })
     const folder = Path.join(shelf.directory, "node")
     fs.mkdirSync(folder)
-    const got = await shelf.spawn("npm", ["install", ...quiet, `node@${oldest}`], { cwd: folder }).ended
+    const [packed, got] = await Promise.all([
+      // `npm pack` builds first.
+      shelf.spawn("npm", ["pack", "--pack-destination", shelf.directory, "--loglevel=error"], { cwd: root }).ended,
+      shelf.spawn("npm", ["install", ...quiet, `node@${oldest}`], { cwd: folder }).ended
+    ])
+    tarball = Path.join(shelf.directory, linesOf(packed.stdout).at(-1) ?? "")
+    expect({ ...packed, made: fs.existsSync(tarball) }).toMatchObject({ code: 0, made: true })
     const binary = Path.join(folder, "node_modules/node/bin")
     nodes = [
       [process.versions.node, Path.dirname(process.execPath)],

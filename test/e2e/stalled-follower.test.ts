@@ -11,8 +11,8 @@ import { offsetOf } from "../support/names.ts"
 import { append, temporaryDirectory } from "../support/served.ts"
 import { type ServerProcess, startServer } from "../support/server-process.ts"
 
-/** 200 MB in events of 64 KB: a hundred times what the kernel takes for a socket that nobody reads. */
-const count = 3_200
+/** 100 MB in events of 64 KB: fifty times what the kernel takes for a socket that nobody reads. */
+const count = 1_600
 const payload = `"${"x".repeat(64 * 1024)}"`
 
 /** Appends them all; answers with the memory the server holds then. */

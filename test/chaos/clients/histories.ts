@@ -19,6 +19,8 @@ import { Follower, settled } from "./follower.ts"
 
 const clientsAtOnce = 5
 const stepsEach = 200
+/** Of a short form. */
+const stepsBriefly = 100
 
 const weights = { append: 45, batch: 10, producer: 15, read: 15, tail: 5, conditional: 5, end: 5 } as const
 
@@ -48,6 +50,7 @@ export const histories: Suite = {
 class OneHistory {
   readonly #server: ServerProcess
   readonly #random: Random
+  readonly #stepsEach: number
   readonly #ledger: Ledger
   /** Stays; is deleted and made again; is closed on the way. */
   readonly #streams: readonly [string, string, string]
@@ -63,9 +66,10 @@ class OneHistory {
   #down: readonly [from: number, to: number] = [Infinity, Infinity]
   readonly #unanswered: Array<{ readonly what: string; readonly invoke: number; readonly complete: number }> = []
 
-  constructor({ directory }: Context, server: ServerProcess, random: Random, round: number) {
+  constructor({ directory, options }: Context, server: ServerProcess, random: Random, round: number) {
     this.#server = server
     this.#random = random
+    this.#stepsEach = options.brief ? stepsBriefly : stepsEach
     this.#ledger = new Ledger(Path.join(directory, `ledger-${round}.ndjson`))
     this.#streams = [`h${round}/stays`, `h${round}/comes and goes`, `h${round}/is closed`]
     this.#kills = round % 2 === 1
@@ -109,7 +113,7 @@ class OneHistory {
   /** One trouble somewhere in the middle: by steps, so that the plan has it and not the clock. */
   async #trouble(random: Random): Promise<void> {
     if (!this.#kills && !this.#stops) return
-    const at = random.between(clientsAtOnce * stepsEach * 0.2, clientsAtOnce * stepsEach * 0.8)
+    const at = random.between(clientsAtOnce * this.#stepsEach * 0.2, clientsAtOnce * this.#stepsEach * 0.8)
     while (this.#steps < at) await new Promise((resolve) => setTimeout(resolve, 1))
     if (this.#kills) {
       const from = now()
@@ -126,7 +130,7 @@ class OneHistory {
   async #client(client: string, random: Random): Promise<void> {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
     const numbers = new Map<string, number>()
-    for (let step = 0; step < stepsEach; step++) {
+    for (let step = 0; step < this.#stepsEach; step++) {
       const stream = random.pick(this.#streams)
       const kind = random.weighted(weights)
       const key = (i = 0) => `${stream}/${client}/${step}.${i}`
@@ -203,7 +207,7 @@ class OneHistory {
   /** Deletes the stream that comes and goes; late in a history, closes the one that is closed. */
   async #end(client: string, stream: string, step: number): Promise<void> {
     const isDelete = stream === this.#streams[1]
-    if (!isDelete && (stream !== this.#streams[2] || step < stepsEach / 2)) return
+    if (!isDelete && (stream !== this.#streams[2] || step < this.#stepsEach / 2)) return
     const invoke = now()
     const { outcome, status } = isDelete
       ? await nativeDoor.delete(this.#port, stream)
