@@ -4,10 +4,9 @@
 import { assert, layer } from "@effect/vitest"
 import { freshName } from "../support/names.ts"
 import { append, layerServer, talk } from "../support/served.ts"
-import { exchange, request, Wire } from "../support/wire.ts"
+import { exchange, json, request, Wire } from "../support/wire.ts"
 
 const megabyte = 1024 * 1024
-const json = { "Content-Type": "application/json" }
 const event = (bytes: number) => `{"data":"${"x".repeat(bytes - 11)}"}`
 
 /** Sends all of a body of a megabyte but its last bytes. */

@@ -7,9 +7,7 @@ import { vi } from "vitest"
 import { Follower } from "../support/follower.ts"
 import { freshName } from "../support/names.ts"
 import { append, layerServer, post, talk, urlOf } from "../support/served.ts"
-import { request, Wire } from "../support/wire.ts"
-
-const json = { "Content-Type": "application/json" }
+import { json, request, Wire } from "../support/wire.ts"
 
 const sendAndEnd = async (port: number, bytes: Uint8Array): Promise<Wire> => {
   const wire = await Wire.open(port)

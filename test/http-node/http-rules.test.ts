@@ -4,9 +4,7 @@
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
 import { append, eventTexts, layerServer, talk } from "../support/served.ts"
-import { exchange, request, Wire } from "../support/wire.ts"
-
-const json = { "Content-Type": "application/json" }
+import { exchange, json, request, Wire } from "../support/wire.ts"
 
 /** IMF-fixdate (RFC 9110 5.6.7). */
 const date = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/

@@ -8,9 +8,7 @@ import { connect } from "node:net"
 import { vi } from "vitest"
 import { freshName } from "../support/names.ts"
 import { append, layerServer, talk } from "../support/served.ts"
-import { request, Wire } from "../support/wire.ts"
-
-const json = { "Content-Type": "application/json" }
+import { json, request, Wire } from "../support/wire.ts"
 
 interface Usage {
   readonly connections: number

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { badBodies, badMediaTypes, badNames, badParameters, type BadRequest } from "../support/bad-requests.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import { append, eventTexts, layerServer, listStreams, post, talk, urlOf } from "../support/served.ts"
-import { exchange, type Reply, request, Wire } from "../support/wire.ts"
+import { exchange, json, type Reply, request, Wire } from "../support/wire.ts"
 
 const bodyBytesMax = 1024 * 1024
 
@@ -44,7 +44,6 @@ for (const storage of ["memory", "fs"] as const) {
     refuses("a parameter or header that is none of the documented forms", badParameters)
     refuses("a name that is none", badNames)
 
-    const json = { "Content-Type": "application/json" }
     const ndjson = { "Content-Type": "application/x-ndjson" }
     const half = Buffer.alloc(bodyBytesMax / 2, "1")
 

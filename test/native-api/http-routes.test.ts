@@ -12,9 +12,8 @@ import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { Follower } from "../support/follower.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import { append, appendNumbers, eventTexts, layerServer, listStreams, post, talk, urlOf } from "../support/served.ts"
-import { exchange, request } from "../support/wire.ts"
+import { exchange, json, request } from "../support/wire.ts"
 
-const json = { "Content-Type": "application/json" }
 const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
 
 for (const storage of ["memory", "fs"] as const) {

@@ -6,9 +6,8 @@ import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
 import { append, eventTexts, layerServer, talk } from "../support/served.ts"
 import type { Reply } from "../support/wire.ts"
-import { exchange, request, Wire } from "../support/wire.ts"
+import { exchange, json, request, Wire } from "../support/wire.ts"
 
-const json = { "Content-Type": "application/json" }
 const noTag = `"00000000-0000:0:1"`
 
 const send = async (port: number, method: string, target: string, headers: Record<string, string>, body?: string) =>

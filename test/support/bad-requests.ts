@@ -3,7 +3,7 @@
  * test/http-node/bad-http.test.ts.
  */
 import { gzipSync } from "node:zlib"
-import { request } from "./wire.ts"
+import { json, request } from "./wire.ts"
 
 export interface BadRequest {
   readonly title: string
@@ -13,7 +13,6 @@ export interface BadRequest {
   readonly type: string
 }
 
-const json = { "Content-Type": "application/json" }
 const ndjson = { "Content-Type": "application/x-ndjson" }
 const bytes = (...parts: ReadonlyArray<string | ReadonlyArray<number>>) =>
   Buffer.concat(parts.map((part) => typeof part === "string" ? Buffer.from(part) : Buffer.from(part)))

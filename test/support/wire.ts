@@ -134,6 +134,8 @@ export class Wire {
   }
 }
 
+export const json = { "Content-Type": "application/json" }
+
 /** One request on a connection of its own, and its answer. */
 export const exchange = async (port: number, bytes: string | Uint8Array): Promise<Reply> => {
   const wire = await Wire.open(port)

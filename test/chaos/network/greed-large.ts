@@ -1,8 +1,9 @@
 /**
  * Attacks by one: bodies, headers, names and ranges that are within every limit and as dear as they can be.
  */
+import { json } from "../../support/wire.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
-import { get, json, ndjson, post, prepared, put } from "./greed-stage.ts"
+import { get, ndjson, post, prepared, put } from "./greed-stage.ts"
 
 const mebi = 1024 * 1024
 

@@ -2,9 +2,10 @@
  * Attacks by many: requests one behind the other, connections, followers, streams, subscriptions.
  */
 import * as net from "node:net"
+import { json } from "../../support/wire.ts"
 import { usageOf } from "../harness/looks.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
-import { get, json, post, prepareBig, prepared, put, repeated } from "./greed-stage.ts"
+import { get, post, prepareBig, prepared, put, repeated } from "./greed-stage.ts"
 
 /** Requests behind each other whose answers nobody reads. */
 const pipelined = (

@@ -3,7 +3,7 @@
  */
 import * as net from "node:net"
 import type { StartOptions } from "../../support/server-process.ts"
-import { request } from "../../support/wire.ts"
+import { json, request } from "../../support/wire.ts"
 
 /** The least that costs the most, at one route. */
 export interface Attack {
@@ -125,7 +125,6 @@ export const repeated = (bytes: Uint8Array, times: number): Buffer =>
 
 export const get = (target: string, headers: Readonly<Record<string, string>> = {}) => request("GET", target, headers)
 
-export const json = { "Content-Type": "application/json" }
 export const ndjson = { "Content-Type": "application/x-ndjson" }
 
 export const post = (target: string, body: string | Uint8Array, headers: Readonly<Record<string, string>> = json) =>

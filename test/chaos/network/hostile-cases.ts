@@ -12,7 +12,7 @@ import {
   badParameters,
   badPathNames
 } from "../../support/bad-requests.ts"
-import { request } from "../../support/wire.ts"
+import { json, request } from "../../support/wire.ts"
 
 export interface HostileCase {
   readonly title: string
@@ -23,7 +23,6 @@ export interface HostileCase {
   readonly follows?: boolean
 }
 
-const json = { "Content-Type": "application/json" }
 const kept = "/v1/stream/kept"
 const bad = "/v1/stream/bad"
 const subscription = "/v1/stream/__ds/subscriptions/bad"

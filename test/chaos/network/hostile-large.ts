@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib"
 import { forgetPeak, peakBytes, residentBytes } from "../../support/memory.ts"
 import { ServerProcess } from "../../support/server-process.ts"
 import type { Reply } from "../../support/wire.ts"
-import { request, Wire } from "../../support/wire.ts"
+import { json, request, Wire } from "../../support/wire.ts"
 import { Healthy, healthyStream } from "../clients/healthy.ts"
 import { difference, footprint } from "../harness/footprint.ts"
 import type { Outcome } from "../harness/suite.ts"
@@ -67,7 +67,6 @@ interface Large {
 const head = (method: string, target: string, headers: Readonly<Record<string, string>> = {}) =>
   request(method, target, headers).toString()
 
-const json = { "Content-Type": "application/json" }
 const ndjson = { "Content-Type": "application/x-ndjson" }
 const chunked = { "Transfer-Encoding": "chunked" }
 const length = (bytes: number) => ({ "Content-Length": String(bytes) })
