@@ -9,10 +9,10 @@ import { limitFlags, limitsInForce, limitValue, variableOf } from "../../src/dur
 import { EventData } from "../../src/event/event-data.ts"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { toBatch } from "../../src/stream/append-batch.ts"
-import { Follower } from "../support/follower.ts"
 import { freshName } from "../support/names.ts"
 import { append, eventTexts, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "../support/served.ts"
 import { startServer } from "../support/server-process.ts"
+import { SseReader } from "../support/sse-reader.ts"
 import { exchange, request, Wire } from "../support/wire.ts"
 
 const problemOf = async (answer: Response) => (await answer.json()) as Readonly<Record<string, unknown>>
@@ -88,7 +88,7 @@ layer(layerServer({ limits: { streamsMax: 3, producersMax: 2, followersMax: 2 } 
         await append(port, name, "1")
         const at = `/streams/${name}`
         const protocol = `/v1/stream/${name}?offset=-1&live=sse`
-        const followers = [await Follower.open(port, at), await Follower.open(port, protocol)]
+        const followers = [await SseReader.open(port, at), await SseReader.open(port, protocol)]
         for (const target of [at, protocol, `/v1/stream/${name}?offset=now&live=long-poll`]) {
           const reply = await exchange(port, request("GET", target))
           assert.strictEqual(reply.status, 503, target)
@@ -97,12 +97,12 @@ layer(layerServer({ limits: { streamsMax: 3, producersMax: 2, followersMax: 2 } 
           assert.strictEqual(problem["limit"], 2)
           assert.include(problem["detail"], "--max-followers")
         }
-        const other = await Follower.open(port, `/streams/${freshName()}`)
+        const other = await SseReader.open(port, `/streams/${freshName()}`)
         assert.strictEqual(other.status, 200, "another stream's followers are counted apart")
         other.close()
         followers[0]!.close()
         await until(async () => (await usageOf(port))["followers"] === 1)
-        const next = await Follower.open(port, `${at}?offset=-1`)
+        const next = await SseReader.open(port, `${at}?offset=-1`)
         assert.include((await next.event()).data, `"data":1`)
         next.close()
         followers[1]!.close()
@@ -176,8 +176,8 @@ describe("a follower that takes nothing", () => {
           ),
           (server) =>
             Effect.promise(async () => {
-              const follower = await Follower.open(server.port, "/streams/s")
-              const other = await Follower.open(server.port, "/streams/other")
+              const follower = await SseReader.open(server.port, "/streams/s")
+              const other = await SseReader.open(server.port, "/streams/other")
               follower.wire.socket.pause()
               // More than the system takes for anybody.
               for (let i = 0; i < 3; i++) await append(server.port, "s", `"${"x".repeat(7_000_000)}"`)

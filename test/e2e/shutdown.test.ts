@@ -5,11 +5,11 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { Follower } from "../support/follower.ts"
 import { offsetOf } from "../support/names.ts"
 import { until } from "../support/room.ts"
 import { append, appendNumbers, eventTexts, temporaryDirectory } from "../support/served.ts"
 import { ServerProcess, startServer } from "../support/server-process.ts"
+import { SseReader } from "../support/sse-reader.ts"
 
 /** A conversation with servers on a directory of their own; those still there at its end are killed. */
 const withServers = (
@@ -55,7 +55,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const names = ["a", "b", "c"]
       for (const name of names) await append(server.port, name, `"first"`)
       const followers = await Promise.all(
-        Array.from({ length: 50 }, (_, i) => Follower.open(server.port, `/streams/${names[i % 3]}?offset=-1`))
+        Array.from({ length: 50 }, (_, i) => SseReader.open(server.port, `/streams/${names[i % 3]}?offset=-1`))
       )
       const seen = followers.map(async (follower) => {
         const texts: Array<string> = []
@@ -67,7 +67,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
         return texts
       })
       const appenders = Array.from({ length: 20 }, (_, i) => appendUntilGone(server.port, names[i % 3]!))
-      for (const follower of await Promise.all(names.map((name) => Follower.open(server.port, `/streams/${name}`)))) {
+      for (const follower of await Promise.all(names.map((name) => SseReader.open(server.port, `/streams/${name}`)))) {
         await follower.events(20)
       }
       const from = performance.now()
@@ -100,7 +100,7 @@ it.live("Promise 2: kill -9 under load loses no acknowledged event, and the next
       const before = await eventTexts(server.port, name)
       assert.deepStrictEqual(before.slice(0, acknowledged.length), acknowledged)
       const appenders = Array.from({ length: 10 }, () => appendUntilGone(server.port, name))
-      const follower = await Follower.open(server.port, `/streams/${name}`)
+      const follower = await SseReader.open(server.port, `/streams/${name}`)
       const shown = (await follower.events(50)).map(({ data }) => data!)
       await server.kill()
       const next = await start()
@@ -177,7 +177,7 @@ it.live("Promise 3: a request of many events that was cut by kill -9 is there as
         // The server is gone, as it should be.
       }
     })()
-    const follower = await Follower.open(server.port, "/streams/s?offset=-1")
+    const follower = await SseReader.open(server.port, "/streams/s?offset=-1")
     await follower.events(2_000)
     await server.kill()
     await batches

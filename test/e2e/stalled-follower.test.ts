@@ -6,10 +6,10 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Follower } from "../support/follower.ts"
 import { offsetOf } from "../support/names.ts"
 import { append, temporaryDirectory } from "../support/served.ts"
 import { type ServerProcess, startServer } from "../support/server-process.ts"
+import { SseReader } from "../support/sse-reader.ts"
 
 /** 100 MB in events of 64 KB: fifty times what the kernel takes for a socket that nobody reads. */
 const count = 1_600
@@ -37,14 +37,14 @@ it.live.each(["/streams/s?offset=-1", "/v1/stream/s?offset=-1&live=sse"])(
       yield* withServer(directory, async (server) => {
         for (let i = 0; i < 64; i++) await append(server.port, "s", payload)
         const open = async () => {
-          const follower = await Follower.open(server.port, target)
+          const follower = await SseReader.open(server.port, target)
           let bytes = 0
           while (bytes < 64 * payload.length) bytes += (await follower.frame())!.text.length
           return follower
         }
         const first = await open()
         const before = await server.residentMegabytes()
-        const followers: Array<Follower> = []
+        const followers: Array<SseReader> = []
         while (followers.length < waiting) followers.push(await open())
         const each = (await server.residentMegabytes() - before) * 1024 / waiting
         assert.isBelow(each, kilobytesMax, `${each.toFixed(1)} KB each`)
@@ -69,7 +69,7 @@ it.live(
       const without = yield* withServer(path.join(directory, "without"), memoryAfterLoad)
       yield* Effect.sync(() => fs.rmSync(path.join(directory, "without"), { recursive: true }))
       yield* withServer(path.join(directory, "with"), async (server) => {
-        const follower = await Follower.open(server.port, "/streams/s")
+        const follower = await SseReader.open(server.port, "/streams/s")
         assert.strictEqual((await follower.frame())?.event, "connected")
         follower.wire.socket.pause()
         const stalled = await memoryAfterLoad(server)

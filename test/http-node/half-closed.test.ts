@@ -4,9 +4,9 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { vi } from "vitest"
-import { Follower } from "../support/follower.ts"
 import { freshName } from "../support/names.ts"
 import { append, layerServer, post, talk, urlOf } from "../support/served.ts"
+import { SseReader } from "../support/sse-reader.ts"
 import { json, request, Wire } from "../support/wire.ts"
 
 const sendAndEnd = async (port: number, bytes: Uint8Array): Promise<Wire> => {
@@ -62,7 +62,7 @@ layer(layerServer(), { excludeTestServices: true })("a client that has ended its
       const name = freshName()
       await append(port, name, "0")
       const wire = await Wire.open(port)
-      const follower = await Follower.on(wire, `/streams/${name}?offset=-1`)
+      const follower = await SseReader.on(wire, `/streams/${name}?offset=-1`)
       assert.include((await follower.event()).data, `"data":0`)
       wire.socket.end()
       await new Promise((resolve) => setTimeout(resolve, 800))
@@ -85,7 +85,7 @@ layer(layerServer(), { excludeTestServices: true })("a client that has ended its
       await post(port, name, `{"data":1}`)
       const before = await followers(port)
       for (const target of [`/streams/${name}`, `/v1/stream/${name}?offset=now&live=sse`]) {
-        const follower = await Follower.open(port, target)
+        const follower = await SseReader.open(port, target)
         assert.strictEqual(await followers(port), before + 1)
         follower.close()
         await vi.waitUntil(async () => (await followers(port)) === before, { timeout: 3_000 })

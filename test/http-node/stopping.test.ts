@@ -6,7 +6,7 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import { serve } from "../../src/http-node/node-server.ts"
 import type { Streamed } from "../../src/http/exchange.ts"
-import { Follower } from "../support/follower.ts"
+import { SseReader } from "../support/sse-reader.ts"
 import { request, Wire } from "../support/wire.ts"
 
 const comers = 40
@@ -68,7 +68,7 @@ it.live("Promise 4: who begins to follow while a server stops is told where that
     const stopped = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
     // By then all who follow were told, and connections of a moment ago are still open.
     yield* Effect.sleep("50 millis")
-    const follower = yield* Effect.promise(() => Follower.on(wire, "/follow"))
+    const follower = yield* Effect.promise(() => SseReader.on(wire, "/follow"))
     assert.deepStrictEqual(
       yield* Effect.promise(async () => [(await follower.frame())?.id, await follower.frame()]),
       ["7", undefined]

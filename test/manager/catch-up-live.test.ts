@@ -25,7 +25,7 @@ const layerDisk = Layer.unwrap(Effect.sync(() => {
 }))
 
 /** Reads until it is interrupted, and then goes on behind the last event it saw. */
-class Follower {
+class ResumingFollower {
   readonly seen: Array<string> = []
   #fiber: Fiber.Fiber<unknown, unknown> | undefined
   readonly bytesMax: number
@@ -64,7 +64,7 @@ const Step = Schema.Struct({
 
 const run = Effect.fnUntraced(function*(happens: ReadonlyArray<typeof Step.Type>) {
   const manager = yield* StreamManager
-  const followers = [new Follower(1), new Follower(400), new Follower(1_000_000)]
+  const followers = [new ResumingFollower(1), new ResumingFollower(400), new ResumingFollower(1_000_000)]
   let sent = 0
   const append = (count: number, text = "") =>
     Effect.forkChild(manager.append(name, appending(...Array.from({ length: count }, () => `${sent++}${text}`))))

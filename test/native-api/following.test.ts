@@ -7,7 +7,6 @@ import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { Server } from "../../src/durable-streams/server.ts"
-import { Follower } from "../support/follower.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
@@ -20,6 +19,7 @@ import {
   temporaryDirectory,
   urlOf
 } from "../support/served.ts"
+import { SseReader } from "../support/sse-reader.ts"
 
 /** What the frames hold is exactly the events from `from` on. */
 const assertConsecutive = (seen: ReadonlyArray<string>, from: number, texts: ReadonlyArray<string>) => {
@@ -31,7 +31,7 @@ const followInPieces = async (port: number, name: string, until: number, pieces:
   const seen: Array<string> = []
   let lastId = "-1"
   for (let turn = 0; seen.length < until; turn++) {
-    const follower = await Follower.open(port, `/streams/${name}`, { "Last-Event-ID": lastId })
+    const follower = await SseReader.open(port, `/streams/${name}`, { "Last-Event-ID": lastId })
     let left = pieces[turn % pieces.length]!
     while (left-- > 0 && seen.length < until) {
       const frame = await follower.event()
@@ -58,7 +58,7 @@ for (const storage of ["memory", "fs"] as const) {
           followInPieces(port, name, total, pieces)
         )
         const whole = (async () => {
-          const follower = await Follower.open(port, `/streams/${name}?offset=-1`)
+          const follower = await SseReader.open(port, `/streams/${name}?offset=-1`)
           return (await follower.events(total)).map(({ data }) => data!)
         })()
         const seen = await Promise.all([...readers, whole])
@@ -82,7 +82,7 @@ for (const storage of ["memory", "fs"] as const) {
         for (let i = 0; texts.length < total; i++) {
           const start = starts[i % starts.length]!
           const offset = Number(start) > texts.length ? "0" : start
-          const follower = await Follower.open(port, `/streams/${name}?offset=${offset}`)
+          const follower = await SseReader.open(port, `/streams/${name}?offset=${offset}`)
           const from = Number(follower.headers["stream-next-offset"])
           readers.push((async () => {
             const seen = (await follower.events(total - from)).map(({ data }) => data!)
@@ -101,26 +101,26 @@ for (const storage of ["memory", "fs"] as const) {
     it.effect("Promise 4: when nothing is to be caught up with, what comes first is named and has an id to resume from", () =>
       talk(async (port) => {
         const name = freshName()
-        const missed = async (follower: Follower) => {
+        const missed = async (follower: SseReader) => {
           const first = await follower.frame()
           assert.strictEqual(first?.event, "connected")
           follower.close()
           const event = await append(port, name, "1")
-          const resumed = await Follower.open(port, `/streams/${name}`, { "Last-Event-ID": first!.id! })
+          const resumed = await SseReader.open(port, `/streams/${name}`, { "Last-Event-ID": first!.id! })
           assert.strictEqual((await resumed.event()).data, event)
           resumed.close()
         }
-        await missed(await Follower.open(port, `/streams/${name}`))
-        await missed(await Follower.open(port, `/streams/${name}`))
-        await missed(await Follower.open(port, `/streams/${name}?offset=2`))
-        await missed(await Follower.open(port, `/streams/${name}`, { "Last-Event-ID": offsetOf(2) }))
+        await missed(await SseReader.open(port, `/streams/${name}`))
+        await missed(await SseReader.open(port, `/streams/${name}`))
+        await missed(await SseReader.open(port, `/streams/${name}?offset=2`))
+        await missed(await SseReader.open(port, `/streams/${name}`, { "Last-Event-ID": offsetOf(2) }))
       }))
 
     it.effect("Promise 4: a thousand events of history and what comes next arrive as one run", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 1_000)
-        const follower = await Follower.open(port, `/streams/${name}?offset=-1`)
+        const follower = await SseReader.open(port, `/streams/${name}?offset=-1`)
         const live = append(port, name, "1000")
         const frames = await follower.events(1_001)
         await live
@@ -132,7 +132,7 @@ for (const storage of ["memory", "fs"] as const) {
     it.effect("two hundred followers are each given every event, in order", () =>
       talk(async (port) => {
         const name = freshName()
-        const followers = await Promise.all(Array.from({ length: 200 }, () => Follower.open(port, `/streams/${name}`)))
+        const followers = await Promise.all(Array.from({ length: 200 }, () => SseReader.open(port, `/streams/${name}`)))
         for (let i = 0; i < 20; i++) await append(port, name, String(i))
         const texts = await eventTexts(port, name)
         for (const follower of followers) {
@@ -145,10 +145,10 @@ for (const storage of ["memory", "fs"] as const) {
       talk(async (port) => {
         const name = freshName()
         const followers = [
-          await Follower.open(port, `/streams/${name}`),
-          await Follower.open(port, `/streams/${name}?offset=-1`),
-          await Follower.open(port, `/streams/${name}?tail=5`),
-          await Follower.open(port, `/streams/${name}?since=1h`)
+          await SseReader.open(port, `/streams/${name}`),
+          await SseReader.open(port, `/streams/${name}?offset=-1`),
+          await SseReader.open(port, `/streams/${name}?tail=5`),
+          await SseReader.open(port, `/streams/${name}?since=1h`)
         ]
         for (const follower of followers) {
           assert.isUndefined(follower.headers["stream-life"])
@@ -156,11 +156,11 @@ for (const storage of ["memory", "fs"] as const) {
           assert.deepStrictEqual([first?.event, first?.id], ["connected", "-1"])
           assert.isNull((JSON.parse(first!.data!) as Record<string, unknown>)["life"])
         }
-        const later = await Follower.open(port, `/streams/${name}?offset=1`)
+        const later = await SseReader.open(port, `/streams/${name}?offset=1`)
         assert.strictEqual(later.status, 410)
         assert.notInclude(await listStreams(port), name)
         const event = await append(port, name, "0")
-        const life = (await Follower.open(port, `/streams/${name}?offset=-1`)).headers["stream-life"]
+        const life = (await SseReader.open(port, `/streams/${name}?offset=-1`)).headers["stream-life"]
         assert.isDefined(life)
         for (const follower of followers) {
           // It is told which life it now is in, before the first event.
@@ -180,14 +180,14 @@ for (const storage of ["memory", "fs"] as const) {
       talk(async (port) => {
         const name = freshName()
         await append(port, name, "0")
-        const early = await Follower.open(port, `/streams/${name}`)
+        const early = await SseReader.open(port, `/streams/${name}`)
         await fetch(urlOf(port, name), {
           method: "POST",
           headers: { "content-type": "application/json", "stream-closed": "true" },
           body: `{"data":1}`
         })
-        const late = await Follower.open(port, `/streams/${name}?offset=1`)
-        const behind = await Follower.open(port, `/streams/${name}?offset=2`)
+        const late = await SseReader.open(port, `/streams/${name}?offset=1`)
+        const behind = await SseReader.open(port, `/streams/${name}?offset=2`)
         for (const follower of [early, late]) assert.strictEqual((await follower.event()).id, offsetOf(1))
         for (const follower of [early, late, behind]) {
           const told = await follower.event()
@@ -201,8 +201,8 @@ for (const storage of ["memory", "fs"] as const) {
         const name = freshName()
         await append(port, name, `"old"`)
         const followers = [
-          await Follower.open(port, `/streams/${name}`),
-          await Follower.open(port, `/streams/${name}?offset=-1`)
+          await SseReader.open(port, `/streams/${name}`),
+          await SseReader.open(port, `/streams/${name}?offset=-1`)
         ]
         await followers[1]!.event()
         assert.strictEqual((await fetch(urlOf(port, name), { method: "DELETE" })).status, 204)
@@ -222,7 +222,7 @@ for (const storage of ["memory", "fs"] as const) {
 
 it.effect("a quiet following says every fifteen seconds that it is alive", () =>
   talk(async (port) => ({
-    quiet: await Follower.open(port, `/streams/${freshName()}`),
+    quiet: await SseReader.open(port, `/streams/${freshName()}`),
     port
   })).pipe(
     Effect.flatMap(Effect.fnUntraced(function*({ quiet, port }) {

@@ -9,9 +9,9 @@ import { identityOf } from "../../src/durable-streams/daemon/process-identity.ts
 import { Server } from "../../src/durable-streams/server.ts"
 import { ValidatedFactory } from "../../src/hooks/stream-factory.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
-import { Follower } from "../support/follower.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import { append, appendNumbers, eventTexts, layerServer, listStreams, post, talk, urlOf } from "../support/served.ts"
+import { SseReader } from "../support/sse-reader.ts"
 import { exchange, json, request } from "../support/wire.ts"
 
 const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
@@ -101,7 +101,7 @@ for (const storage of ["memory", "fs"] as const) {
       talk(async (port) => {
         const name = freshName()
         const texts = [await append(port, name, "0"), await append(port, name, "1"), await append(port, name, "2")]
-        const follower = await Follower.open(port, `/streams/${name}?offset=-1`)
+        const follower = await SseReader.open(port, `/streams/${name}?offset=-1`)
         assert.strictEqual(follower.status, 200)
         assert.strictEqual(follower.headers["content-type"], "text/event-stream; charset=utf-8")
         assert.strictEqual(follower.headers["cache-control"], "no-store")
@@ -140,7 +140,7 @@ for (const storage of ["memory", "fs"] as const) {
           ["?offset=now", { "Last-Event-ID": "2" }, 3]
         ]
         const followers = await Promise.all(cases.map(async ([query, headers, from]) => {
-          const follower = await Follower.open(port, `/streams/${name}${query}`, headers)
+          const follower = await SseReader.open(port, `/streams/${name}${query}`, headers)
           const what = `${query} ${JSON.stringify(headers)}`
           assert.strictEqual(follower.headers["stream-next-offset"], offsetOf(from), what)
           const first = await follower.frame()

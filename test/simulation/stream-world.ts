@@ -25,7 +25,7 @@ import { NotedHooks, veto } from "./stream-hooks.ts"
 /** Turns within which whatever can happen has happened. */
 const turnsMax = 2_000
 
-interface Follower {
+interface ModelFollower {
   readonly slot: number
   readonly from: number
   readonly seen: Array<string>
@@ -47,7 +47,7 @@ export class StreamWorld {
   #streams: ReadonlyArray<HookedStream> = []
   readonly #hooks = new NotedHooks()
   #scope: Scope.Closeable | undefined
-  #followers: ReadonlyArray<Follower> = []
+  #followers: ReadonlyArray<ModelFollower> = []
   #keys = 0
   #calls = 0
   /** What the next calls of the disk meet. */

@@ -8,7 +8,6 @@ import { Effect, Layer } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { Server } from "../../src/durable-streams/server.ts"
-import { Follower } from "../support/follower.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
@@ -20,6 +19,7 @@ import {
   urlOf
 } from "../support/served.ts"
 import { closing, get, json, Live, post as protocolPost, put, putText } from "../support/speaking.ts"
+import { SseReader } from "../support/sse-reader.ts"
 
 const remove = async (port: number, name: string) =>
   assert.strictEqual((await fetch(urlOf(port, name), { method: "DELETE" })).status, 204)
@@ -72,7 +72,7 @@ for (const storage of ["memory", "fs"] as const) {
           assert.strictEqual(answer.headers.get("stream-life"), life)
         }
         // The tail itself is a place.
-        const atTail = await Follower.open(port, `/streams/${name}?offset=3`)
+        const atTail = await SseReader.open(port, `/streams/${name}?offset=3`)
         assert.strictEqual(atTail.headers["stream-life"], life)
         const first = await atTail.frame()
         assert.deepStrictEqual([first?.event, first?.id], ["connected", offsetOf(2)])
@@ -187,7 +187,7 @@ for (const storage of ["memory", "fs"] as const) {
             ["?lastEventId=0", { "Last-Event-ID": "3" }, 4]
           ] as const
         ) {
-          const follower = await Follower.open(port, `/streams/${name}${query}`, headers)
+          const follower = await SseReader.open(port, `/streams/${name}${query}`, headers)
           assert.strictEqual((await follower.frame())?.event, "connected")
           assert.strictEqual((await follower.event()).id, offsetOf(from), query)
           follower.close()

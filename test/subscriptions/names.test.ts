@@ -7,8 +7,8 @@ import { Effect } from "effect"
 import type { StreamName } from "../../src/domain/types.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { offsetOf } from "../support/names.ts"
-import { served } from "./served.ts"
 import { append, eventsOf, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
 const pull = (more: Record<string, unknown>) => ({
   type: "pull-wake",

@@ -8,8 +8,8 @@ import * as fs from "node:fs"
 import { Storage } from "../../src/storage/storage.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
 import { temporaryDirectory } from "../support/served.ts"
-import { served } from "./served.ts"
 import { append, layerOn, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
 /** Another last letter that a lenient reader takes for the same bytes. */
 const nextLetter = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) + 1)

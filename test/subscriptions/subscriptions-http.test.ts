@@ -7,9 +7,9 @@ import { createPublicKey, type JsonWebKey, verify } from "node:crypto"
 import type { StreamManager } from "../../src/manager/stream-manager.ts"
 import { offsetOf } from "../support/names.ts"
 import { answering, receiver } from "./receiver.ts"
-import { served } from "./served.ts"
 import type { WakeStream } from "./stage.ts"
 import { append, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
 const streamsIn = (body: Record<string, unknown>) => body["streams"] as ReadonlyArray<WakeStream>
 const codeIn = (body: Record<string, unknown>) => (body["error"] as { readonly code: string }).code

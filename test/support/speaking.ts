@@ -1,7 +1,7 @@
 /**
  * Short ways to speak the Durable Streams Protocol to a server of a test.
  */
-import { Follower } from "./follower.ts"
+import { SseReader } from "./sse-reader.ts"
 
 const address = (port: number, name: string, query = ""): string => `http://127.0.0.1:${port}/v1/stream/${name}${query}`
 
@@ -44,9 +44,9 @@ export interface SseEvent {
 
 /** A reader of `live=sse` that takes frames as WHATWG HTML 9.2 has it. */
 export class Live {
-  readonly #follower: Follower
+  readonly #follower: SseReader
 
-  private constructor(follower: Follower) {
+  private constructor(follower: SseReader) {
     this.#follower = follower
   }
 
@@ -59,7 +59,7 @@ export class Live {
   }
 
   static async open(port: number, name: string, query: string, headers: Headers = {}): Promise<Live> {
-    return new Live(await Follower.open(port, `/v1/stream/${name}?live=sse&${query}`, headers))
+    return new Live(await SseReader.open(port, `/v1/stream/${name}?live=sse&${query}`, headers))
   }
 
   /** The next event; undefined at the proper end of the answer. */

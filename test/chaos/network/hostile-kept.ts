@@ -2,8 +2,8 @@
  * What is strange and right: names and data are kept as they came, listed, read through both doors, followed, there again
  * after a stop and after a kill, and gone when they are deleted.
  */
-import { Follower } from "../../support/follower.ts"
 import type { ServerProcess } from "../../support/server-process.ts"
+import { SseReader } from "../../support/sse-reader.ts"
 import { names, strange } from "../../support/strange-inputs.ts"
 import type { Reply } from "../../support/wire.ts"
 import { exchange, request } from "../../support/wire.ts"
@@ -105,7 +105,7 @@ const differences = async (port: number, stream: Stream, when: string): Promise<
   if (event === undefined) return found
   const page = await exchange(port, request("GET", `/streams/${segment}/events`))
   if (page.body.toString() !== `{"events":[${event}]}`) wrong("the page holds another text")
-  const follower = await Follower.open(port, `/streams/${segment}?offset=-1`)
+  const follower = await SseReader.open(port, `/streams/${segment}?offset=-1`)
   if ((await follower.event()).data !== event) wrong("a follower sees another text")
   follower.close()
   return found

@@ -11,7 +11,7 @@ export interface Frame {
   readonly data: string | undefined
 }
 
-export class Follower {
+export class SseReader {
   readonly wire: Wire
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -24,14 +24,14 @@ export class Follower {
     this.headers = headers
   }
 
-  static async open(port: number, target: string, headers: Readonly<Record<string, string>> = {}): Promise<Follower> {
-    return Follower.on(await Wire.open(port), target, headers)
+  static async open(port: number, target: string, headers: Readonly<Record<string, string>> = {}): Promise<SseReader> {
+    return SseReader.on(await Wire.open(port), target, headers)
   }
 
   /** On a connection that is there. */
-  static async on(wire: Wire, target: string, headers: Readonly<Record<string, string>> = {}): Promise<Follower> {
+  static async on(wire: Wire, target: string, headers: Readonly<Record<string, string>> = {}): Promise<SseReader> {
     const head = await wire.send(request("GET", target, headers)).head()
-    return new Follower(wire, head.status, head.headers)
+    return new SseReader(wire, head.status, head.headers)
   }
 
   /** The next frame of whatever kind, or a comment, which has a line; undefined at the proper end of the answer. */
