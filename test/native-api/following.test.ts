@@ -2,15 +2,14 @@
  * A follower misses nothing and sees nothing twice (promise 4): over bare sockets, and with a real `EventSource`.
  */
 import { assert, it, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
-import { Server } from "../../src/durable-streams/server.ts"
+import { eventSource } from "../support/event-source.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
   appendNumbers,
+  during,
   eventTexts,
   layerServer,
   listStreams,
@@ -240,32 +239,17 @@ it.effect("a quiet following says every fifteen seconds that it is alive", () =>
     Effect.provide(layerServer())
   ))
 
-/** A real `EventSource` in a process of its own: prints `id data` for every event. */
-const eventSource = (url: string) => {
-  // Waiting to reconnect does not keep a process alive.
-  const script = `
-    setInterval(() => {}, 60_000)
-    const source = new EventSource(${JSON.stringify(url)})
-    source.onopen = () => console.log("open")
-    source.onmessage = ({ lastEventId, data }) => console.log(lastEventId + " " + data)`
-  const child = spawn(process.execPath, ["--experimental-eventsource", "--no-warnings", "-e", script], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return { next: async () => (await lines.next()).value as string, stop: () => child.kill("SIGKILL") }
-}
+/** Prints `id data` for every event. */
+const printing = `
+  source.onopen = () => console.log("open")
+  source.onmessage = ({ lastEventId, data }) => console.log(lastEventId + " " + data)`
 
 it.live("Promise 4: an EventSource resumes by itself after the server was restarted, and misses nothing", () =>
   Effect.scoped(Effect.gen(function*() {
     const settings = { ...serverSettings(yield* temporaryDirectory), storage: "fs" as const }
-    const serve = <A>(port: number, use: (port: number) => Promise<A>) =>
-      Effect.scoped(Effect.gen(function*() {
-        const context = yield* Layer.build(Server.layer({ ...settings, port }))
-        return yield* Effect.provideContext(talk(use), context)
-      }))
-    const { early, late, port, texts } = yield* serve(0, async (port) => {
-      const early = eventSource(`${urlOf(port, "s")}?offset=-1`)
-      const late = eventSource(urlOf(port, "s"))
+    const { early, late, port, texts } = yield* during(settings, async (port) => {
+      const early = eventSource(`${urlOf(port, "s")}?offset=-1`, printing)
+      const late = eventSource(urlOf(port, "s"), printing)
       assert.deepStrictEqual([await early.next(), await late.next()], ["open", "open"])
       const texts = [await append(port, "s", "0"), await append(port, "s", "1")]
       for (const source of [early, late]) {
@@ -275,7 +259,7 @@ it.live("Promise 4: an EventSource resumes by itself after the server was restar
       return { early, late, port, texts }
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => [early.stop(), late.stop()]))
-    const idle = yield* serve(port, async (port) => {
+    const idle = yield* during({ ...settings, port }, async (port) => {
       // Appended before they are back, so that only their Last-Event-ID can bring it to them.
       texts.push(await append(port, "s", "2"))
       for (const source of [early, late]) {
@@ -283,12 +267,12 @@ it.live("Promise 4: an EventSource resumes by itself after the server was restar
         assert.strictEqual(await source.next(), `${offsetOf(2)} ${texts[2]}`)
       }
       // This one is cut off before it has seen anything at all.
-      const idle = eventSource(urlOf(port, "s"))
+      const idle = eventSource(urlOf(port, "s"), printing)
       assert.strictEqual(await idle.next(), "open")
       return idle
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => idle.stop()))
-    yield* serve(port, async (port) => {
+    yield* during({ ...settings, port }, async (port) => {
       texts.push(await append(port, "s", "3"))
       for (const source of [early, late, idle]) {
         assert.strictEqual(await source.next(), "open")

@@ -4,14 +4,13 @@
  */
 import { assert, it, layer } from "@effect/vitest"
 import { getBytes, getLines, getMessages } from "@microsoft/fetch-event-source/lib/cjs/parse.js"
-import { Effect, Layer } from "effect"
-import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
-import { Server } from "../../src/durable-streams/server.ts"
+import { Effect } from "effect"
+import { eventSource } from "../support/event-source.ts"
 import { freshName, offsetOf } from "../support/names.ts"
 import {
   append,
   appendNumbers,
+  during,
   layerServer,
   serverSettings,
   talk,
@@ -251,24 +250,15 @@ it("comments are no messages to fetch-event-source", () => {
   assert.deepStrictEqual(messages, [`{"a":1}`, `{"a":2}`])
 })
 
-/** A real `EventSource` in a process of its own: prints what comes, and how it stands after an error. */
-const eventSource = (url: string) => {
-  const script = `
-    setInterval(() => {}, 60_000)
-    const source = new EventSource(${JSON.stringify(url)})
-    source.onerror = () => console.log("error " + source.readyState)
-    source.onmessage = ({ data }) => console.log("message " + JSON.stringify(JSON.parse(data).data))
-    source.addEventListener("closed", () => console.log("closed"))
-    source.addEventListener("problem", ({ data }) => console.log("problem " + JSON.parse(data).type))`
-  const child = spawn(process.execPath, ["--experimental-eventsource", "--no-warnings", "-e", script], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return { next: async () => (await lines.next()).value as string, stop: () => child.kill("SIGKILL") }
-}
+/** Prints what comes, and how it stands after an error. */
+const printing = `
+  source.onerror = () => console.log("error " + source.readyState)
+  source.onmessage = ({ data }) => console.log("message " + JSON.stringify(JSON.parse(data).data))
+  source.addEventListener("closed", () => console.log("closed"))
+  source.addEventListener("problem", ({ data }) => console.log("problem " + JSON.parse(data).type))`
 
 const withSource = async <A>(url: string, use: (next: () => Promise<string>) => Promise<A>): Promise<A> => {
-  const { next, stop } = eventSource(url)
+  const { next, stop } = eventSource(url, printing)
   try {
     return await use(next)
   } finally {
@@ -317,19 +307,14 @@ it.live(
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = serverSettings(yield* temporaryDirectory)
-      const serve = <A>(port: number, use: (port: number) => Promise<A>) =>
-        Effect.scoped(Effect.gen(function*() {
-          const context = yield* Layer.build(Server.layer({ ...settings, port }))
-          return yield* Effect.provideContext(talk(use), context)
-        }))
-      const { port, source } = yield* serve(0, async (port) => {
+      const { port, source } = yield* during(settings, async (port) => {
         await appendNumbers(port, "s", 5)
-        const source = eventSource(`${urlOf(port, "s")}?offset=-1`)
+        const source = eventSource(`${urlOf(port, "s")}?offset=-1`, printing)
         for (let i = 0; i < 5; i++) assert.strictEqual(await source.next(), `message ${i}`)
         return { port, source }
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => source.stop()))
-      yield* serve(port, async (port) => {
+      yield* during({ ...settings, port }, async (port) => {
         await append(port, "s", `"new"`)
         const told: Array<string> = []
         while (told.at(-1) !== `message "new"`) told.push(await source.next())

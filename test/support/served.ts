@@ -36,6 +36,13 @@ export const layerServer = (settings: Partial<ServerSettings> = {}, factory?: ty
 export const talk = <A>(conversation: (port: number) => Promise<A>) =>
   Effect.flatMap(Server, ({ port }) => Effect.promise(() => conversation(port)))
 
+/** A conversation with a server of its own, which is gone afterwards: the next one on the same settings is a restart. */
+export const during = <A>(settings: ServerSettings, conversation: (port: number) => Promise<A>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const context = yield* Layer.build(Server.layer(settings))
+    return yield* Effect.provideContext(talk(conversation), context)
+  }))
+
 export const urlOf = (port: number, name: string): string =>
   `http://127.0.0.1:${port}/streams/${encodeURIComponent(name)}`
 
