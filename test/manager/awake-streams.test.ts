@@ -48,7 +48,7 @@ const make = Effect.fnUntraced(function*(options: Options = {}) {
 })
 
 describe("Awake streams", () => {
-  it.effect("are no more than may be: the longest idle one falls asleep at once for one more", () =>
+  it.effect("are no more than the limit: the stream that is idle longest falls asleep at once for one more", () =>
     Effect.gen(function*() {
       const { open, streams, use } = yield* make()
       yield* use("a", "b", "c", "a", "d")
@@ -58,7 +58,7 @@ describe("Awake streams", () => {
       assert.strictEqual(streams.count(), 3)
     }))
 
-  it.effect("that are in use stay: one more is refused, and has its place as soon as one is left", () =>
+  it.effect("stay awake if they are in use: one more is refused, and has its place as soon as one is left", () =>
     Effect.gen(function*() {
       const { open, streams, use } = yield* make()
       const leaving = yield* Scope.make()
@@ -112,7 +112,7 @@ describe("Awake streams", () => {
       assert.deepStrictEqual(open, [])
     }))
 
-  it.effect("that nobody wants any more before they have woken are never two of one name", () =>
+  it.effect("are never two of one name, even if a stream is given up before it has woken", () =>
     Effect.gen(function*() {
       const waking = yield* Deferred.make<void>()
       const { open, streams, twice, use } = yield* make({

@@ -17,7 +17,7 @@ import { appending, historyOf, isDone, named, settled, shown, textsOf } from "..
 const name = "orders"
 
 describe("Promise 5: a caller who hangs up", () => {
-  it.effect("while the write is under way is not waited for, and the write is finished and counted", () =>
+  it.effect("does not stop a write that is under way: the write is finished and counted, and the server does not wait for the caller", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const caller = yield* Effect.forkChild(stream.append(appending("begun")))
@@ -35,7 +35,7 @@ describe("Promise 5: a caller who hangs up", () => {
       ])
     }))
 
-  it.effect("leaves those who share the flush with him alone", () =>
+  it.effect("does not disturb the other callers whose appends share the flush", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const callers = yield* Effect.forEach([1, 2, 3, 4], (n) => Effect.forkChild(stream.append(appending(n))))
@@ -47,7 +47,7 @@ describe("Promise 5: a caller who hangs up", () => {
       assert.strictEqual((yield* Fiber.join(callers[3]!)).events.first, 4)
     }))
 
-  it.effect("while following is forgotten, and others are still woken", () =>
+  it.effect("is forgotten as a follower, and the other followers are still woken", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       storage.holding = false
@@ -60,7 +60,7 @@ describe("Promise 5: a caller who hangs up", () => {
       assert.deepStrictEqual(textsOf(yield* Fiber.join(followers[2]!)), [shown(name, 1, `"new"`)])
     }))
 
-  it.effect("while a stream is being made still has it made", () =>
+  it.effect("does not stop the making of a stream", () =>
     Effect.gen(function*() {
       const storage = new HeldStorage()
       storage.holding = true
@@ -72,7 +72,7 @@ describe("Promise 5: a caller who hangs up", () => {
       assert.deepStrictEqual(yield* historyOf(stream), [shown(name, 0, `"first"`)])
     }))
 
-  it.effect("while deleting still has it deleted", () =>
+  it.effect("does not stop the deletion of a stream", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const append = yield* Effect.forkChild(stream.append(appending(1)))
@@ -85,7 +85,7 @@ describe("Promise 5: a caller who hangs up", () => {
       assert.strictEqual((yield* Effect.flip(stream.info))._tag, "StreamNotFound")
     }))
 
-  it.effect("once the write was begun does not keep the after hooks from running", () =>
+  it.effect("does not keep the after hooks from running once the write has begun", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const told: Array<unknown> = []
@@ -105,7 +105,7 @@ describe("Promise 5: a caller who hangs up", () => {
       assert.isTrue(isDone(hangingUp))
     }))
 
-  it.effect("while a before hook thinks has nothing stored", () =>
+  it.effect("stores nothing if a before hook still decides", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const hooked = withHooks(stream, { beforeAppend: [{ id: "think", run: () => Effect.never }] })
@@ -168,7 +168,7 @@ describe("Promise 5: a caller who hangs up", () => {
     tried(100, 30)
   )
 
-  it.effect("while a read is under way harms no other read", () =>
+  it.effect("harms no other read when its own read is under way", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       disk.before = () => Effect.yieldNow

@@ -47,7 +47,7 @@ describe("Promise 1: order", () => {
       assert.instanceOf(yield* Effect.flip(stream.info), StreamNotFound)
     }).pipe(inMemory))
 
-  it.effect("of a hundred who append only at the tail they saw, one wins and the others are told the tail", () =>
+  it.effect("of a hundred writers that append only at the tail they saw, one wins and the others are told the tail", () =>
     Effect.gen(function*() {
       const stream = yield* make
       yield* stream.append(appending(0, 1))
@@ -84,7 +84,7 @@ describe("Promise 1: order", () => {
 })
 
 describe("A closed stream", () => {
-  it.effect("was closed together with its last event: whoever was behind it is refused, whoever follows it ends", () =>
+  it.effect("is closed together with its last event: the writer behind that is refused, and every follower ends", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const follower = yield* Effect.forkChild(Stream.runCollect(stream.subscribe("beginning")))
@@ -121,7 +121,7 @@ describe("A closed stream", () => {
 })
 
 describe("A stream that does not exist", () => {
-  it.effect("is waited for, and neither waiting nor asking makes it", () =>
+  it.effect("can be waited for, and neither waiting for it nor asking for it makes it", () =>
     Effect.gen(function*() {
       const storage = yield* Storage
       const stream = yield* make
@@ -136,7 +136,7 @@ describe("A stream that does not exist", () => {
 })
 
 describe("Deleting", () => {
-  it.effect("comes in order with appends, tells followers, and the next append begins at 0", () =>
+  it.effect("a stream keeps its order among appends, tells the followers, and the next append begins at 0", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const old = yield* stream.cursor("now")
@@ -158,13 +158,13 @@ describe("Deleting", () => {
       assert.deepStrictEqual(yield* historyOf(stream), [shown(name, 0, `"after"`)])
     }))
 
-  it.effect("what is not there is an answer", () =>
+  it.effect("a stream that is not there is answered with StreamNotFound", () =>
     Effect.gen(function*() {
       const stream = yield* make
       assert.instanceOf(yield* Effect.flip(stream.delete), StreamNotFound)
     }).pipe(inMemory))
 
-  it.effect("a log by hand is noticed by the next append: it fails, followers are told, and then a new stream begins", () =>
+  it.effect("a log by hand is noticed by the next append: the append fails, the followers are told, and then a new stream begins", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const follower = yield* Effect.forkChild(Effect.flip(stream.next(yield* stream.cursor("now"))))
@@ -191,7 +191,7 @@ describe("Time", () => {
       for (const [time, offset] of expected) assert.strictEqual(yield* stream.offsetSince(time!), offset)
     }).pipe(inMemory))
 
-  it.effect("a stream that goes to sleep finishes what waits first", () =>
+  it.effect("a stream that goes to sleep first finishes the appends that wait", () =>
     Effect.gen(function*() {
       const storage = new HeldStorage()
       const services = yield* Effect.context<never>()
