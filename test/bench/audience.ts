@@ -3,7 +3,7 @@
  * out with a few events on their way. What is measured is deliveries; every one of them is checked by the ledger.
  */
 import { makeStream } from "./contestants.ts"
-import { followByPolls, type Follower, followEvents, type Following, sequenceBase } from "./follower.ts"
+import { followByPolls, followEvents, type Following, sequenceBase, type SequenceFollower } from "./follower.ts"
 import { Ledger, Order } from "./ledger.ts"
 import { connectPoster, type EndOfAnswer, type Poster } from "./load.ts"
 import { endOfMessages, followNats, makeNatsStreams, natsHello, natsName, natsPublish, takeInboxes } from "./nats.ts"
@@ -14,7 +14,7 @@ import type { ServerProcess } from "./servers.ts"
 /** How a kind of server is followed and published to. */
 export interface Door {
   readonly name: string
-  readonly follow: (following: Following) => Promise<Follower>
+  readonly follow: (following: Following) => Promise<SequenceFollower>
   /** What a follower asks for. */
   readonly path: (stream: string) => string
   /** A whole append of an event's data. */
@@ -53,7 +53,7 @@ export const openAudience = async (
   if (door.make !== undefined) { for (const stream of streams) await door.make(server, stream) }
   const ledger = new Ledger()
   const orders = streams.map(() => new Order())
-  const open: Array<Follower> = []
+  const open: Array<SequenceFollower> = []
   const join = async (i: number) => {
     const at = i % streams.length
     let position = 0
@@ -132,7 +132,7 @@ export const openAudience = async (
       answers = []
       return taken
     },
-    leave: () => [...open, ...posters].forEach(({ close }: Follower | Poster) => close())
+    leave: () => [...open, ...posters].forEach(({ close }: SequenceFollower | Poster) => close())
   }
 }
 

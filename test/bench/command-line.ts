@@ -3,7 +3,7 @@
  */
 import { execFile } from "node:child_process"
 import * as Path from "node:path"
-import { builtMain, root } from "../built.ts"
+import { builtMain, root } from "../support/built.ts"
 import { figure } from "./figures.ts"
 import { atMost, type Row } from "./report.ts"
 import { sourceMain, startOurs, withoutOurs, withServers } from "./servers.ts"

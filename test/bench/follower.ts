@@ -4,7 +4,7 @@
  */
 import { connect } from "./load.ts"
 
-export interface Follower {
+export interface SequenceFollower {
   readonly close: () => void
 }
 
@@ -16,7 +16,7 @@ export interface Following {
 }
 
 /** Settled when the answer has begun: from then on nothing is missed. */
-export const followEvents = async ({ onLost, onSequence, path, port }: Following): Promise<Follower> => {
+export const followEvents = async ({ onLost, onSequence, path, port }: Following): Promise<SequenceFollower> => {
   const sequences = sequencesIn(onSequence)
   let begun: (() => void) | undefined
   const started = new Promise<void>((resolve) => begun = resolve)
@@ -35,7 +35,7 @@ export const followEvents = async ({ onLost, onSequence, path, port }: Following
 }
 
 /** Asks again from where the last answer ended; the path lacks nothing but the offset. */
-export const followByPolls = async ({ onLost, onSequence, path, port }: Following): Promise<Follower> => {
+export const followByPolls = async ({ onLost, onSequence, path, port }: Following): Promise<SequenceFollower> => {
   const sequences = sequencesIn(onSequence)
   let pending = ""
   const { close, socket } = await connect(port, (chunk) => {

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { root } from "../built.ts"
+import { root } from "../support/built.ts"
 import { type Figure, figure } from "./figures.ts"
 import { removeDirectory, temporaryDirectory } from "./servers.ts"
 

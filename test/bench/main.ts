@@ -4,7 +4,7 @@
  * missed goal is told, and is no failure: machines differ. What is lost, doubled or out of order is one.
  */
 import { parseArgs } from "node:util"
-import { build } from "../built.ts"
+import { build } from "../support/built.ts"
 import { append } from "./append.ts"
 import { catchUp } from "./catch-up.ts"
 import { commandLine } from "./command-line.ts"

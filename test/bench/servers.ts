@@ -5,11 +5,11 @@
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { builtMain, root } from "../built.ts"
-import { residentBytes } from "../memory.ts"
+import { builtMain, root } from "../support/built.ts"
+import { freePort } from "../support/free-port.ts"
+import { residentBytes } from "../support/memory.ts"
 import type { Writing } from "./bare-files.ts"
 
 export const sourceMain = Path.join(root, "src/durable-streams/main.ts")
@@ -92,15 +92,6 @@ const installed = (program: string): string | undefined =>
   (process.env["PATH"] ?? "").split(":").map((directory) => Path.join(directory, program)).find((file) =>
     fs.existsSync(file)
   )
-
-const freePort = async (): Promise<number> => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}
 
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
   const child = run(process.execPath, args, env)

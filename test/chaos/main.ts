@@ -8,8 +8,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as Path from "node:path"
 import { parseArgs } from "node:util"
-import { build } from "../built.ts"
-import { Random } from "./random.ts"
+import { build } from "../support/built.ts"
+import { Random } from "../support/random.ts"
 import { suites } from "./suites.ts"
 
 const { positionals, values } = parseArgs({

@@ -21,22 +21,22 @@ interface Change {
 
 const change = (file: string, from: string, to: string): ReadonlyArray<Change> => [{ file: `src/${file}`, from, to }]
 
-const disk = "test/chaos/disk.test.ts"
-const damage = "test/chaos/damage.test.ts"
+const disk = "test/simulation/disk.test.ts"
+const damage = "test/simulation/damage.test.ts"
 const damaged = "test/storage-filesystem/damage.test.ts"
 const recovery = "test/storage-filesystem/recovery.test.ts"
 const diskFailures = "test/storage-filesystem/disk-failures.test.ts"
 const regaining = "test/storage-filesystem/regaining.test.ts"
 const journal = "test/storage-filesystem/journal.test.ts"
-const lostLogs = "test/durable-streams/lost-logs.test.ts"
-const foreignDirectory = "test/durable-streams/foreign-directory.test.ts"
-const producers = "test/durable-streams/producers.test.ts"
+const lostLogs = "test/manager/lost-logs.test.ts"
+const foreignDirectory = "test/e2e/foreign-directory.test.ts"
+const producers = "test/stream/producers.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a background server keeps what its command had inherited",
     changes: change("durable-streams/daemon/inherited-files.ts", "descriptor <= 3 ||", "descriptor >= 0 ||"),
-    killedBy: ["test/durable-streams/daemon-life.test.ts"],
+    killedBy: ["test/e2e/daemon-life.test.ts"],
     titled: "keeps no lock"
   },
   {
@@ -46,7 +46,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "return fs.renameSync(path, spareOf(reserve, path))",
       "return fs.rmSync(path)"
     ),
-    killedBy: ["test/durable-streams/lost-directory.test.ts"],
+    killedBy: ["test/e2e/lost-directory.test.ts"],
     titled: "filled again whenever something is freed"
   },
   {
@@ -56,7 +56,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (isSpace(source[at]!)) continue",
       "if (skipSpace(source, at) > at) continue"
     ),
-    killedBy: ["test/durable-streams/append-body.test.ts"],
+    killedBy: ["test/stream-http/append-body.test.ts"],
     titled: "costs no more for lines with nothing but space"
   },
   {
@@ -66,7 +66,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "return this.#piece.from(next)",
       "return this.#piece.from(0)"
     ),
-    killedBy: ["test/chaos/model.test.ts"]
+    killedBy: ["test/simulation/model.test.ts"]
   },
   {
     name: "the keys of a state go through an object",
@@ -76,7 +76,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "Object.entries(JSON.parse(text)).map(([key, inner]): StateChange => {\n    const value = JSON.stringify(inner)"
     ),
     killedBy: [
-      "test/chaos/model.test.ts",
+      "test/simulation/model.test.ts",
       "test/durable-streams/strange-producers.test.ts",
       "test/storage-filesystem/state-keys.test.ts"
     ]
@@ -112,13 +112,13 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (ifMatch !== undefined && ifMatch !== tail)",
       "if (ifMatch === -1)"
     ),
-    killedBy: ["test/durable-streams/stream.test.ts"],
+    killedBy: ["test/stream/stream.test.ts"],
     suites: ["histories"]
   },
   {
     name: "a place beyond the tail is waited for",
     changes: change("stream/reader.ts", "return next <= tail ?", "return next <= Infinity ?"),
-    killedBy: ["test/durable-streams/lives.test.ts", "test/durable-streams/bad-input.test.ts"],
+    killedBy: ["test/stream-http/lives.test.ts", "test/native-api/bad-input.test.ts"],
     titled: "Promise 10"
   },
   {
@@ -128,13 +128,13 @@ export const mutants: ReadonlyArray<Mutant> = [
       "&& !asked.isLife(description.id)",
       "&& asked.isLife(\"\")"
     ),
-    killedBy: ["test/durable-streams/lives.test.ts"],
+    killedBy: ["test/stream-http/lives.test.ts"],
     titled: "Promise 10"
   },
   {
     name: "an EventSource comes back to a stream that was made again where it left the one before",
     changes: change("stream-http/problem-frame.ts", "${isLost(refusal) ? \"id: -1\\n\" : \"\"}", ""),
-    killedBy: ["test/durable-streams/lives.test.ts"]
+    killedBy: ["test/stream-http/lives.test.ts"]
   },
   {
     name: "live=sse answers before it has read",
@@ -168,7 +168,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "changes.has(key) ? changes.get(key) : state.get(key)",
       "state.get(key)"
     ),
-    killedBy: [producers, "test/durable-streams/stream.test.ts"]
+    killedBy: [producers, "test/stream/stream.test.ts"]
   },
   {
     name: "a deletion does not wait for its turn",
@@ -178,7 +178,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "delete: Effect.andThen(ensureCurrent, deleteIf(() => Effect.void)),\n" +
         "    deleteIf: (check) => Effect.andThen(ensureCurrent, deleteIf(check)),"
     ),
-    killedBy: ["test/chaos/model.test.ts", "test/durable-streams/stream.test.ts"]
+    killedBy: ["test/simulation/model.test.ts", "test/stream/stream.test.ts"]
   },
   {
     name: "it is answered before the flush",
@@ -246,7 +246,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "readers see what is written and not flushed",
     changes: change("stream/reader.ts", "sliceBlock(block, next, tail - next)", "block"),
-    killedBy: ["test/durable-streams/group-commit.test.ts"]
+    killedBy: ["test/stream/group-commit.test.ts"]
   },
   {
     name: "a follower registers a turn after it has caught up",
@@ -255,7 +255,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "Effect.andThen(open.sleepers.wait(() => isNews(cursor), () => open.use())",
       "Effect.andThen(Effect.andThen(Effect.yieldNow, open.sleepers.wait(() => false, () => open.use()))"
     ),
-    killedBy: ["test/durable-streams/catch-up-live.test.ts"]
+    killedBy: ["test/manager/catch-up-live.test.ts"]
   },
   {
     name: "a socket that is full is written to",
@@ -264,13 +264,13 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (hasRoom) continue\n",
       "void hasRoom\n        continue\n"
     ),
-    killedBy: ["test/durable-streams/stalled-follower.test.ts"],
+    killedBy: ["test/e2e/stalled-follower.test.ts"],
     suites: ["stalled"]
   },
   {
     name: "the lock is not taken",
     changes: change("data-directory/lock.ts", "; BEGIN EXCLUSIVE", ""),
-    killedBy: ["test/durable-streams/daemon.test.ts"],
+    killedBy: ["test/e2e/daemon.test.ts"],
     titled: "a second server refuses",
     suites: ["daemon"]
   },
@@ -349,7 +349,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (block.count === 0 && sound === commits && !isAll) continue",
       ""
     ),
-    killedBy: ["test/durable-streams/storage.test.ts"],
+    killedBy: ["test/storage/storage.test.ts"],
     titled: "goes on behind commits"
   },
   {
@@ -387,7 +387,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000",
       "clock.currentTimeMillisUnsafe()"
     ),
-    killedBy: ["test/durable-streams/awake-streams.test.ts"]
+    killedBy: ["test/manager/awake-streams.test.ts"]
   },
   {
     name: "as many streams are awake as were asked for",
@@ -395,7 +395,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       ...change("manager/awake-streams.ts", "if (entries.size < awakeMax) break", "break"),
       ...change("manager/awake-streams.ts", "entries.size >= awakeMax && !isExempt(name)", "isExempt(name)")
     ],
-    killedBy: ["test/durable-streams/awake-streams.test.ts"]
+    killedBy: ["test/manager/awake-streams.test.ts"]
   },
   {
     name: "a read that fails under a deletion is told why it failed",
@@ -474,7 +474,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "      yield* ask(request.data)\n      return yield* thenTell(stream.append(request))",
       "      return yield* Effect.tap(thenTell(stream.append(request)), () => ask(request.data))"
     ),
-    killedBy: ["test/chaos/model.test.ts"]
+    killedBy: ["test/simulation/model.test.ts"]
   },
   {
     name: "a write of which a file took a part counts as a whole one",
@@ -483,7 +483,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "rest = rest.subarray(fs.writeSync(stdout, rest))",
       "fs.writeSync(stdout, rest)\n      rest = rest.subarray(rest.length)"
     ),
-    killedBy: ["test/durable-streams/cli-output.test.ts"],
+    killedBy: ["test/e2e/cli-output.test.ts"],
     titled: "takes a part of the last write"
   },
   {
@@ -493,7 +493,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "const obeyedInLines = /(?![\\t\\n])[\\p{Cc}",
       "const obeyedInLines = /(?![\\t\\n])[\\u0000-\\u001f"
     ),
-    killedBy: ["test/durable-streams/cli-output.test.ts"],
+    killedBy: ["test/e2e/cli-output.test.ts"],
     titled: "is shown and not obeyed"
   },
   {
@@ -503,7 +503,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (producer !== undefined) producer.seq++",
       "if (producer === undefined) isFirst = false"
     ),
-    killedBy: ["test/durable-streams/cli-lines.test.ts"],
+    killedBy: ["test/e2e/cli-lines.test.ts"],
     titled: "a group whose answer was lost"
   },
   {
@@ -513,23 +513,23 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (response.socket !== null) return handle",
       "if (response !== null) return handle"
     ),
-    killedBy: ["test/web/pipelining.test.ts"],
+    killedBy: ["test/http-node/pipelining.test.ts"],
     titled: "are performed one after the other"
   },
   {
     name: "what waits on a connection is parsed all the same",
     changes: change("http-node/turns.ts", "?.held === true ? pause : usual", "?.held === true ? usual : usual"),
-    killedBy: ["test/web/pipelining.test.ts"]
+    killedBy: ["test/http-node/pipelining.test.ts"]
   },
   {
     name: "a client that ends its side is hung up on",
     changes: change("http-node/half-closed.ts", ".httpAllowHalfOpen = true", ".httpAllowHalfOpen = false"),
-    killedBy: ["test/web/half-closed.test.ts"]
+    killedBy: ["test/http-node/half-closed.test.ts"]
   },
   {
     name: "bodies take what memory they like",
     changes: change("http-node/bodies.ts", "if (this.#bytes <= this.#bytesMax) return", "return"),
-    killedBy: ["test/web/bodies.test.ts"]
+    killedBy: ["test/http-node/bodies.test.ts"]
   },
   {
     name: "a precondition of a deletion is not looked at",
@@ -538,7 +538,7 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (condition === undefined) return yield* manager.delete(name)",
       "if (condition !== null) return yield* manager.delete(name)"
     ),
-    killedBy: ["test/durable-streams/preconditions.test.ts"]
+    killedBy: ["test/stream-http/preconditions.test.ts"]
   },
   {
     name: "a precondition of an append is not judged in its turn",
@@ -547,17 +547,17 @@ export const mutants: ReadonlyArray<Mutant> = [
       "if (onlyIf === undefined) return undefined",
       "if (onlyIf !== null) return undefined"
     ),
-    killedBy: ["test/durable-streams/preconditions.test.ts"]
+    killedBy: ["test/stream-http/preconditions.test.ts"]
   },
   {
     name: "a precondition of PUT is not judged in its turn",
     changes: change("protocol/create-stream.ts", "      onlyIf,\n", "      onlyIf: onlyIf && undefined,\n"),
-    killedBy: ["test/durable-streams/preconditions.test.ts"]
+    killedBy: ["test/stream-http/preconditions.test.ts"]
   },
   {
     name: "beyond loopback every name is answered",
     changes: change("http/guard.ts", "(!loopback && isAddress(host))", "!loopback"),
-    killedBy: ["test/durable-streams/access.test.ts"]
+    killedBy: ["test/http/access.test.ts"]
   },
   {
     name: "a link in a data directory is followed",

@@ -5,7 +5,7 @@
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect, it } from "vitest"
-import { root } from "../built.ts"
+import { root } from "../support/built.ts"
 import { mutants } from "./mutant-list.ts"
 
 describe("every mutant", () => {

@@ -5,12 +5,14 @@
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as Path from "node:path"
-import { root } from "../built.ts"
+import { root } from "../support/built.ts"
+import type { Suite } from "./harness/suite.ts"
 import { type Mutant, mutants as all } from "./mutant-list.ts"
-import type { Suite } from "./suite.ts"
 
 /** Where suites have a short form, each with its name in front of its title. */
-const short: ReadonlyArray<string> = ["test/chaos/short-crashes.test.ts", "test/chaos/short-clients.test.ts"]
+const short: ReadonlyArray<string> = ["clients", "crashes", "faults", "network"].map((room) =>
+  `test/chaos/${room}/short.test.ts`
+)
 
 /** Ten times what the slowest of them takes on a machine with nothing else to do. */
 const millisMax = 240_000

@@ -9,9 +9,9 @@ import * as Path from "node:path"
 import * as vm from "node:vm"
 import { rolldown } from "rolldown"
 import { assert, beforeAll, describe, it } from "vitest"
-import { root } from "../built.ts"
-import { layerServer, talk } from "../durable-streams/served.ts"
+import { root } from "../support/built.ts"
 import { chromiumMissing, Pages } from "../support/pages.ts"
+import { layerServer, talk } from "../support/served.ts"
 import { fetchOf } from "./page-fetch.ts"
 
 /** Appends two events, follows the stream, appends a third, and is refused another: what a page has of it. */

@@ -18,8 +18,8 @@ import {
   StreamManager,
   StreamName
 } from "../../src/durable-streams/index.ts"
-import { root } from "../built.ts"
-import { it as inRoom, until } from "./room.ts"
+import { root } from "../support/built.ts"
+import { it as inRoom, until } from "../support/room.ts"
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "durable-streams-"))),

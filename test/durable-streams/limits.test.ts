@@ -3,7 +3,6 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Option, Result } from "effect"
-import * as path from "node:path"
 import { defaultLimits } from "../../src/domain/limits.ts"
 import type { Setting } from "../../src/domain/setting.ts"
 import type { StreamName } from "../../src/domain/types.ts"
@@ -13,10 +12,11 @@ import { settings } from "../../src/durable-streams/server/settings.ts"
 import { EventData } from "../../src/event/event-data.ts"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { toBatch } from "../../src/stream/append-batch.ts"
-import { Follower } from "../web/follower.ts"
-import { exchange, request, Wire } from "../web/wire.ts"
-import { append, eventTexts, freshName, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "./served.ts"
-import { kill, startServer } from "./server-process.ts"
+import { freshName } from "../support/names.ts"
+import { append, eventTexts, layerServer, listStreams, talk, temporaryDirectory, urlOf } from "../support/served.ts"
+import { startServer } from "../support/server-process.ts"
+import { SseReader } from "../support/sse-reader.ts"
+import { exchange, request, Wire } from "../support/wire.ts"
 
 const problemOf = async (answer: Response) => (await answer.json()) as Readonly<Record<string, unknown>>
 
@@ -91,7 +91,7 @@ layer(layerServer({ streamsMax: 3, producersMax: 2, followersMax: 2 }), { exclud
         await append(port, name, "1")
         const at = `/streams/${name}`
         const protocol = `/v1/stream/${name}?offset=-1&live=sse`
-        const followers = [await Follower.open(port, at), await Follower.open(port, protocol)]
+        const followers = [await SseReader.open(port, at), await SseReader.open(port, protocol)]
         for (const target of [at, protocol, `/v1/stream/${name}?offset=now&live=long-poll`]) {
           const reply = await exchange(port, request("GET", target))
           assert.strictEqual(reply.status, 503, target)
@@ -100,12 +100,12 @@ layer(layerServer({ streamsMax: 3, producersMax: 2, followersMax: 2 }), { exclud
           assert.strictEqual(problem["limit"], 2)
           assert.include(problem["detail"], "--max-followers")
         }
-        const other = await Follower.open(port, `/streams/${freshName()}`)
+        const other = await SseReader.open(port, `/streams/${freshName()}`)
         assert.strictEqual(other.status, 200, "another stream's followers are counted apart")
         other.close()
         followers[0]!.close()
         await until(async () => (await usageOf(port))["followers"] === 1)
-        const next = await Follower.open(port, `${at}?offset=-1`)
+        const next = await SseReader.open(port, `${at}?offset=-1`)
         assert.include((await next.event()).data, `"data":1`)
         next.close()
         followers[1]!.close()
@@ -175,12 +175,12 @@ describe("a follower that takes nothing", () => {
         const directory = yield* temporaryDirectory
         yield* Effect.acquireUseRelease(
           Effect.promise(() =>
-            startServer(path.join(directory, "data"), "--storage=memory", "--stall-timeout=500ms", "--max-body=8000000")
+            startServer(directory, "--storage=memory", "--stall-timeout=500ms", "--max-body=8000000")
           ),
           (server) =>
             Effect.promise(async () => {
-              const follower = await Follower.open(server.port, "/streams/s")
-              const other = await Follower.open(server.port, "/streams/other")
+              const follower = await SseReader.open(server.port, "/streams/s")
+              const other = await SseReader.open(server.port, "/streams/other")
               follower.wire.socket.pause()
               // More than the system takes for anybody.
               for (let i = 0; i < 3; i++) await append(server.port, "s", `"${"x".repeat(7_000_000)}"`)
@@ -191,7 +191,7 @@ describe("a follower that takes nothing", () => {
               assert.include((await other.event()).data, `"data":1`, "whoever has nothing to take is not dropped")
               other.close()
             }),
-          (server) => Effect.promise(() => kill(server))
+          (server) => Effect.promise(() => server.kill())
         )
       })),
     20_000

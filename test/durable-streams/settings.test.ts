@@ -8,8 +8,8 @@ import { expect } from "vitest"
 import type { SettingTable } from "../../src/domain/setting.ts"
 import { bareVariables } from "../../src/durable-streams/cli/flags/bare-variables.ts"
 import { settings } from "../../src/durable-streams/server/settings.ts"
-import { root } from "../built.ts"
-import { it as inRoom } from "./room.ts"
+import { root } from "../support/built.ts"
+import { it as inRoom } from "../support/room.ts"
 
 describe("docs/cli.md", () => {
   const page = fs.readFileSync(Path.join(root, "docs/cli.md"), "utf8")

@@ -2,9 +2,8 @@
  * Producers whose ids are written with escapes in a log are known again after a restart, each by its own name.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Server } from "../../src/durable-streams/server.ts"
-import { serverSettings, talk, temporaryDirectory } from "./served.ts"
+import { Effect } from "effect"
+import { during, serverSettings, temporaryDirectory } from "../support/served.ts"
 
 const large = JSON.stringify("x".repeat(300_000))
 
@@ -27,12 +26,8 @@ describe("Promise 3: numbered appends", () => {
   it.live("are made once after a restart, by whatever name", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
-      const during = (conversation: (port: number) => Promise<void>) =>
-        Effect.provide(
-          talk(conversation),
-          Layer.fresh(Server.layer({ ...serverSettings(directory), storage: "fs", durability: "fsync" }))
-        )
-      yield* during(async (port) => {
+      const settings = { ...serverSettings(directory), storage: "fs", durability: "fsync" } as const
+      yield* during(settings, async (port) => {
         for (const [stream, id] of [["a", "w\\"], ["b", "w\""]] as const) {
           const put = { method: "PUT", headers: { "content-type": "application/json" } }
           await fetch(`http://127.0.0.1:${port}/v1/stream/${stream}`, put)
@@ -43,7 +38,7 @@ describe("Promise 3: numbered appends", () => {
           assert.strictEqual(await send(port, stream, "first", 2), 200)
         }
       })
-      yield* during(async (port) => {
+      yield* during(settings, async (port) => {
         await fetch(`http://127.0.0.1:${port}/v1/stream/a`, { method: "HEAD" })
         assert.strictEqual(await send(port, "b", "w\"", 0), 204, "it is there already")
         assert.strictEqual(await send(port, "b", "w\\", 0), 200, "it was never sent")

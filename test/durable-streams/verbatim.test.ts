@@ -5,11 +5,12 @@ import { assert, layer } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { tried } from "../properties.ts"
-import { Follower } from "../web/follower.ts"
-import { exchange, request } from "../web/wire.ts"
-import { eventTexts, freshName, layerServer, offsetOf, post, talk, urlOf } from "./served.ts"
-import { names, strange } from "./strange-inputs.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { tried } from "../support/properties.ts"
+import { eventTexts, layerServer, post, talk, urlOf } from "../support/served.ts"
+import { SseReader } from "../support/sse-reader.ts"
+import { names, strange } from "../support/strange-inputs.ts"
+import { exchange, request } from "../support/wire.ts"
 
 /** Bodies that say the same as `{"data":…}` and more. */
 const wrappings: ReadonlyArray<readonly [title: string, wrap: (data: string) => string]> = [
@@ -31,7 +32,7 @@ const assertEvent = (text: string | undefined, offset: number, name: string, dat
 
 /** Appends the data of the bodies in turn, and looks at the events wherever they are shown. */
 const assertKept = async (port: number, name: string, cases: ReadonlyArray<{ body: string; data: string }>) => {
-  const follower = await Follower.open(port, `/streams/${name}`)
+  const follower = await SseReader.open(port, `/streams/${name}`)
   const answers: Array<string> = []
   for (const [offset, { body, data }] of cases.entries()) {
     const answer = await post(port, name, body)
@@ -45,7 +46,7 @@ const assertKept = async (port: number, name: string, cases: ReadonlyArray<{ bod
     "/events shows other bytes"
   )
   assert.isTrue((await eventTexts(port, name)).join("\n") === answers.join("\n"), "NDJSON shows other bytes")
-  const replay = await Follower.open(port, `/streams/${name}?offset=-1`)
+  const replay = await SseReader.open(port, `/streams/${name}?offset=-1`)
   for (const reader of [follower, replay]) {
     for (const answer of answers) assert.isTrue((await reader.event()).data === answer, "a follower sees other bytes")
     reader.close()

@@ -163,8 +163,8 @@ describe("the house complains about", () => {
     [
       "an import from outside src",
       "durable-streams/server.ts",
-      `import { suite } from "../../test/durable-streams/storage-suite.ts"`,
-      "imports test/durable-streams/storage-suite.ts: src is built from src, effect, @effect/platform-node and node:*."
+      `import { suite } from "../../test/storage/storage-suite.ts"`,
+      "imports test/storage/storage-suite.ts: src is built from src, effect, @effect/platform-node and node:*."
     ],
     [
       "package.json, which is not beside the shipped files",

@@ -3,8 +3,8 @@
  */
 import { DurableStream, stream } from "@durable-streams/client"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { Target } from "../support/target.ts"
 import { follow, headOf, readAll, streamAt } from "./follow.ts"
-import { Target } from "./target.ts"
 
 let target: Target
 beforeAll(async () => {

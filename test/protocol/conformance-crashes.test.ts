@@ -4,8 +4,8 @@
  * whether what was answered before the kill is still so after it.
  */
 import { afterAll, expect, type RunnerTestCase, test, vi } from "vitest"
+import type { Target } from "../support/target.ts"
 import { conformance, testsInSuite } from "./conformance.ts"
-import type { Target } from "./target.ts"
 
 /** A kill is due at every so manieth request. */
 const requestsBetween = 30

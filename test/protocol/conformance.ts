@@ -5,7 +5,7 @@
  */
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
 import { afterAll, beforeAll, beforeEach, describe, expect, type RunnerTask, type RunnerTestCase, test } from "vitest"
-import { longPollMillis, Target } from "./target.ts"
+import { longPollMillis, Target } from "../support/target.ts"
 
 /** What version 0.3.6 of the suite has, subscriptions included. */
 export const testsInSuite = 338
@@ -26,7 +26,8 @@ export const conformance = (
   })
   afterAll(() => target.stop())
 
-  describe(suiteName, () => {
+  // Its tests have streams of their own, and many of them wait for seconds to pass. Kills need one at a time.
+  describe(suiteName, { concurrent: beforeTest === undefined }, () => {
     if (beforeTest !== undefined) beforeEach(({ task }) => beforeTest(target, task))
     runConformanceTests(options)
   })

@@ -3,7 +3,7 @@
  * is kept for, the time to live, and each producer's last number, which is not appended twice.
  */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { Target } from "./target.ts"
+import { Target } from "../support/target.ts"
 
 let target: Target
 beforeAll(async () => {

@@ -3,7 +3,7 @@
  * answers and asks again.
  */
 import { DurableStream, type LiveMode } from "@durable-streams/client"
-import type { Target } from "./target.ts"
+import type { Target } from "../support/target.ts"
 
 /** A server that is killed is back within a second; clients need not wait longer than that. */
 export const backoffOptions = { initialDelay: 20, maxDelay: 200, multiplier: 1.5 }

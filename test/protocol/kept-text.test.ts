@@ -4,9 +4,9 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Server } from "../../src/durable-streams/server.ts"
-import { listStreams, offsetOf, serverSettings, talk, temporaryDirectory } from "../durable-streams/served.ts"
-import { get, head, post, put, text } from "./speaking.ts"
+import { offsetOf } from "../support/names.ts"
+import { during, listStreams, serverSettings, temporaryDirectory } from "../support/served.ts"
+import { get, head, post, put, text } from "../support/speaking.ts"
 
 /** The longest that are taken, of characters that take two in JSON where they may be there at all. */
 const contentType = `text/plain; x=${"\"".repeat(1_024 - "text/plain; x=".length)}`
@@ -22,12 +22,9 @@ const from = (id: string, seq: number) => ({
   "producer-seq": `${seq}`
 })
 
-/** A conversation with a server that is started for it on that directory, and stopped. */
-const during = <A>(directory: string, conversation: (port: number) => Promise<A>) =>
-  talk(conversation).pipe(
-    Effect.provide(Server.layer({ ...serverSettings(directory), storage: "fs", durability: "fsync" })),
-    Effect.scoped
-  )
+/** The settings of every server on that directory. */
+const settingsOf = (directory: string) =>
+  ({ ...serverSettings(directory), storage: "fs", durability: "fsync" }) as const
 
 /** What a refusal of the request itself says. */
 const sentence = async (answer: Response): Promise<string> => {
@@ -38,7 +35,7 @@ const sentence = async (answer: Response): Promise<string> => {
 it.live("Promise 2: the longest texts that are taken are there again after a restart, all in one stream", () =>
   Effect.gen(function*() {
     const directory = yield* temporaryDirectory
-    yield* during(directory, async (port) => {
+    yield* during(settingsOf(directory), async (port) => {
       assert.strictEqual((await put(port, name, text)).status, 201)
       const made = await put(port, fork, {
         "content-type": contentType,
@@ -49,7 +46,7 @@ it.live("Promise 2: the longest texts that are taken are there again after a res
       assert.strictEqual((await post(port, fork, { ...from(id, 0), "stream-seq": seq }, "one")).status, 200)
       assert.strictEqual((await post(port, fork, { ...from(id, 1), "stream-closed": "true" }, "two")).status, 200)
     })
-    yield* during(directory, async (port) => {
+    yield* during(settingsOf(directory), async (port) => {
       assert.deepStrictEqual(await listStreams(port), ["\"".repeat(512), `\\${"\"".repeat(511)}`])
       const { headers } = await head(port, fork)
       assert.strictEqual(headers.get("content-type"), contentType)
@@ -64,7 +61,7 @@ it.live("Promise 2: the longest texts that are taken are there again after a res
 it.live("Promise 11: a byte more is refused in a sentence with the limit, and nothing of it is kept", () =>
   Effect.gen(function*() {
     const directory = yield* temporaryDirectory
-    yield* during(directory, async (port) => {
+    yield* during(settingsOf(directory), async (port) => {
       const type = { "content-type": `${contentType}y` }
       assert.include(await sentence(await put(port, "made", type)), "Content-Type")
       assert.include(await sentence(await put(port, "made", type)), "at most 1024")
@@ -89,7 +86,7 @@ it.live("Promise 11: a byte more is refused in a sentence with the limit, and no
       assert.include(await sentence(native), "Producer-Id")
       assert.deepStrictEqual(await listStreams(port), ["kept"])
     })
-    yield* during(directory, async (port) => {
+    yield* during(settingsOf(directory), async (port) => {
       assert.strictEqual((await head(port, "kept")).headers.get("stream-next-offset"), offsetOf(0))
     })
   }).pipe(Effect.scoped))

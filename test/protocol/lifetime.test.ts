@@ -4,8 +4,9 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { freshName, layerServer, offsetOf, talk } from "../durable-streams/served.ts"
-import { get, head, Live, post, put, text } from "./speaking.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { layerServer, talk } from "../support/served.ts"
+import { get, head, Live, post, put, text } from "../support/speaking.ts"
 
 const ask = (question: (port: number) => Promise<{ readonly status: number }>) =>
   Effect.map(talk(question), ({ status }) => status)

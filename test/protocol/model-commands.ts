@@ -3,9 +3,9 @@
  * says.
  */
 import { assert } from "vitest"
-import { until } from "../durable-streams/room.ts"
+import { until } from "../support/room.ts"
+import { Model, ModelStream, type Origin, originAt, type Unit } from "../support/stream-model.ts"
 import type { Append, Command, Create, Fork, Payload, Produce } from "./model-histories.ts"
-import { Model, ModelStream, type Origin, originAt, type Unit } from "./model.ts"
 
 export class World {
   readonly #model = new Model()

@@ -4,9 +4,9 @@
  */
 import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Target } from "../support/target.ts"
 import { World } from "./model-commands.ts"
 import { histories } from "./model-histories.ts"
-import { Target } from "./target.ts"
 
 const seed = 20_261_121
 

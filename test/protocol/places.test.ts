@@ -7,8 +7,9 @@ import { StreamManager } from "../../src/manager/stream-manager.ts"
 import { placeOf } from "../../src/protocol/reading.ts"
 import { dataFrames, sharedFrames } from "../../src/protocol/sse-frames.ts"
 import { fillNew } from "../../src/stream-http/joined-events.ts"
-import { append, freshName, layerServer, talk } from "../durable-streams/served.ts"
-import { blockOfLines, named } from "../durable-streams/storage-fixtures.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, talk } from "../support/served.ts"
+import { blockOfLines, named } from "../support/storage-fixtures.ts"
 
 const block = () =>
   blockOfLines(0, [

@@ -4,8 +4,8 @@
  */
 import { DurableStream, IdempotentProducer, type LiveMode } from "@durable-streams/client"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { Target } from "../support/target.ts"
 import { follow, headOf, readAll, stubborn } from "./follow.ts"
-import { Target } from "./target.ts"
 
 const producers = 4
 const messagesEach = 600

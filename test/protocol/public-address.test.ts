@@ -3,14 +3,12 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { ConfigProvider, Layer } from "effect"
-import { layerServer, talk } from "../durable-streams/served.ts"
-import { exchange, request } from "../web/wire.ts"
+import { layerServer, talk } from "../support/served.ts"
+import { exchange, json, request } from "../support/wire.ts"
 
 const told = ConfigProvider.layer(
   ConfigProvider.fromUnknown({ DURABLE_STREAMS: { PUBLIC_URL: "https://streams.example.com/logs/" } })
 )
-const json = { "Content-Type": "application/json" }
-
 layer(Layer.provide(layerServer(), told), { excludeTestServices: true })("a server that knows its address", (it) => {
   it.effect("says it as the Location of a new stream", () =>
     talk(async (port) => {

@@ -2,9 +2,10 @@
  * Reading without following (docs/protocol.md 8, 12, 13): blocks, tags, caches, what is added, and long-polls.
  */
 import { assert, layer } from "@effect/vitest"
-import { appendNumbers, freshName, layerServer, offsetOf, talk } from "../durable-streams/served.ts"
-import { exchange, request } from "../web/wire.ts"
-import { closing, get, json, post, put, putText, remove, text } from "./speaking.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { appendNumbers, layerServer, talk } from "../support/served.ts"
+import { closing, get, json, post, put, putText, remove, text } from "../support/speaking.ts"
+import { exchange, request } from "../support/wire.ts"
 
 const fixed = "private, max-age=60, stale-while-revalidate=300"
 const asked = "private, no-cache"

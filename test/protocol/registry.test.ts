@@ -15,18 +15,11 @@ import { layerRegistry } from "../../src/protocol/registry.ts"
 import { layerFileSystem } from "../../src/storage-filesystem/storage-filesystem.ts"
 import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { type Log, Storage } from "../../src/storage/storage.ts"
-import {
-  append,
-  freshName,
-  layerServer,
-  listStreams,
-  serverSettings,
-  talk,
-  temporaryDirectory
-} from "../durable-streams/served.ts"
-import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
 import { eventsOf, settled } from "../subscriptions/stage.ts"
-import { get, json, put, remove, text } from "./speaking.ts"
+import { freshName } from "../support/names.ts"
+import { append, layerServer, listStreams, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
+import { get, json, put, remove, text } from "../support/speaking.ts"
+import { commitOf, described, named } from "../support/storage-fixtures.ts"
 
 /** On the test's own clock: far enough from its beginning to be told from nothing. */
 const now = 5_000

@@ -4,8 +4,8 @@
  */
 import * as fc from "fast-check"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { Target } from "../support/target.ts"
 import { readAll } from "./follow.ts"
-import { Target } from "./target.ts"
 
 interface Numbered {
   readonly id: string

@@ -5,8 +5,9 @@ import { assert, it, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { cursorOf } from "../../src/protocol/cursor.ts"
-import { append, appendNumbers, freshName, layerServer, offsetOf, talk } from "../durable-streams/served.ts"
-import { closing, head, json, Live, post, put, putText, remove, text } from "./speaking.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, appendNumbers, layerServer, talk } from "../support/served.ts"
+import { closing, head, json, Live, post, put, putText, remove, text } from "../support/speaking.ts"
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`following by the protocol (${storage})`, (it) => {

@@ -7,8 +7,8 @@ import { createStateSchema, MaterializedState } from "@durable-streams/state"
 import { createStreamDB } from "@durable-streams/state/db"
 import { Schema } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { Target } from "../support/target.ts"
 import { backoffOptions, readAll } from "./follow.ts"
-import { Target } from "./target.ts"
 
 let target: Target
 beforeAll(async () => {

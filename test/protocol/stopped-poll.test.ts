@@ -4,8 +4,9 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { Server } from "../../src/durable-streams/server.ts"
-import { append, layerServer, offsetOf } from "../durable-streams/served.ts"
-import { request, Wire } from "../web/wire.ts"
+import { offsetOf } from "../support/names.ts"
+import { append, layerServer } from "../support/served.ts"
+import { request, Wire } from "../support/wire.ts"
 
 it.live("a long-poll that waits while the server stops is answered as after its time, with the tail", () =>
   Effect.gen(function*() {

@@ -3,19 +3,10 @@
  * (docs/protocol.md 8 to 11). What the public conformance suite asks is not asked again.
  */
 import { assert, layer } from "@effect/vitest"
-import {
-  append,
-  eventTexts,
-  freshName,
-  layerServer,
-  listStreams,
-  offsetOf,
-  post as postNative,
-  talk,
-  urlOf
-} from "../durable-streams/served.ts"
-import { exchange, request } from "../web/wire.ts"
-import { closing, get, head, json, post, put, putText, remove, text } from "./speaking.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, eventTexts, layerServer, listStreams, post as postNative, talk, urlOf } from "../support/served.ts"
+import { closing, get, head, json, post, put, putText, remove, text } from "../support/speaking.ts"
+import { exchange, request } from "../support/wire.ts"
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`streams of the protocol (${storage})`, (it) => {

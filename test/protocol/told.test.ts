@@ -2,34 +2,21 @@
  * What a follower by `live=sse` is told when it cannot be read on (docs/protocol.md 14), and text that is cut anywhere.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Server } from "../../src/durable-streams/server.ts"
 import { wholePieces } from "../../src/stream-http/whole-text.ts"
-import {
-  append,
-  freshName,
-  layerServer,
-  offsetOf,
-  serverSettings,
-  talk,
-  temporaryDirectory
-} from "../durable-streams/served.ts"
-import { get, Live, post, putText, text } from "./speaking.ts"
+import { freshName, offsetOf } from "../support/names.ts"
+import { append, during, layerServer, serverSettings, talk, temporaryDirectory } from "../support/served.ts"
+import { get, Live, post, putText, text } from "../support/speaking.ts"
 
 it.live(
   "Promise 10: a log that is damaged is told to followers in the refusal, or behind what is whole",
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = { ...serverSettings(yield* temporaryDirectory), storage: "fs" as const }
-      const serve = <A>(use: (port: number) => Promise<A>) =>
-        Effect.scoped(Effect.gen(function*() {
-          const context = yield* Layer.build(Server.layer(settings))
-          return yield* Effect.provideContext(talk(use), context)
-        }))
       const file = path.join(settings.dataDirectory, "streams", "d.json")
-      yield* serve(async (port) => {
+      yield* during(settings, async (port) => {
         for (let i = 0; i < 8; i++) await append(port, "d", `"event ${i} of the log"`)
       })
       const whole = fs.readFileSync(file, "utf8")
@@ -37,7 +24,7 @@ it.live(
         Effect.sync(() => fs.writeFileSync(file, whole.replace(`event ${event} of`, `event 9 of`)))
 
       yield* damage(0)
-      yield* serve(async (port) => {
+      yield* during(settings, async (port) => {
         const refused = await get(port, "d", "?offset=-1&live=sse")
         assert.strictEqual(refused.status, 500)
         assert.strictEqual(refused.headers.get("content-type"), "application/problem+json")
@@ -46,7 +33,7 @@ it.live(
       })
 
       yield* damage(3)
-      yield* serve(async (port) => {
+      yield* during(settings, async (port) => {
         const live = await Live.open(port, "d", "offset=-1")
         assert.strictEqual(live.status, 200)
         const { control, data } = await live.batch()

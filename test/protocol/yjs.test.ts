@@ -7,8 +7,8 @@ import { YjsServer } from "@durable-streams/y-durable-streams/server"
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { Awareness } from "y-protocols/awareness"
 import * as Y from "yjs"
-import { until } from "../durable-streams/room.ts"
-import { Target } from "./target.ts"
+import { until } from "../support/room.ts"
+import { Target } from "../support/target.ts"
 
 let target: Target
 let documents: YjsServer

@@ -10,10 +10,10 @@ import * as Path from "node:path"
 import { fileShares } from "../../src/http-node/file-limit.ts"
 import { nodeDisk } from "../../src/storage-filesystem/disk/disk.ts"
 import type { Log, Storage } from "../../src/storage/storage.ts"
-import { commitOf, described, named, textsOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, textsOf } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
@@ -126,7 +126,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
       assert.deepStrictEqual(disk.calls, { stampOf: 1 })
     }).pipe(Effect.scoped))
 
-  it.effect("cost everything that a start wants to know of them that one listing", () =>
+  it.effect("cost a start one listing of the directory for all its questions about them", () =>
     Effect.gen(function*() {
       const names = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? `stream/${i}` : `${i}`.padStart(400, "x"))
       const expiring = names.filter((_, i) => i % 5 === 0)
@@ -149,7 +149,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
       assert.strictEqual(disk.calls["list"], 1)
     }).pipe(Effect.scoped))
 
-  it.effect("with names too long for a file name are opened to be listed, but once only", () =>
+  it.effect("are opened once to be listed if their names are too long for a file name", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
       const names = Array.from({ length: 20 }, (_, i) => `${i}`.padStart(400, "x"))
@@ -178,7 +178,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
 })
 
 describe("Promise 7: a thousand streams that are used in turn", () => {
-  it.effect("cost what one does: none is opened for an append, where there are descriptors enough", () =>
+  it.effect("cost as much as one stream: an append opens no file if there are descriptors enough", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
       const storage = yield* storageOn(disk, { openFilesMax: fileShares(4_096).logs })

@@ -7,10 +7,20 @@ import { Effect } from "effect"
 import { LogDamaged } from "../../src/domain/errors.ts"
 import { toOffset } from "../../src/domain/types.ts"
 import type { Commit, Log } from "../../src/storage/storage.ts"
-import { inProcess, type Logged } from "../chaos/in-process.ts"
-import { commitOf, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { name, other, path, pathOf, sixCommits, storageOn, textsOfAll, twoLogs, writing } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { inProcess, type Logged } from "../simulation/in-process.ts"
+import {
+  name,
+  other,
+  path,
+  pathOf,
+  sixCommits,
+  storageOn,
+  textsOfAll,
+  twoLogs,
+  writing
+} from "../support/log-fixtures.ts"
+import { commitOf, named, readUpTo, textsOf } from "../support/storage-fixtures.ts"
 
 /** Reads on until an error; the events before it, and the offset that it names. */
 const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0) {

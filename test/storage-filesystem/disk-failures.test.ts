@@ -6,9 +6,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { StorageFailed, StorageFull, StreamNotFound } from "../../src/domain/errors.ts"
-import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { type Call, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
-import { directory, name, path, pathOf, recovering, sixCommits, storageOn, textsOfAll } from "./log-fixtures.ts"
+import { type Call, choosing, crashModes, failing, FaultDisk } from "../simulation/fault-disk.ts"
+import {
+  directory,
+  name,
+  path,
+  pathOf,
+  recovering,
+  sixCommits,
+  storageOn,
+  textsOfAll
+} from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../support/storage-fixtures.ts"
 
 describe("Promise 2: a flush that fails", () => {
   it.effect.each([1, 2, 3, 4, 5])(

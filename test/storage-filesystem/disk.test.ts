@@ -10,7 +10,7 @@ import * as os from "node:os"
 import * as Path from "node:path"
 import { DiskFailure, nodeDisk, nodeDiskToRead } from "../../src/storage-filesystem/disk/disk.ts"
 import { findTail } from "../../src/storage-filesystem/log/find-tail.ts"
-import { isInstalled, strace } from "../chaos/machine.ts"
+import { isInstalled, strace } from "../support/machine.ts"
 import { CountingDisk } from "./counting-disk.ts"
 
 const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, R>) =>

@@ -6,8 +6,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { nameFault } from "../../src/domain/types.ts"
 import { fromFileName, toFileName } from "../../src/storage-filesystem/format/file-names.ts"
-import { named } from "../durable-streams/storage-fixtures.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
+import { named } from "../support/storage-fixtures.ts"
 
 /** Pieces that make names which file systems take for one another, or for something else. */
 const pieces = [

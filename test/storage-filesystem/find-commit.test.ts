@@ -8,7 +8,7 @@ import { toOffset } from "../../src/domain/types.ts"
 import type { DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
 import { encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
 import { findCommit } from "../../src/storage-filesystem/log/find-commit.ts"
-import { blockOfLines } from "../durable-streams/storage-fixtures.ts"
+import { blockOfLines } from "../support/storage-fixtures.ts"
 
 const createdAt = "2024-01-08T00:00:00.000Z"
 

@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { commitOf, described, named, readUpTo, shown } from "../durable-streams/storage-fixtures.ts"
-import { choosing, failing, FaultDisk } from "./fault-disk.ts"
-import { name, path, storageOn } from "./log-fixtures.ts"
+import { choosing, failing, FaultDisk } from "../simulation/fault-disk.ts"
+import { name, path, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, shown } from "../support/storage-fixtures.ts"
 
 /** Nothing can be written, however little of it would be new. */
 const fill = (disk: FaultDisk) => {

@@ -3,7 +3,7 @@
  */
 import { Effect, Exit, Schedule } from "effect"
 import type { Log, Storage } from "../../src/storage/storage.ts"
-import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
+import { commitOf, described } from "../support/storage-fixtures.ts"
 
 export const names = ["a", "b", "c", "d", "e", "f"]
 export const areas = ["/journal.0", "/journal.1"]

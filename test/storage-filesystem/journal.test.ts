@@ -9,10 +9,10 @@ import type { JournalRecord } from "../../src/storage-filesystem/format/journal-
 import { decodeArea, encodeAreaHeader, encodeRound } from "../../src/storage-filesystem/format/journal-codec.ts"
 import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
 import { replayRecords } from "../../src/storage-filesystem/journal/replay-journal.ts"
-import { commitOf, described, named, readUpTo } from "../durable-streams/storage-fixtures.ts"
-import { type Choose, choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
+import { type Choose, choosing, crashModes, failing, FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo } from "../support/storage-fixtures.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
 
 /** The files that are flushed from now on. */
 const flushedOn = (disk: FaultDisk) => {

@@ -4,9 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { StreamDescription } from "../../src/storage/storage.ts"
-import { commitOf, described, named, readUpTo, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, textsOf } from "../support/storage-fixtures.ts"
 
 /** So long that the name of its file is a hash, and it is the first line that says what it is. */
 const name = "\"".repeat(512)

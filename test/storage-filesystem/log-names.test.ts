@@ -4,10 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { commitOf, described, named, readUpTo, shown } from "../durable-streams/storage-fixtures.ts"
+import { failing, FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, shown } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
-import { failing, FaultDisk } from "./fault-disk.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
 
 /** A disk on which these streams are. */
 const holding = (...names: ReadonlyArray<string>) =>

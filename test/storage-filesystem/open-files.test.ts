@@ -5,9 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { Disk } from "../../src/storage-filesystem/disk/disk.ts"
 import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
-import { commitOf, described, readUpTo, settled, shown } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { storageOn } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, readUpTo, settled, shown } from "../support/storage-fixtures.ts"
 
 const paths = ["/a", "/b", "/c", "/d"]
 

@@ -4,9 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { commitOf, described, settled } from "../durable-streams/storage-fixtures.ts"
-import { failing, FaultDisk } from "./fault-disk.ts"
-import { pathOf, storageOn } from "./log-fixtures.ts"
+import { failing, FaultDisk } from "../simulation/fault-disk.ts"
+import { pathOf, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, settled } from "../support/storage-fixtures.ts"
 
 const reasonOf = (trouble: Effect.Effect<{ readonly message: string } | undefined>) =>
   Effect.map(trouble, (error) => error?.message)

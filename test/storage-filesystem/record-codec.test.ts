@@ -20,8 +20,8 @@ import {
   trailerState,
   writtenCrc
 } from "../../src/storage-filesystem/format/record-codec.ts"
-import { blockOfLines, commitOf, described, named, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
+import { blockOfLines, commitOf, described, named, shown, textsOf } from "../support/storage-fixtures.ts"
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 
@@ -44,7 +44,7 @@ describe("The page on the storage format", () => {
     assert.deepStrictEqual(lines, examples.slice(0, 3))
   })
 
-  it("shows what a journal has of that event", () => {
+  it("shows that event as a journal holds it", () => {
     const area = encodeAreaHeader(1)
     const commit = { log: "my-stream.json", position: headerLine!.length, bytes: Buffer.from(eventLine!) }
     assert.deepStrictEqual(
@@ -59,7 +59,7 @@ describe("The page on the storage format", () => {
     assert.match(eventLine!.slice(-30), /^,"commit":\{"crc":"[0-9a-f]{8}"\}\}\n$/)
   })
 
-  it("says what size counts: from before \"commit\" to the line feed, the line feed included", () => {
+  it("says that the size of a trailer counts the bytes from before \"commit\" to the line feed, the line feed included", () => {
     for (const events of [blockOfLines(1, []), commitOf("my-stream", 1, ["1"]).events]) {
       const line = Buffer.from(encodeCommit(events, { text: `{"closed":true,"ü":1}`, back: 7 }, 0).bytes)
       const size = Number(line.subarray(-29, -21).toString())
@@ -77,7 +77,7 @@ describe("The page on the storage format", () => {
     assert.throws(() => encodeCommit(events, { text: stateWith(most + 1), back: 7 }, 0), "99999999 bytes")
   })
 
-  it("says what is summed: the file from its first byte to the digits", () => {
+  it("says that a sum is of the file from its first byte to the digits of the sum", () => {
     const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]).events, undefined, log.crc)
     const file = Buffer.concat([log.bytes, second.bytes])
     for (let end = file.indexOf("\n") + 1; end > 0; end = file.indexOf("\n", end) + 1) {

@@ -5,9 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { Commit } from "../../src/storage/storage.ts"
-import { commitOf, described, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { tried } from "../properties.ts"
-import { choosing, type CrashMode, crashModes, FaultDisk } from "./fault-disk.ts"
+import { choosing, type CrashMode, crashModes, FaultDisk } from "../simulation/fault-disk.ts"
 import {
   appendingOne,
   directory,
@@ -18,7 +16,9 @@ import {
   storageOn,
   textsOfAll,
   writing
-} from "./log-fixtures.ts"
+} from "../support/log-fixtures.ts"
+import { tried } from "../support/properties.ts"
+import { commitOf, described, textsOf } from "../support/storage-fixtures.ts"
 
 const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))
 

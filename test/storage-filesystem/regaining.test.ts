@@ -6,10 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
-import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../durable-streams/storage-fixtures.ts"
-import { choosing, crashModes, failing, FaultDisk } from "./fault-disk.ts"
+import { choosing, crashModes, failing, FaultDisk } from "../simulation/fault-disk.ts"
+import { name, path, pathOf, recovering, storageOn, writing } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../support/storage-fixtures.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
-import { name, path, pathOf, recovering, storageOn, writing } from "./log-fixtures.ts"
 
 /** Whatever the power cut leaves, as often as there is a choice in it. */
 const cuts = crashModes.flatMap((mode) => [1, 2, 3].map((seed) => [mode, seed] as const))

@@ -3,9 +3,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { directory, name, other, path, pathOf, sixCommits, storageOn, twoLogs } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { directory, name, other, path, pathOf, sixCommits, storageOn, twoLogs } from "../support/log-fixtures.ts"
+import { commitOf, described, named } from "../support/storage-fixtures.ts"
 import { fileName, verifying } from "./verify-fixtures.ts"
 
 describe("verify --repair", () => {

@@ -6,8 +6,8 @@ import { Effect } from "effect"
 import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
 import { makeForkSources } from "../../src/storage-filesystem/log/fork-sources.ts"
 import { makeLogReader } from "../../src/storage-filesystem/log/log-reader.ts"
-import { named, settled } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { named, settled } from "../support/storage-fixtures.ts"
 
 const origin = (offset: number) => ({ stream: named("source"), id: "one", offset, bytes: 0 })
 

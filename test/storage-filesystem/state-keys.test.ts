@@ -5,10 +5,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { StateChange } from "../../src/storage/storage.ts"
-import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
-import { tried } from "../properties.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { storageOn } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { storageOn } from "../support/log-fixtures.ts"
+import { tried } from "../support/properties.ts"
+import { commitOf, described, named } from "../support/storage-fixtures.ts"
 
 const Key = Schema.Array(Schema.Literals(["\\", "\"", "\t", "w", "/", "é", "u"])).check(Schema.isMaxLength(3))
 const Value = Schema.Union([Schema.Tuple([Schema.Int, Schema.Int]), Schema.Literals(["null", "\\", "\""])])

@@ -9,10 +9,10 @@ import * as Path from "node:path"
 import type { Disk } from "../../src/storage-filesystem/disk/disk.ts"
 import { nodeDisk } from "../../src/storage-filesystem/disk/disk.ts"
 import type { Log } from "../../src/storage/storage.ts"
-import { commitOf, described, named, readUpTo, stateOf } from "../durable-streams/storage-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { name, path, storageOn } from "../support/log-fixtures.ts"
+import { commitOf, described, named, readUpTo, stateOf } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { name, path, storageOn } from "./log-fixtures.ts"
 
 /** Commits of one event, of so many producers in turn. */
 const fromProducers = Effect.fnUntraced(function*(log: Log, producers: number, commits: number) {

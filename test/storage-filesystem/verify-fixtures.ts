@@ -5,8 +5,8 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import type { LogFault, VerifyOptions } from "../../src/storage-filesystem/verify/verify-logs.ts"
 import { verifyLogs } from "../../src/storage-filesystem/verify/verify-logs.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { directory, name, path } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { directory, name, path } from "../support/log-fixtures.ts"
 
 export const fileName = path.slice(directory.length + 1)
 

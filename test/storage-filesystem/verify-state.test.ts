@@ -6,9 +6,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { stateText } from "../../src/storage-filesystem/format/record-codec.ts"
 import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
-import { commitOf, described } from "../durable-streams/storage-fixtures.ts"
-import { FaultDisk } from "./fault-disk.ts"
-import { name, path } from "./log-fixtures.ts"
+import { FaultDisk } from "../simulation/fault-disk.ts"
+import { name, path } from "../support/log-fixtures.ts"
+import { commitOf, described } from "../support/storage-fixtures.ts"
 import { verifying } from "./verify-fixtures.ts"
 
 /** What a commit says of the state: the whole of it, or what it changes. */

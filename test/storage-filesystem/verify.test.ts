@@ -8,8 +8,7 @@ import { toOffset } from "../../src/domain/types.ts"
 import { emptyBlock } from "../../src/event/event-block.ts"
 import { encodeCommit, encodeNewLog } from "../../src/storage-filesystem/format/record-codec.ts"
 import type { Commit } from "../../src/storage/storage.ts"
-import { commitOf, described, named } from "../durable-streams/storage-fixtures.ts"
-import { choosing, crashModes, FaultDisk } from "./fault-disk.ts"
+import { choosing, crashModes, FaultDisk } from "../simulation/fault-disk.ts"
 import {
   directory,
   name,
@@ -22,7 +21,8 @@ import {
   textsOfAll,
   twoLogs,
   writing
-} from "./log-fixtures.ts"
+} from "../support/log-fixtures.ts"
+import { commitOf, described, named } from "../support/storage-fixtures.ts"
 import { faultIn, verifying } from "./verify-fixtures.ts"
 /** That what is hurt first is reported: the commit with this number (-1: the header), which begins at `starts[hurt]`. */
 const checkDamage = Effect.fnUntraced(function*(

@@ -11,7 +11,7 @@ import { emptyBlock, sliceBlock } from "../../src/event/event-block.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import {
   append,
   begin,

@@ -7,8 +7,8 @@ import { TestClock } from "effect/testing"
 import { WebhookCallsMax, WebhookQueue } from "../../src/subscriptions/running/webhook-queue.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import { append, begin, memoryStorage, settled, type WakeBody, webhookConfig } from "./stage.ts"
 
 /** Callers of receivers by their first letters, each until it is let go. */

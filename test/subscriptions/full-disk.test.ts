@@ -10,8 +10,8 @@ import { Storage } from "../../src/storage/storage.ts"
 import type { Config } from "../../src/subscriptions/machine/subscription.ts"
 import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import { append, begin, eventsOf, memoryStorage, pullConfig, settled, StandIn, webhookConfig } from "./stage.ts"
 
 /** A disk that a test fills. */

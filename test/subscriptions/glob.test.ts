@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { compileGlob, parseGlob, patternFault, patternLengthMax } from "../../src/subscriptions/running/glob.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
 
 const segment = Schema.Literals(["a", "b", "c"])
 const path = Schema.NonEmptyArray(segment)

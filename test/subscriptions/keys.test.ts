@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { Keys, tokenLifeMillis } from "../../src/subscriptions/webhook/keys.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 
 const within = <A, E>(directory: string, play: Effect.Effect<A, E, Keys>) =>
   Effect.provide(play, Keys.layer(`${directory}/keys`))

@@ -2,7 +2,8 @@
  * A server that is killed in the midst of its subscriptions, with everything it takes: a process, files, and SIGKILL.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Target } from "../protocol/target.ts"
+import { offsetOf } from "../support/names.ts"
+import { Target } from "../support/target.ts"
 
 let target: Target
 beforeAll(async () => {
@@ -22,8 +23,6 @@ const say = async (method: string, name: string, body?: unknown, token?: string)
   const text = await answer.text()
   return { status: answer.status, body: (text === "" ? {} : JSON.parse(text)) as Record<string, unknown> }
 }
-
-const offset = (n: number) => n.toString().padStart(16, "0")
 
 describe("a server that was killed", () => {
   test("goes on where every worker was: cursors, leases, tokens, generations, keys", async () => {
@@ -45,20 +44,20 @@ describe("a server that was killed", () => {
       const token = String(claim.body["token"])
       const wake = { wake_id: claim.body["wake_id"], generation: round }
       acked = round * 2 + 1
-      const heartbeat = { ...wake, acks: [{ stream: "events/1", offset: offset(acked) }] }
+      const heartbeat = { ...wake, acks: [{ stream: "events/1", offset: offsetOf(acked) }] }
       expect((await say("POST", "__ds/subscriptions/s/ack", heartbeat, token)).status).toBe(200)
 
       await target.crash()
 
       const found = (await say("GET", "__ds/subscriptions/s")).body
       const streams = found["streams"] as ReadonlyArray<{ readonly path: string; readonly acked_offset: string }>
-      expect(streams.find(({ path }) => path === "events/1")?.acked_offset).toBe(offset(acked))
+      expect(streams.find(({ path }) => path === "events/1")?.acked_offset).toBe(offsetOf(acked))
       expect(streams).toHaveLength(round)
       const busy = await say("POST", "__ds/subscriptions/s/claim", { worker: "another" })
       expect(busy.body["error"]).toMatchObject({ code: "ALREADY_CLAIMED", current_holder: `worker-${round}` })
       const others = streams.filter(({ path }) => path !== "events/1").map(({ path }) => ({
         stream: path,
-        offset: offset(1)
+        offset: offsetOf(1)
       }))
       const done = { ...wake, acks: others, done: true }
       const ended = await say("POST", "__ds/subscriptions/s/ack", done, token)

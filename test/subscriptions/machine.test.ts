@@ -26,7 +26,7 @@ import {
   recordFailure
 } from "../../src/subscriptions/machine/wake-cycle.ts"
 import { configEntries, fromState, toStateChanges } from "../../src/subscriptions/running/state-codec.ts"
-import { tried } from "../properties.ts"
+import { tried } from "../support/properties.ts"
 import { pullConfig, webhookConfig } from "./stage.ts"
 
 const paths = ["events/a", "events/b", "other"]

@@ -6,10 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { StreamName } from "../../src/domain/types.ts"
 import { StreamManager } from "../../src/manager/stream-manager.ts"
-import { served } from "./served.ts"
+import { offsetOf } from "../support/names.ts"
 import { append, eventsOf, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
-const offset = (number: number) => `${number}`.padStart(16, "0")
 const pull = (more: Record<string, unknown>) => ({
   type: "pull-wake",
   wake_stream: "wake",
@@ -71,7 +71,7 @@ describe("10: a stream whose name", () => {
       const { ack, streams } = yield* claim
       assert.deepStrictEqual(streams.map(({ path }) => path).toSorted(), alike.toSorted())
       for (const [i, name] of alike.entries()) {
-        const answer = yield* ack([{ stream: name, offset: offset(i + 1) }], false)
+        const answer = yield* ack([{ stream: name, offset: offsetOf(i + 1) }], false)
         assert.strictEqual(answer.status, 200, name)
         const expected = alike.map((name, j) => [name, j <= i ? j + 1 : 0] as const)
         assert.deepStrictEqual(new Map(Object.entries(yield* cursors)), new Map(expected), name)
@@ -101,7 +101,7 @@ describe("10: a stream whose name", () => {
       yield* say("PUT", "subscriptions/s", pull({ streams: ["/a/", "b"] }))
       yield* append("a", 1)
       const { ack } = yield* claim
-      assert.strictEqual((yield* ack([{ stream: "/a", offset: offset(1) }])).status, 200)
+      assert.strictEqual((yield* ack([{ stream: "/a", offset: offsetOf(1) }])).status, 200)
       assert.deepStrictEqual(yield* cursors, { a: 1, b: 0 })
       assert.strictEqual((yield* say("DELETE", "subscriptions/s/streams//a/")).status, 204)
       assert.deepStrictEqual(yield* cursors, { b: 0 })
@@ -118,7 +118,7 @@ describe("10: a stream whose name", () => {
       yield* append("a", 1, 2, 3, 4, 5)
       const { ack } = yield* claim
       yield* manager.delete("/a" as StreamName)
-      const answer = yield* ack([{ stream: "/a", offset: offset(3) }], false)
+      const answer = yield* ack([{ stream: "/a", offset: offsetOf(3) }], false)
       assert.deepStrictEqual([answer.status, (answer.body["error"] as { code: string }).code], [409, "INVALID_OFFSET"])
       assert.strictEqual((yield* cursors)["a"], 0)
     })

@@ -5,7 +5,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { isOwn, type Own, OwnAddress, ownFault } from "../../src/subscriptions/webhook/own-address.ts"
 import { type Resolve, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { layerServer, talk } from "../durable-streams/served.ts"
+import { layerServer, talk } from "../support/served.ts"
 import { answering, receiver } from "./receiver.ts"
 
 const own: Own = {

@@ -10,9 +10,9 @@ import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { TooManySubscriptions } from "../../src/subscriptions/machine/refusals.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
-import { served } from "./served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import { append, layerOn, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
 /** Another last letter that a lenient reader takes for the same bytes. */
 const nextLetter = (letter: string): string => String.fromCharCode(letter.charCodeAt(0) + 1)

@@ -18,7 +18,7 @@ import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
 import type { TransitionFailed } from "../../src/subscriptions/running/runner.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { Keys } from "../../src/subscriptions/webhook/keys.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import { append, begin, cursors, eventsOf, eventually, pullConfig, settled, StandIn, webhookConfig } from "./stage.ts"
 
 type Play<A> = Effect.Effect<A, unknown, Subscriptions | StreamManager | Keys | Storage>

@@ -15,7 +15,7 @@ import type { Config } from "../../src/subscriptions/machine/subscription.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { Keys } from "../../src/subscriptions/webhook/keys.ts"
 import { WebhookFailed, WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { temporaryDirectory } from "../support/served.ts"
 
 /** One call of the stand-in. */
 export interface Call {

@@ -5,12 +5,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { createPublicKey, type JsonWebKey, verify } from "node:crypto"
 import type { StreamManager } from "../../src/manager/stream-manager.ts"
+import { offsetOf } from "../support/names.ts"
 import { answering, receiver } from "./receiver.ts"
-import { served } from "./served.ts"
 import type { WakeStream } from "./stage.ts"
 import { append, stage } from "./stage.ts"
+import { served } from "./subscription-server.ts"
 
-const offset = (n: number) => n.toString().padStart(16, "0")
 const streamsIn = (body: Record<string, unknown>) => body["streams"] as ReadonlyArray<WakeStream>
 const codeIn = (body: Record<string, unknown>) => (body["error"] as { readonly code: string }).code
 
@@ -45,7 +45,7 @@ describe("webhooks over HTTP", () => {
       assert.strictEqual(body.generation, 1)
       assert.strictEqual(body.callback_url, `${base}/v1/stream/__ds/subscriptions/sub-1/callback`)
       assert.deepStrictEqual(body.streams, [
-        { path: "events/a", link_type: "glob", acked_offset: "-1", tail_offset: offset(1), has_pending: true }
+        { path: "events/a", link_type: "glob", acked_offset: "-1", tail_offset: offsetOf(1), has_pending: true }
       ])
 
       const jwks = yield* say("GET", signing.jwks_url)
@@ -64,7 +64,7 @@ describe("webhooks over HTTP", () => {
       const ack = {
         wake_id: body.wake_id,
         generation: body.generation,
-        acks: [{ stream: "events/a", offset: offset(1) }],
+        acks: [{ stream: "events/a", offset: offsetOf(1) }],
         done: true
       }
       const callback = yield* say("POST", body.callback_url, ack, authorization)
@@ -72,7 +72,7 @@ describe("webhooks over HTTP", () => {
       const stale = yield* say("POST", body.callback_url, ack, authorization)
       assert.deepStrictEqual([stale.status, codeIn(stale.body)], [409, "FENCED"])
       const now = yield* say("GET", "subscriptions/sub-1")
-      assert.strictEqual(streamsIn(now.body)[0]!.acked_offset, offset(1))
+      assert.strictEqual(streamsIn(now.body)[0]!.acked_offset, offsetOf(1))
     }).pipe(Effect.scoped, Effect.provide(stage)))
 
   it.live("a webhook that answers done has processed what it was shown, and is woken for what came meanwhile", () =>
@@ -91,10 +91,13 @@ describe("webhooks over HTTP", () => {
       const next = yield* hook.call(1)
       assert.deepStrictEqual([first.body.generation, next.body.generation], [1, 2])
       assert.notStrictEqual(first.body.wake_id, next.body.wake_id)
-      assert.deepStrictEqual(next.body.streams.map((s) => [s.acked_offset, s.tail_offset]), [[offset(1), offset(2)]])
+      assert.deepStrictEqual(next.body.streams.map((s) => [s.acked_offset, s.tail_offset]), [[
+        offsetOf(1),
+        offsetOf(2)
+      ]])
       yield* eventually(
         say("GET", "subscriptions/sync"),
-        ({ body }) => streamsIn(body)[0]!.acked_offset === offset(2)
+        ({ body }) => streamsIn(body)[0]!.acked_offset === offsetOf(2)
       )
     }).pipe(Effect.scoped, Effect.provide(stage)))
 })
@@ -158,7 +161,7 @@ describe("pull-wake over HTTP", () => {
       assert.deepStrictEqual(heartbeat.body, { ok: true, next_wake: false })
       const ack = yield* say("POST", "subscriptions/pull/ack", {
         ...reference,
-        acks: [{ stream: "events/p", offset: offset(1) }],
+        acks: [{ stream: "events/p", offset: offsetOf(1) }],
         done: true
       }, authorization)
       assert.deepStrictEqual([ack.status, ack.body], [200, { ok: true, next_wake: false }])
@@ -166,7 +169,7 @@ describe("pull-wake over HTTP", () => {
       yield* append("events/p", "second")
       const again = yield* say("POST", "subscriptions/pull/claim", { worker: "worker-2" })
       assert.strictEqual(again.body["generation"], 2)
-      assert.strictEqual(streamsIn(again.body)[0]!.acked_offset, offset(1))
+      assert.strictEqual(streamsIn(again.body)[0]!.acked_offset, offsetOf(1))
       const release = yield* say("POST", "subscriptions/pull/release", {
         wake_id: again.body["wake_id"],
         generation: 2

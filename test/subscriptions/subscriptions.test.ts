@@ -12,7 +12,8 @@ import { Storage } from "../../src/storage/storage.ts"
 import { ack, claim } from "../../src/subscriptions/machine/transitions.ts"
 import { Subscriptions } from "../../src/subscriptions/subscriptions.ts"
 import { WebhookSender } from "../../src/subscriptions/webhook/webhook-sender.ts"
-import { temporaryDirectory } from "../durable-streams/served.ts"
+import { offsetOf } from "../support/names.ts"
+import { temporaryDirectory } from "../support/served.ts"
 import {
   append,
   begin,
@@ -371,7 +372,7 @@ describe("the log of a subscription", () => {
         while ((yield* logs)[0] !== "__ds/subscriptions/1/s") {
           count++
           yield* append("events/a", count)
-          yield* eventually(() => hooks.calls.at(-1)?.body.streams[0]?.tail_offset === `${count}`.padStart(16, "0"))
+          yield* eventually(() => hooks.calls.at(-1)?.body.streams[0]?.tail_offset === offsetOf(count))
         }
         yield* settled
         assert.strictEqual((yield* logs).length, 1)

@@ -1,0 +1,270 @@
+/**
+ * What happens to a process: files run out, it may not use its directory, its clock jumps, it stands still, nobody takes
+ * its logs.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as net from "node:net"
+import * as Path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { isRoot, missing } from "../../support/machine.ts"
+import type { StartOptions } from "../../support/server-process.ts"
+import { ask } from "../clients/ask.ts"
+import { protocolDoor, protocolPath } from "../clients/doors.ts"
+import { Workers } from "../clients/workers.ts"
+import { recoveryMillis } from "../harness/trial.ts"
+import type { Case } from "./io.ts"
+
+const filesMax = 128
+const connectionsAtOnce = 300
+const streamsAtOnce = 200
+
+/**
+ * More connections than files: whoever was there before goes on, with every stream, of those who come some are taken, some
+ * told that they are too many, and the others cut off; and when they are gone, everything works.
+ */
+export const fewFiles: Case = async ({ trial }) => {
+  const lacking = missing("prlimit")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  await server.start({ wrapper: ["prlimit", `--nofile=${filesMax}:${filesMax}`] })
+  const streams = Array.from({ length: streamsAtOnce }, (_, i) => `s-${i}`)
+  // A connection made anew in the flood would be one of those that are refused.
+  const kept = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  for (const stream of streams) {
+    const status = await trial.append(stream, 0, kept)
+    trial.expect(status === 201, `with files left, an append was answered with ${status}`)
+  }
+  const sockets = Array.from({ length: connectionsAtOnce }, () => net.connect(server.port, "127.0.0.1"))
+  for (const socket of sockets) socket.on("error", () => {}).resume()
+  await sleep(300)
+  // The log of the last one is open, those of the first are not.
+  for (const stream of [...streams.slice(-1), ...streams.slice(0, 50), "made now"]) {
+    const status = await trial.append(stream, 0, kept)
+    trial.expect(status === 201, `who was there before the flood appended to ${stream} and was answered with ${status}`)
+  }
+  const late = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream, 0, new http.Agent())))
+  const strange = late.filter((status) => status !== 0 && status !== 503)
+  trial.expect(strange.length === 0, `who came after the flood was answered with ${[...new Set(strange)].join(", ")}`)
+  const held = sockets.filter(({ destroyed }) => !destroyed)
+  const told = await Promise.all(held.map((socket) => readOver(socket, streams.at(-1)!)))
+  const areBoth = told.includes(200) && told.includes(503) && told.every((status) => status === 200 || status === 503)
+  trial.expect(areBoth, `who came in the flood and was not cut off was answered with ${[...new Set(told)].join(", ")}`)
+  trial.expect(server.isRunning, "the server is not there any more")
+  for (const socket of sockets) socket.destroy()
+  kept.destroy()
+  const from = performance.now()
+  for (const stream of streams.slice(0, 100)) {
+    while (await trial.append(stream) !== 201 && performance.now() < from + 10_000) await sleep(20)
+  }
+  const took = Math.round(performance.now() - from)
+  trial.expect(took <= recoveryMillis, `it took ${took} ms until a hundred streams took appends again`)
+  // Everything is read at once in the end, over more connections than there are files.
+  await server.kill()
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** What a read over a connection that is open is answered with; 0 where there is no answer. */
+const readOver = (socket: net.Socket, stream: string): Promise<number> =>
+  new Promise((resolve) => {
+    socket.on("data", (chunk) => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(chunk.toString())?.[1])))
+    socket.on("close", () => resolve(0))
+    socket.setTimeout(10_000, () => socket.destroy())
+    socket.write(`GET /streams/${stream}/events?tail=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
+  })
+
+/** Another user's directory, a file, a link to nowhere: one sentence, code 1, and nothing is left behind. */
+export const wrongUser: Case = async ({ trial }) => {
+  const lacking = missing("setpriv")
+  if (!isRoot || lacking !== undefined) return lacking ?? "needs another user, whom only root can be"
+  const { server } = trial
+  const above = Path.dirname(server.directory)
+  for (const [kind, make] of Object.entries(unusable)) {
+    fs.rmSync(server.directory, { recursive: true, force: true })
+    make(server.directory)
+    const before = fs.readdirSync(above)
+    const from = performance.now()
+    server.launch({ wrapper: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] })
+    const code = await server.ended()
+    const took = Math.round(performance.now() - from)
+    const said = server.log.trimEnd().split("\n").at(-1) ?? ""
+    trial.expect(code === 1, `${kind}: it ended with ${code}`)
+    trial.expect(/^Could not [^\n]+[.?]$/.test(said), `${kind}: it said ${said}`)
+    trial.expect(took < 10_000, `${kind}: it took ${took} ms`)
+    const left = fs.readdirSync(above).filter((name) => !before.includes(name) && !/^server\.\d+\.log$/.test(name))
+    trial.expect(left.length === 0, `${kind}: it left ${left.join(", ")}`)
+  }
+  await trial.end()
+  return undefined
+}
+
+const unusable: Readonly<Record<string, (path: string) => void>> = {
+  "another user's": (path) => fs.mkdirSync(path, { mode: 0o755 }),
+  "a file": (path) => fs.writeFileSync(path, ""),
+  "a link to nowhere": (path) => fs.symlinkSync("/nowhere/at/all", path),
+  "nothing": () => {}
+}
+
+/** Long enough for all that is asked while a lease runs. */
+const leaseMillis = 3_000
+
+const jumps = ["-1h", "+1h", "-1d", "+10y", "@1970-01-02 00:00:00", "+0"]
+
+/** How long a long-poll is to wait, and how late it may be on a busy machine: the jumps are an hour and more. */
+const pollMillis = 1_000
+const pollLateMillis = 5_000
+
+/** The wall clock jumps; the one that intervals are measured by does not. */
+export const clockJumps: Case = async ({ trial }) => {
+  const library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+    .map((directory) => Path.join(directory, "faketime/libfaketime.so.1")).find((path) => fs.existsSync(path))
+  if (library === undefined) return "needs libfaketime"
+  const { server } = trial
+  const file = `${server.directory}.clock`
+  fs.writeFileSync(file, "+0")
+  const start: StartOptions = {
+    flags: [`--long-poll-timeout=${pollMillis}ms`],
+    env: {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_NO_CACHE: "1"
+    }
+  }
+  await server.start(start)
+  await protocolDoor.create(server.port, "quiet")
+  await trial.append("a")
+  trial.follow("a")
+  const years = new Set<string>()
+  const workers = new Workers(server.port, leaseMillis)
+  await workers.subscribe("a")
+  for (const jump of jumps) {
+    await trial.append("a")
+    const from = performance.now()
+    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} no work is to be had`)
+    const poll = ask(server.port, `${protocolPath("quiet")}?live=long-poll&offset=now`)
+    await sleep(100)
+    fs.writeFileSync(file, jump)
+    for (let turn = 0; turn < 20; turn++) {
+      const asked = performance.now()
+      const status = await trial.append(turn % 2 === 0 ? "a" : `b${turn}`)
+      const took = Math.round(performance.now() - asked)
+      trial.expect(status === 201, `after a jump to ${jump} an append was answered with ${status}`)
+      trial.expect(took < 1_000, `after a jump to ${jump} an append took ${took} ms`)
+    }
+    const status = (await poll)?.status
+    const late = Math.round(performance.now() - from - pollMillis)
+    trial.expect(status === 204, `a long-poll across a jump to ${jump} was answered with ${status}`)
+    trial.expect(late > -100 && late < pollLateMillis, `a long-poll across a jump to ${jump} was ${late} ms late`)
+    trial.expect(
+      await workers.claim("other") === 409 || performance.now() - from > leaseMillis,
+      `a jump to ${jump} has ended a lease`
+    )
+    const over = from + leaseMillis + pollLateMillis
+    while (await workers.claim("other") !== 200 && performance.now() < over) await sleep(50)
+    const ended = Math.round(performance.now() - from)
+    trial.expect(ended >= leaseMillis, `across a jump to ${jump} a lease of ${leaseMillis} ms ended after ${ended}`)
+    trial.expect(performance.now() < over, `across a jump to ${jump} a lease does not end`)
+    await workers.release()
+    const last = await ask(server.port, "/streams/a/events?tail=1")
+    years.add(/"createdAt":"(\d{4})/.exec(last?.text ?? "")?.[1] ?? "")
+  }
+  trial.expect(years.size >= 3, `the clock has not jumped: ${[...years].join(", ")}`)
+  await server.kill()
+  // Whatever the time was when it was written, it is read.
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** In the fifth round longer than a keep-alive, a lease and a request's time; the others look whether it hurts at all. */
+const standstillMillis = [2_000, 2_000, 2_000, 2_000, 40_000]
+
+export const standstill: Case = async ({ random, round, trial }) => {
+  const { server } = trial
+  await server.start()
+  await trial.append("a")
+  trial.follow("a")
+  const millis = standstillMillis[round % standstillMillis.length]!
+  const clients = trial.load(["a", "b", "c"], random, 800)
+  await sleep(300)
+  server.signal("SIGSTOP")
+  await sleep(millis)
+  server.signal("SIGCONT")
+  await clients
+  const from = performance.now()
+  trial.expect(await trial.append("a") === 201, "behind a standstill it takes no appends")
+  const took = Math.round(performance.now() - from)
+  trial.expect(took < 2_000, `behind a standstill an append took ${took} ms`)
+  await trial.finish()
+  return undefined
+}
+
+/** So many refusals are more lines than a pipe and the server's own memory for them take. */
+const refusals = 8_000
+const refusalsAtOnce = 32
+
+/** A little more than the log may grow to. */
+const fileBytesMax = 50_000
+
+/** A pipe whose reader does not read, and a server that has a lot to say: nothing waits for it, and it is not kept. */
+export const fullPipe: Case = async ({ trial }) => {
+  const lacking = missing("bash", "prlimit", "mkfifo")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  const pipe = `${server.directory}.pipe`
+  execFileSync("mkfifo", [pipe])
+  // Open for reading, too, as the reader's end is; nobody reads.
+  const wrapper = ["prlimit", `--fsize=${fileBytesMax}:unlimited`, "bash", "-c", `exec "$@" 2<>'${pipe}'`, "bash"]
+  await server.start({ wrapper })
+  while (await trial.append("a", 1_000) === 201);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: refusalsAtOnce })
+  let left = refusals
+  const client = async () => {
+    while (left-- > 0) {
+      const body = `{"data":"${"x".repeat(2_000)}"}`
+      const headers = { "content-type": "application/json" }
+      const answer = await ask(server.port, "/streams/a", { method: "POST", headers, body, agent })
+      trial.expect(answer?.status === 507, `beyond the limit it is answered with ${answer?.status}`)
+    }
+  }
+  await Promise.all(Array.from({ length: refusalsAtOnce }, client))
+  agent.destroy()
+  trial.expect(await trial.append("b") === 201, "while nobody takes its log it takes no appends")
+  const reader = fs.createReadStream(pipe, { encoding: "utf8" })
+  let said = ""
+  reader.on("data", (text) => said += text)
+  const until = performance.now() + 5_000
+  while (!/were dropped.* count=\d+\n/.test(said) && performance.now() < until) {
+    await trial.append("a", 2_000)
+    await sleep(20)
+  }
+  trial.expect(/were dropped/.test(said), `${refusals} lines were kept for whoever takes them: ${said.length} bytes`)
+  server.signal("SIGTERM")
+  const code = await server.ended()
+  trial.expect(code === 0, `while nobody takes its log it ended with ${code}`)
+  await server.start()
+  await trial.finish()
+  return undefined
+}
+
+/** Nobody takes what is said: closed, a full disk, a pipe whose reader has left. The server has to warn of a torn commit. */
+export const deafLogs: Case = async ({ trial }) => {
+  const lacking = missing("bash")
+  if (lacking !== undefined) return lacking
+  const { server } = trial
+  for (const where of [">&- 2>&-", ">/dev/full 2>&1", "> >(true) 2>&1"]) {
+    await server.start({ wrapper: ["bash", "-c", `exec "$@" ${where}`, "bash"] })
+    trial.expect(await trial.append("a") === 201, `with ${where} it takes no appends`)
+    server.signal("SIGTERM")
+    const code = await server.ended()
+    trial.expect(code === 0, `with ${where} it ended with ${code}`)
+    fs.appendFileSync(Path.join(server.directory, "streams/a.json"), `{"offset":"torn`)
+  }
+  await server.start()
+  await trial.finish()
+  return undefined
+}

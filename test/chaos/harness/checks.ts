@@ -1,0 +1,233 @@
+/**
+ * What must hold of every history (docs/trust.md has the list, C1 to C16). Each append has keys of its own and the log
+ * shows the one order there is, so a history is right exactly when that order fits what everybody was answered and shown,
+ * and when: sorting and sweeping, O(n log n), no search.
+ */
+import { patienceMillis } from "../clients/ask.ts"
+import type { Append, Final, Follow, History, Operation, Read } from "./ledger.ts"
+
+/** What does not hold, a sentence each, by the check's number. */
+export const check = (history: History): ReadonlyArray<string> =>
+  history.finals.flatMap((final) => {
+    const operations = history.operations.filter(({ stream }) => stream === final.stream)
+    const follows = history.follows.filter(({ stream }) => stream === final.stream)
+    const found: Array<string> = []
+    const complain = (number: string, what: string) => found.push(`${number} ${final.stream}: ${what}`)
+    const stream = new Seen(final, operations)
+    dense(stream, complain)
+    written(stream, complain)
+    inRealTime(stream, complain)
+    wholeCommits(stream, complain)
+    conditions(stream, complain)
+    closings(stream, complain)
+    producers(stream, complain)
+    if (history.troubled !== true) answered(stream, complain)
+    // What was read of a life that is over can be held against nothing.
+    if (stream.deletes.length === 0) {
+      reads(stream, complain)
+      for (const follow of follows) followed(stream, follow, complain)
+    }
+    return found
+  })
+
+type Complain = (number: string, what: string) => void
+
+class Seen {
+  readonly final: Final
+  readonly appends: ReadonlyArray<Append>
+  readonly reads: ReadonlyArray<Read>
+  readonly operations: ReadonlyArray<Operation>
+  readonly deletes: ReadonlyArray<Operation>
+  /** Where each key lies in the end. */
+  readonly at: ReadonlyMap<string, number>
+
+  constructor(final: Final, operations: ReadonlyArray<Operation>) {
+    this.final = final
+    this.operations = operations
+    this.appends = operations.filter((operation) => operation.op === "append")
+    this.reads = operations.filter((operation) => operation.op === "read" && operation.outcome === "ok") as Array<Read>
+    this.deletes = operations.filter(({ op, outcome }) => op === "delete" && outcome !== "refused")
+    this.at = new Map(final.events.map(({ key, offset }) => [key, offset]))
+  }
+
+  /** Whether what was appended has to be there, may be there, or must not: the stream may have been deleted. */
+  isKept({ complete, invoke, outcome }: Append): boolean | undefined {
+    if (outcome === "refused") return false
+    if (this.deletes.some((gone) => gone.outcome === "ok" && complete < gone.invoke && outcome === "ok")) return false
+    return outcome === "ok" && this.deletes.every((gone) => gone.complete < invoke && gone.outcome === "ok")
+      ? true
+      : undefined
+  }
+}
+
+/** C3: offsets count from 0, and no key is there twice. */
+const dense = ({ at, final }: Seen, complain: Complain) => {
+  final.events.forEach(({ offset }, i) => {
+    if (offset !== i) complain("C3", `event ${i} has offset ${offset}`)
+  })
+  if (at.size !== final.events.length) complain("C1", `${final.events.length - at.size} events are there twice`)
+}
+
+/** C1, C2, C14: what was acknowledged is there, once, where it was said; nothing else is there. */
+const written = (stream: Seen, complain: Complain) => {
+  const known = new Set<string>()
+  for (const append of stream.appends) {
+    const kept = stream.isKept(append)
+    append.keys.forEach((key, i) => {
+      known.add(key)
+      const at = stream.at.get(key)
+      if (kept === true && at === undefined) complain("C1", `${key} was acknowledged and is not there`)
+      if (kept === false && at !== undefined) {
+        complain(
+          append.outcome === "ok" ? "C14" : "C2",
+          `${key} was ${append.outcome === "ok" ? "deleted" : "refused"} and is there`
+        )
+      }
+      if (kept === true && at !== undefined && append.offset !== undefined && at !== append.offset + i) {
+        complain("C1", `${key} was acknowledged at ${append.offset + i} and is at ${at}`)
+      }
+    })
+  }
+  for (const { key } of stream.final.events) if (!known.has(key)) complain("C2", `nobody appended ${key}`)
+}
+
+/** When what lies at each offset was asked for, and when it was answered. */
+const times = (stream: Seen) =>
+  stream.appends.flatMap((append) =>
+    append.keys.flatMap((key) => {
+      const offset = stream.at.get(key)
+      const complete = append.outcome === "ok" ? append.complete : Infinity
+      return offset === undefined ? [] : [{ key, offset, invoke: append.invoke, complete }]
+    })
+  )
+
+/** C4: what was answered before something else was asked for lies before it. */
+const inRealTime = (stream: Seen, complain: Complain) => {
+  let least = Infinity
+  for (const { complete, invoke, key } of times(stream).toSorted((one, other) => other.offset - one.offset)) {
+    if (least < invoke) complain("C4", `${key} was asked for after something behind it was answered`)
+    least = Math.min(least, complete)
+  }
+}
+
+/** C5, C6, C7: a read shows all that was answered before it, nothing that was asked for after it, and no less than another. */
+const reads = (stream: Seen, complain: Complain) => {
+  const all = times(stream)
+  const answered = greatest(all.map(({ complete, offset }) => [complete, offset + 1]))
+  const asked = greatest(all.map(({ invoke, offset }) => [invoke, offset + 1]))
+  const read = greatest(stream.reads.map(({ complete, from, keys }) => [complete, from + keys.length]))
+  for (const { complete, from, invoke, keys, client } of stream.reads) {
+    const tail = from + keys.length
+    if (tail < answered(invoke)) {
+      complain("C5", `${client} read to ${tail} when ${answered(invoke)} were acknowledged`)
+    }
+    if (tail > asked(complete)) complain("C5", `${client} read to ${tail} before anybody had asked for it`)
+    if (tail < read(invoke)) {
+      complain("C6", `${client} read to ${tail} after somebody had read to ${read(invoke)}`)
+    }
+    keys.forEach((key, i) => {
+      if (stream.at.get(key) !== from + i) complain("C7", `${client} was shown ${key} at ${from + i}`)
+    })
+  }
+}
+
+/** The greatest value of all that happened before a time. */
+const greatest = (pairs: ReadonlyArray<readonly [time: number, value: number]>) => {
+  const sorted = pairs.filter(([time]) => time < Infinity).toSorted(([one], [other]) => one - other)
+  let most = 0
+  const greatest = sorted.map(([, value]) => most = Math.max(most, value))
+  return (time: number): number => {
+    let low = 0
+    let high = sorted.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (sorted[middle]![0] < time) low = middle + 1
+      else high = middle
+    }
+    return greatest[low - 1] ?? 0
+  }
+}
+
+/** C8: what was appended at once is there as a whole, in one piece, or not at all. */
+const wholeCommits = ({ appends, at }: Seen, complain: Complain) => {
+  for (const { keys } of appends) {
+    const places = keys.map((key) => at.get(key))
+    if (places.every((place) => place === undefined)) continue
+    if (places.some((place, i) => place === undefined || place !== places[0]! + i)) {
+      complain("C8", `of ${keys.join(", ")} there is ${places.join(", ")}`)
+    }
+  }
+}
+
+/** C9: what was to be appended at an offset lies there. */
+const conditions = (stream: Seen, complain: Complain) => {
+  for (const { ifMatch, keys, offset, outcome } of stream.appends) {
+    if (ifMatch === undefined || outcome !== "ok") continue
+    if (offset !== ifMatch) complain("C9", `${keys[0]} was to be at ${ifMatch} and was put at ${offset}`)
+  }
+}
+
+/** C10: what is closed takes nothing more, and stays closed. */
+const closings = (stream: Seen, complain: Complain) => {
+  if (stream.deletes.length > 0) return
+  const closings = stream.operations.filter((operation) =>
+    operation.outcome === "ok" && (operation.op === "close" || (operation.op === "append" && operation.closes === true))
+  )
+  if (closings.length === 0) return
+  if (!stream.final.closed) complain("C10", "it was closed, and is open")
+  const closed = Math.min(...closings.map(({ complete }) => complete))
+  for (const { invoke, keys, outcome, repeated } of stream.appends) {
+    if (outcome === "ok" && repeated !== true && invoke > closed) {
+      complain("C10", `${keys[0]} was appended to what was closed`)
+    }
+  }
+  const last = closings.find((closing): closing is Append => closing.op === "append")
+  if (last !== undefined && stream.final.events.at(-1)?.key !== last.keys.at(-1)) {
+    complain("C10", `${last.keys.at(-1)} was to be the last, and is not`)
+  }
+}
+
+/** C11: what a producer numbered is there in its order, each number once, none left out. */
+const producers = (stream: Seen, complain: Complain) => {
+  if (stream.deletes.length > 0) return
+  const byLife = Map.groupBy(
+    stream.appends.filter(({ keys, producer }) => producer !== undefined && stream.at.has(keys[0]!)),
+    ({ producer }) => `${producer!.id} ${producer!.epoch}`
+  )
+  for (const [life, appends] of byLife) {
+    const first = new Map(appends.map((append) => [append.keys[0]!, append]))
+    const inOrder = [...first.values()].toSorted((one, other) =>
+      stream.at.get(one.keys[0]!)! - stream.at.get(other.keys[0]!)!
+    )
+    inOrder.forEach(({ keys, producer }, i) => {
+      if (producer!.seq !== i) complain("C11", `${life}: ${keys[0]} has number ${producer!.seq} and is the ${i + 1}th`)
+    })
+  }
+}
+
+/** C16: an append is refused only where there is a reason, and nobody waits for an answer in vain. */
+const answered = ({ appends, operations }: Seen, complain: Complain) => {
+  const ends = operations.filter((operation) =>
+    operation.op !== "read" && (operation.op !== "append" || operation.closes)
+  )
+  const made = Math.min(...appends.filter(({ outcome }) => outcome === "ok").map(({ complete }) => complete))
+  for (const { complete, ifMatch, invoke, keys, outcome, producer, status } of appends) {
+    // What is numbered is sent again, through all the time in which there is no server.
+    if (outcome === "unknown" && producer === undefined && complete - invoke >= patienceMillis) {
+      complain("C16", `${keys[0]} was not answered in ${Math.round(complete - invoke)} ms`)
+    }
+    if (status < 400) continue
+    const hasReason = ifMatch !== undefined || ends.some((end) => end.invoke < complete) ||
+      // Whoever was to make it may have been cut off.
+      (status === 404 && invoke < made)
+    if (status >= 500 || !hasReason) complain("C16", `${keys[0]} was answered with ${status}`)
+  }
+}
+
+/** C12: a follower sees everything from where it began, once, in order. */
+const followed = (stream: Seen, { client, from, seen }: Follow, complain: Complain) => {
+  seen.forEach(({ key, offset }, i) => {
+    if (offset !== from + i) complain("C12", `${client} was shown ${offset} when ${from + i} was next`)
+    if (stream.final.events[offset]?.key !== key) complain("C7", `${client} was shown ${key} at ${offset}`)
+  })
+}

@@ -1,0 +1,208 @@
+/**
+ * Followers that stop reading (promise 6, G10): what they cost the server in memory, and the others in time; that each
+ * goes on with every event when it reads again; and that those who never do are dropped, and miss nothing either.
+ */
+import * as http from "node:http"
+import * as Path from "node:path"
+import { type ServerProcess, startServer } from "../../support/server-process.ts"
+import { ask } from "../clients/ask.ts"
+import { comes, cpuMillis, unsentBytes, usageOf } from "../harness/looks.ts"
+import type { Context, Suite } from "../harness/suite.ts"
+import { SlowReader } from "./slow-reader.ts"
+
+const followersDefault = 1_000
+
+/** 25 MB, some times over. */
+const events = 400
+const payloadBytes = 64 * 1024
+
+const megabytesMax = 64
+const cpuFactorMax = 1.3
+
+/** What this many followers read at once, the machine has room for. */
+const readingAtOnce = 50
+
+/** Some gigabytes at once, on a machine that others use. */
+const readMillis = 120_000
+
+/** A follower is dropped within twice the time: Node counts from the last look at which it had taken something. */
+const stallMillis = 2_000
+const droppedFollowers = 100
+
+export const stalled: Suite = {
+  name: "stalled",
+  about: "1,000 followers stop reading: no memory, no time, and nothing missed",
+  rounds: 1,
+  run: async (context) => {
+    const { options: { connections = followersDefault }, rounds } = context
+    const found = new Found()
+    for (let round = 0; round < rounds && found.violations.length === 0; round++) {
+      await goingOn(context, Path.join(context.directory, `${round}`), connections, found)
+      await dropped(Path.join(context.directory, `${round}-dropped`), Math.min(connections, droppedFollowers), found)
+    }
+    return { counts: found.counts, violations: found.violations }
+  }
+}
+
+class Found {
+  readonly counts: Record<string, number> = {}
+  readonly violations: Array<string> = []
+
+  add(name: string, count: number): void {
+    this.counts[name] = (this.counts[name] ?? 0) + count
+  }
+
+  most(name: string, figure: number): void {
+    this.counts[name] = Math.max(this.counts[name] ?? -Infinity, figure)
+  }
+}
+
+/** They stop, all is appended, and they read on. */
+const goingOn = async ({ options, say }: Context, directory: string, count: number, found: Found): Promise<void> => {
+  // None of them is to be dropped before it is measured what they cost.
+  const server = await startServer(directory, "--stall-timeout=10m")
+  const { pid, port } = server
+  try {
+    let tail = await append(port, events)
+    const cpuOfAppends = () => leastCpuOf(pid, options.brief ? 1 : times, async () => tail = await append(port, events))
+    const before = await server.residentMegabytes()
+    // Behind it: what was compiled is collected with the garbage, and made again by the first of them.
+    const cpuAlone = await cpuOfAppends()
+    const readers = await open(port, count, tail)
+    const from = tail
+    if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
+    tail = await untilStalled(port, tail)
+    say(`all stand still behind ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`)
+    const cpuBeside = await cpuOfAppends()
+    const megabytes = await server.residentMegabytes() - before
+    say(`${megabytes.toFixed(1)} MB more, ${cpuAlone} ms alone, ${cpuBeside} ms beside them`)
+    found.most("megabytes", Math.round(megabytes))
+    found.most("cpuPercent", Math.round(cpuBeside / cpuAlone * 100))
+    const stalled = (await usageOf(port))?.followers ?? 0
+    found.add("stalled", stalled)
+    if (stalled !== count) found.violations.push(`G10: ${stalled} of ${count} stand still when it is measured`)
+    if (megabytes > megabytesMax) found.violations.push(`G10: they cost ${megabytes.toFixed(1)} MB`)
+    // Of a few followers it says nothing.
+    if (!options.brief && cpuBeside > cpuAlone * cpuFactorMax) {
+      found.violations.push(`G10: ${events} appends took ${cpuBeside} ms of processor, and ${cpuAlone} ms alone`)
+    }
+    for (let i = 0; i < readers.length; i += readingAtOnce) {
+      const group = readers.slice(i, i + readingAtOnce)
+      for (const reader of group) reader.goOn()
+      await Promise.all(group.map(async (reader) => {
+        const whole = await reader.reaches(tail, readMillis) && reader.fault === undefined
+        if (whole) found.add("wentOn", 1)
+        else if (reader.fault === undefined && reader.over && await resumes(port, reader, tail)) found.add("dropped", 1)
+        else {found.violations.push(
+            `P6: a follower from ${from} has come to ${reader.next} of ${tail} (${reader.fault})`
+          )}
+        reader.close()
+      }))
+    }
+    found.add("delivered", readers.reduce((sum, { next }) => sum + next - from, 0))
+    if (!(await comes(async () => (await usageOf(port))?.followers === 0, 10_000))) {
+      found.violations.push("G10: followers that are gone are still counted")
+    }
+  } finally {
+    await server.kill()
+  }
+}
+
+/** They stop for good, and are dropped; each comes back where it was. */
+const dropped = async (directory: string, count: number, found: Found): Promise<void> => {
+  const server: ServerProcess = await startServer(directory, `--stall-timeout=${stallMillis}ms`)
+  const { port } = server
+  try {
+    const readers = await open(port, count, 0)
+    if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
+    const tail = await untilStalled(port, 0)
+    if (!(await comes(async () => (await usageOf(port))?.followers === 0, 2 * stallMillis + 3_000))) {
+      found.violations.push(`G10: ${(await usageOf(port))?.followers} who take nothing are not dropped`)
+    }
+    await Promise.all(readers.map(async (reader) => {
+      reader.goOn()
+      const ended = await reader.ends(10_000)
+      if (ended && reader.fault === undefined && await resumes(port, reader, tail)) found.add("dropped", 1)
+      else found.violations.push(`P4: a dropped follower has come to ${reader.next} of ${tail} (${reader.fault})`)
+      reader.close()
+    }))
+  } finally {
+    await server.kill()
+  }
+}
+
+/** Whether the rest is there for whoever comes back behind the last event that it has seen. */
+const resumes = async (port: number, reader: SlowReader, tail: number): Promise<boolean> => {
+  // The last one may have been cut: it is asked for again.
+  const again = new SlowReader(port, stream, Math.max(0, reader.next - 1), payloadBytes)
+  const whole = await again.reaches(tail, readMillis) && again.fault === undefined
+  again.close()
+  return whole
+}
+
+/** Followers that have been answered, and read no more. */
+const open = async (port: number, count: number, from: number): Promise<ReadonlyArray<SlowReader> | undefined> => {
+  const readers: Array<SlowReader> = []
+  while (readers.length < count) {
+    const more = Array.from(
+      { length: Math.min(100, count - readers.length) },
+      () => new SlowReader(port, stream, from, payloadBytes)
+    )
+    const statuses = await Promise.all(more.map((reader) => reader.opened()))
+    for (const reader of more) reader.stall()
+    readers.push(...more)
+    if (statuses.some((status) => status !== 200)) return undefined
+  }
+  return readers
+}
+
+/** Appends until the system takes no more for anybody; the tail is then. */
+const untilStalled = async (port: number, from: number): Promise<number> => {
+  let tail = from
+  let unsent = -1
+  while (true) {
+    tail = await append(port, 16)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const now = unsentBytes(port)
+    if (now <= unsent * 1.01 || tail - from > 2_000) return tail
+    unsent = now
+  }
+}
+
+const stream = "s"
+const body = `{"data":"${"x".repeat(payloadBytes)}"}`
+const agent = new http.Agent({ keepAlive: true, maxSockets: 4 })
+
+/** Appends so many, four at a time; the tail is then. */
+const append = async (port: number, count: number): Promise<number> => {
+  let left = count
+  let tail = 0
+  const appender = async () => {
+    while (left-- > 0) {
+      const answer = await ask(port, `/streams/${stream}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+        agent
+      })
+      if (answer?.status !== 201) throw new Error(`Not appended: ${answer?.status} ${answer?.text}`)
+      tail = Math.max(tail, Number(answer.text.slice(`{"offset":"`.length, `{"offset":"`.length + 16)) + 1)
+    }
+  }
+  await Promise.all(Array.from({ length: 4 }, appender))
+  return tail
+}
+
+/** A compiler has done by then: the first of them took twice as long as the last, with and without followers. */
+const times = 6
+
+/** The least of some times: what a collector, a compiler or a round of keep-alives takes is not the appends'. */
+const leastCpuOf = async (pid: number, times: number, run: () => Promise<unknown>): Promise<number> => {
+  let least = Infinity
+  for (let time = 0; time < times; time++) {
+    const from = cpuMillis(pid)
+    await run()
+    least = Math.min(least, cpuMillis(pid) - from)
+  }
+  return least
+}

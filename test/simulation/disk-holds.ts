@@ -1,0 +1,114 @@
+/**
+ * What must be so on a disk that a crash has left (docs/storage-format.md 5 and 6): logs of whole commits, all that were
+ * acknowledged among them, which go on, and are there after the next crash, too.
+ */
+import { Effect, Exit } from "effect"
+import { isDeepStrictEqual } from "node:util"
+import type { Commit, Log } from "../../src/storage/storage.ts"
+import { directory, storageOn } from "../support/log-fixtures.ts"
+import type { Random } from "../support/random.ts"
+import { commitOf, named, readUpTo } from "../support/storage-fixtures.ts"
+import { type Asked, contentsOf } from "./disk-logs.ts"
+import { crashModes, type FaultDisk } from "./fault-disk.ts"
+
+/** Crashes, one after the other, of which each falls into the recovery from the one before. */
+const crashesInARow = 2
+
+/** A sentence for each thing that must not be. */
+export const holds = (
+  disk: FaultDisk,
+  asked: ReadonlyArray<Asked>,
+  random: Random
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function*() {
+    let seen = disk
+    for (let crash = 0; crash < crashesInARow && random.chance(0.3); crash++) {
+      seen = yield* crashedInRecovery(seen, random)
+    }
+    const found: Array<string> = []
+    const after = yield* recovered(seen, asked, random, found)
+    // And again: what recovery did, and what was appended behind it, is as durable as what it recovered.
+    const mode = random.pick(["each its own", ...crashModes] as const)
+    yield* recovered(
+      seen.crash(mode, (below) => random.between(0, below - 1)),
+      after,
+      random,
+      found
+    )
+    return found
+  })
+
+/** A crash at any call of the recovery. */
+const crashedInRecovery = (disk: FaultDisk, random: Random): Effect.Effect<FaultDisk> =>
+  Effect.gen(function*() {
+    let left = random.between(0, 30)
+    let crashed: FaultDisk | undefined
+    disk.before = () =>
+      Effect.sync(() => {
+        if (left-- === 0) crashed = disk.crash("each its own", (below) => random.between(0, below - 1))
+      })
+    yield* Effect.exit(Effect.scoped(Effect.gen(function*() {
+      const storage = yield* storageOn(disk)
+      for (const name of yield* storage.list()) yield* Effect.exit(storage.open(name))
+    })))
+    disk.before = () => Effect.void
+    return crashed ?? disk
+  })
+
+/** Opens everything as the next process does; answers with what is there now, and one more event in each log. */
+const recovered = Effect.fnUntraced(
+  function*(disk: FaultDisk, asked: ReadonlyArray<Asked>, random: Random, found: Array<string>) {
+    const after: Array<Asked> = []
+    const storage = yield* storageOn(disk)
+    for (const { acknowledged, maybe, name, there } of asked) {
+      const opening = yield* Effect.exit(storage.open(named(name)))
+      if (Exit.isFailure(opening)) {
+        const isNotThere = String(opening.cause).includes("StreamNotFound")
+        if (!isNotThere) found.push(`${name}: it cannot be opened: ${String(opening.cause)}`)
+        else if (there === "yes") found.push(`${name}: it was acknowledged and is not there`)
+        continue
+      }
+      if (there === "no") found.push(`${name}: it was deleted and is there`)
+      const log = opening.value
+      const commits = yield* commitsIn(log, acknowledged, maybe, random)
+      if (typeof commits === "string") {
+        found.push(`${name}: ${commits}`)
+        continue
+      }
+      const more = commitOf(name, log.tail, [`"after the crash"`], `{"producer:0":[1,${log.tail}]}`)
+      const appended = yield* Effect.exit(log.commit(more))
+      if (Exit.isFailure(appended)) found.push(`${name}: nothing can be appended: ${String(appended.cause)}`)
+      after.push({ name, acknowledged: [...commits, more], maybe: [], there: "yes" })
+    }
+    const listed = yield* Effect.orDie(storage.list())
+    const names = after.map(({ name }) => name).toSorted()
+    if (!isDeepStrictEqual([...listed], names)) {
+      found.push(`${listed.join()} are listed where ${names.join()} are there`)
+    }
+    const left = yield* Effect.orDie(disk.list(directory))
+    if (left.some((file) => file.endsWith(".new"))) found.push(`a log half made is left: ${left.join()}`)
+    return after
+  },
+  Effect.scoped,
+  Effect.catchTags({
+    StorageFailed: ({ message }) => Effect.die(message),
+    StorageUnavailable: ({ message }) => Effect.die(message)
+  })
+)
+
+/** The commits that are in the log, or what is wrong with it. */
+const commitsIn = Effect.fnUntraced(
+  function*(log: Log, acknowledged: ReadonlyArray<Commit>, maybe: ReadonlyArray<Commit>, random: Random) {
+    const reading = yield* Effect.exit(readUpTo(log, log.tail, 0, random.pick([1, 1_024, 512 * 1_024])))
+    if (Exit.isFailure(reading)) return `it cannot be read: ${String(reading.cause)}`
+    const contents = { texts: reading.value, state: Object.fromEntries([...log.state].toSorted()) }
+    const one = [[], ...maybe.map((commit) => [commit])].map((more) => [...acknowledged, ...more]).find((commits) =>
+      commits.length > 0 && isDeepStrictEqual(contentsOf(commits), contents)
+    )
+    if (one !== undefined) return one
+    const least = contentsOf(acknowledged)
+    const same = contents.texts.findIndex((text, i) => text !== least.texts[i])
+    return `${least.texts.length} events were acknowledged, ${contents.texts.length} are there, the first different one is ${same}; ` +
+      `its state is ${JSON.stringify(contents.state)} and was ${JSON.stringify(least.state)}`
+  }
+)

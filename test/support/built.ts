@@ -1,0 +1,29 @@
+/**
+ * The program as it is shipped, made from the sources when it is not there or older than they are. It lies apart from
+ * `dist/`, which a test of the package makes anew.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as Path from "node:path"
+
+export const root = Path.resolve(import.meta.dirname, "../..")
+const directory = Path.join(root, "node_modules/.cache/durable-streams")
+export const builtMain = Path.join(directory, "main.js")
+
+export const build = (): void => {
+  const built = fs.statSync(builtMain, { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const sources = fs.readdirSync(Path.join(root, "src"), { recursive: true, encoding: "utf8" })
+  const newest = Math.max(...sources.map((file) => fs.statSync(Path.join(root, "src", file)).mtimeMs))
+  if (built >= newest) return
+  // In one piece: others may be at it as well, or run what is there.
+  const made = `${directory}.${process.pid}`
+  execFileSync("npm", ["run", "-s", "build:cli"], {
+    cwd: root,
+    stdio: "ignore",
+    env: { ...process.env, BUILD_DIR: made }
+  })
+  fs.rmSync(directory, { recursive: true, force: true })
+  fs.renameSync(made, directory)
+}
+
+if (import.meta.main) build()
