@@ -20,7 +20,7 @@ export {
 } from "../hooks/stream-factory.ts"
 export { withHooks } from "../hooks/with-hooks.ts"
 export { type Answer, json } from "../http/exchange.ts"
-export { Caller, type Gate } from "../http/gates.ts"
+export { Caller, callerOf, type Gate } from "../http/gates.ts"
 export { type Room, type Route, Router, type RouteRequest } from "../http/router.ts"
 export { StreamManager } from "../manager/stream-manager.ts"
 export { layerFileSystem } from "../storage-filesystem/storage-filesystem.ts"

@@ -13,10 +13,17 @@ export class HookError extends Refusal<HookError>()(
   { status: 422, title: "Refused by a hook" }
 ) {}
 
+export interface AppendToJudge {
+  readonly name: StreamName
+  readonly data: unknown
+  /** The name of the caller, as a gate of the server told it; undefined for the program itself. */
+  readonly by: string | undefined
+}
+
 /** Runs before the append, in order, once for each event; the first failure vetoes the whole append. */
 export interface BeforeAppendHook {
   readonly id: string
-  readonly run: (append: { readonly name: StreamName; readonly data: unknown }) => Effect.Effect<void, HookError>
+  readonly run: (append: AppendToJudge) => Effect.Effect<void, HookError>
 }
 
 /** Runs after the event is durable, in order, once for each event. A failure is logged and changes nothing. */

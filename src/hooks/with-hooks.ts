@@ -8,8 +8,7 @@
 import { Context, Effect, Exit } from "effect"
 import type { EventBlock, StreamName } from "../domain/types.ts"
 import { parseEvent } from "../event/event-block.ts"
-import type { EventData } from "../event/event-data.ts"
-import type { DurableStream } from "../stream/durable-stream.ts"
+import type { AppendRequest, DurableStream } from "../stream/durable-stream.ts"
 import type { AfterAppendHook, BeforeAppendHook, HookError, Hooks } from "./hooks.ts"
 
 /** Hooks that run without a caller's fiber, for `appendUnsafe`, find their services in `context`. */
@@ -33,7 +32,7 @@ export const withHooks = <E>(
     else then(exit)
   }
 
-  const ask = (data: ReadonlyArray<EventData>) => Effect.suspend(() => askFrom(before, name, data, 0))
+  const ask = (asked: Asked) => Effect.suspend(() => askFrom(before, name, asked, 0))
 
   const thenTell = <A extends { readonly events: EventBlock }, E>(made: Effect.Effect<A, E>) =>
     Effect.uninterruptible(
@@ -49,22 +48,24 @@ export const withHooks = <E>(
         run(Effect.suspend(() => tell(after, name, exit.value.events)), () => done(exit))
       })
     }
-    run(askEagerly(before, name, request.data), append)
+    run(askEagerly(before, name, request), append)
   }
 
   return {
     ...stream,
     append: Effect.fn("withHooks.append")(function*(request) {
-      yield* ask(request.data)
+      yield* ask(request)
       return yield* thenTell(stream.append(request))
     }),
     appendUnsafe,
     create: Effect.fn("withHooks.create")(function*(request, reservation) {
-      yield* ask(request.data)
+      yield* ask(request)
       return yield* thenTell(stream.create(request, reservation))
     })
   }
 }
+
+type Asked = Pick<AppendRequest, "by" | "data">
 
 const isExit = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
 
@@ -75,17 +76,18 @@ const isExit = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> =>
 const askFrom = (
   before: ReadonlyArray<BeforeAppendHook>,
   name: StreamName,
-  data: ReadonlyArray<EventData>,
+  asked: Asked,
   place: number
 ): Effect.Effect<void, HookError> => {
+  const { by, data } = asked
   const count = before.length * data.length
   for (let next = place; next < count; next++) {
     const hook = before[next % before.length]!
-    const asked = hook.run({ name, data: data[Math.floor(next / before.length)]!.value })
-    if (!isExit(asked)) {
-      return next + 1 === count ? asked : Effect.flatMap(asked, () => askFrom(before, name, data, next + 1))
+    const judged = hook.run({ name, data: data[Math.floor(next / before.length)]!.value, by })
+    if (!isExit(judged)) {
+      return next + 1 === count ? judged : Effect.flatMap(judged, () => askFrom(before, name, asked, next + 1))
     }
-    if (Exit.isFailure(asked)) return asked
+    if (Exit.isFailure(judged)) return judged
   }
   return Exit.void
 }
@@ -94,10 +96,10 @@ const askFrom = (
 const askEagerly = (
   before: ReadonlyArray<BeforeAppendHook>,
   name: StreamName,
-  data: ReadonlyArray<EventData>
+  asked: Asked
 ): Effect.Effect<void, HookError> => {
   try {
-    return askFrom(before, name, data, 0)
+    return askFrom(before, name, asked, 0)
   } catch (defect) {
     return Exit.die(defect)
   }

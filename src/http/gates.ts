@@ -2,7 +2,7 @@
  * Gates: every request passes them before its route. A gate refuses the request, or lets it through and may tell the route
  * more of it, such as the name of its caller.
  */
-import { Context, Effect, Exit, Option } from "effect"
+import { type Cause, Context, Effect, Exit, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
 import type { Incoming } from "./exchange.ts"
 
@@ -38,6 +38,10 @@ export const Caller: Context.Reference<string | undefined> = Context.Reference<s
   "durable-streams/http/gates/Caller",
   { defaultValue: () => undefined }
 )
+
+/** The name of who asks, for a route. */
+export const callerOf = ({ context }: { readonly context: Context.Context<never> }): string | undefined =>
+  Context.get(context, Caller)
 
 /** A gate refused the request. */
 export class Barred {
@@ -78,7 +82,9 @@ export const makeGates = (gates: ReadonlyArray<Gate>) => {
         continue
       }
       const refusal = Option.getOrUndefined(Exit.findErrorOption(passing))
-      return refusal === undefined ? Effect.die(passing.cause) : new Barred(refusal, isOfOrigin)
+      return refusal === undefined
+        ? Effect.failCause(passing.cause as Cause.Cause<never>)
+        : new Barred(refusal, isOfOrigin)
     }
     return context
   }

@@ -10,6 +10,7 @@ import type { Direct } from "../http/direct.ts"
 import { whenDone } from "../http/direct.ts"
 import type { Answer } from "../http/exchange.ts"
 import { json } from "../http/exchange.ts"
+import { callerOf } from "../http/gates.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromJsonBody, fromNdjsonBody, toBytes } from "../stream-http/append-body.ts"
@@ -36,12 +37,13 @@ export const appendEvents =
         const parsed = parse(body)
         if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
         const data = parsed.value
-        manager.appendUnsafe(name.value, { ...conditions.value, data }, (exit) => {
+        const by = callerOf(request)
+        manager.appendUnsafe(name.value, { ...conditions.value, data, by }, (exit) => {
           if (!isMismatch(exit)) return answer(exit)
           // A stream of bytes takes data that stands for bytes.
           toBytes(data, (bytes) => {
             if (bytes === undefined) answer(exit)
-            else manager.appendUnsafe(name.value, { ...conditions.value, data: bytes }, answer)
+            else manager.appendUnsafe(name.value, { ...conditions.value, data: bytes, by }, answer)
           })
         })
       })

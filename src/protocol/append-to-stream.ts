@@ -10,6 +10,7 @@ import { EventData } from "../event/event-data.ts"
 import type { Direct } from "../http/direct.ts"
 import { whenDone } from "../http/direct.ts"
 import type { Answer } from "../http/exchange.ts"
+import { callerOf } from "../http/gates.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromMessages } from "../stream-http/append-body.ts"
@@ -33,7 +34,7 @@ export const appendToStream = (
     const append = (data: ReadonlyArray<EventData>, contentType: string | undefined) =>
       manager.appendUnsafe(
         name.value,
-        { ...conditions.value, mustExist: true, data, contentType },
+        { ...conditions.value, mustExist: true, data, contentType, by: callerOf(request) },
         whenDone(done, (appended) =>
           // The status tells a producer a new append from one that it had made before (PROTOCOL 5.2.1).
           done(Exit.succeed(answer(data.length > 0 && appended.producer?.repeated === false ? 200 : 204, appended))))

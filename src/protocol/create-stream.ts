@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { bytesType, isJson } from "../domain/types.ts"
 import { EventData } from "../event/event-data.ts"
 import type { Incoming } from "../http/exchange.ts"
+import { callerOf } from "../http/gates.ts"
 import type { RouteRequest } from "../http/router.ts"
 import type { StreamManager } from "../manager/stream-manager.ts"
 import { fromMessages } from "../stream-http/append-body.ts"
@@ -41,6 +42,7 @@ export const createStream = (
       closed: closesStream(request),
       onlyIf,
       data,
+      by: callerOf(request),
       fork
     })
     const headers = infoHeaders(info)

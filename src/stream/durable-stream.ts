@@ -41,6 +41,8 @@ export interface Found {
 export interface AppendRequest {
   /** The events' payloads, in order; one commit. May be empty only together with `close`. */
   readonly data: ReadonlyArray<EventData>
+  /** The name of the caller, as a gate of the server told it; undefined for the program itself. Hooks are shown it. */
+  readonly by?: string | undefined
   /** Append only if this is the tail (RFC 9110 13.1.1, in offsets). */
   readonly ifMatch?: number | undefined
   /** Append only if this holds when it is the append's turn. */
@@ -91,6 +93,8 @@ export interface CreateRequest {
   readonly onlyIf?: Condition | undefined
   /** The first events. */
   readonly data: ReadonlyArray<EventData>
+  /** As of an append. */
+  readonly by?: string | undefined
   readonly fork?: {
     readonly source: StreamName
     /** The first offset that is not inherited; undefined: the source's tail. */

@@ -7,7 +7,7 @@ import { metricName } from "../../src/domain/metrics.ts"
 import { Refusal } from "../../src/domain/refusal.ts"
 import { count, valueOf } from "../../src/domain/setting.ts"
 import { json } from "../../src/http/exchange.ts"
-import { Caller } from "../../src/http/gates.ts"
+import { Caller, callerOf } from "../../src/http/gates.ts"
 import { Router } from "../../src/http/router.ts"
 
 export const toySettings = {
@@ -43,14 +43,14 @@ export const toyRoom = Router.room(Effect.gen(function*() {
     routes: [{
       method: "POST",
       path: "/toys/:toy",
-      handle: ({ context, parameter }) =>
+      handle: (request) =>
         Effect.gen(function*() {
-          const child = Context.get(context, Caller) ?? "a child"
+          const child = callerOf(request) ?? "a child"
           const toys = (taken.get(child) ?? 0) + 1
           if (toys > toyMax) return yield* new ToysTaken({ child, toyMax })
           taken.set(child, toys)
           yield* Metric.update(toysGiven, 1)
-          const answer = json(201, JSON.stringify({ child, toy: parameter }))
+          const answer = json(201, JSON.stringify({ child, toy: request.parameter }))
           return { ...answer, headers: { ...answer.headers, "toys-left": `${toyMax - toys}` } }
         })
     }],
