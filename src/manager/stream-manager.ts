@@ -6,6 +6,7 @@ import { Cause, Config, Context, Duration, Effect, type Exit, Layer, Option, typ
 import type { LogDamaged, Overloaded, StorageError } from "../domain/errors.ts"
 import { ContentTypeMismatch, StreamExists } from "../domain/errors.ts"
 import { CurrentLimits } from "../domain/limits.ts"
+import { registerGauge } from "../domain/metrics.ts"
 import type { StreamName } from "../domain/types.ts"
 import { isReserved, mediaType, registryName, reservedPrefix } from "../domain/types.ts"
 import { emptyBlock } from "../event/event-block.ts"
@@ -24,6 +25,7 @@ import type {
   ForkError
 } from "../stream/durable-stream.ts"
 import { judgeCondition } from "../stream/judge-append.ts"
+import { CurrentStreamCounts, StreamCounts } from "../stream/metrics.ts"
 import { StreamAdmission } from "../stream/stream-admission.ts"
 import { differenceFrom } from "../stream/stream-config.ts"
 import { StreamSignals } from "../stream/stream-signals.ts"
@@ -103,10 +105,14 @@ export class StreamManager extends Context.Service<StreamManager, {
         )
       const { observe, signals } = makeObserve((prefix) => list({ prefix }))
 
+      const counts = new StreamCounts()
+      yield* counts.register
+
       const { count, get, getUnsafe, use } = yield* makeAwakeStreams({
         wake: (name) =>
           factory.make(name).pipe(
             Effect.provideService(StreamSignals, signals),
+            Effect.provideService(CurrentStreamCounts, counts),
             Effect.provideService(StreamAdmission, admission)
           ),
         idleTimeToLive,
@@ -116,6 +122,8 @@ export class StreamManager extends Context.Service<StreamManager, {
         // The server's own streams are few, and an event that they miss is not sent again.
         isExempt: (name) => isReserved(name) || name === registryName
       })
+
+      yield* registerGauge({ name: "awake_streams", description: "Streams that are awake" }, count)
 
       // A fork that is gone does not need its source any more.
       yield* observe("", {

@@ -11,6 +11,7 @@ import type { StreamName } from "../domain/types.ts"
 import { jsonType } from "../domain/types.ts"
 import type { Batch, WaitingAppend } from "./append-batch.ts"
 import { answerAll, answerOf, settle, toBatch } from "./append-batch.ts"
+import { CurrentStreamCounts } from "./metrics.ts"
 import type { OpenLog } from "./open-log.ts"
 import { newId } from "./stream-config.ts"
 
@@ -24,6 +25,7 @@ export const makeGroupCommit = Effect.fnUntraced(function*(
 ) {
   const clock = yield* Clock.Clock
   const { producersMax } = yield* CurrentLimits
+  const counts = yield* CurrentStreamCounts
   const { name } = open
   const producers = () => open.countProducers()
 
@@ -48,6 +50,7 @@ export const makeGroupCommit = Effect.fnUntraced(function*(
     return Effect.matchCauseEffect(writing, {
       onSuccess: () => {
         if (log !== undefined) open.recordCommit(log, batch.events, batch.newProducers)
+        counts.addAppends(batch.accepted.length)
         answerAccepted(batch)
         settle(batch)
         open.sleepers.wake()

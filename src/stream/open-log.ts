@@ -13,6 +13,8 @@ import type { Commit, Log, StreamDescription } from "../storage/storage.ts"
 import { Storage } from "../storage/storage.ts"
 import type { Absent, StreamInfo } from "./durable-stream.ts"
 import { Lifetime } from "./expiry.ts"
+import type { StreamCounts } from "./metrics.ts"
+import { CurrentStreamCounts } from "./metrics.ts"
 import { RecentEvents } from "./recent-events.ts"
 import { Sleepers } from "./sleepers.ts"
 import { StreamAdmission } from "./stream-admission.ts"
@@ -23,6 +25,7 @@ interface Services {
   readonly storage: Storage["Service"]
   readonly admit: StreamAdmission["admit"]
   readonly signals: StreamSignals
+  readonly counts: StreamCounts
   readonly clock: Clock.Clock
   readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => unknown
 }
@@ -91,6 +94,7 @@ export class OpenLog {
       Effect.tapError(() => Effect.sync(() => this.doubt())),
       Effect.map(() => {
         this.recent.add(first.events)
+        this.#services.counts.addEvents(first.events)
         this.#announce(description)
       })
     )
@@ -101,6 +105,7 @@ export class OpenLog {
     this.tail += events.count
     this.closed = isClosed(log.state)
     this.recent.add(events)
+    this.#services.counts.addEvents(events)
     if (this.#producers !== undefined) this.#producers += newProducers
     this.use()
     if (events.count > 0) this.#services.signals.appended(log.description, this.tail)
@@ -238,6 +243,7 @@ export const makeOpenLog = Effect.fnUntraced(function*(name: StreamName) {
     admit: (yield* StreamAdmission).admit,
     storage: yield* Storage,
     signals: yield* StreamSignals,
+    counts: yield* CurrentStreamCounts,
     clock: yield* Clock.Clock,
     runFork: Effect.runForkWith(yield* Effect.context<never>())
   })

@@ -47,6 +47,15 @@ const serverWith = <A>(
     return yield* Effect.provide(conversation, server)
   }))
 
+const appendByEveryWay = async (url: string) => {
+  const headers = { "content-type": "application/json", "x-caller": "ada" }
+  await fetch(`${url}/v1/stream/s`, { method: "PUT", headers, body: "[1]" })
+  await fetch(`${url}/v1/stream/s`, { method: "POST", headers, body: "[2]" })
+  await fetch(`${url}/streams/s`, { method: "POST", headers, body: `{"data":3}` })
+  const { "x-caller": _, ...unnamed } = headers
+  await fetch(`${url}/streams/s`, { method: "POST", headers: unnamed, body: `{"data":4}` })
+}
+
 describe("Gates", () => {
   it.live("are asked by their stages, whatever the order of the rooms, and each sees what those before it told", () =>
     Effect.gen(function*() {
@@ -117,15 +126,7 @@ describe("Gates", () => {
       const factory = StreamFactory.layerWith({
         beforeAppend: [{ id: "see", run: ({ by, data }) => Effect.sync(() => void seen.push([data, by])) }]
       })
-      const talk = async (url: string) => {
-        const headers = { "content-type": "application/json", "x-caller": "ada" }
-        await fetch(`${url}/v1/stream/s`, { method: "PUT", headers, body: "[1]" })
-        await fetch(`${url}/v1/stream/s`, { method: "POST", headers, body: "[2]" })
-        await fetch(`${url}/streams/s`, { method: "POST", headers, body: `{"data":3}` })
-        const { "x-caller": _, ...unnamed } = headers
-        await fetch(`${url}/streams/s`, { method: "POST", headers: unnamed, body: `{"data":4}` })
-      }
-      yield* serverWith([nameCaller], talk, factory)
+      yield* serverWith([nameCaller], appendByEveryWay, factory)
       assert.deepStrictEqual(seen, [[1, "ada"], [2, "ada"], [3, "ada"], [4, undefined]])
     }))
 })

@@ -3,9 +3,10 @@
  * journal. A flush begins after the bytes that it counts for were written, and the commits that come while the journal is
  * flushed share its next flush.
  */
-import { Effect, Exit } from "effect"
+import { Clock, Effect, Exit } from "effect"
 import type { DiskFailure, DiskFile } from "../disk/disk.ts"
 import type { Journal } from "./journal.ts"
+import { makeFlushTimer } from "./metrics.ts"
 import type { JournaledCommit } from "./rounds.ts"
 
 export interface Flusher {
@@ -20,8 +21,12 @@ const flushesAtOnceMax = 2
 const journaledBytesMax = 64 * 1024
 
 export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
-  Effect.map(Effect.context<never>(), (services) => {
+  Effect.gen(function*() {
+    const services = yield* Effect.context<never>()
+    const clock = yield* Clock.Clock
     const runFork = Effect.runForkWith(services)
+    const beginLogFlush = makeFlushTimer("log", clock, services)
+    const beginJournalFlush = makeFlushTimer("journal", clock, services)
     let waiting: Array<Waiting> = []
     let flushing = 0
     let journaling = false
@@ -44,8 +49,10 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
 
     const flushAlone = ({ done, file, log }: Waiting) => {
       flushing++
+      const end = beginLogFlush(1)
       runFork(file.flush).addObserver((exit) => {
         flushing--
+        end()
         if (Exit.isSuccess(exit)) journal.noteFlush(log)
         done(exit)
       })
@@ -53,8 +60,10 @@ export const makeFlusher = (journal: Journal): Effect.Effect<Flusher> =>
 
     const flushTogether = (taken: ReadonlyArray<Waiting>) => {
       journaling = true
+      const end = beginJournalFlush(taken.length)
       runFork(journal.write(taken)).addObserver((exit) => {
         journaling = false
+        end()
         if (Exit.isSuccess(exit)) { for (const { done } of taken) done(exit) }
         // The commits are in their own files anyway.
         else taken.forEach(flushAlone)
