@@ -1,6 +1,6 @@
 /**
- * Real pages in Chromium, each of an origin of its own, that try everything against a local server. A server that
- * takes everything shows that every way is really gone; a page that was let in, that it would have got through.
+ * Real pages in Chromium, each with its own origin, try every way in against a local server. A decoy server that
+ * accepts everything shows that every way was really tried; a page from an allowed origin shows that the ways work.
  */
 import { once } from "node:events"
 import * as http from "node:http"
@@ -31,9 +31,9 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
   await ask(port, "/v1/stream/__ds/jwks.json")
   const before = await footprint(port, server.directory, "nothing")
   const decoy = await Decoy.start()
-  const rebound = await rebinding(port)
+  const rebound = await startRebinding(port)
   const evil = `http://evil.test:${pages.port}`
-  /** What the page could read; nothing if it did not report in time. */
+  /** Returns the text of each answer that the page could read; nothing if the page did not report in time. */
   const open = async (
     title: string,
     origin: string,
@@ -67,7 +67,7 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
         violations.push(`${title}: ${by} has read ${JSON.stringify(text.slice(0, 200))}`)
       }
     }
-    // The page that shares our origin may read that it is refused, which shows that it has come so far.
+    // The page that shares our origin may read the refusal, and that shows that its request reached the server.
     const isReached = found.some(({ text }) => text.includes("AccessRefused"))
     if ("rebind" in query && !isReached) violations.push(`${title}: it never came to us`)
     const changed = difference(before, await footprint(port, server.directory, "nothing"))
@@ -105,7 +105,7 @@ const write = (port: number, name: string) =>
     body: JSON.stringify({ data: secret })
   })
 
-/** The page at `/page`, in a sandbox if it is asked for. */
+/** Serves the page at `/page`, in a sandbox if the query asks for one. */
 const startPages = () =>
   Pages.start(({ pathname, searchParams }) => {
     if (pathname !== "/page") return undefined
@@ -115,7 +115,7 @@ const startPages = () =>
     return { headers: { "content-type": "text/html", ...sandbox }, body: page }
   })
 
-/** Takes everything, and remembers what it was asked by. */
+/** Accepts every request, and remembers which ways (`by`) sent one. */
 class Decoy {
   readonly server: http.Server
   readonly port: number
@@ -143,10 +143,10 @@ class Decoy {
 }
 
 /**
- * What a name is bound to: at first to somebody with a page, and after `/rebind` to the server on the same port of
- * 127.0.0.1. The browser sees one origin all the while.
+ * The server behind a name that is bound again: at first it forwards to a server with a page, and after `/rebind` to
+ * the server on the same port of 127.0.0.1. The browser sees one origin throughout.
  */
-const rebinding = async (port: number): Promise<net.Server> => {
+const startRebinding = async (port: number): Promise<net.Server> => {
   let isBound = false
   const listener = net.createServer((socket) => {
     socket.on("error", () => {})

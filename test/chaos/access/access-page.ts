@@ -1,9 +1,9 @@
 /**
- * A page that tries everything a page can to read or to change what a server has, and reports what it could read. It is
- * told by its own address whom to ask (`base`) and where to report (`report`).
+ * A page that tries every way a page has to read or change a server's data, and reports what it could read. Its own
+ * address names the server to ask (`base`) and the place to report to (`report`).
  */
 
-/** Every way there is, as the page names it in what it asks for (`by`). */
+/** Every way the page tries, by the name that it puts into its requests (`by`). */
 export const ways: ReadonlyArray<string> = [
   "fetch",
   "fetch-list",
@@ -133,7 +133,7 @@ const ways = {
 }
 
 const go = async () => {
-  // Bound to another address from here on.
+  // From here on, the name is bound to another address.
   if (asked.get("rebind") !== null) await fetch("/rebind")
   const read = await Promise.all(Object.entries(ways).map(async ([by, way]) => {
     try {

@@ -1,5 +1,5 @@
 /**
- * Two ways into a server: the native API, and the protocol, which others speak as well.
+ * Two ways into a server: the native API, and the protocol, which other servers speak as well.
  */
 import type * as http from "node:http"
 import { offsetOf } from "../../support/names.ts"
@@ -25,10 +25,10 @@ interface Appended {
 
 export interface Door {
   readonly name: string
-  /** Makes the stream where it has to be made. */
+  /** Creates the stream if the first append does not create it. */
   readonly create: (port: number, stream: string) => Promise<Result>
   readonly append: (port: number, stream: string, appending: Appending, agent?: http.Agent) => Promise<Appended>
-  /** The keys from an event on; undefined where there was no whole answer, 404 as no keys. */
+  /** Returns the keys from an event on; undefined if there was no whole answer. A 404 counts as no keys. */
   readonly read: (port: number, stream: string, from: number) => Promise<Contents | undefined>
   readonly close: (port: number, stream: string) => Promise<{ readonly outcome: Result; readonly status: number }>
   readonly delete: (port: number, stream: string) => Promise<{ readonly outcome: Result; readonly status: number }>
@@ -40,7 +40,7 @@ interface Contents {
   readonly closed: boolean | undefined
 }
 
-/** 5xx may hide anything, but for the two that say that nothing was kept. */
+/** After a 5xx the append may or may not be stored, except for the two statuses that say that nothing was stored. */
 const resultOf = (answer: Asked | undefined): Result =>
   answer === undefined
     ? "unknown"
@@ -52,7 +52,7 @@ const resultOf = (answer: Asked | undefined): Result =>
     ? "refused"
     : "unknown"
 
-/** An answer that says something of the stream. */
+/** Returns the answer if it says something about the stream. */
 const sound = (answer: Asked | undefined): Asked | undefined =>
   answer === undefined || answer.status === 0 || answer.status >= 500 ? undefined : answer
 
@@ -73,7 +73,10 @@ const conditionHeaders = ({ closes, ifMatch, producer }: Appending): Record<stri
 
 export const protocolPath = (stream: string): string => `/v1/stream/${encodeURIComponent(stream)}`
 
-/** The protocol has offsets of each server's own: what lies where is known by reading from the beginning. */
+/**
+ * Protocol offsets differ from server to server, so a client learns the position of an event by reading from the
+ * beginning.
+ */
 export const protocolDoor: Door = {
   name: "protocol",
   create: async (port, stream) =>
@@ -111,7 +114,7 @@ export const protocolDoor: Door = {
 export const nativeDoor: Door = {
   ...protocolDoor,
   name: "native",
-  // The first append makes it.
+  // The first append creates the stream.
   create: () => Promise.resolve("ok"),
   append: async (port, stream, appending, agent) => {
     const { keys, padding } = appending
@@ -144,7 +147,7 @@ export const nativeDoor: Door = {
   }
 }
 
-/** An event's text as its offset and its key. */
+/** Reads the offset and the key out of an event's text. */
 export const toSeen = (text: string): { readonly offset: number; readonly key: string } => {
   const event = JSON.parse(text) as { readonly offset: string; readonly data: { readonly key: string } }
   return { offset: Number(event.offset), key: event.data.key }
