@@ -56,7 +56,7 @@ const resultOf = (answer: Asked | undefined): Result =>
 const sound = (answer: Asked | undefined): Asked | undefined =>
   answer === undefined || answer.status === 0 || answer.status >= 500 ? undefined : answer
 
-const settled = (answer: Asked | undefined) => ({ outcome: resultOf(answer), status: answer?.status ?? 0 })
+const toOutcome = (answer: Asked | undefined) => ({ outcome: resultOf(answer), status: answer?.status ?? 0 })
 
 const dataOf = (key: string, padding = 0): string =>
   `{"key":"${key}"${padding === 0 ? "" : `,"padding":"${"x".repeat(padding)}"`}}`
@@ -89,7 +89,7 @@ export const protocolDoor: Door = {
       ...(agent === undefined ? {} : { agent })
     })
     const repeated = appending.producer !== undefined && answer?.status === 204
-    return { ...settled(answer), offset: undefined, repeated }
+    return { ...toOutcome(answer), offset: undefined, repeated }
   },
   read: async (port, stream) => {
     const events: Array<{ offset: number; key: string }> = []
@@ -107,8 +107,8 @@ export const protocolDoor: Door = {
     }
   },
   close: async (port, stream) =>
-    settled(await ask(port, protocolPath(stream), { method: "POST", headers: { "stream-closed": "true" } })),
-  delete: async (port, stream) => settled(await ask(port, protocolPath(stream), { method: "DELETE" }))
+    toOutcome(await ask(port, protocolPath(stream), { method: "POST", headers: { "stream-closed": "true" } })),
+  delete: async (port, stream) => toOutcome(await ask(port, protocolPath(stream), { method: "DELETE" }))
 }
 
 export const nativeDoor: Door = {
@@ -128,7 +128,7 @@ export const nativeDoor: Door = {
       body: single ? `{"data":${dataOf(keys[0]!, padding)}}` : keys.map((key) => dataOf(key, padding)).join("\n"),
       ...(agent === undefined ? {} : { agent })
     })
-    const { outcome, status } = settled(answer)
+    const { outcome, status } = toOutcome(answer)
     if (answer === undefined || outcome !== "ok") return { outcome, status, offset: undefined, repeated: false }
     const said = JSON.parse(answer.text) as { readonly offset?: string; readonly repeated?: boolean }
     return {

@@ -12,7 +12,7 @@ const pauseMillis = 20
 /**
  * Waits until every follower has seen every event, and ends them. Reports C13 for each follower that has not in time.
  */
-export const settled = async (
+export const settleFollowers = async (
   followers: ReadonlyArray<Follower>,
   finals: ReadonlyArray<Final>,
   millis: number

@@ -16,7 +16,7 @@ import { SlowLink } from "../network/slow-link.ts"
 import { ask } from "./ask.ts"
 import type { Appending } from "./doors.ts"
 import { nativeDoor, protocolPath } from "./doors.ts"
-import { Follower, settled } from "./follower.ts"
+import { Follower, settleFollowers } from "./follower.ts"
 
 const clientsAtOnce = 5
 const stepsEach = 200
@@ -94,7 +94,7 @@ class OneHistory {
     await Promise.all(clients)
     await trouble
     const { finals, violations } = await readOurs(nativeDoor, server.port, this.#streams, server.directory)
-    const late = await settled(followers, finals, livenessMillis)
+    const late = await settleFollowers(followers, finals, livenessMillis)
     link?.close()
     const { operations } = this.#ledger
     this.#ledger.close()

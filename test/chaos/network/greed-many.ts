@@ -1,5 +1,5 @@
 /**
- * Attacks by many: requests one behind the other, connections, followers, streams, subscriptions.
+ * Attacks by number: requests one behind the other, connections, followers, streams, subscriptions.
  */
 import * as net from "node:net"
 import { json } from "../../support/wire.ts"
@@ -7,7 +7,7 @@ import { usageOf } from "../harness/looks.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
 import { get, post, prepareBig, prepared, put, repeated } from "./greed-stage.ts"
 
-/** Requests behind each other whose answers nobody reads. */
+/** Requests behind each other whose answers the attacker does not read. */
 const pipelined = (
   name: string,
   route: string,
@@ -24,7 +24,7 @@ const pipelined = (
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `n/${i.toString().padStart(6, "0")}`)
 
-/** So many streams, made by whoever may. */
+/** Creates many streams, as any client may. */
 const prepareStreams = (full: number, brief: number) => (stage: Stage) =>
   prepared(stage, names(stage.scaled(full, brief)).map((name) => put(`/v1/stream/${name}`)))
 
@@ -33,7 +33,7 @@ const quick = { flags: ["--durability=os"] }
 const subscription = (id: string, body: unknown) =>
   put(`/v1/stream/__ds/subscriptions/${id}`, json, JSON.stringify(body))
 
-/** A producer with as long an id as there may be. */
+/** A producer with the longest possible id. */
 const producer = (i: number) => ({
   ...json,
   "Producer-Id": `${i}`.padStart(500, "p"),
@@ -53,7 +53,7 @@ export const many: ReadonlyArray<Attack> = [
     run: (stage) => stage.unread(8, 1_300, get("/streams/place")),
     check: async (stage) => {
       const followers = (await usageOf(stage.port))?.followers ?? 0
-      // One of each connection is answered at a time.
+      // The server answers one request of each connection at a time.
       return followers > 8 ? [`eight connections have ${followers} followers`] : []
     }
   },
@@ -159,11 +159,11 @@ export const many: ReadonlyArray<Attack> = [
     name: "forks of forks of forks",
     route: "PUT /v1/stream/* with Stream-Forked-From",
     start: quick,
-    // Each source is open once, for all the forks of it that are awake.
+    // Each source is open once, for all its forks that are awake.
     files: 1_000,
     prepare: async (stage) => {
       await prepared(stage, [put("/v1/stream/f0", json, "[0]")])
-      // Each is a fork of the one before, which must be there.
+      // Each stream is a fork of the one before, which must exist.
       for (let i = 0; i < stage.scaled(1_000, 100); i++) {
         const source = { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }
         await prepared(stage, [put(`/v1/stream/f${i + 1}`, source, `[${i + 1}]`)])
@@ -171,7 +171,7 @@ export const many: ReadonlyArray<Attack> = [
     },
     run: async (stage) => {
       const depth = stage.scaled(1_000, 100)
-      // Each of them, from its farthest source on.
+      // Reads each fork, from its farthest source on.
       await stage.answered(Array.from({ length: depth }, (_, i) => get(`/v1/stream/f${depth - i}?offset=-1`)))
       await stage.read(4, 20, get(`/v1/stream/f${depth}?offset=-1`))
       await stage.unread(4, 200, get(`/streams/f${depth}?offset=-1`))
@@ -236,7 +236,7 @@ export const many: ReadonlyArray<Attack> = [
       )
     },
     run: async (stage) => void await stage.answered([put("/v1/stream/ev/1", json, "[1]")]),
-    // Whoever comes now is let in.
+    // The server accepts a new connection now.
     check: async (stage) => {
       const answered = await stage.answered([get("/health")])
       return answered === 1 ? [] : ["a new connection was not answered"]
