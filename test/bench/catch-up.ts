@@ -1,6 +1,6 @@
 /**
- * Catch-up: streams that are read whole, and the last ten of them. Every event is looked at once; from then on, the same
- * bytes are expected. The bare server sends a file of exactly these bytes.
+ * Catch-up: reads of whole streams, and of their last ten events. The first read checks every event; later reads must
+ * return the same bytes. The bare server sends a file of exactly these bytes.
  */
 import * as Path from "node:path"
 import { catchUpAgainst } from "./catch-up-against.ts"
@@ -16,7 +16,7 @@ import type { Workload } from "./workload.ts"
 const million = 1_000_000
 const goalMillis = 500
 const goalRounds = 5
-/** Where no goal is asked. */
+/** For measurements without a goal. */
 const otherMillis = 250
 const otherRounds = 3
 
@@ -53,7 +53,7 @@ const alone = (): Promise<ReadonlyArray<Row>> =>
 
 const nameOf = (events: number, written: Written) => `${events}-${written.replace(" ", "-")}`
 
-/** How a stream is read; the first is the base point. */
+/** The ways to read a stream; the first is the base point. */
 const ways = [
   {
     name: "SSE",
@@ -108,7 +108,7 @@ const perEvent = (measured: Measured): ReadonlyArray<Goal> => [
   atMost("first byte within 10 ms", figure(measured.p50).median, 10)
 ]
 
-/** Reads the same again and again for a round, and watches the server's memory meanwhile. */
+/** Reads the same path again and again for a round, and watches the server's memory meanwhile. */
 const reader = (
   name: string,
   server: ServerProcess,
@@ -126,7 +126,7 @@ const reader = (
       const firstBytes: Array<number> = []
       const before = server.memory()
       const look = () => peak.bytes = Math.max(peak.bytes, server.memory() - before)
-      // A read of a million takes hundreds of milliseconds.
+      // A read of a million events takes hundreds of milliseconds.
       const watch = setInterval(look, 20)
       const from = performance.now()
       try {
@@ -140,7 +140,7 @@ const reader = (
         clearInterval(watch)
       }
       const millis = performance.now() - from
-      // The first time is for warming up.
+      // The first round is the warm-up.
       if (!warm) peak.bytes = 0
       warm = true
       return { operations: firstBytes.length * events, latencies: Float64Array.from(firstBytes), millis }

@@ -1,7 +1,7 @@
 /**
- * Growth: whether an append costs more because much is there already, in the stream or beside it. Both are measured in
- * the same rounds as the same append where nothing is: in the same server for a long stream, in one started the same way
- * for many streams.
+ * Growth: whether an append costs more if the stream, or the server, already holds a lot. Both are measured in the same
+ * rounds as the same append without that data: in the same server for a long stream, in one started the same way for
+ * many streams.
  */
 import { message } from "./contestants.ts"
 import { ratios } from "./figures.ts"

@@ -1,6 +1,6 @@
 /**
  * Followers that stop reading (promise 6, G10): their cost for the server in memory, and for other clients in time.
- * Each receives every event when it reads again. A follower that never reads again is dropFollowers, and misses no event when
+ * Each receives every event when it reads again. A follower that never reads again is dropped, and misses no event when
  * it reconnects.
  */
 import * as http from "node:http"
