@@ -52,10 +52,10 @@ export const append: Workload = {
         ...await atBase(baseline, ours, others),
         ...await atOne(baseline, [ours.memory, ours.os, ours.fsync], others, files),
         ...await withHook(baseline, native("ours, embedded", embedded), native("ours, embedded, with a hook", hooked)),
-        ...await elsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
-        ...await elsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
-        ...await elsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
-        ...await elsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
+        ...await measureElsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
+        ...await measureElsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
+        ...await measureElsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
+        ...await measureElsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
         ...await batches(baseline, ours, others)
       ]
     })
@@ -151,7 +151,7 @@ const withHook = async (baseline: Contestant, without: Contestant, hooked: Conte
   ]
 }
 
-const elsewhere = async (where: string, shape: Shape, baseline: Contestant, ours: Contestant) => {
+const measureElsewhere = async (where: string, shape: Shape, baseline: Contestant, ours: Contestant) => {
   const short = { ...shape, millis: otherMillis }
   const [bare, fsync] = await measure([[baseline, short], [ours, short]], otherRounds)
   return [row("append", `append, ${where}`, bare!), rowOf(`append, ${where}`, fsync!, bare!)]

@@ -27,10 +27,10 @@ export const catchUp: Workload = {
     "operation is an event, its times are those to the first byte of an answer, and memory is the most that the server " +
     "had more during a read than before it; of the last 10, an operation is a read. The bare server sends the same " +
     "bytes from a file, and answers {} for the last 10.",
-  run: async ({ against }) => [...await alone(), ...(against ? await catchUpAgainst() : [])]
+  run: async ({ against }) => [...await measureAlone(), ...(against ? await catchUpAgainst() : [])]
 }
 
-const alone = (): Promise<ReadonlyArray<Row>> =>
+const measureAlone = (): Promise<ReadonlyArray<Row>> =>
   withServers(async (servers) => {
     const bare = await servers.add(startBare())
     const ours = await servers.add(startOurs(servers.directory(), ["--durability=os"]))

@@ -40,12 +40,12 @@ export const read = (
           }
         })
         response.on("end", () => resolve({ bytes, headers, firstByteMillis }))
-        response.on("error", (error) => failed(error))
+        response.on("error", (error) => fail(error))
       }
     )
-    const failed = (error: Error) =>
+    const fail = (error: Error) =>
       reject(error.name === "AbortError" ? new Error(`${path} sent only ${bytes} bytes in ${millisMax} ms.`) : error)
-    request.on("error", failed)
+    request.on("error", fail)
   })
 
 /**

@@ -58,7 +58,7 @@ export const startBareFiles = (directory: string): FileProcess => {
   })
   running.add(child)
   return {
-    ...underClock(child, 0),
+    ...toServerProcess(child, 0),
     write: async (writing) => {
       child.send(writing)
       const [took] = await once(child, "message") as [Float64Array]
@@ -75,7 +75,7 @@ export const startRedis = async (directory: string): Promise<ServerProcess | und
   const flags = { port, bind: "127.0.0.1", dir: directory, appendonly: "yes", appendfsync: "always", save: "" }
   const child = run(program, Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), {})
   await waitForOutput(child, /Ready to accept connections/)
-  return underClock(child, port)
+  return toServerProcess(child, port)
 }
 
 /** Starts NATS with JetStream, on a port that it chooses; undefined if it is not installed. */
@@ -87,7 +87,7 @@ export const startNats = async (directory: string): Promise<ServerProcess | unde
     waitForOutput(child, /client connections on 127\.0\.0\.1:(\d+)/),
     waitForOutput(child, /Server is ready/)
   ])
-  return underClock(child, Number(port))
+  return toServerProcess(child, Number(port))
 }
 
 const findProgram = (program: string): string | undefined =>
@@ -97,7 +97,7 @@ const findProgram = (program: string): string | undefined =>
 
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
   const child = run(process.execPath, args, env)
-  return underClock(child, Number(await waitForOutput(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
+  return toServerProcess(child, Number(await waitForOutput(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
 }
 
 const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): ChildProcess => {
@@ -111,7 +111,7 @@ const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEn
   return child
 }
 
-const underClock = (child: ChildProcess, port: number): ServerProcess => ({
+const toServerProcess = (child: ChildProcess, port: number): ServerProcess => ({
   pid: child.pid!,
   port,
   cpu: () => cpuMicros(child.pid!),

@@ -262,5 +262,5 @@ const reads = (disk: FaultDisk, { name, texts }: Finished) =>
     const storage = yield* storageOn(disk)
     const log = yield* storage.open(named(name))
     const read = yield* readUpTo(log, log.tail, 0, 64 * 1024)
-    return isDeepStrictEqual(read, texts) ? [] : [`${name}, which nobody has damaged, reads otherwise`]
+    return isDeepStrictEqual(read, texts) ? [] : [`${name}, which was not damaged, reads differently`]
   }).pipe(Effect.scoped, Effect.orDie)

@@ -150,10 +150,10 @@ export class StreamWorld {
 
   #sentOf(ask: Ask): Sent {
     const sizes = ask.kind === "append" ? ask.sizes : []
-    const vetoed = (i: number) => ask.kind === "append" && ask.vetoed && i === sizes.length - 1 ? veto : {}
+    const vetoOf = (i: number) => ask.kind === "append" && ask.vetoed && i === sizes.length - 1 ? veto : {}
     return {
       ask,
-      data: sizes.map((size, i) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size), ...vetoed(i) })),
+      data: sizes.map((size, i) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size), ...vetoOf(i) })),
       exit: undefined
     }
   }

@@ -46,7 +46,7 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
   }
 
   await open("a server that takes everything", evil, { base: `http://127.0.0.1:${decoy.port}` })
-  for (const by of ways) if (!decoy.seen.has(by)) violations.push(`${by} was never sent: it proves nothing`)
+  for (const by of ways) if (!decoy.seen.has(by)) violations.push(`${by} never sent a request, so it proves nothing`)
 
   const attacks: ReadonlyArray<readonly [title: string, origin: string, query: Readonly<Record<string, string>>]> = [
     ["another origin, to 127.0.0.1", evil, { base: `http://127.0.0.1:${port}` }],
@@ -69,21 +69,21 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
     }
     // The page that shares our origin may read the refusal, and that shows that its request reached the server.
     const isReached = found.some(({ text }) => text.includes("AccessRefused"))
-    if ("rebind" in query && !isReached) violations.push(`${title}: it never came to us`)
+    if ("rebind" in query && !isReached) violations.push(`${title}: no request reached the server`)
     const changed = difference(before, await footprint(port, server.directory, "nothing"))
-    if (changed !== undefined) violations.push(`${title}: something was changed: ${changed}`)
+    if (changed !== undefined) violations.push(`${title}: the page changed data: ${changed}`)
   }
 
-  const allowed = await open("a page that was let in", friend, { base: `http://127.0.0.1:${port}` })
+  const allowed = await open("an allowed page", friend, { base: `http://127.0.0.1:${port}` })
   for (const by of ["fetch", "fetch-protocol", "xhr", "eventsource"]) {
     if (!allowed.some((read) => read.by === by && read.text.includes(secret))) {
-      violations.push(`The page that was let in did not read by ${by}`)
+      violations.push(`The allowed page did not read by ${by}`)
     }
   }
   const written = await ask(port, "/streams/secret/events")
-  if (written?.text.includes(`"data":"evil"`) !== true) violations.push("The page that was let in did not write")
+  if (written?.text.includes(`"data":"evil"`) !== true) violations.push("The allowed page did not write")
   const deleted = await ask(port, "/streams/doomed/events")
-  if (deleted?.status !== 404) violations.push("The page that was let in did not delete")
+  if (deleted?.status !== 404) violations.push("The allowed page did not delete")
 
   for (const listener of [rebound, decoy.server, pages.server]) listener.close()
   await server.kill()

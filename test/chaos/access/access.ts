@@ -49,9 +49,9 @@ export const tryRaw = async (directory: string, takes: (index: number) => boolea
     if (fault !== undefined) violations.push(`${show(combination)}: ${fault}`)
   })
   const changed = difference(guarded.before, await footprint(port, guarded.server.directory, "nothing"))
-  if (changed !== undefined) violations.push(`Somebody who is not let in changed something: ${changed}`)
+  if (changed !== undefined) violations.push(`A refused request changed data: ${changed}`)
   const kept = await ask(port, "/v1/stream/secret?offset=-1")
-  if (kept?.text !== JSON.stringify([secret])) violations.push(`The secret is another: ${kept?.text}`)
+  if (kept?.text !== JSON.stringify([secret])) violations.push(`The secret has changed: ${kept?.text}`)
   await guarded.server.kill()
 
   const open = await startWithSecret(Path.join(directory, "open"))
@@ -66,7 +66,7 @@ export const tryRaw = async (directory: string, takes: (index: number) => boolea
     if (hasRead) reads++
     if (hasWritten) writes++
   })
-  if (reads === 0 || writes === 0) violations.push(`Whoever is let in read ${reads} times and wrote ${writes} times`)
+  if (reads === 0 || writes === 0) violations.push(`Allowed requests read ${reads} times and wrote ${writes} times`)
   await open.server.kill()
   return {
     counts: { attacks: attacks.length, refused: refused.length, letIn: allowed.length, reads, writes },

@@ -42,7 +42,7 @@ export const soak: Suite = {
       descriptors: growth(samples, ({ descriptors }) => descriptors),
       timers: growth(kept, ({ timers }) => timers)
     }
-    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or with 5xx`)
+    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or were answered with 5xx`)
     // The slopes of a few seconds say nothing.
     if (!brief && slopes.megabytes.slope > megabytesMaxPerHour) {
       violations.push(`memory grows by ${slopes.megabytes.slope.toFixed(1)} MB an hour`)
@@ -50,7 +50,7 @@ export const soak: Suite = {
     // Objects outside of V8's heap may reuse memory that other objects have left, so resident memory does not show them
     // for a while.
     if (!brief && slopes.used.low > megabytesMaxPerHour) {
-      violations.push(`what objects take grows by ${slopes.used.slope.toFixed(1)} MB an hour`)
+      violations.push(`the memory of objects grows by ${slopes.used.slope.toFixed(1)} MB an hour`)
     }
     for (const what of ["descriptors", "timers"] as const) {
       const { low, slope } = slopes[what]

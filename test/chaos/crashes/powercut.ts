@@ -106,7 +106,7 @@ const cutTogether = async (
   // A flush and the cut race in the kernel: an answer from here on does not count as acknowledged.
   let frozen = false
   let over = false
-  const doors = (isOurs ? [nativeDoor, protocolDoor] : [nativeDoor]).map((door) => doubtful(door, () => frozen))
+  const doors = (isOurs ? [nativeDoor, protocolDoor] : [nativeDoor]).map((door) => withDoubt(door, () => frozen))
   const at = (i: number): Surroundings => ({
     port: server.port,
     door: doors[i % doors.length]!,
@@ -188,7 +188,7 @@ const cutTogether = async (
 }
 
 /** Counts every answer after the freeze as unknown. */
-const doubtful = (door: Door, isFrozen: () => boolean): Door => {
+const withDoubt = (door: Door, isFrozen: () => boolean): Door => {
   const doubt = <A extends { readonly outcome: string; readonly status: number }>(answer: A): A =>
     isFrozen() ? { ...answer, outcome: "unknown", status: 0 } : answer
   return {

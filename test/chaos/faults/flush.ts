@@ -41,10 +41,10 @@ export const flush: Suite = {
     const proof = new Proof()
     for (let round = 0; round < context.rounds; round++) {
       for (const durability of ["fsync", "os"] as const) await slow(context, durability, proof, round)
-      await traced(context, "fsync", proof, round)
+      await traceAppends(context, "fsync", proof, round)
       context.say(`${round + 1} rounds, ${proof.told} told, ${proof.violations.length} violations`)
     }
-    await traced(context, "os", proof, context.rounds)
+    await traceAppends(context, "os", proof, context.rounds)
     const { changes, control, flushes, looks, told, violations } = proof
     return { counts: { changes, looks, told, flushes, control }, violations }
   }
@@ -98,7 +98,7 @@ const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: P
   proof.looks += looks.length
   const late = looks.filter((millis) => millis >= waitedMillis)
   if (late.length > looks.length * lateShareMax) {
-    proof.violations.push(`P2 ${durability}: ${late.length} of ${looks.length} looks took ${Math.round(late[0]!)} ms`)
+    proof.violations.push(`P2 ${durability}: ${late.length} of ${looks.length} reads took ${Math.round(late[0]!)} ms`)
   }
   await change("an append through the protocol", () => protocolDoor.append(port, "a", { keys: ["a/0", "a/1"] }))
   // The journal flushes this many logs at once, as soon as it exists.
@@ -135,7 +135,7 @@ const timeReads = async (port: number): Promise<ReadonlyArray<number>> => {
 
 const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)
 
-const traced = async (
+const traceAppends = async (
   { directory, options }: Context,
   durability: "fsync" | "os",
   proof: Proof,
@@ -179,15 +179,17 @@ const traced = async (
   await new Promise((resolve) => setTimeout(resolve, 200))
   const { early, flushes, told } = orderOf(fs.readFileSync(file, "utf8"))
   if (told < 2 * appends || answered < 2 * appends) {
-    proof.violations.push(`the trace of ${durability} shows ${told} tellings, and ${answered} were answered`)
+    proof.violations.push(`the trace of ${durability} shows ${told} deliveries, and ${answered} appends were answered`)
   }
   if (durability === "os") {
     proof.control = early.length
-    if (early.length < told) proof.violations.push(`without flushes ${early.length} of ${told} tellings were found out`)
+    if (early.length < told) {
+      proof.violations.push(`without flushes the check found ${early.length} of ${told} early deliveries`)
+    }
     return
   }
   proof.told += told
   proof.flushes += flushes
-  for (const key of early) proof.violations.push(`P2 ${key} was told before it was flushed`)
+  for (const key of early) proof.violations.push(`P2 a client was told of ${key} before it was flushed`)
   if (early.length === 0) fs.rmSync(file)
 }

@@ -49,7 +49,7 @@ export const failedFlush: Case = async ({ random, round, trial }) => {
       const statuses: Array<number> = []
       for (let turn = 0; turn < 12; turn++) statuses.push(await trial.append("a"))
       trial.expect(statuses.every((status) => status === 201 || status === 500), `answered with ${statuses.join(", ")}`)
-      trial.expect(statuses.includes(201), `after a flush failed (${when}) nothing is appended any more`)
+      trial.expect(statuses.includes(201), `after a flush failed (${when}) the server takes no appends`)
       // If more flushes fail, one of them may be a flush of the health probe.
       await trial.health(...(many ? ["ok", "failing"] as const : ["ok"] as const))
       trial.expect(fs.readFileSync(trace, "utf8").includes("(INJECTED)"), `no flush has failed (${when})`)
@@ -130,9 +130,9 @@ export const slowFlush: Case = async ({ trial }) => {
   }
   await Promise.all(clients)
   const p90 = looks.toSorted((one, other) => one - other)[Math.floor(looks.length * 0.9)]!
-  trial.expect(p90 <= readMillisP90, `while flushes are slow, one look in ten takes ${Math.round(p90)} ms`)
+  trial.expect(p90 <= readMillisP90, `while flushes are slow, one read in ten takes ${Math.round(p90)} ms`)
   const rate = trial.acknowledged("a") / (performance.now() - from) * 1_000
-  trial.expect(rate >= appendsEachSecond, `${Math.round(rate)} appends a second, so that flushes are not shared`)
+  trial.expect(rate >= appendsEachSecond, `${Math.round(rate)} appends a second, so appends do not share flushes`)
   await trial.finish()
   return undefined
 }

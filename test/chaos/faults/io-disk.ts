@@ -171,7 +171,7 @@ export const emptied: Case = async ({ random, trial }) => {
     }
   }
   await trial.health("failing")
-  trial.expect(!fs.existsSync(server.directory), "the directory was made anew")
+  trial.expect(!fs.existsSync(server.directory), "the server created the directory again")
   server.signal("SIGTERM")
   const code = await server.ended()
   trial.expect(code === 0 || code === 1, `it ended with ${code}`)

@@ -42,16 +42,19 @@ export const fewFiles: Case = async ({ trial }) => {
   // The log of the last stream is open, those of the first are not.
   for (const stream of [...streams.slice(-1), ...streams.slice(0, 50), "made now"]) {
     const status = await trial.append(stream, 0, kept)
-    trial.expect(status === 201, `who was there before the flood appended to ${stream} and was answered with ${status}`)
+    trial.expect(status === 201, `an append of an earlier client to ${stream} was answered with ${status}`)
   }
   const late = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream, 0, new http.Agent())))
   const strange = late.filter((status) => status !== 0 && status !== 503)
-  trial.expect(strange.length === 0, `who came after the flood was answered with ${[...new Set(strange)].join(", ")}`)
+  trial.expect(strange.length === 0, `appends after the flood were answered with ${[...new Set(strange)].join(", ")}`)
   const held = sockets.filter(({ destroyed }) => !destroyed)
   const told = await Promise.all(held.map((socket) => readOver(socket, streams.at(-1)!)))
   const areBoth = told.includes(200) && told.includes(503) && told.every((status) => status === 200 || status === 503)
-  trial.expect(areBoth, `who came in the flood and was not cut off was answered with ${[...new Set(told)].join(", ")}`)
-  trial.expect(server.isRunning, "the server is not there any more")
+  trial.expect(
+    areBoth,
+    `reads on connections of the flood that were not cut off were answered with ${[...new Set(told)].join(", ")}`
+  )
+  trial.expect(server.isRunning, "the server has ended")
   for (const socket of sockets) socket.destroy()
   kept.destroy()
   const from = performance.now()
@@ -147,7 +150,7 @@ export const clockJumps: Case = async ({ trial }) => {
   for (const jump of jumps) {
     await trial.append("a")
     const from = performance.now()
-    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} no work is to be had`)
+    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} there is no work`)
     const poll = ask(server.port, `${protocolPath("quiet")}?live=long-poll&offset=now`)
     await sleep(100)
     fs.writeFileSync(file, jump)
@@ -202,9 +205,9 @@ export const standstill: Case = async ({ random, round, trial }) => {
   server.signal("SIGCONT")
   await clients
   const from = performance.now()
-  trial.expect(await trial.append("a") === 201, "behind a standstill it takes no appends")
+  trial.expect(await trial.append("a") === 201, "after a standstill the server takes no appends")
   const took = Math.round(performance.now() - from)
-  trial.expect(took < 2_000, `behind a standstill an append took ${took} ms`)
+  trial.expect(took < 2_000, `after a standstill an append took ${took} ms`)
   await trial.finish()
   return undefined
 }
@@ -242,7 +245,7 @@ export const fullPipe: Case = async ({ trial }) => {
   }
   await Promise.all(Array.from({ length: refusalsAtOnce }, client))
   agent.destroy()
-  trial.expect(await trial.append("b") === 201, "while nobody takes its log it takes no appends")
+  trial.expect(await trial.append("b") === 201, "while no reader takes its log it takes no appends")
   const reader = fs.createReadStream(pipe, { encoding: "utf8" })
   let said = ""
   reader.on("data", (text) => said += text)
@@ -251,10 +254,10 @@ export const fullPipe: Case = async ({ trial }) => {
     await trial.append("a", 2_000)
     await sleep(20)
   }
-  trial.expect(/were dropped/.test(said), `${refusals} lines were kept for whoever takes them: ${said.length} bytes`)
+  trial.expect(/were dropped/.test(said), `${refusals} lines were kept in memory for a reader: ${said.length} bytes`)
   server.signal("SIGTERM")
   const code = await server.ended()
-  trial.expect(code === 0, `while nobody takes its log it ended with ${code}`)
+  trial.expect(code === 0, `while no reader takes its log it ended with ${code}`)
   await server.start()
   await trial.finish()
   return undefined

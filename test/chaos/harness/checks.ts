@@ -90,7 +90,7 @@ const checkPlaces = (stream: Seen, complain: Complain) => {
       }
     })
   }
-  for (const { key } of stream.final.events) if (!known.has(key)) complain("C2", `nobody appended ${key}`)
+  for (const { key } of stream.final.events) if (!known.has(key)) complain("C2", `no client appended ${key}`)
 }
 
 /** Returns when the event at each offset was sent, and when it was answered. */
@@ -107,7 +107,7 @@ const times = (stream: Seen) =>
 const checkRealTime = (stream: Seen, complain: Complain) => {
   let least = Infinity
   for (const { complete, invoke, key } of times(stream).toSorted((one, other) => other.offset - one.offset)) {
-    if (least < invoke) complain("C4", `${key} was asked for after something behind it was answered`)
+    if (least < invoke) complain("C4", `${key} was sent after an event behind it was answered`)
     least = Math.min(least, complete)
   }
 }
@@ -126,9 +126,9 @@ const checkReads = (stream: Seen, complain: Complain) => {
     if (tail < answered(invoke)) {
       complain("C5", `${client} read to ${tail} when ${answered(invoke)} were acknowledged`)
     }
-    if (tail > asked(complete)) complain("C5", `${client} read to ${tail} before anybody had asked for it`)
+    if (tail > asked(complete)) complain("C5", `${client} read to ${tail} before any client had appended that far`)
     if (tail < read(invoke)) {
-      complain("C6", `${client} read to ${tail} after somebody had read to ${read(invoke)}`)
+      complain("C6", `${client} read to ${tail} after another read to ${read(invoke)}`)
     }
     keys.forEach((key, i) => {
       if (stream.at.get(key) !== from + i) complain("C7", `${client} was shown ${key} at ${from + i}`)
@@ -159,7 +159,7 @@ const checkCommits = ({ appends, at }: Seen, complain: Complain) => {
     const places = keys.map((key) => at.get(key))
     if (places.every((place) => place === undefined)) continue
     if (places.some((place, i) => place === undefined || place !== places[0]! + i)) {
-      complain("C8", `of ${keys.join(", ")} there is ${places.join(", ")}`)
+      complain("C8", `the events ${keys.join(", ")} are at ${places.join(", ")}`)
     }
   }
 }
@@ -168,7 +168,7 @@ const checkCommits = ({ appends, at }: Seen, complain: Complain) => {
 const checkConditions = (stream: Seen, complain: Complain) => {
   for (const { ifMatch, keys, offset, outcome } of stream.appends) {
     if (ifMatch === undefined || outcome !== "ok") continue
-    if (offset !== ifMatch) complain("C9", `${keys[0]} was to be at ${ifMatch} and was put at ${offset}`)
+    if (offset !== ifMatch) complain("C9", `${keys[0]} must be at ${ifMatch} and is at ${offset}`)
   }
 }
 
@@ -179,16 +179,16 @@ const checkClosings = (stream: Seen, complain: Complain) => {
     operation.outcome === "ok" && (operation.op === "close" || (operation.op === "append" && operation.closes === true))
   )
   if (closings.length === 0) return
-  if (!stream.final.closed) complain("C10", "it was closed, and is open")
+  if (!stream.final.closed) complain("C10", "the stream was closed, and is open")
   const closed = Math.min(...closings.map(({ complete }) => complete))
   for (const { invoke, keys, outcome, repeated } of stream.appends) {
     if (outcome === "ok" && repeated !== true && invoke > closed) {
-      complain("C10", `${keys[0]} was appended to what was closed`)
+      complain("C10", `${keys[0]} was appended to the closed stream`)
     }
   }
   const last = closings.find((closing): closing is Append => closing.op === "append")
   if (last !== undefined && stream.final.events.at(-1)?.key !== last.keys.at(-1)) {
-    complain("C10", `${last.keys.at(-1)} was to be the last, and is not`)
+    complain("C10", `${last.keys.at(-1)} must be the last event, and is not`)
   }
 }
 

@@ -27,7 +27,7 @@ export const readFinals = async (door: Door, port: number, streams: ReadonlyArra
   for (const stream of streams) {
     const contents = await door.read(port, stream, 0)
     if (contents === undefined) {
-      violations.push(`C13 ${stream}: cannot be read when all is over`)
+      violations.push(`C13 ${stream}: cannot be read at the end`)
       continue
     }
     const head = await ask(port, protocolPath(stream), { method: "HEAD" })

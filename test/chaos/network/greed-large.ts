@@ -3,7 +3,7 @@
  */
 import { json } from "../../support/wire.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
-import { get, ndjson, post, prepared, put } from "./greed-stage.ts"
+import { get, ndjson, post, prepareAll, put } from "./greed-stage.ts"
 
 const mebi = 1024 * 1024
 
@@ -31,7 +31,7 @@ const eventsMax = 32_768
 
 /** Appends with as many events as one append may have. */
 const prepareSmall = (stage: Stage) =>
-  prepared(stage, [
+  prepareAll(stage, [
     put("/v1/stream/small"),
     ...Array.from({ length: 8 }, () => post("/v1/stream/small", `[${"1,".repeat(eventsMax - 1)}1]`))
   ])
@@ -100,7 +100,7 @@ export const large: ReadonlyArray<Attack> = [
     route: "GET /v1/stream/*?live=sse",
     run: async (stage) => {
       const text = { "Content-Type": "text/plain" }
-      await prepared(stage, [put("/v1/stream/breaks", text)])
+      await prepareAll(stage, [put("/v1/stream/breaks", text)])
       await stage.answered(Array.from({ length: 4 }, () => post("/v1/stream/breaks", fill("\r"), text)))
       await stage.unread(8, 1, get("/v1/stream/breaks?offset=-1&live=sse"))
     }
@@ -111,7 +111,7 @@ export const large: ReadonlyArray<Attack> = [
     start: { flags: ["--durability=os"] },
     run: async (stage) => {
       const text = { "Content-Type": "text/plain" }
-      await prepared(stage, [put("/v1/stream/halves", text)])
+      await prepareAll(stage, [put("/v1/stream/halves", text)])
       const half = post("/v1/stream/halves", Buffer.from("caf\xe9", "latin1"), text)
       await stage.answered(Array.from({ length: stage.scaled(20_000, 3_000) }, () => half))
       await stage.unread(8, 1, get("/v1/stream/halves?offset=-1&live=sse"))
@@ -126,7 +126,7 @@ export const large: ReadonlyArray<Attack> = [
   {
     name: "lists in headers",
     route: "GET /v1/stream/*, GET /streams/:name/events",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/listed", json, "[1]")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/listed", json, "[1]")]),
     run: async (stage) => {
       const times = stage.scaled(200, 50)
       await stage.read(1, times, get("/v1/stream/listed?offset=-1", longHeader("If-None-Match", "W/,")))
@@ -189,7 +189,7 @@ export const large: ReadonlyArray<Attack> = [
   {
     name: "subscriptions to as many names as a body holds",
     route: "PUT /v1/stream/__ds/subscriptions/:id",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/wake")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/wake")]),
     run: async (stage) => {
       // As many names as are allowed, more than are allowed, and as many as fit in a body.
       await stage.answered([streams(9_999, 20), streams(80_000, 8), streams(170_000, 3)])
@@ -206,7 +206,7 @@ export const large: ReadonlyArray<Attack> = [
     name: "acknowledgements by the body",
     route: "POST /v1/stream/__ds/subscriptions/:id/ack",
     prepare: (stage) =>
-      prepared(stage, [
+      prepareAll(stage, [
         put("/v1/stream/wake"),
         put("/v1/stream/__ds/subscriptions/s", json, `{"type":"pull-wake","wake_stream":"wake","streams":["a"]}`)
       ]),

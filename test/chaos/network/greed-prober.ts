@@ -45,7 +45,13 @@ const probe = (server: number, yardstick: number) => {
     return agent
   }
 
-  const timed = async (what: keyof Seen["waits"], port: number, path: string, status: number, asking: Asking = {}) => {
+  const measureAsk = async (
+    what: keyof Seen["waits"],
+    port: number,
+    path: string,
+    status: number,
+    asking: Asking = {}
+  ) => {
     const from = performance.now()
     const answer = await ask(port, path, { ...asking, agent: agentOf(what === "read" ? "append" : what) })
     waits[what] = Math.max(waits[what], performance.now() - from)
@@ -55,7 +61,7 @@ const probe = (server: number, yardstick: number) => {
     }
   }
 
-  const again = async (run: () => Promise<void>, pause: number) => {
+  const repeat = async (run: () => Promise<void>, pause: number) => {
     while (!state.over) {
       await run()
       await new Promise((resolve) => setTimeout(resolve, pause))
@@ -68,16 +74,16 @@ const probe = (server: number, yardstick: number) => {
     refused = []
     state.over = false
     running = [
-      again(() => timed("health", server, "/health", 200), pauseMillis),
-      again(async () => {
-        await timed("append", server, "/streams/honest", 201, {
+      repeat(() => measureAsk("health", server, "/health", 200), pauseMillis),
+      repeat(async () => {
+        await measureAsk("append", server, "/streams/honest", 201, {
           method: "POST",
           headers: { "content-type": "application/json" },
           body: `{"data":1}`
         })
-        await timed("read", server, "/streams/honest/events?tail=1", 200)
+        await measureAsk("read", server, "/streams/honest/events?tail=1", 200)
       }, pauseMillis),
-      again(() => timed("yardstick", yardstick, "/", 200), yardstickPauseMillis)
+      repeat(() => measureAsk("yardstick", yardstick, "/", 200), yardstickPauseMillis)
     ]
   }
 

@@ -78,7 +78,7 @@ export class Stage {
 
   /** Sends the same bytes `times` times in one write, on connections that read nothing and stay open. */
   async unread(connections: number, times: number, bytes: Uint8Array): Promise<void> {
-    const all = repeated(bytes, times)
+    const all = repeat(bytes, times)
     for (const socket of await this.openAll(connections)) this.send(socket, all)
   }
 
@@ -124,7 +124,7 @@ export class Stage {
   }
 }
 
-export const repeated = (bytes: Uint8Array, times: number): Buffer =>
+export const repeat = (bytes: Uint8Array, times: number): Buffer =>
   Buffer.concat(Array.from({ length: times }, () => bytes))
 
 export const get = (target: string, headers: Readonly<Record<string, string>> = {}) => request("GET", target, headers)
@@ -138,7 +138,7 @@ export const put = (target: string, headers: Readonly<Record<string, string>> = 
   request("PUT", target, headers, body)
 
 /** Creates the data of an attack: the server answers all of it before any measurement. */
-export const prepared = async (stage: Stage, requests: ReadonlyArray<Uint8Array>): Promise<void> => {
+export const prepareAll = async (stage: Stage, requests: ReadonlyArray<Uint8Array>): Promise<void> => {
   // The first request goes alone, since the others may depend on it. The rest goes in parts: a preparation must not be
   // an attack.
   for (let from = 0, to = 1; from < requests.length; from = to, to += 50) {
@@ -150,7 +150,7 @@ export const prepared = async (stage: Stage, requests: ReadonlyArray<Uint8Array>
 
 /** Prepares a stream of four events of 900,000 bytes. */
 export const prepareBig = async (stage: Stage): Promise<void> => {
-  await prepared(stage, [
+  await prepareAll(stage, [
     put("/v1/stream/big"),
     ...Array.from({ length: 4 }, (_, i) => post("/v1/stream/big", `["${String(i).repeat(900_000)}"]`))
   ])

@@ -109,7 +109,7 @@ const tryAttack = async (context: Context, directory: string, attack: Attack, cl
   const stage = new Stage(server.port, brief)
   const watch = setInterval(() => {
     if (residentOf(server) > residentBytesMax) {
-      violations.push("it had more than 4 GB and was ended")
+      violations.push("the server had more than 4 GB and was ended")
       server.signal("SIGKILL")
     }
   }, 20)
@@ -137,14 +137,14 @@ const tryAttack = async (context: Context, directory: string, attack: Attack, cl
     seen = await prober.end()
     prober.leave()
     if (server.isRunning) {
-      violations.push(...seen.refused.map((refused) => `somebody else was refused: ${refused}`))
-      if (grownBytes > grownBytesMax) violations.push(`it grew by ${Math.round(grownBytes / 2 ** 20)} MiB`)
+      violations.push(...seen.refused.map((refused) => `another client was refused: ${refused}`))
+      if (grownBytes > grownBytesMax) violations.push(`the server grew by ${Math.round(grownBytes / 2 ** 20)} MiB`)
       violations.push(...await findLeftovers(server, before.usage, before.files + (attack.files ?? 0), brief))
     } else {
       violations.push(`the server ended: ${server.log.slice(-500)}`)
     }
   } catch (error) {
-    violations.push(`it could not be tried: ${String(error)}`)
+    violations.push(`the attack could not run: ${String(error)}`)
   } finally {
     clearInterval(watch)
     stage.leave()

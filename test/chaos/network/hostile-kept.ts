@@ -24,7 +24,7 @@ export const keepStrange = async (server: ServerProcess, beforeRestart: () => Pr
   const { port } = server
   const violations: Array<string> = []
   const others = await listStreams(port)
-  const streams = [...await appendNative(port, violations), ...await putTyped(port, violations)]
+  const streams = [...await appendNative(port, violations), ...await putTypes(port, violations)]
   const verify = async (when: string) => {
     const wanted = [...others, ...streams.map(({ name }) => name)].toSorted((one, other) => one < other ? -1 : 1)
     if (JSON.stringify(await listStreams(port)) !== JSON.stringify(wanted)) {
@@ -79,7 +79,7 @@ const contents: ReadonlyArray<readonly [contentType: string, content: string | U
   ["application/problem+json", "{\"status\":500}"]
 ]
 
-const putTyped = async (port: number, violations: Array<string>): Promise<ReadonlyArray<Stream>> => {
+const putTypes = async (port: number, violations: Array<string>): Promise<ReadonlyArray<Stream>> => {
   const streams: Array<Stream> = []
   for (const [i, [contentType, content]] of contents.entries()) {
     const name = `typed-${i}`

@@ -45,7 +45,7 @@ export const sendLarge = async (
         violations.push(`${large.title}: the server grew by ${Math.round(grown / mebi)} MiB`)
       }
       const changed = difference(before, await footprint(server.port, server.directory, healthyStream))
-      if (changed !== undefined) violations.push(`${large.title}: something was kept: ${changed}`)
+      if (changed !== undefined) violations.push(`${large.title}: the server kept data: ${changed}`)
     }
   }
   await healthy.stop()

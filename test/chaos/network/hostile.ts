@@ -60,7 +60,7 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
       kept += strange.kept
       violations.push(...strange.violations)
       const changed = difference(before, { ...await footprintOf(server), files: before.files })
-      if (changed !== undefined) violations.push(`What was deleted is not gone: ${changed}`)
+      if (changed !== undefined) violations.push(`The deleted streams are not gone: ${changed}`)
     } else {
       violations.push(`The server ended: ${server.log.slice(-2_000)}`)
     }
@@ -71,7 +71,7 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
   }
   if (server.isRunning) violations.push(...await checkHealthy(server.port, appended))
   const errors = server.log.split("\n").filter((line) => /^\S+ (?:Error|Fatal)\b|Unhandled/.test(line))
-  if (errors.length > 0) violations.push(`The log tells ${errors.length} errors: ${errors.slice(0, 5).join(" | ")}`)
+  if (errors.length > 0) violations.push(`The log has ${errors.length} errors: ${errors.slice(0, 5).join(" | ")}`)
   await server.kill()
   return {
     counts: { cases: hostileCases.length, answers, kept, appended, slowestAppendMillis: Math.round(slowestMillis) },

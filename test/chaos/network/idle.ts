@@ -42,10 +42,10 @@ export const idle: Suite = {
         await append(server.port, "quiet", 1)
         const files = openFiles(server.pid)
         const start = await server.residentMegabytes()
-        await waiting(server, connections, counts, violations)
+        await waitAndMeasure(server, connections, counts, violations)
         await isBack(server, files, "a crowd", violations)
         const kept = await server.residentMegabytes()
-        await waiting(server, connections, counts, violations)
+        await waitAndMeasure(server, connections, counts, violations)
         await isBack(server, files, "another crowd", violations)
         say(JSON.stringify(counts))
         await storm(server, connections, random.fork(), counts)
@@ -56,7 +56,9 @@ export const idle: Suite = {
         if (lost > megabytesLostMax) {
           violations.push(`G11: another crowd and a storm cost ${lost.toFixed(1)} MB for good`)
         }
-        if (!(await append(server.port, "quiet", 1))) violations.push("G11: nobody can append when they are gone")
+        if (!(await append(server.port, "quiet", 1))) {
+          violations.push("G11: no client can append when the followers are gone")
+        }
       } finally {
         await server.kill()
       }
@@ -67,7 +69,7 @@ export const idle: Suite = {
   }
 }
 
-const waiting = async (
+const waitAndMeasure = async (
   server: ServerProcess,
   count: number,
   counts: Record<string, number>,

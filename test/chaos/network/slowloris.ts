@@ -86,7 +86,7 @@ export const slowloris: Suite = {
       counts["served"] = (counts["served"] ?? 0) + served
       counts["servedMsMax"] = Math.max(counts["servedMsMax"] ?? 0, Math.round(millisMax))
       if (failed > 0) violations.push(`G12: ${failed} of ${failed + served} healthy appends were not served`)
-      if (served === 0) violations.push("G12: nobody healthy was served")
+      if (served === 0) violations.push("G12: no healthy append was served")
       if (millisMax > limits.healthyWithin) violations.push(`G12: a healthy append took ${Math.round(millisMax)} ms`)
       const isOver = async () =>
         (await usageOf(server.port))?.connections === 1 && openFiles(server.pid) <= filesBefore + 3
@@ -94,7 +94,7 @@ export const slowloris: Suite = {
         violations.push(`G12: ${openFiles(server.pid)} descriptors are open, ${filesBefore} were before`)
       }
       const slow = await ask(server.port, "/streams/slow/events")
-      if (slow?.status !== 404) violations.push("P11: a half request has left something")
+      if (slow?.status !== 404) violations.push("P11: an unfinished request left a stream behind")
       await server.kill()
     }
     return { counts, violations }

@@ -80,8 +80,10 @@ const readOn = async ({ options, say }: Context, directory: string, count: numbe
     const readers = await open(port, count, tail)
     const from = tail
     if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
-    tail = await untilStalled(port, tail)
-    say(`all stand still behind ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`)
+    tail = await appendUntilStalled(port, tail)
+    say(
+      `all followers stand still after ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`
+    )
     const cpuBeside = await cpuOfAppends()
     const megabytes = await server.residentMegabytes() - before
     say(`${megabytes.toFixed(1)} MB more, ${cpuAlone} ms alone, ${cpuBeside} ms beside them`)
@@ -89,7 +91,7 @@ const readOn = async ({ options, say }: Context, directory: string, count: numbe
     found.most("cpuPercent", Math.round(cpuBeside / cpuAlone * 100))
     const stalled = (await usageOf(port))?.followers ?? 0
     found.add("stalled", stalled)
-    if (stalled !== count) found.violations.push(`G10: ${stalled} of ${count} stand still when it is measured`)
+    if (stalled !== count) found.violations.push(`G10: ${stalled} of ${count} stand still during the measurement`)
     if (megabytes > megabytesMax) found.violations.push(`G10: they cost ${megabytes.toFixed(1)} MB`)
     // With few followers the measurement says nothing.
     if (!options.brief && cpuBeside > cpuAlone * cpuFactorMax) {
@@ -124,9 +126,9 @@ const dropFollowers = async (directory: string, count: number, found: Found): Pr
   try {
     const readers = await open(port, count, 0)
     if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
-    const tail = await untilStalled(port, 0)
+    const tail = await appendUntilStalled(port, 0)
     if (!(await comes(async () => (await usageOf(port))?.followers === 0, 2 * stallMillis + 3_000))) {
-      found.violations.push(`G10: ${(await usageOf(port))?.followers} who take nothing are not dropped`)
+      found.violations.push(`G10: ${(await usageOf(port))?.followers} followers that read nothing are not dropped`)
     }
     await Promise.all(readers.map(async (reader) => {
       reader.goOn()
@@ -166,7 +168,7 @@ const open = async (port: number, count: number, from: number): Promise<Readonly
 }
 
 /** Appends until the system takes no more data for any follower. Returns the tail. */
-const untilStalled = async (port: number, from: number): Promise<number> => {
+const appendUntilStalled = async (port: number, from: number): Promise<number> => {
   let tail = from
   let unsent = -1
   while (true) {
