@@ -93,8 +93,8 @@ export class LoopDisk {
 /**
  * The call that must never reach any other disk: on a path without a mount it would shut down the machine's own. The
  * script therefore checks the very directory that it has opened: that it is on another device than the root, the
- * temporary directory and the current directory; that the device is a loop over our file; and that it is mounted
- * exactly there. _IOR('X', 125, __u32) with 2 means without a flush of the journal.
+ * temporary directory, the current directory and its own parent; that the device is a loop over our file; and that it
+ * is mounted exactly there. _IOR('X', 125, __u32) with 2 means without a flush of the journal.
  */
 export const shutdown = `
 use strict; use warnings; use Cwd qw(abs_path);
