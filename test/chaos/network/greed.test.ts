@@ -14,12 +14,19 @@ import { attacks, greed } from "./greed.ts"
 /** Ten times the time that the longest takes, and as much again for a busy machine. */
 const timeout = 120_000
 
-/** The attacks that only the long form runs, because of their time. */
+/** The attacks that only the long form runs, because of their time; the short form has others of each kind. */
 const onlyLong: ReadonlyArray<string> = [
   "new names in a small heap",
   "lists of one name behind each other",
   "lists of all names",
-  "a body a byte at a time"
+  "a body a byte at a time",
+  "as many lines as there may be, with carriage returns",
+  "as many lines as there may be, for a stream of bytes",
+  "brackets that are not closed, line by line",
+  "halves of characters, to followers",
+  "lines of spaces",
+  "objects within objects",
+  "strings that are not closed"
 ]
 
 describe("Promise 6, 11: other clients do not wait and the server keeps nothing when an attacker sends", () => {
