@@ -28,8 +28,8 @@ export const append: Workload = {
   name: "append",
   about:
     `Appends from the base point (64 connections, 1 stream, messages of 100 bytes, one a request, fsync, native route), ` +
-    "one axis varied at a time. An operation is a message. Each stream is made anew before every round. The bare server " +
-    "parses the same body and answers it back, of a batch the count.",
+    "with one axis varied at a time. An operation is a message. The bench creates each stream again before every " +
+    "round. The bare server parses the same body and answers with it, or with the count of a batch.",
   run: ({ against }: Options) =>
     withServers(async (servers) => {
       const bareServer = await servers.add(startBare())

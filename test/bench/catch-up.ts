@@ -23,10 +23,10 @@ const otherRounds = 3
 export const catchUp: Workload = {
   name: "catch-up",
   about:
-    `Streams of events of ${eventBytes} bytes, read whole by one reader after the other and in part (last 10). An ` +
-    "operation is an event, its times are those to the first byte of an answer, and memory is the most that the server " +
-    "had more during a read than before it; of the last 10, an operation is a read. The bare server sends the same " +
-    "bytes from a file, and answers {} for the last 10.",
+    `Streams of events of ${eventBytes} bytes. One reader after the other reads them whole, or the last 10 events. An ` +
+    "operation is an event (a read, for the last 10). Its time is the time to the first byte of the answer. Memory is " +
+    "the highest growth of the server during a read. The bare server sends the same bytes from a file, and answers {} " +
+    "for the last 10.",
   run: async ({ against }) => [...await measureAlone(), ...(against ? await catchUpAgainst() : [])]
 }
 

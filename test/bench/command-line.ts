@@ -14,8 +14,8 @@ const rounds = 11
 export const commandLine: Workload = {
   name: "command-line",
   about:
-    `\`stream append\` with the server running, by turns with \`node -e 0\`, ${rounds} rounds: from starting the process ` +
-    "to its end.",
+    `\`stream append\` while the server runs, in turns with \`node -e 0\`, ${rounds} rounds. The time is from the start ` +
+    "of the process to its end.",
   run: () =>
     withServers(async (servers) => {
       const directory = servers.directory()

@@ -42,9 +42,11 @@ export const fanOut: Workload = {
   name: "fan-out",
   about:
     "Followers of a stream with fsync, from the base point (1,000 followers by native Server-Sent Events, 100 events of " +
-    "100 bytes a second), one axis varied at a time. An operation is a delivery; its time is from the append's being " +
-    "sent to the event's being read. Flat out, 8 events are on their way. The bare server writes one shared Buffer to " +
-    `each.${crowd < 5_000 ? ` The limit of open files allows for ${crowd} followers and not for 5,000.` : ""}`,
+    "100 bytes a second), with one axis varied at a time. An operation is a delivery; its time is from the sending of " +
+    "the append to the arrival of the event. Flat out, 8 events are on their way. The bare server writes one shared " +
+    `Buffer to each follower.${
+      crowd < 5_000 ? ` The limit of open files allows for ${crowd} followers and not for 5,000.` : ""
+    }`,
   run: ({ against }: Options) =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())

@@ -25,10 +25,10 @@ export const mixed: Workload = {
   name: "mixed",
   about:
     `${appendsPerSecond} appends a second with fsync to a stream that ${followers} follow, while ${readers} readers read ` +
-    `another one of ${
+    `another stream of ${
       events.toLocaleString("en")
-    } events whole, each once a second. The CPU is that of all of it, for ` +
-    "each delivery. The bare server sends the same bytes to each, from a file to the readers.",
+    } events whole, each once a second. The CPU is the total of all three loads, ` +
+    "for each delivery. The bare server sends the same bytes to each client, and to the readers from a file.",
   run: () =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())

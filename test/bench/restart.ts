@@ -22,9 +22,9 @@ const appendMillis = 200
 export const restart: Workload = {
   name: "restart",
   about:
-    `A server is started, appended to for ${appendMillis} ms over 16 connections and killed (kill -9); ${rounds} rounds, ` +
-    "by turns with a bare server. The times are from starting the process again to its first answer, and to the answer " +
-    "with the last event. The files are in the kernel's cache, as they are after a crash of the process.",
+    `A server starts, takes appends for ${appendMillis} ms over 16 connections and is killed (kill -9); ${rounds} ` +
+    "rounds, in turns with a bare server. The times are from the next start of the process to its first answer, and to " +
+    "the answer with the last event. The files are in the kernel's cache, as they are after a crash of the process.",
   run: ({ against }) =>
     withServers(async (servers) => {
       const long = servers.directory()

@@ -24,7 +24,7 @@ const events = 5_000
 
 export const smoke: Workload = {
   name: "smoke",
-  about: `${requests} appends, ${followers} followers and ${events} events that are read whole, all of them counted.`,
+  about: `${requests} appends, ${followers} followers and a whole read of ${events} events, all of them counted.`,
   run: () =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())

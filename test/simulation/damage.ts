@@ -138,7 +138,7 @@ export const oneDamage = async (
     (told === undefined || fields["offset"] === toOffset(told))
   const isLogged = lines.some(says)
   if (told !== undefined || (isWhole && isLogged)) total.told++
-  else if (place.tells) found.push(`damage behind ${place.before} commits is not told`)
+  else if (place.tells) found.push(`damage after ${place.before} commits is not reported`)
   else total.cut++
   if (told !== undefined && !isLogged) found.push(`the server's log does not say that the file is damaged at ${told}`)
   found.push(...await inProcess(reads(disk, other)))
@@ -192,7 +192,7 @@ const look = Effect.fnUntraced(
     if (Exit.isFailure(opening)) {
       // The whole part of the first commit can be too little to identify the stream.
       if (before > 0) found.push(`${before} whole commits are not served: ${String(opening.cause)}`)
-      if (!isToldAt(opening, 0)) found.push(`it is not told: ${String(opening.cause)}`)
+      if (!isToldAt(opening, 0)) found.push(`opening does not report the damage: ${String(opening.cause)}`)
       told = 0
     } else {
       const log = opening.value
@@ -200,7 +200,7 @@ const look = Effect.fnUntraced(
       const isTold = served.exit !== undefined
       if (isTold) told = sound.length
       if (served.exit !== undefined && !isToldAt(served.exit, sound.length)) {
-        found.push(`it is told otherwise: ${String(served.exit)}`)
+        found.push(`a read reports the damage differently: ${String(served.exit)}`)
       }
       isWhole = isDeepStrictEqual(served.texts, texts)
       if (!isWhole && !isDeepStrictEqual(served.texts, sound)) {

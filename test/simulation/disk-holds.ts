@@ -77,16 +77,16 @@ const recover = Effect.fnUntraced(
       }
       const more = commitOf(name, log.tail, [`"after the crash"`], `{"producer:0":[1,${log.tail}]}`)
       const appended = yield* Effect.exit(log.commit(more))
-      if (Exit.isFailure(appended)) found.push(`${name}: nothing can be appended: ${String(appended.cause)}`)
+      if (Exit.isFailure(appended)) found.push(`${name}: the log takes no appends: ${String(appended.cause)}`)
       after.push({ name, acknowledged: [...commits, more], maybe: [], there: "yes" })
     }
     const listed = yield* Effect.orDie(storage.list())
     const names = after.map(({ name }) => name).toSorted()
     if (!isDeepStrictEqual([...listed], names)) {
-      found.push(`${listed.join()} are listed where ${names.join()} are there`)
+      found.push(`${listed.join()} are listed, but ${names.join()} are there`)
     }
     const left = yield* Effect.orDie(disk.list(directory))
-    if (left.some((file) => file.endsWith(".new"))) found.push(`a log half made is left: ${left.join()}`)
+    if (left.some((file) => file.endsWith(".new"))) found.push(`a half-made log is left: ${left.join()}`)
     return after
   },
   Effect.scoped,

@@ -275,7 +275,7 @@ const odd: ReadonlyArray<HostileCase> = [
   },
   { title: "a deletion with a stale If-Match", status: 412, bytes: request("DELETE", kept, { "If-Match": "7" }) },
   {
-    title: "a PUT that is to make what is there",
+    title: "a PUT that creates a stream that exists",
     status: 412,
     bytes: request("PUT", kept, { ...json, "If-None-Match": "*" })
   },
