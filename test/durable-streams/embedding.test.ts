@@ -13,6 +13,7 @@ import {
   HookError,
   layerMemory,
   PlainFactory,
+  Router,
   Server,
   StreamFactory,
   StreamManager,
@@ -75,6 +76,35 @@ it.live("a hook of the program refuses an append over HTTP with 422 and its name
       StreamFactory.layerWith({ beforeAppend: [smallOnly] })
     )
     yield* Effect.provide(program, server)
+  })))
+
+it.live("a route that throws is answered with a number and without its words, and the server goes on", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const fail = () => {
+      throw new Error("a secret of the route")
+    }
+    const rooms = Router.room(Effect.succeed({
+      routes: [
+        { method: "GET", path: "/throws", handle: fail },
+        { method: "GET", path: "/throws-later", handle: () => ({ answerUnsafe: fail }) }
+      ]
+    }))
+    const program = Effect.gen(function*() {
+      const { port } = yield* Server
+      const get = (path: string) =>
+        Effect.promise(async () => {
+          const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5_000) })
+          return `${answer.status} ${await answer.text()}`
+        })
+      for (const path of ["/throws", "/throws-later"]) {
+        const answer = yield* get(path)
+        assert.match(answer, /^500 .*"requestId":"/)
+        assert.notInclude(answer, "secret")
+      }
+      assert.match(yield* get("/streams"), /^200 /)
+    })
+    yield* Effect.provide(program, Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory, { rooms }))
   })))
 
 it.effect("streams work without a network, over any storage", () =>
