@@ -11,6 +11,7 @@ import type { BeforeAppendHook } from "../../src/durable-streams/index.ts"
 import {
   EventData,
   HookError,
+  json,
   layerMemory,
   PlainFactory,
   Router,
@@ -105,6 +106,36 @@ it.live("a route that throws is answered with a number and without its words, an
       assert.match(yield* get("/streams"), /^200 /)
     })
     yield* Effect.provide(program, Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory, { rooms }))
+  })))
+
+it.live("a route of the program counts rather than the server's, also when the server has much to open at its start", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const root = "/v1/stream/__ds"
+    const rooms = Router.room(
+      Effect.succeed({
+        routes: [{ method: "GET", path: `${root}/*`, handle: () => Effect.succeed(json(200, `"own"`)) }]
+      })
+    )
+    const program = Effect.gen(function*() {
+      const { port } = yield* Server
+      return yield* Effect.promise(async () => {
+        const url = `http://127.0.0.1:${port}${root}`
+        await fetch(`${url}/subscriptions/s`, {
+          method: "PUT",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ type: "pull-wake", streams: ["a"], wake_stream: "w", lease_ttl_ms: 1_000 })
+        })
+        return (await fetch(`${url}/jwks.json`)).text()
+      })
+    })
+    for (const start of ["without subscriptions", "with a stored subscription"]) {
+      const answer = yield* Effect.provide(
+        program,
+        Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory, { rooms })
+      )
+      assert.strictEqual(answer, `"own"`, start)
+    }
   })))
 
 it.effect("streams work without a network, over any storage", () =>
