@@ -2,7 +2,7 @@
  * The server inside another program, as the README shows it.
  */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -79,12 +79,13 @@ it.live("a hook of the program refuses an append over HTTP with 422 and its name
     yield* Effect.provide(program, server)
   })))
 
+const fail = () => {
+  throw new Error("a secret of the route")
+}
+
 it.live("a route that throws is answered with a number and without its words, and the server goes on", () =>
   Effect.scoped(Effect.gen(function*() {
     const directory = yield* temporaryDirectory
-    const fail = () => {
-      throw new Error("a secret of the route")
-    }
     const rooms = Router.room(Effect.succeed({
       routes: [
         { method: "GET", path: "/throws", handle: fail },
@@ -136,6 +137,21 @@ it.live("a route of the program counts rather than the server's, also when the s
       )
       assert.strictEqual(answer, `"own"`, start)
     }
+  })))
+
+it.live("a second server that would share the streams of the first one is refused, and says what to write", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const [one, other] = [yield* temporaryDirectory, yield* temporaryDirectory]
+    const second = Server.layer({ dataDirectory: other, port: 0 })
+    const program = Effect.gen(function*() {
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(second)))
+      assert.match(String(exit), /Layer\.fresh/)
+      const { port } = Context.get(yield* Layer.build(Layer.fresh(second)), Server)
+      assert.strictEqual((yield* post(port, `{"data":1}`)).status, 201)
+    })
+    yield* Effect.provide(program, Server.layer({ dataDirectory: one, port: 0 }))
+    assert.isFalse(fs.existsSync(path.join(one, "streams/orders.json")))
+    assert.isTrue(fs.existsSync(path.join(other, "streams/orders.json")))
   })))
 
 it.effect("streams work without a network, over any storage", () =>
