@@ -7,7 +7,8 @@ import { registerCounter } from "../domain/metrics.ts"
 import type { Route } from "./router.ts"
 
 export class RequestCounts {
-  readonly #counts = new Map<string, { count: number }>()
+  /** By route, then by status; answers to HEAD by a route for GET are apart. A text as a key would cost more than counting. */
+  readonly #counts = new Map<Route | undefined, Map<number, { count: number }>>()
   readonly #register: (attributes: Attributes, read: () => number) => void
 
   private constructor(register: (attributes: Attributes, read: () => number) => void) {
@@ -25,13 +26,18 @@ export class RequestCounts {
 
   /** `route` is undefined if the request had none. */
   add(method: string, route: Route | undefined, status: number): void {
-    const path = route?.path ?? "none"
-    const key = `${status} ${route === undefined ? "any" : method} ${path}`
-    const known = this.#counts.get(key)
+    let ofRoute = this.#counts.get(route)
+    if (ofRoute === undefined) this.#counts.set(route, ofRoute = new Map())
+    const key = route === undefined || method === route.method ? status : -status
+    const known = ofRoute.get(key)
     if (known !== undefined) return void known.count++
     const series = { count: 1 }
-    this.#counts.set(key, series)
-    const attributes = { method: route === undefined ? "any" : method, route: path, status: String(status) }
+    ofRoute.set(key, series)
+    const attributes = {
+      method: route === undefined ? "any" : method,
+      route: route?.path ?? "none",
+      status: String(status)
+    }
     this.#register(attributes, () => series.count)
   }
 }
