@@ -98,15 +98,16 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       )),
       Layer.provide(Layer.merge(ownAddress, Layer.succeed(WebhookCallsMax, shares.webhooks)))
     )
-    const served = Layer.mergeAll(
+    const own = Layer.mergeAll(
       nativeApi,
       Layer.provide(protocol, Layer.succeed(LongPollMillis, settings.longPollMillis)),
       Layer.provide(subscriptionRoom, subscriptions),
       health(settings),
       docs,
-      Router.room(directory(settings)),
-      rooms
+      Router.room(directory(settings))
     )
+    // The program's rooms come last, however long the server's own take to open: of two equal routes, the later one counts.
+    const served = Layer.provideMerge(rooms, own)
     return Layer.effect(Server, listen(settings, asked, shares.beyond)).pipe(
       Layer.provide(Layer.provide(Front.layer(String(process.pid)), guard(settings))),
       Layer.provide(served),

@@ -23,10 +23,22 @@ export class Listener extends Context.Service<Listener, {
       const connections = () => running?.connections() ?? 0
       yield* registerSocketMetrics(connections)
       return Listener.of({
-        listen: (options) => Effect.tap(serve(options), (server) => Effect.sync(() => running = server)),
+        listen: (options) =>
+          Effect.suspend(() =>
+            running === undefined
+              ? Effect.tap(serve(options), (server) => Effect.sync(() => running = server))
+              : Effect.die(new Error(isShared))
+          ),
         address: () => running,
         connections
       })
     })
   )
 }
+
+/**
+ * Layers are built once for all parts of a program that Effect builds together. So a server that is built inside a program
+ * that another server was provided to would share that server's streams, and would serve them as its own.
+ */
+const isShared = "This program has a server already, and a second one would share its streams. " +
+  "Build the second server with its own layers: Layer.fresh(Server.layer(...))"

@@ -40,13 +40,19 @@ export const mapAnswering = <E, E2>(
 ): Answering<E2> => {
   if (!isDirect(answering)) return Effect.map(Effect.catchCause(answering, recover), change)
   return {
-    answerUnsafe: (done) =>
-      answering.answerUnsafe((exit) => {
+    answerUnsafe: (done) => {
+      const finish: Done<Answer, E> = (exit) => {
         if (Exit.isSuccess(exit)) return done(Exit.succeed(change(exit.value)))
         const recovered = recover(exit.cause)
         if (isExit(recovered)) done(Exit.map(recovered, change))
         else runFork(Effect.map(recovered, change)).addObserver(done)
-      })
+      }
+      try {
+        answering.answerUnsafe(finish)
+      } catch (defect) {
+        finish(Exit.die(defect))
+      }
+    }
   }
 }
 

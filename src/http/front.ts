@@ -45,6 +45,15 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
           return withHeaders(answer, accessHeaders(request, isRefused))
         }
 
+        /** A route that throws, instead of failing, must not end the server. */
+        const attempt = (request: Incoming, passed: Context.Context<never>): Answering<Refusal> => {
+          try {
+            return route(request, passed, onRoute)
+          } catch (defect) {
+            return Effect.die(defect)
+          }
+        }
+
         const finish = <R>(answered: Effect.Effect<Answer, Refusal, R>, request: Incoming, route: Route | undefined) =>
           Effect.map(
             Effect.catchCause(answered, (cause) => toProblem(cause, request, requestId)),
@@ -56,7 +65,7 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
             return Effect.succeed(leave(problem(passed.refusal), request, undefined, passed.isOfOrigin))
           }
           found = undefined
-          const answering = route(request, passed, onRoute)
+          const answering = attempt(request, passed)
           const asked = found
           if (isVerbose) return logged(finish(toEffect(answering), request, asked), request, requestId())
           return mapAnswering(answering, {

@@ -72,7 +72,7 @@ export const makeGates = (gates: ReadonlyArray<Gate>) => {
     let context = before
     for (let i = start; i < asked.length; i++) {
       const isOfOrigin = asked[i]!.stage === "origin"
-      const passing = asked[i]!.pass(request, context)
+      const passing = ask(asked[i]!, request, context)
       if (!isExit(passing)) {
         const rest = Effect.flatMap(passing, (added) => toEffect(passFrom(i + 1, request, joined(context, added))))
         return Effect.catch(rest, (refusal) => Effect.succeed(new Barred(refusal, isOfOrigin)))
@@ -90,6 +90,15 @@ export const makeGates = (gates: ReadonlyArray<Gate>) => {
   }
 
   return (request: Incoming): Passed | Effect.Effect<Passed> => passFrom(0, request, nothing)
+}
+
+/** A gate that throws, instead of failing, must not end the server. */
+const ask = (gate: Gate, request: Incoming, context: Context.Context<never>): Effect.Effect<Added, Refusal> => {
+  try {
+    return gate.pass(request, context)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
 }
 
 const isExit = (passing: Effect.Effect<Added, Refusal>): passing is Exit.Exit<Added, Refusal> => Exit.isExit(passing)

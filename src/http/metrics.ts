@@ -7,8 +7,8 @@ import { registerCounter } from "../domain/metrics.ts"
 import type { Route } from "./router.ts"
 
 export class RequestCounts {
-  /** By route, then by status; HEAD is beside GET on the same route. */
-  readonly #series = new Map<Route | undefined, Map<number, Series>>()
+  /** By route, then by status; answers to HEAD by a route for GET are apart. A text as a key would cost more than counting. */
+  readonly #counts = new Map<Route | undefined, Map<number, { count: number }>>()
   readonly #register: (attributes: Attributes, read: () => number) => void
 
   private constructor(register: (attributes: Attributes, read: () => number) => void) {
@@ -24,30 +24,23 @@ export class RequestCounts {
     }
   )
 
-  /** `route` is undefined if the request had none. Every request passes here: no text is made for a known series. */
+  /** `route` is undefined if the request had none. */
   add(method: string, route: Route | undefined, status: number): void {
-    const key = method === "HEAD" ? -status : status
-    const known = this.#series.get(route)?.get(key)
-    if (known === undefined) this.#begin(method, route, status, key)
-    else known.count++
-  }
-
-  #begin(method: string, route: Route | undefined, status: number, key: number): void {
+    let ofRoute = this.#counts.get(route)
+    if (ofRoute === undefined) this.#counts.set(route, ofRoute = new Map())
+    const key = route === undefined || method === route.method ? status : -status
+    const known = ofRoute.get(key)
+    if (known !== undefined) return void known.count++
     const series = { count: 1 }
-    const ofRoute = this.#series.get(route) ?? new Map<number, Series>()
-    this.#series.set(route, ofRoute.set(key, series))
-    const attributes = { method: methodOf(method, route), route: route?.path ?? "none", status: String(status) }
+    ofRoute.set(key, series)
+    const attributes = {
+      method: route === undefined ? "any" : method,
+      route: route?.path ?? "none",
+      status: String(status)
+    }
     this.#register(attributes, () => series.count)
   }
 }
-
-interface Series {
-  count: number
-}
-
-/** A client chooses its method: one without a route is no attribute. */
-const methodOf = (method: string, route: Route | undefined): string =>
-  route === undefined ? "any" : method === "HEAD" ? "HEAD" : route.method
 
 type Attributes = Readonly<Record<string, string>>
 

@@ -2,7 +2,7 @@
  * The server inside another program, as the README shows it.
  */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Context, Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -11,8 +11,10 @@ import type { BeforeAppendHook } from "../../src/durable-streams/index.ts"
 import {
   EventData,
   HookError,
+  json,
   layerMemory,
   PlainFactory,
+  Router,
   Server,
   StreamFactory,
   StreamManager,
@@ -75,6 +77,81 @@ it.live("a hook of the program refuses an append over HTTP with 422 and its name
       StreamFactory.layerWith({ beforeAppend: [smallOnly] })
     )
     yield* Effect.provide(program, server)
+  })))
+
+const fail = () => {
+  throw new Error("a secret of the route")
+}
+
+it.live("a route that throws is answered with a number and without its words, and the server goes on", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const rooms = Router.room(Effect.succeed({
+      routes: [
+        { method: "GET", path: "/throws", handle: fail },
+        { method: "GET", path: "/throws-later", handle: () => ({ answerUnsafe: fail }) }
+      ]
+    }))
+    const program = Effect.gen(function*() {
+      const { port } = yield* Server
+      const get = (path: string) =>
+        Effect.promise(async () => {
+          const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5_000) })
+          return `${answer.status} ${await answer.text()}`
+        })
+      for (const path of ["/throws", "/throws-later"]) {
+        const answer = yield* get(path)
+        assert.match(answer, /^500 .*"requestId":"/)
+        assert.notInclude(answer, "secret")
+      }
+      assert.match(yield* get("/streams"), /^200 /)
+    })
+    yield* Effect.provide(program, Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory, { rooms }))
+  })))
+
+it.live("a route of the program counts rather than the server's, also when the server has much to open at its start", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const root = "/v1/stream/__ds"
+    const rooms = Router.room(
+      Effect.succeed({
+        routes: [{ method: "GET", path: `${root}/*`, handle: () => Effect.succeed(json(200, `"own"`)) }]
+      })
+    )
+    const program = Effect.gen(function*() {
+      const { port } = yield* Server
+      return yield* Effect.promise(async () => {
+        const url = `http://127.0.0.1:${port}${root}`
+        await fetch(`${url}/subscriptions/s`, {
+          method: "PUT",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ type: "pull-wake", streams: ["a"], wake_stream: "w", lease_ttl_ms: 1_000 })
+        })
+        return (await fetch(`${url}/jwks.json`)).text()
+      })
+    })
+    for (const start of ["without subscriptions", "with a stored subscription"]) {
+      const answer = yield* Effect.provide(
+        program,
+        Server.layer({ dataDirectory: directory, port: 0 }, PlainFactory, { rooms })
+      )
+      assert.strictEqual(answer, `"own"`, start)
+    }
+  })))
+
+it.live("a second server that would share the streams of the first one is refused, and says what to write", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const [one, other] = [yield* temporaryDirectory, yield* temporaryDirectory]
+    const second = Server.layer({ dataDirectory: other, port: 0 })
+    const program = Effect.gen(function*() {
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(second)))
+      assert.match(String(exit), /Layer\.fresh/)
+      const { port } = Context.get(yield* Layer.build(Layer.fresh(second)), Server)
+      assert.strictEqual((yield* post(port, `{"data":1}`)).status, 201)
+    })
+    yield* Effect.provide(program, Server.layer({ dataDirectory: one, port: 0 }))
+    assert.isFalse(fs.existsSync(path.join(one, "streams/orders.json")))
+    assert.isTrue(fs.existsSync(path.join(other, "streams/orders.json")))
   })))
 
 it.effect("streams work without a network, over any storage", () =>

@@ -27,7 +27,9 @@ it.live("a server tells appends, events, flushes, requests, followers, connectio
         await post(port, "a", "2\n3", "application/x-ndjson")
         await post(port, "b", "nothing", "text/plain")
         await fetch(`http://127.0.0.1:${port}/streams/none/events`)
+        for (const method of ["GET", "HEAD", "HEAD"]) await fetch(`http://127.0.0.1:${port}/streams`, { method })
         await fetch(`http://127.0.0.1:${port}/nowhere`)
+        await fetch(`http://127.0.0.1:${port}/nowhere`, { method: "DELETE" })
         return fetch(`http://127.0.0.1:${port}/streams/a?offset=-1`)
       })
       const during = yield* read
@@ -43,7 +45,9 @@ it.live("a server tells appends, events, flushes, requests, followers, connectio
       "http_requests POST /streams/:name 201": 2,
       "http_requests POST /streams/:name 415": 1,
       "http_requests GET /streams/:name/events 404": 1,
-      "http_requests any none 404": 1,
+      "http_requests GET /streams 200": 1,
+      "http_requests HEAD /streams 200": 2,
+      "http_requests any none 404": 2,
       "http_requests GET /streams/:name 200": 1
     })
     // Three events of one length, each with its line feed.

@@ -102,18 +102,22 @@ describe("Gates", () => {
       const mistake: Gate = {
         stage: "caller",
         pass: (request) => {
+          if (request.header("x-caller") === "at once") throw new Error("a secret of the gate")
           if (request.header("x-caller") === "now") return Effect.die(new Error("a secret of the gate"))
           return request.header("x-caller") === "later"
             ? Effect.andThen(Effect.yieldNow, Effect.die(new Error("a secret of the gate")))
             : Effect.void
         }
       }
-      const [now, later, none] = yield* serverWith([mistake], (url) =>
-        Promise.all(["now", "later", "none"].map(async (caller) => {
-          const answer = await fetch(`${url}/whoami`, { headers: { "x-caller": caller } })
+      const [atOnce, now, later, none] = yield* serverWith([mistake], (url) =>
+        Promise.all(["at once", "now", "later", "none"].map(async (caller) => {
+          const answer = await fetch(`${url}/whoami`, {
+            headers: { "x-caller": caller },
+            signal: AbortSignal.timeout(5_000)
+          })
           return `${answer.status} ${await answer.text()}`
         })))
-      for (const answer of [now, later]) {
+      for (const answer of [atOnce, now, later]) {
         assert.match(answer!, /^500 .*"requestId":"/)
         assert.notInclude(answer!, "secret")
       }

@@ -2,8 +2,9 @@
  * The sources of forks: each open once for all who read it, and closed when the last of them is gone.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { makeOpenFiles } from "../../src/storage-filesystem/disk/open-files.ts"
+import { makeForkReader } from "../../src/storage-filesystem/log/fork-reader.ts"
 import { makeForkSources } from "../../src/storage-filesystem/log/fork-sources.ts"
 import { makeLogReader } from "../../src/storage-filesystem/log/log-reader.ts"
 import { FaultDisk } from "../simulation/fault-disk.ts"
@@ -90,6 +91,19 @@ describe("The sources of forks", () => {
       assert.strictEqual(found(yield* sources.hold(origin(3))).reader, after.reader)
       yield* Effect.all([after.release, after.release])
       assert.strictEqual(disk.opened, 0)
+    }))
+
+  it.effect("that a read opens while its fork closes are closed, too", () =>
+    Effect.gen(function*() {
+      const { counted, disk, sources } = sourcesOn({ tail: 3, id: "one" })
+      const fork = makeForkReader(named("fork"), origin(3), sources)
+      const reading = yield* Effect.forkChild(Effect.exit(fork.read(0, 1)), { startImmediately: true })
+      assert.strictEqual(counted.opens, 1)
+      yield* fork.close
+      assert.strictEqual((yield* Fiber.join(reading))._tag, "Failure")
+      assert.strictEqual(disk.opened, 0)
+      assert.strictEqual((yield* Effect.exit(fork.read(0, 1)))._tag, "Failure")
+      assert.strictEqual(counted.opens, 1)
     }))
 
   it.effect("that are not those that were forked are told from them, each time", () =>

@@ -9,6 +9,7 @@ import { toOffset } from "../../domain/types.ts"
 import { sliceBlock } from "../../event/event-block.ts"
 import type { ForkOrigin, Log } from "../../storage/storage.ts"
 import { toReadError } from "../disk/disk-errors.ts"
+import { DiskFailure } from "../disk/disk.ts"
 import type { ForkSources, HeldSource } from "./fork-sources.ts"
 
 export interface ForkReader {
@@ -23,8 +24,9 @@ export const makeForkReader = (
 ): ForkReader => {
   /** The sources that this fork holds, by their distance: its own source is at 0. */
   const held = new Map<number, HeldSource>()
+  let isClosed = false
 
-  const close = Effect.suspend(() => {
+  const releaseAll = Effect.suspend(() => {
     const released = [...held.values()]
     held.clear()
     return Effect.forEach(released, (source) => source.release, { discard: true })
@@ -32,14 +34,22 @@ export const makeForkReader = (
 
   const forget = Effect.suspend(() => {
     for (const source of held.values()) source.forget()
-    return close
+    return releaseAll
   })
+
+  /** The same failure as of a log's own file that was closed. */
+  const failClosed = Effect.suspend(() =>
+    Effect.fail(new DiskFailure({ code: "ENOENT", call: "open", path: fork, cause: undefined }))
+  )
 
   const lost = (from: number) => Effect.fail(new LogDamaged({ stream: fork, offset: toOffset(from) }))
 
   const holdAt = Effect.fnUntraced(function*(depth: number, origin: ForkOrigin) {
+    if (isClosed) return yield* failClosed
     const source = yield* sources.hold(origin)
     if (source === undefined) return undefined
+    // The fork was closed meanwhile, and nothing would release a source that it holds now.
+    if (isClosed) return yield* Effect.andThen(source.release, failClosed)
     // Two reads at once may both ask for it; the second one gives its own back.
     const known = held.get(depth)
     if (known === undefined) held.set(depth, source)
@@ -62,7 +72,10 @@ export const makeForkReader = (
   })
 
   return {
-    close,
+    close: Effect.suspend(() => {
+      isClosed = true
+      return releaseAll
+    }),
     read: (from, bytesMax) =>
       read(from, bytesMax).pipe(
         // A source that is deleted meanwhile is hidden under another name.
