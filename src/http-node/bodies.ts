@@ -1,5 +1,5 @@
 /**
- * Limits the memory of the bodies of all requests. When they would take more, the body that has been under way longest is
+ * Limits the memory of the bodies of all requests. When they would pass the limit, the body that has been under way longest is
  * refused: it waits for its client, and bodies that arrive quickly must not wait for it. Small bodies are not counted and
  * never refused.
  */

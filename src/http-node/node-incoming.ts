@@ -37,7 +37,7 @@ export class NodeIncoming implements Incoming {
     this.hasRefusedBody = framingFault(this) !== undefined
   }
 
-  /** Searches the few headers that came: to build Node's table of them costs more than the lookups of a request. */
+  /** Searches the few headers that came: building Node's table of them costs more than all the lookups of a request. */
   header(name: string): string | undefined {
     const { rawHeaders } = this.#request
     let value: string | undefined

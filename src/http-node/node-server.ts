@@ -119,10 +119,10 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
         state.stopping = true
         yield* acceptArrivals(connections)
         // Node's own `close` would also cut connections on which a request is just arriving.
-        const closed = Effect.callback<void>((resume) => {
+        const close = Effect.callback<void>((resume) => {
           NetServer.prototype.close.call(server, () => resume(Effect.void))
         })
-        const closing = yield* Effect.forkChild(closed, { startImmediately: true })
+        const closing = yield* Effect.forkChild(close, { startImmediately: true })
         for (const stream of state.open.values()) stream.end()
         yield* Deferred.succeed(stopSignal, undefined)
         // Every connection closes after its last answer. A connection that Node takes for idle may still have bytes to send.

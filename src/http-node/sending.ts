@@ -10,7 +10,7 @@ import { reusedBytesMin } from "../http/exchange.ts"
 import type { NodeIncoming } from "./node-incoming.ts"
 import { noteEarlyAnswer } from "./refusals.ts"
 
-/** To copy a body of this size or less costs less than to send it apart from its headers. */
+/** Copying a body of this size or less costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
 
 /** Sends the answer, or its beginning. Returns the effect that sends the rest; the caller must run it. */
@@ -34,7 +34,7 @@ export const send = (incoming: NodeIncoming, response: Http.ServerResponse, answ
   const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
   response.writeHead(status, { ...headers, "content-length": length })
   if (incoming.hasRefusedBody) {
-    // To close while bytes are under way would reset the connection, and the client would never read the reason.
+    // Closing while bytes are under way would reset the connection, and the client would never read the reason.
     response.write(body)
     return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
   }

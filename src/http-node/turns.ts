@@ -36,13 +36,14 @@ export interface ClientError extends NodeJS.ErrnoException {
   readonly bytesParsed?: number
 }
 
-/** As much as Node reads at once. When as much waits, the server stops to read the connection, and the client waits, too. */
+/** As much as Node reads at once. When as much waits, the server stops reading, and the client has to wait, too. */
 const waitingBytesMax = 64 * 1024
 
 type Handle = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 
 /** The request of a connection that waits for its turn, and the bytes behind it. */
 interface Line {
+  /** Whether the request still waits. */
   isHeld: boolean
   /** Whether the parser has been stopped for the request that is held: from then on it takes nothing. */
   isStopped: boolean
@@ -153,7 +154,7 @@ export class Turns {
     this.#lines.set(socket, line)
     for (const end of ends) socket.off("end", end)
     socket.once("end", () => line.hasEnded = true)
-    // To close a connection with unread bytes resets it, and the client can lose the last answer.
+    // Closing a connection that has unread bytes resets it, and the client can lose the last answer.
     socket.destroySoon = () => {
       line.isOver = true
       line.pieces = []
@@ -192,7 +193,7 @@ export class Turns {
 
   /** Starts the time again in which the request must arrive: Node checked it once, and that was before its turn. */
   #restartTimeout(socket: Socket, request: Http.IncomingMessage): void {
-    // Real time and not the program's clock, as Node's own timers.
+    // Real time and not the program's clock, like Node's own timers.
     const timer = setTimeout(() => {
       const error: ClientError = Object.assign(new Error("Request timeout"), { code: "ERR_HTTP_REQUEST_TIMEOUT" })
       if (!request.complete) refuseMalformed(error, socket)

@@ -34,9 +34,9 @@ export const appendEvents =
       )
 
       const append = whenDone(done, (body: Uint8Array) => {
-        const parsed = parse(body)
-        if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
-        const data = parsed.value
+        const result = parse(body)
+        if (Exit.isFailure(result)) return done(Exit.failCause(result.cause))
+        const data = result.value
         const by = callerOf(request)
         manager.appendUnsafe(name.value, { ...conditions.value, data, by }, (exit) => {
           if (!isMismatch(exit)) return answer(exit)
