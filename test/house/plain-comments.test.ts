@@ -37,6 +37,7 @@ describe("the check of comments complains about", () => {
     ["a clause between lines of a comment", "// It sleeps when\n  // nobody reads.", "nobody reads"],
     ["a paragraph", "/**\n * The rooms\n *\n * Nobody else.\n */", "Nobody else"],
     ["an item of a list", "/**\n * The callers\n * - whoever asks\n */", "whoever asks"],
+    ["a clause with code", "// What the `Caller` sends.", "What the `Caller` sends"],
     [
       "a long clause, and shows its beginning",
       "// What waits on a connection whose client reads no answer for a minute is dropped.",

@@ -1,19 +1,20 @@
 /**
  * Comments name the actor: the writer, the reader, the client, the server, the disk. A clause whose subject is what, who,
- * whoever, nobody or somebody hides it, and has to be read twice. This finds such clauses by the word they begin with.
+ * whoever, nobody or somebody hides it, and has to be read twice. This finds such clauses by the word that they begin with.
  */
 import { parseSync } from "rolldown/utils"
 import type { File } from "./floors.ts"
 
 /** A sentence for each clause in a comment of the file that does not name its actor. */
 export const riddles = (file: File): ReadonlyArray<string> =>
-  commentsOf(file).flatMap(({ start, text }) =>
-    [...text.matchAll(hiddenActor)].flatMap(({ 0: word, index }) => {
-      const before = text.slice(0, index)
-      const after = text.slice(index)
+  commentsOf(file).flatMap(({ prose, start, text }) =>
+    [...prose.matchAll(hiddenActor)].flatMap(({ 0: word, index }) => {
+      const before = prose.slice(0, index)
+      const after = prose.slice(index)
       if (!beginsClause(word.toLowerCase(), before, after)) return []
       const line = file.text.slice(0, start + index).split("\n").length
-      return [`${file.path}:${line} says "${clauseOf(after)}": name the actor, such as the reader or the server.`]
+      const clause = quote(text.slice(index, index + clauseLength(after)))
+      return [`${file.path}:${line} says "${clause}": name the actor, such as the reader or the server.`]
     })
   )
 
@@ -43,17 +44,24 @@ const coordinates = /\b(?:and|but|or)\s+$/i
 /** The sentence of which `before` is the beginning. */
 const sentenceOf = (before: string): string => before.split(/[.!?;]["')]*\s|\n[ \t]*\n/).at(-1)!
 
-const clauseLengthMax = 60
+const clauseLength = (after: string): number => {
+  const end = after.search(/[.!?;:)](?:\s|$)|\n[ \t]*\n/)
+  return end < 0 ? after.length : end
+}
 
-const clauseOf = (after: string): string => {
-  const clause = after.split(/[.!?;:)](?:\s|$)|\n[ \t]*\n/)[0]!.replace(/\s+/g, " ").trim()
-  return clause.length > clauseLengthMax ? `${clause.slice(0, clauseLengthMax).trimEnd()}…` : clause
+const quotedMax = 60
+
+const quote = (clause: string): string => {
+  const line = clause.replace(/\s+/g, " ").trim()
+  return line.length > quotedMax ? `${line.slice(0, quotedMax).trimEnd()}…` : line
 }
 
 interface Comment {
   readonly start: number
   /** As long as in the file, with spaces for the marks of the comment. */
   readonly text: string
+  /** The same with an x for each letter of code and of quotations. */
+  readonly prose: string
 }
 
 /** The comments of a file. Lines of `//` that follow one another are one comment. */
@@ -65,10 +73,10 @@ const commentsOf = ({ path, text }: File): ReadonlyArray<Comment> => {
     if (isLine && last?.isLine === true && /^\n[ \t]*$/.test(text.slice(last.end, start))) last.end = end
     else spans.push({ start, end, isLine })
   }
-  return spans.map(({ end, start }) => ({
-    start,
-    text: text.slice(start, end)
+  return spans.map(({ end, start }) => {
+    const comment = text.slice(start, end)
       .replace(/^[ \t]*(?:\/\/|\/?\*+(?!\/))|\*\/$/gm, (marks) => " ".repeat(marks.length))
-      .replace(/`[^`]*`|"[^"\n]*"/g, (quotation) => quotation.replace(/\S/g, "x"))
-  }))
+    const prose = comment.replace(/`[^`]*`|"[^"\n]*"/g, (quotation) => quotation.replace(/\S/g, "x"))
+    return { start, text: comment, prose }
+  })
 }
