@@ -7,7 +7,8 @@ import { registerCounter } from "../domain/metrics.ts"
 import type { Route } from "./router.ts"
 
 export class RequestCounts {
-  readonly #counts = new Map<string, { count: number }>()
+  /** By route, then by status; HEAD is beside GET on the same route. */
+  readonly #series = new Map<Route | undefined, Map<number, Series>>()
   readonly #register: (attributes: Attributes, read: () => number) => void
 
   private constructor(register: (attributes: Attributes, read: () => number) => void) {
@@ -23,18 +24,30 @@ export class RequestCounts {
     }
   )
 
-  /** `route` is undefined if the request had none. */
+  /** `route` is undefined if the request had none. Every request passes here: no text is made for a known series. */
   add(method: string, route: Route | undefined, status: number): void {
-    const path = route?.path ?? "none"
-    const key = `${status} ${route === undefined ? "any" : method} ${path}`
-    const known = this.#counts.get(key)
-    if (known !== undefined) return void known.count++
+    const key = method === "HEAD" ? -status : status
+    const known = this.#series.get(route)?.get(key)
+    if (known === undefined) this.#begin(method, route, status, key)
+    else known.count++
+  }
+
+  #begin(method: string, route: Route | undefined, status: number, key: number): void {
     const series = { count: 1 }
-    this.#counts.set(key, series)
-    const attributes = { method: route === undefined ? "any" : method, route: path, status: String(status) }
+    const ofRoute = this.#series.get(route) ?? new Map<number, Series>()
+    this.#series.set(route, ofRoute.set(key, series))
+    const attributes = { method: methodOf(method, route), route: route?.path ?? "none", status: String(status) }
     this.#register(attributes, () => series.count)
   }
 }
+
+interface Series {
+  count: number
+}
+
+/** A client chooses its method: one without a route is no attribute. */
+const methodOf = (method: string, route: Route | undefined): string =>
+  route === undefined ? "any" : method === "HEAD" ? "HEAD" : route.method
 
 type Attributes = Readonly<Record<string, string>>
 

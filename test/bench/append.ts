@@ -1,7 +1,7 @@
 /**
- * Appends over HTTP: what one costs the server, and how long it takes. All that has the same shape of load is measured in
- * the same rounds, so that memory, files, routes, one stream and a hundred can be held against each other and against
- * the bare server.
+ * Appends over HTTP: the cost of one for the server, and its latency. All measurements with the same load run in the
+ * same rounds, so that memory, files, routes, one stream and a hundred can be compared with each other and with the
+ * bare server.
  */
 import { bare, type Contestant, native, protocol, type Shape } from "./contestants.ts"
 import { figure, ratios } from "./figures.ts"
@@ -18,7 +18,7 @@ const goalRounds = 5
 /** A round of batches is a few thousand requests: V8 is still compiling in the second one. */
 const batchWarmUps = 4
 
-/** Where no goal is asked. */
+/** For measurements without a goal. */
 const otherMillis = 500
 const otherRounds = 3
 
@@ -28,8 +28,8 @@ export const append: Workload = {
   name: "append",
   about:
     `Appends from the base point (64 connections, 1 stream, messages of 100 bytes, one a request, fsync, native route), ` +
-    "one axis varied at a time. An operation is a message. Each stream is made anew before every round. The bare server " +
-    "parses the same body and answers it back, of a batch the count.",
+    "with one axis varied at a time. An operation is a message. The bench creates each stream again before every " +
+    "round. The bare server parses the same body and answers with it, or with the count of a batch.",
   run: ({ against }: Options) =>
     withServers(async (servers) => {
       const bareServer = await servers.add(startBare())
@@ -52,10 +52,10 @@ export const append: Workload = {
         ...await atBase(baseline, ours, others),
         ...await atOne(baseline, [ours.memory, ours.os, ours.fsync], others, files),
         ...await withHook(baseline, native("ours, embedded", embedded), native("ours, embedded, with a hook", hooked)),
-        ...await elsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
-        ...await elsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
-        ...await elsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
-        ...await elsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
+        ...await measureElsewhere("16 connections", { ...base, connections: 16 }, baseline, ours.fsync),
+        ...await measureElsewhere("256 connections", { ...base, connections: 256 }, baseline, ours.fsync),
+        ...await measureElsewhere("1 KiB", { ...base, bytes: 1024 }, baseline, ours.fsync),
+        ...await measureElsewhere("64 KiB", { ...base, bytes: 64 * 1024 }, baseline, ours.fsync),
         ...await batches(baseline, ours, others)
       ]
     })
@@ -113,9 +113,9 @@ const atOne = async (
     [baseline, ...contestants, ...others].map((one) => [one, shape] as const),
     goalRounds,
     [
-      writing("bare file", files, { flushed: false, pooled: false, millis: 200 }),
-      writing("bare file, flushed", files, { flushed: true, pooled: false, millis: otherMillis }),
-      writing("bare file, flushed, thread pool", files, { flushed: true, pooled: true, millis: otherMillis })
+      writingSide("bare file", files, { flushed: false, pooled: false, millis: 200 }),
+      writingSide("bare file, flushed", files, { flushed: true, pooled: false, millis: otherMillis }),
+      writingSide("bare file, flushed, thread pool", files, { flushed: true, pooled: true, millis: otherMillis })
     ]
   )
   const least = flushed!.p50.map((millis, i) => millis + bare!.p50[i]!)
@@ -138,7 +138,7 @@ const atOne = async (
   ]
 }
 
-/** A before hook that looks at every event and does not suspend costs its own work, and no fiber of the route's. */
+/** A before hook that checks every event and does not suspend costs its own work, and adds no fiber to the route. */
 const withHook = async (baseline: Contestant, without: Contestant, hooked: Contestant) => {
   const [bare, plain, asked] = await measure([[baseline, base], [without, base], [hooked, base]], goalRounds)
   const what = "append, 64 connections, embedded"
@@ -151,14 +151,14 @@ const withHook = async (baseline: Contestant, without: Contestant, hooked: Conte
   ]
 }
 
-const elsewhere = async (where: string, shape: Shape, baseline: Contestant, ours: Contestant) => {
+const measureElsewhere = async (where: string, shape: Shape, baseline: Contestant, ours: Contestant) => {
   const short = { ...shape, millis: otherMillis }
   const [bare, fsync] = await measure([[baseline, short], [ours, short]], otherRounds)
   return [row("append", `append, ${where}`, bare!), rowOf(`append, ${where}`, fsync!, bare!)]
 }
 
 const batches = async (baseline: Contestant, ours: Ours, others: ReadonlyArray<Contestant>) => {
-  // Eight connections keep 800 messages on their way, which is more than a commit takes.
+  // Eight connections keep 800 messages on their way, which is more than one commit takes.
   const shape = { ...base, batch: 100, connections: 8 }
   const [bare, memory, os, fsync, protocol, ...rest] = await measure(
     [baseline, ours.memory, ours.os, ours.fsync, ours.protocol, ...others].map((one) => [one, shape]),
@@ -190,7 +190,7 @@ const measure = async (
   return measured
 }
 
-const writing = (name: string, files: FileProcess, how: Parameters<FileProcess["write"]>[0]): Side => ({
+const writingSide = (name: string, files: FileProcess, how: Parameters<FileProcess["write"]>[0]): Side => ({
   name,
   server: files,
   round: async () => {
@@ -214,7 +214,7 @@ const perBare = (measured: Measured, bare: Measured, limit: number): Goal =>
     limit
   )
 
-/** What is asked against the reference server, where it takes part. */
+/** The goals against the reference server, if it takes part. */
 const cheaper = (ours: Measured, others: ReadonlyArray<Measured>): ReadonlyArray<Goal> =>
   others.flatMap((other) => {
     const share = figure(other.cpuMicros.map((micros, i) => micros / ours.cpuMicros[i]!)).median

@@ -1,6 +1,6 @@
 /**
- * Followers of one stream or of many, and who publishes to them: at a fixed rate, by the clock from the start, or flat
- * out with a few events on their way. What is measured is deliveries; every one of them is checked by the ledger.
+ * Followers of one stream or of many, and publishers: at a fixed rate, by the clock from the start, or flat out with a
+ * few events on their way. The measurement counts deliveries, and the ledger checks each of them.
  */
 import { makeStream } from "./contestants.ts"
 import { followByPolls, followEvents, type Following, sequenceBase, type SequenceFollower } from "./follower.ts"
@@ -11,13 +11,13 @@ import { endOfAdds, followRedis, redisAdd, redisName } from "./redis.ts"
 import type { Done, Side } from "./rounds.ts"
 import type { ServerProcess } from "./servers.ts"
 
-/** How a kind of server is followed and published to. */
+/** The way to follow and publish on one kind of server. */
 export interface Door {
   readonly name: string
   readonly follow: (following: Following) => Promise<SequenceFollower>
-  /** What a follower asks for. */
+  /** The path that a follower requests. */
   readonly path: (stream: string) => string
-  /** A whole append of an event's data. */
+  /** The whole request that appends an event's data. */
   readonly append: (stream: string, data: string, port: number) => string
   readonly make?: (server: ServerProcess, stream: string) => Promise<unknown>
   readonly publishers?: number
@@ -27,20 +27,22 @@ export interface Door {
 
 export interface Audience {
   readonly ledger: Ledger
-  /** A round of so many milliseconds: so many events a second, or as many as get through. */
+  /** A round of `millis` milliseconds, with a fixed number of events a second, or with as many as get through. */
   readonly side: (millis: number, eventsPerSecond?: number) => Side
-  /** The milliseconds of the appends' answers, since they were last taken. */
+  /** Returns the milliseconds of the appends since the last call. */
   readonly takeAnswers: () => Float64Array
   readonly leave: () => void
 }
 
-/** As many events as are on their way when publishing flat out: enough that the server never waits for us. */
+/**
+ * The number of events on their way when publishing flat out: enough that the server never waits for the publishers.
+ */
 const flatOut = 8
 
-/** More than the appends that wait for the disk at any of the rates. */
+/** More than the number of appends that wait for the disk at any of the rates. */
 const publishers = 16
 
-/** Connections that are made at once. */
+/** The number of connections that are opened at once. */
 const together = 50
 
 export const openAudience = async (
@@ -81,9 +83,9 @@ export const openAudience = async (
   const poster = (): Promise<Poster> =>
     free.length > 0 ? Promise.resolve(free.shift()!) : new Promise((resolve) => waiting.push(resolve))
 
-  /** Sends the next event; settled when it is answered. */
+  /** Sends the next event. Resolves when the event is answered. */
   const publish = async (publisher: Poster): Promise<void> => {
-    // Some servers close what was idle for the time of another's round.
+    // Some servers close a connection that was idle during another side's round.
     const poster = publisher.lost() ? await connectPublisher() : publisher
     if (poster !== publisher) posters.push(poster)
     const sequence = ledger.send(followers / streams.length)
@@ -136,7 +138,10 @@ export const openAudience = async (
   }
 }
 
-/** Makes the request that publishes the event of a number: the same bytes but for the number. */
+/**
+ * Returns a function that makes the request of an event by its number: all requests are the same bytes but for the
+ * number.
+ */
 const requestTo = (port: number, door: Door, stream: string) => {
   const template = Buffer.from(door.append(stream, data, port))
   const at = template.indexOf(String(sequenceBase))
@@ -147,7 +152,7 @@ const requestTo = (port: number, door: Door, stream: string) => {
   }
 }
 
-/** A small event, as a chat or a build log has them: 100 bytes. */
+/** A small event of 100 bytes, as a chat or a build log has them. */
 const data = JSON.stringify({
   seq: sequenceBase,
   type: "message",
@@ -166,7 +171,7 @@ export const nativeDoor: Door = {
   make: makeStream
 }
 
-/** Ours or the reference server. */
+/** The protocol of our server or of the reference server. */
 export const protocolDoor: Door = {
   name: "ours, fsync, protocol",
   follow: followEvents,
@@ -182,7 +187,7 @@ export const pollsDoor: Door = {
   path: (stream) => `/v1/stream/${stream}?live=long-poll`
 }
 
-/** Sends as many bytes as ours, which says an event's offset, stream and time as well. */
+/** Sends as many bytes as our server, which also sends an event's offset, stream and time. */
 export const bareDoor: Door = {
   name: "bare",
   follow: followEvents,
@@ -205,7 +210,7 @@ export const redisDoor: Door = {
 
 const natsInbox = takeInboxes(1)
 
-/** One publisher, since acknowledgements come to whoever listens where they are sent. */
+/** One publisher, since NATS sends acknowledgements to every subscriber of the subject that they go to. */
 export const natsDoor: Door = {
   name: `${natsName}, plain subscriptions`,
   follow: followNats,

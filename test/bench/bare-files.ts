@@ -1,7 +1,8 @@
 /**
- * The least that a durable append can be: a hundred bytes written behind one another to a file, in a process of its own.
- * Told how over IPC, it answers with the milliseconds of each write: with or without a flush, and by the calling thread
- * (which nothing beats for latency) or through Node's thread pool (as a server has to, which answers others meanwhile).
+ * The smallest possible durable append: a hundred bytes written one after the other to a file, in a process of its own.
+ * It receives its task over IPC, and answers with the milliseconds of each write: with or without a flush, and by the
+ * calling thread (which has the lowest latency possible) or through Node's thread pool (which a server needs to answer
+ * other requests meanwhile).
  */
 import * as fs from "node:fs"
 import * as fsp from "node:fs/promises"

@@ -1,11 +1,11 @@
 /**
- * What everything is held against: `node:http` with the least possible work for the same service, and nothing else of a
- * server (no checks, no order, no storage). One process, one path for each measurement:
+ * The baseline of every comparison: `node:http` with the least possible work for the same service, and no other part of
+ * a server (no checks, no order, no storage). One process, one path for each measurement:
  *
- * - `POST /echo`: the body is parsed and answered back.
- * - `POST /batch`: the body, a JSON array, is parsed and its length answered.
- * - `GET /follow/<name>`, `POST /publish/<name>`: the body is written, as one shared Buffer, to everyone who follows.
- * - `GET /file/<path>`: the file's bytes, as they are.
+ * - `POST /echo`: parses the body and answers with it.
+ * - `POST /batch`: parses the body, a JSON array, and answers with its length.
+ * - `GET /follow/<name>`, `POST /publish/<name>`: writes the body, as one shared Buffer, to every follower.
+ * - `GET /file/<path>`: answers with the file's bytes, as they are.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -46,7 +46,7 @@ const publish = (name: string, body: Buffer, response: http.ServerResponse) => {
 
 const file = (path: string, response: http.ServerResponse) => {
   response.writeHead(200, { "content-type": "text/event-stream" })
-  // In pieces of the size that our server reads.
+  // Read in pieces of the size that our server reads.
   fs.createReadStream(path, { highWaterMark: 512 * 1024 }).pipe(response)
 }
 
@@ -55,10 +55,10 @@ const answer = (response: http.ServerResponse, status: number, body: string) => 
   response.end(body)
 }
 
-// A connection is kept while others have their turn; ours says the same.
+// Keep a connection open while other sides have their turn; our server does the same.
 server.keepAliveTimeout = 75_000
 
-// As many as come at once are let wait; a thousand followers come at once.
+// Let connections queue: a thousand followers come at once.
 server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
   process.stderr.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`)
 })

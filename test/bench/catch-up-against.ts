@@ -1,7 +1,7 @@
 /**
- * Catch-up beside others: a million messages by the protocol from our server and from the reference, in memory and on
- * files, and from a Redis stream in pages of a thousand. NATS is left out: its consumers are told what they have taken,
- * which is another kind of reading.
+ * Catch-up against other servers: a million messages by the protocol from our server and from the reference server, in
+ * memory and on files, and from a Redis stream in pages of a thousand. NATS is left out: its consumers acknowledge what
+ * they have received, which is another kind of reading.
  */
 import * as Path from "node:path"
 import { makeStream, message, streamPath } from "./contestants.ts"
@@ -63,7 +63,7 @@ const sideOf = (name: string, server: ServerProcess, readAll: () => Promise<numb
   }
 })
 
-/** To a stream that is made first; ours and the reference. */
+/** Creates a stream and fills it, on our server or the reference server. */
 export const fillByProtocol = async (server: ServerProcess, stream: string, messages: number): Promise<void> => {
   await makeStream(server, stream)
   const body = `[${Array.from({ length: perRequest }, () => message(eventBytes)).join(",")}]`
@@ -81,7 +81,7 @@ const fillRedis = async ({ port }: ServerProcess): Promise<void> => {
   load.close()
 }
 
-/** As many answers as it takes; every message has one number. */
+/** Reads as many answers as needed, and returns the number of messages; every message has one sequence number. */
 const readByProtocol = async (port: number): Promise<number> => {
   const mark = Buffer.from("\"seq\":")
   let messages = 0

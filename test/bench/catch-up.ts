@@ -1,6 +1,6 @@
 /**
- * Catch-up: streams that are read whole, and the last ten of them. Every event is looked at once; from then on, the same
- * bytes are expected. The bare server sends a file of exactly these bytes.
+ * Catch-up: reads of whole streams, and of their last ten events. The first read checks every event; later reads must
+ * return the same bytes. The bare server sends a file of exactly these bytes.
  */
 import * as Path from "node:path"
 import { catchUpAgainst } from "./catch-up-against.ts"
@@ -16,21 +16,21 @@ import type { Workload } from "./workload.ts"
 const million = 1_000_000
 const goalMillis = 500
 const goalRounds = 5
-/** Where no goal is asked. */
+/** For measurements without a goal. */
 const otherMillis = 250
 const otherRounds = 3
 
 export const catchUp: Workload = {
   name: "catch-up",
   about:
-    `Streams of events of ${eventBytes} bytes, read whole by one reader after the other and in part (last 10). An ` +
-    "operation is an event, its times are those to the first byte of an answer, and memory is the most that the server " +
-    "had more during a read than before it; of the last 10, an operation is a read. The bare server sends the same " +
-    "bytes from a file, and answers {} for the last 10.",
-  run: async ({ against }) => [...await alone(), ...(against ? await catchUpAgainst() : [])]
+    `Streams of events of ${eventBytes} bytes. One reader after the other reads them whole, or the last 10 events. An ` +
+    "operation is an event (a read, for the last 10). Its time is the time to the first byte of the answer. Memory is " +
+    "the highest growth of the server during a read. The bare server sends the same bytes from a file, and answers {} " +
+    "for the last 10.",
+  run: async ({ against }) => [...await measureAlone(), ...(against ? await catchUpAgainst() : [])]
 }
 
-const alone = (): Promise<ReadonlyArray<Row>> =>
+const measureAlone = (): Promise<ReadonlyArray<Row>> =>
   withServers(async (servers) => {
     const bare = await servers.add(startBare())
     const ours = await servers.add(startOurs(servers.directory(), ["--durability=os"]))
@@ -53,7 +53,7 @@ const alone = (): Promise<ReadonlyArray<Row>> =>
 
 const nameOf = (events: number, written: Written) => `${events}-${written.replace(" ", "-")}`
 
-/** How a stream is read; the first is the base point. */
+/** The ways to read a stream; the first is the base point. */
 const ways = [
   {
     name: "SSE",
@@ -108,7 +108,7 @@ const perEvent = (measured: Measured): ReadonlyArray<Goal> => [
   atMost("first byte within 10 ms", figure(measured.p50).median, 10)
 ]
 
-/** Reads the same again and again for a round, and watches the server's memory meanwhile. */
+/** Reads the same path again and again for a round, and watches the server's memory meanwhile. */
 const reader = (
   name: string,
   server: ServerProcess,
@@ -126,7 +126,7 @@ const reader = (
       const firstBytes: Array<number> = []
       const before = server.memory()
       const look = () => peak.bytes = Math.max(peak.bytes, server.memory() - before)
-      // A read of a million takes hundreds of milliseconds.
+      // A read of a million events takes hundreds of milliseconds.
       const watch = setInterval(look, 20)
       const from = performance.now()
       try {
@@ -140,7 +140,7 @@ const reader = (
         clearInterval(watch)
       }
       const millis = performance.now() - from
-      // The first time is for warming up.
+      // The first round is the warm-up.
       if (!warm) peak.bytes = 0
       warm = true
       return { operations: firstBytes.length * events, latencies: Float64Array.from(firstBytes), millis }

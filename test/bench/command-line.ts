@@ -1,5 +1,5 @@
 /**
- * What a person waits for who types `stream append` while the server runs: the built file, and the sources through tsx.
+ * The time of `stream append` for a person while the server runs: the built file, and the sources through tsx.
  */
 import { execFile } from "node:child_process"
 import * as Path from "node:path"
@@ -14,8 +14,8 @@ const rounds = 11
 export const commandLine: Workload = {
   name: "command-line",
   about:
-    `\`stream append\` with the server running, by turns with \`node -e 0\`, ${rounds} rounds: from starting the process ` +
-    "to its end.",
+    `\`stream append\` while the server runs, in turns with \`node -e 0\`, ${rounds} rounds. The time is from the start ` +
+    "of the process to its end.",
   run: () =>
     withServers(async (servers) => {
       const directory = servers.directory()
@@ -33,8 +33,8 @@ export const commandLine: Workload = {
       const millis: ReadonlyArray<Array<number>> = commands.map(() => [])
       for (let round = -1; round < rounds; round++) {
         for (const [i, { args }] of commands.entries()) {
-          const took = await timed(args)
-          // The first round fills caches of files and code, as they are on any day but the first.
+          const took = await time(args)
+          // The first round fills caches of files and code, which are full on any day but the first.
           if (round >= 0) millis[i]!.push(took)
         }
       }
@@ -49,8 +49,8 @@ export const commandLine: Workload = {
     })
 }
 
-/** Runs Node with these arguments; milliseconds until it has ended. */
-const timed = (args: ReadonlyArray<string>): Promise<number> =>
+/** Runs Node with these arguments. Returns the milliseconds until it has ended. */
+const time = (args: ReadonlyArray<string>): Promise<number> =>
   new Promise((resolve, reject) => {
     const from = performance.now()
     execFile(process.execPath, args, { env: withoutOurs(), timeout: 30_000 }, (error, _, said) => {

@@ -1,6 +1,6 @@
 /**
- * Who appends are measured on, each through its own door: our server by its native route and by the protocol's, the
- * reference server, and the bare one. A shape is what the load looks like, and is the same for all of them.
+ * The contestants of the append measurements, each through its own door: our server by its native route and by the
+ * protocol's, the reference server, and the bare one. A shape describes the load, and is the same for all of them.
  */
 import { openLoad } from "./load.ts"
 import type { Side } from "./rounds.ts"
@@ -9,11 +9,11 @@ import type { ServerProcess } from "./servers.ts"
 export interface Shape {
   readonly connections: number
   readonly streams: number
-  /** Of one message. */
+  /** The bytes of one message. */
   readonly bytes: number
-  /** Messages in one request. */
+  /** The messages in one request. */
   readonly batch: number
-  /** Of one round. */
+  /** The duration of one round. */
   readonly millis: number
 }
 
@@ -27,7 +27,7 @@ export interface Contestant {
   readonly open: (shape: Shape) => Promise<Opened>
 }
 
-/** JSON of so many bytes, as a chat or a build log has them. */
+/** Returns JSON of `bytes` bytes, as a chat or a build log has it. */
 export const message = (bytes: number): string => {
   const empty = JSON.stringify({ seq: 1_000_000_000, type: "message", text: "" })
   return `${empty.slice(0, -2)}${"The tests are green. ".repeat(bytes / 21 + 1).slice(0, bytes - empty.length)}"}`
@@ -66,7 +66,7 @@ export const native = (name: string, server: ServerProcess): Contestant => ({
   }
 })
 
-/** Ours or the reference server. */
+/** The protocol of our server or of the reference server. */
 export const protocol = (name: string, server: ServerProcess): Contestant => ({
   name,
   open: async (shape) => {
@@ -91,7 +91,7 @@ const makeStreams = async (server: ServerProcess, count: number): Promise<Readon
   return names
 }
 
-/** The path of a stream in the protocol, which our server and the reference have in the same place. */
+/** Returns the path of a stream in the protocol; it is the same on our server and the reference server. */
 export const streamPath = (name: string): string => `/v1/stream/${name}`
 
 export const makeStream = async ({ port }: ServerProcess, name: string): Promise<void> => {
@@ -103,7 +103,7 @@ export const makeStream = async ({ port }: ServerProcess, name: string): Promise
   if (!answer.ok) throw new Error(`The stream was not made: ${answer.status}`)
 }
 
-/** Takes the streams away and makes them again: nothing of a round before is paid for in the next one. */
+/** Deletes the streams and creates them again, so that no round pays for data of the round before. */
 const makeAnew = async (server: ServerProcess, names: ReadonlyArray<string>): Promise<void> => {
   await Promise.all(names.map(async (name) => {
     const answer = await fetch(`http://127.0.0.1:${server.port}${streamPath(name)}`, { method: "DELETE" })

@@ -1,6 +1,6 @@
 /**
- * Our server as a program embeds it, with a before hook that looks at every event or without one: `node embedded-server.ts
- * --data-dir=<directory> [--hook]`. It names its address on stderr.
+ * Our server embedded in a program, with or without a before hook that checks every event: `node embedded-server.ts
+ * --data-dir=<directory> [--hook]`. It prints its address on stderr.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -17,7 +17,7 @@ const { values } = parseArgs({
   }
 })
 
-/** It completes at once, but only when it is run: of all hooks that do not suspend, this kind costs most. */
+/** The hook completes at once, but only when it is run: of all hooks that do not suspend, this kind costs most. */
 const hasType: BeforeAppendHook = {
   id: "has-type",
   run: ({ data }) =>

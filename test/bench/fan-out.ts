@@ -1,7 +1,7 @@
 /**
- * Fan-out: what it costs the server to give an event to one follower, and how long it takes to be there. The events are
- * flushed to the disk before anyone is given them. Every delivery is checked: a loss, a duplicate or another order ends
- * the run with an error.
+ * Fan-out: the cost for the server of sending an event to one follower, and the time until the follower has it. The
+ * server flushes each event to the disk before it sends it. Every delivery is checked: a loss, a duplicate or another
+ * order ends the run with an error.
  */
 import { fileLimit } from "../../src/http-node/file-limit.ts"
 import {
@@ -35,31 +35,33 @@ const goalRounds = 5
 const otherMillis = 700
 const otherRounds = 3
 
-/** Both servers are followed at once, and some files are open besides. */
+/** Both servers have followers at once, and some other files are open. */
 const crowd = Math.min(5_000, Math.floor(((fileLimit() ?? 1_024) - 1_000) / 2))
 
 export const fanOut: Workload = {
   name: "fan-out",
   about:
     "Followers of a stream with fsync, from the base point (1,000 followers by native Server-Sent Events, 100 events of " +
-    "100 bytes a second), one axis varied at a time. An operation is a delivery; its time is from the append's being " +
-    "sent to the event's being read. Flat out, 8 events are on their way. The bare server writes one shared Buffer to " +
-    `each.${crowd < 5_000 ? ` The limit of open files allows for ${crowd} followers and not for 5,000.` : ""}`,
+    "100 bytes a second), with one axis varied at a time. An operation is a delivery; its time is from the sending of " +
+    "the append to the arrival of the event. Flat out, 8 events are on their way. The bare server writes one shared " +
+    `Buffer to each follower.${
+      crowd < 5_000 ? ` The limit of open files allows for ${crowd} followers and not for 5,000.` : ""
+    }`,
   run: ({ against }: Options) =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())
       const ours = await servers.add(startOurs(servers.directory(), ["--durability=fsync"]))
       const others = against ? await opponents(servers) : []
       return [
-        ...await few(bare, ours),
+        ...await measureFew(bare, ours),
         ...await thousand(bare, ours, others),
         ...await thousandStreams(bare, ours),
-        ...await crowded(await servers.add(startBare()), await servers.add(startOurs(servers.directory(), [])))
+        ...await measureCrowd(await servers.add(startBare()), await servers.add(startOurs(servers.directory(), [])))
       ]
     })
 }
 
-const few = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArray<Row>> => [
+const measureFew = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArray<Row>> => [
   ...await withAudiences([[bare, bareDoor], [ours, nativeDoor]], "one", 1, async ([bare, ours]) => {
     const measured = await takeTurns([bare!.side(otherMillis), ours!.side(otherMillis)], { rounds: otherRounds })
     return rowsOf("fan-out, 1 follower, flat out", measured)
@@ -107,10 +109,10 @@ const thousand = (
         ]
       })
     ]
-    // The protocol's answers end after a minute: its followers come for their own rounds only.
+    // The protocol's answers end after a minute, so its followers connect for their own rounds only.
     const beside: Array<Row> = []
     for (const { door, rate, server } of others) {
-      // One after the other: a thousand followers of each would be more than the files that may be open.
+      // One server after the other: a thousand followers of each would exceed the limit of open files.
       const rounds = await withAudiences([[server, door]], "thousand", 1_000, async ([other]) => {
         const sides = [bare!, native!, other!].map((each) => each.side(otherMillis, rate))
         return takeTurns(sides, { rounds: otherRounds })
@@ -150,8 +152,8 @@ const thousandStreams = (bare: ServerProcess, ours: ServerProcess): Promise<Read
     1_000
   )
 
-/** Servers that have seen nothing but a warm-up, since it is their growth that is asked for. */
-const crowded = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArray<Row>> => {
+/** Uses fresh servers after only a warm-up, since the measurement is their growth. */
+const measureCrowd = async (bare: ServerProcess, ours: ServerProcess): Promise<ReadonlyArray<Row>> => {
   const servers = [[bare, bareDoor], [ours, nativeDoor]] as const
   await withAudiences(
     servers,
@@ -193,7 +195,8 @@ const opponents = async (servers: Servers): Promise<ReadonlyArray<Opponent>> => 
     {
       server: await startReference(servers.directory()),
       door: { ...protocolDoor, name: "reference, files" },
-      // It reads its file for every follower, some 0.2 ms each: at 100 a second it falls ever further behind.
+      // The reference server reads its file for every follower, some 0.2 ms each: at 100 a second it falls ever further
+      // behind.
       rate: 10
     },
     ...(redis === undefined ? [] : [{ server: redis, door: redisDoor, rate: 100 }]),
@@ -224,6 +227,6 @@ const withAudiences = async <A>(
   }
 }
 
-/** A row for each, against the first. */
+/** Returns a row for each side, against the first. */
 const rowsOf = (what: string, measured: ReadonlyArray<Measured>): ReadonlyArray<Row> =>
   measured.map((each) => row("fan-out", what, each, { baseline: measured[0]! }))

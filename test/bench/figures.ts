@@ -1,6 +1,6 @@
 /**
- * Figures over several rounds: the median with the lowest and the highest, so that no round is left out of sight. A share
- * of sorted values is the value that so many of them do not exceed.
+ * Figures over several rounds: the median with the lowest and the highest value, so that no round is hidden. A
+ * percentile is the value that the given share of the sorted values does not exceed.
  */
 export interface Figure {
   readonly median: number
@@ -15,10 +15,10 @@ export const figure = (values: ReadonlyArray<number>): Figure => {
   return { median, min: sorted[0]!, max: sorted.at(-1)! }
 }
 
-/** Ratios of the rounds, each against the one measured right beside it. */
+/** Returns the ratios of the rounds, each against the baseline measured right beside it. */
 export const ratios = (values: ReadonlyArray<number>, baseline: ReadonlyArray<number>): Figure =>
   figure(values.map((value, i) => value / baseline[i]!))
 
-/** By nearest rank: of a hundred values, 0.99 is the 99th and not the highest. */
+/** Returns the percentile by nearest rank: of a hundred values, 0.99 is the 99th and not the highest. */
 export const percentile = (sorted: Float64Array, share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!

@@ -1,5 +1,5 @@
 /**
- * Streams with something in them: small events, written singly or in batches through our own server's native route.
+ * Fills streams with small events, singly or in batches, through our server's native route.
  */
 import { message } from "./contestants.ts"
 import { post } from "./load.ts"
@@ -7,13 +7,13 @@ import type { ServerProcess } from "./servers.ts"
 
 export type Written = "singly" | "in batches"
 
-/** In one request of a batch. */
+/** The number of events in one batch request. */
 const perRequest = 100
 
-/** As small as events are, so that what is done for each of them shows. */
+/** As small as events are, so that the cost per event shows. */
 export const eventBytes = 50
 
-/** Appends so many events, a hundred or one a request, with enough connections that the server is kept busy. */
+/** Appends `events` events, a hundred or one a request, with enough connections to keep the server busy. */
 export const fill = async (server: ServerProcess, stream: string, events: number, written: Written): Promise<void> => {
   const to = { port: server.port, paths: [`/streams/${stream}`] }
   if (written === "singly") {
@@ -24,7 +24,7 @@ export const fill = async (server: ServerProcess, stream: string, events: number
   }
 }
 
-/** So many streams of one event each. */
+/** Creates `count` streams of one event each. */
 export const makeMany = (server: ServerProcess, count: number): Promise<unknown> =>
   post({
     port: server.port,

@@ -1,6 +1,6 @@
 /**
- * One follower on a plain socket, by Server-Sent Events or by long-polls. It looks for nothing but the sequence number
- * that every event carries once, as `"seq":` and ten digits, and tells each in the order in which it came.
+ * One follower on a plain socket, by Server-Sent Events or by long-polls. It only looks for the sequence number that
+ * every event contains once, as `"seq":` and ten digits, and reports each in the order of arrival.
  */
 import { connect } from "./load.ts"
 
@@ -15,7 +15,7 @@ export interface Following {
   readonly onLost: (error: Error) => void
 }
 
-/** Settled when the answer has begun: from then on nothing is missed. */
+/** Resolves when the answer has begun: from then on the follower misses nothing. */
 export const followEvents = async ({ onLost, onSequence, path, port }: Following): Promise<SequenceFollower> => {
   const sequences = sequencesIn(onSequence)
   let begun: (() => void) | undefined
@@ -34,7 +34,7 @@ export const followEvents = async ({ onLost, onSequence, path, port }: Following
   return { close }
 }
 
-/** Asks again from where the last answer ended; the path lacks nothing but the offset. */
+/** Asks again from the end of the last answer; the path must be complete except for the offset. */
 export const followByPolls = async ({ onLost, onSequence, path, port }: Following): Promise<SequenceFollower> => {
   const sequences = sequencesIn(onSequence)
   let pending = ""
@@ -64,10 +64,10 @@ const mark = Buffer.from(`"seq":`)
 const digits = 10
 const whole = mark.length + digits
 
-/** The first sequence number; from it on, all have the same number of digits. */
+/** The first sequence number; all later ones have the same number of digits. */
 export const sequenceBase = 1_000_000_000
 
-/** Tells the sequence numbers in bytes that come in pieces of any size. */
+/** Returns a function that finds the sequence numbers in bytes that arrive in pieces of any size. */
 export const sequencesIn = (onSequence: (sequence: number) => void) => {
   let rest: Buffer | undefined
   return (chunk: Buffer): void => {
@@ -82,7 +82,7 @@ export const sequencesIn = (onSequence: (sequence: number) => void) => {
       onSequence(sequence - sequenceBase)
       at = bytes.indexOf(mark, end)
     }
-    // A frame that ends here leaves nothing; of anything else, what may be the first part of a number is kept.
+    // A frame that ends here leaves no rest. Otherwise keep the bytes that may be the first part of a number.
     if (bytes.length === end || bytes.at(-1) === 0x0a) return
     rest = Buffer.from(bytes.subarray(Math.max(end, at >= 0 ? at : bytes.length - whole)))
   }

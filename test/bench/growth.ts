@@ -1,7 +1,7 @@
 /**
- * Growth: whether an append costs more because much is there already, in the stream or beside it. Both are measured in
- * the same rounds as the same append where nothing is: in the same server for a long stream, in one started the same way
- * for many streams.
+ * Growth: whether an append costs more if the stream, or the server, already holds a lot. Both are measured in the same
+ * rounds as the same append without that data: in the same server for a long stream, in one started the same way for
+ * many streams.
  */
 import { message } from "./contestants.ts"
 import { ratios } from "./figures.ts"
@@ -23,9 +23,9 @@ const streams = 10_000
 export const growth: Workload = {
   name: "growth",
   about:
-    `Appends of 100 bytes over ${connections} connections to one stream: an empty one and one of a million events in the ` +
-    "same server, and a server with nothing else in it and one with 10,000 other streams, which were there when it " +
-    "started. The ratio is to the empty one.",
+    `Appends of 100 bytes over ${connections} connections to one stream. First an empty stream and one of a million ` +
+    "events in the same server; then an empty server and one that started with 10,000 other streams. The ratio is to " +
+    "the empty one.",
   run: () =>
     withServers(async (servers) => {
       const rows: Array<Row> = []

@@ -1,5 +1,5 @@
 /**
- * The ledger is what says that nothing was lost, doubled or out of order; so it must notice.
+ * The ledger says whether any event was lost, duplicated or out of order, so it must notice all three.
  */
 import { expect, it } from "@effect/vitest"
 import { percentile } from "./figures.ts"
@@ -17,13 +17,13 @@ it("an event is complete when every follower has it", async () => {
   expect(ledger.take()).toHaveLength(2)
 })
 
-it("a duplicate, another order and an event that nobody sent are noticed", async () => {
+it("the ledger notices a duplicate, another order and an event that was never sent", async () => {
   await expect(wrong([[0, 0], [1, 0]])).rejects.toThrow("delivered twice")
   await expect(wrong([[0, 0], [0, 1]])).rejects.toThrow("where others were given 0")
   await expect(wrong([[0, 2]])).rejects.toThrow("never published")
 })
 
-it("sequence numbers are found in pieces of any size", () => {
+it("the follower finds sequence numbers in pieces of any size", () => {
   const frames = [0, 1, 2].map((n) => `id: 7\ndata: {"data":{"seq":${sequenceBase + n},"text":"…"}}\n\n`).join("")
   const bytes = Buffer.from(frames)
   for (let size = 1; size <= bytes.length; size++) {

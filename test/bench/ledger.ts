@@ -1,20 +1,20 @@
 /**
- * Which events were published and who has been given them. Whoever follows a stream must be given every event of it
- * once, and all in the same order; anything else is an error, which ends the run. Every event has a sequence number,
- * and its sending time is kept here, so that a delivery's latency is what passed between two clocks of one process.
+ * The published events and their deliveries. Every follower of a stream must receive every event of it once, and all
+ * followers in the same order; anything else is an error, which ends the run. Every event has a sequence number. The
+ * ledger keeps its sending time, so both times of a delivery's latency come from the clock of one process.
  */
 export class Ledger {
-  /** Of events on their way to someone. */
+  /** The number of events on their way to at least one follower. */
   outstanding = 0
   delivered = 0
   readonly #sentAt: Array<number> = []
-  /** How many followers still have to be given the event. */
+  /** The number of followers that have not received the event, for each event. */
   readonly #missing: Array<number> = []
   #latencies: Array<number> = []
   #wrong: Error | undefined
   #changed: () => void = nothing
 
-  /** Notes that the next event goes to so many followers; answers with its number. */
+  /** Notes that the next event goes to `followers` followers. Returns its number. */
   send(followers: number): number {
     this.outstanding++
     this.#missing.push(followers)
@@ -44,9 +44,9 @@ export class Ledger {
     this.#changed()
   }
 
-  /** Waits until fewer events than so many are on their way. */
+  /** Waits until fewer than `count` events are on their way. */
   async fewerThan(count: number): Promise<void> {
-    // Longer than any server needs that still comes on; what is not there by then is lost.
+    // Longer than any working server needs; a delivery that is missing by then is lost.
     const timer = setTimeout(() => {
       const lost = this.#missing.reduce((sum, missing) => sum + missing, 0)
       this.fail(`${lost} deliveries of ${this.outstanding} events did not come within 20 s.`)
@@ -58,7 +58,7 @@ export class Ledger {
     if (this.#wrong !== undefined) throw this.#wrong
   }
 
-  /** The latencies since they were last taken, in milliseconds. */
+  /** Returns the latencies since the last call, in milliseconds. */
   take(): Float64Array {
     const taken = Float64Array.from(this.#latencies)
     this.#latencies = []
@@ -66,7 +66,7 @@ export class Ledger {
   }
 }
 
-/** In which order a stream's events were given to whoever was given them first. */
+/** The order of a stream's events, as their first receivers got them. */
 export class Order {
   readonly order: Array<number> = []
   readonly placed = new Set<number>()

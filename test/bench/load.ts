@@ -1,26 +1,29 @@
 /**
- * Requests from the load process: HTTP over plain sockets, so that the client costs little beside the server it measures.
- * Each connection sends one request after the other until the time is up; any answer but a 2xx fails the run.
+ * Requests from the load process: HTTP over plain sockets, so that the client costs little beside the server that it
+ * measures. Each connection sends one request after the other until the time is up. Any answer but a 2xx fails the run.
  */
 import * as net from "node:net"
 import type { Done } from "./rounds.ts"
 
 export interface Load {
   readonly port: number
-  /** Taken in turn. */
+  /** The paths, used in turn. */
   readonly paths: ReadonlyArray<string>
-  /** What is posted; left out, the paths are read. */
+  /** The body to post; without a body, the load reads the paths. */
   readonly body?: string
   readonly contentType?: string
   readonly connections: number
-  /** Operations that a request stands for: the messages of a batch. */
+  /** The operations of one request: the messages of a batch. */
   readonly operations?: number
 }
 
 export interface OpenLoad {
-  /** Opens anew what a server has closed because it was idle; to be called before a run, and not counted. */
+  /**
+   * Reopens connections that a server has closed because they were idle. The caller must call it before a run; it is
+   * not counted.
+   */
   readonly ready: () => Promise<void>
-  /** Appends until the time is up, or so many requests have been sent, and every answer is there. */
+  /** Sends requests until the time is up, or until `requests` have been sent, and waits for every answer. */
   readonly run: (limit: { readonly millis?: number; readonly requests?: number }) => Promise<Done>
   readonly close: () => void
 }
@@ -30,19 +33,22 @@ export const openLoad = (load: Load): Promise<OpenLoad> =>
 
 export interface Requests {
   readonly port: number
-  /** Of each connection by its number; taken in turn. */
+  /** Returns the requests of a connection, used in turn. */
   readonly requests: (connection: number) => ReadonlyArray<Buffer>
   readonly connections: number
   readonly operations?: number
-  /** What a connection says first, and is not answered. */
+  /** The first bytes of a connection, which get no answer. */
   readonly hello?: (connection: number) => string
   readonly endOfAnswer: EndOfAnswer
 }
 
-/** Where the answer at the front of the text ends; undefined while it is not all there. Throws where it is a refusal. */
+/**
+ * Returns the end of the answer at the front of the text; undefined while it is incomplete. Throws if the answer is a
+ * refusal.
+ */
 export type EndOfAnswer = (text: string) => number | undefined
 
-/** The same in any protocol in which an answer follows each request. */
+/** The same load in any protocol in which an answer follows each request. */
 export const openRequests = async (
   { connections: count, endOfAnswer, hello, operations = 1, port, requests }: Requests
 ): Promise<OpenLoad> => {
@@ -81,7 +87,7 @@ const requestOf = ({ body, contentType = "application/json", port }: Load, path:
         `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 
-/** Sends one body so many times and closes. */
+/** Sends one body `requests` times, and closes. */
 export const post = async (load: Load, requests: number): Promise<Done> => {
   const open = await openLoad(load)
   const done = await open.run({ requests })
@@ -90,7 +96,7 @@ export const post = async (load: Load, requests: number): Promise<Done> => {
 }
 
 export interface Poster {
-  /** Sends a whole request; settled when its answer is there. One at a time. */
+  /** Sends a whole request. Resolves when its answer is there. The caller must send one at a time. */
   readonly post: (request: Buffer) => Promise<void>
   readonly lost: () => boolean
   readonly close: () => void
@@ -137,7 +143,7 @@ const endOfHttp: EndOfAnswer = (text) => {
   const headEnd = text.indexOf("\r\n\r\n")
   if (headEnd < 0) return undefined
   if (text.charCodeAt("HTTP/1.1 ".length) !== 0x32) throw new Error(text)
-  // 204 has no body, and says nothing of its length.
+  // A 204 has no body and no length.
   if (text.startsWith("HTTP/1.1 204")) return headEnd + 4
   const at = lengthAt(text)
   if (at < 0 || at > headEnd) throw new Error(`An answer without its length: ${text.slice(0, headEnd)}`)
@@ -154,8 +160,8 @@ const lengthAt = (text: string): number => {
 }
 
 /**
- * A socket whose bytes are read into one buffer that all sockets of this process share: what is handed on is only there
- * until the callback returns. A connection that ends before it is closed here is told as an error.
+ * A socket that reads into one buffer that all sockets of this process share: the callback's bytes are valid only until
+ * the callback returns. A connection that ends before it is closed here is reported as an error.
  */
 export const connect = (
   port: number,
@@ -189,7 +195,7 @@ export const connect = (
     socket.on("close", () => lost(new Error("The server closed a connection under load.")))
   })
 
-/** As much as Node reads at once. */
+/** As many bytes as Node reads at once. */
 const shared = Buffer.allocUnsafeSlow(64 * 1024)
 
 const nothing = (): void => undefined

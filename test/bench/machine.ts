@@ -1,6 +1,6 @@
 /**
- * What it was measured on: processors, memory, kernel, Node, version and commit, the load before the run, and what one
- * flush of the disk takes.
+ * The machine of the measurement: processors, memory, kernel, Node, version and commit, the load before the run, and
+ * the time of one flush of the disk.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -18,7 +18,7 @@ export interface Machine {
   readonly processors: string
   readonly memoryBytes: number
   readonly load: number
-  /** 4 KiB and fdatasync, in milliseconds. */
+  /** The time of 4 KiB and fdatasync, in milliseconds. */
   readonly flush: Figure
 }
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench [-- --only append,fan-out] [--against] [--json] [--smoke]`: measures against bare baselines in the same
- * run and prints one table, or one JSON document; progress is told on stderr. What the figures mean is in docs/perf/. A
- * missed goal is told, and is no failure: machines differ. What is lost, doubled or out of order is one.
+ * `npm run bench [-- --only append,fan-out] [--against] [--json] [--smoke]`: measures against bare baselines in the
+ * same run and prints one table, or one JSON document. Progress goes to stderr. docs/perf/ explains the figures. A
+ * missed goal is reported, and is no failure: machines differ. A lost, duplicated or misordered event is a failure.
  */
 import { parseArgs } from "node:util"
 import { build } from "../support/built.ts"
@@ -37,10 +37,10 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-/** Several times what it takes on two busy cores, others beside us included. */
+/** Several times the duration on two busy cores, with other servers included. */
 const millisMax = values.smoke ? 60_000 : 30 * 60_000
 const timer = setTimeout(() => {
-  console.error("The bench took longer than it may; what is not printed was not measured.")
+  console.error("The bench took longer than its limit; a row that is not printed was not measured.")
   process.exit(1)
 }, millisMax)
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130))

@@ -1,6 +1,6 @@
 /**
- * Everything at once: appends at a fixed rate, flushed, while 500 followers are given each of them and 10 readers catch
- * up with another stream again and again. The question is what each of the three notices of the others.
+ * Everything at once: appends at a fixed rate, flushed, while 500 followers receive each of them and 10 readers catch
+ * up with another stream again and again. The measurement shows the effect of the three loads on each other.
  */
 import * as Path from "node:path"
 import { type Audience, bareDoor, nativeDoor, openAudience } from "./audience.ts"
@@ -18,17 +18,17 @@ const appendsPerSecond = 100
 const readers = 10
 const events = 100_000
 
-/** Each reader begins a read so often: together a million events a second. */
+/** Each reader begins a read at this interval: together a million events a second. */
 const readEveryMillis = 1_000
 
 export const mixed: Workload = {
   name: "mixed",
   about:
     `${appendsPerSecond} appends a second with fsync to a stream that ${followers} follow, while ${readers} readers read ` +
-    `another one of ${
+    `another stream of ${
       events.toLocaleString("en")
-    } events whole, each once a second. The CPU is that of all of it, for ` +
-    "each delivery. The bare server sends the same bytes to each, from a file to the readers.",
+    } events whole, each once a second. The CPU is the total of all three loads, ` +
+    "for each delivery. The bare server sends the same bytes to each client, and to the readers from a file.",
   run: () =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())
@@ -65,7 +65,7 @@ export const mixed: Workload = {
     })
 }
 
-/** The round with the times of its appends and reads; the first of each is the warm-up's. */
+/** Runs the round with the times of its appends and reads; the first of each belongs to the warm-up. */
 const mix = (server: ServerProcess, path: string, bytes: number, audience: Audience) => {
   const answers: Array<Float64Array> = []
   const reads: Array<Float64Array> = []

@@ -1,6 +1,7 @@
 /**
- * NATS JetStream over plain sockets: as much of its protocol as publishing with an acknowledgement and following need.
- * The server flushes every two minutes by default, so what it has acknowledged is in the kernel's hands.
+ * NATS JetStream over plain sockets: only the part of its protocol for publishing with an acknowledgement and for
+ * following. The server flushes every two minutes by default, so an acknowledged message is only in the kernel's
+ * memory.
  */
 import { type Contestant, message } from "./contestants.ts"
 import { type Following, sequencesIn } from "./follower.ts"
@@ -32,13 +33,13 @@ export const nats = (server: ServerProcess): Contestant => ({
   }
 })
 
-/** Each connection has an inbox of its own, where the acknowledgements of its messages come. */
+/** Each connection has an inbox of its own for the acknowledgements of its messages. */
 export const natsHello = (inbox: number): string => `CONNECT {"verbose":false}\r\nSUB acks.${inbox} 1\r\n`
 
 export const natsPublish = (stream: string, data: string, inbox: number): string =>
   `PUB ${stream} acks.${inbox} ${Buffer.byteLength(data)}\r\n${data}\r\n`
 
-/** The first of so many inboxes that nobody else has. */
+/** Reserves `count` unused inboxes, and returns the first. */
 export const takeInboxes = (count: number): number => {
   inboxes += count
   return inboxes - count
@@ -46,7 +47,7 @@ export const takeInboxes = (count: number): number => {
 
 let inboxes = 0
 
-/** A stream of its own for each name, which is its subject too. */
+/** Creates a stream for each name, which is its subject too. */
 export const makeNatsStreams = async (port: number, names: ReadonlyArray<string>): Promise<void> => {
   for (const name of names) {
     await natsRequest(
@@ -57,7 +58,7 @@ export const makeNatsStreams = async (port: number, names: ReadonlyArray<string>
   }
 }
 
-/** Follows by a plain subscription to the stream's subject, which JetStream is one more of. */
+/** Follows by a plain subscription to the stream's subject; JetStream is just another subscriber to it. */
 export const followNats = async ({ onLost, onSequence, path, port }: Following) => {
   const sequences = sequencesIn(onSequence)
   let begun: () => void
@@ -85,7 +86,7 @@ const natsRequest = async (port: number, subject: string, body: string): Promise
   load.close()
 }
 
-/** Where so many messages end, with whatever the server says between them; a refusal is an error. */
+/** Returns the end of `count` messages, and of the server's other lines between them; a refusal is an error. */
 export const endOfMessages = (count: number): EndOfAnswer => (text) => {
   let end = 0
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /**
- * Others that are asked for the same appends: the reference server of the protocol, in memory and on files, and of Redis
- * and NATS what is installed.
+ * The other servers for the same appends: the reference server of the protocol, in memory and on files, and Redis and
+ * NATS if they are installed.
  */
 import { type Contestant, protocol } from "./contestants.ts"
 import { nats } from "./nats.ts"
@@ -10,11 +10,11 @@ import { type Servers, startNats, startRedis, startReference } from "./servers.t
 export const opponents = async (servers: Servers): Promise<ReadonlyArray<Contestant>> => [
   protocol("reference, memory", await servers.add(startReference())),
   protocol("reference, files", await servers.add(startReference(servers.directory()))),
-  ...await installed(servers, startRedis, redis),
-  ...await installed(servers, startNats, nats)
+  ...await findInstalled(servers, startRedis, redis),
+  ...await findInstalled(servers, startNats, nats)
 ]
 
-const installed = async (
+const findInstalled = async (
   servers: Servers,
   start: typeof startRedis,
   contestant: typeof redis

@@ -1,6 +1,6 @@
 /**
- * Reads of a whole stream: bytes are counted in every one, and in the first of each kind every event is looked at, so
- * that what is measured is known to be all of it, in order.
+ * Reads of a whole stream. Every read counts its bytes, and the first of each kind checks every event, so that the
+ * measured bytes are known to be the whole stream, in order.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -8,11 +8,11 @@ import * as http from "node:http"
 export interface Read {
   readonly bytes: number
   readonly headers: http.IncomingHttpHeaders
-  /** From asking until the first byte of the body. */
+  /** The time from the request to the first byte of the body. */
   readonly firstByteMillis: number
 }
 
-/** Reads an answer to its end, or to so many bytes of one that has no end, and hands on what comes. */
+/** Reads an answer to its end, or the given number of bytes of an endless one, and passes on the chunks. */
 export const read = (
   port: number,
   path: string,
@@ -40,17 +40,17 @@ export const read = (
           }
         })
         response.on("end", () => resolve({ bytes, headers, firstByteMillis }))
-        response.on("error", (error) => failed(error))
+        response.on("error", (error) => fail(error))
       }
     )
-    const failed = (error: Error) =>
+    const fail = (error: Error) =>
       reject(error.name === "AbortError" ? new Error(`${path} sent only ${bytes} bytes in ${millisMax} ms.`) : error)
-    request.on("error", failed)
+    request.on("error", fail)
   })
 
 /**
- * Reads so many events, writes the answer to a file, and tells how many bytes they are. `mark` is what stands before
- * the number of every event, if they are numbered, and once in every event at any rate.
+ * Reads `events` events, writes the answer to a file, and returns the number of bytes. `mark` is a text that every
+ * event contains once; if the events are numbered, it stands before the number.
  */
 export const readChecked = async (
   port: number,
@@ -76,10 +76,10 @@ export const readChecked = async (
       }
       seen++
     }
-    // The last frame is whole when its empty line is there; a comment may come behind it.
+    // The last frame is complete when its empty line is there; a comment may follow it.
     const emptyLine = endless && seen === events ? text.indexOf("\n\n", end) : -1
     if (emptyLine >= 0) whole = bytes - (text.length - emptyLine - 2)
-    // What may be the first part of a mark is looked at again.
+    // The end may be the first part of a mark: look at it again.
     rest = Buffer.from(text.subarray(Math.max(end, text.length - markBytes + 1)))
     return emptyLine >= 0
   })
@@ -90,11 +90,11 @@ export const readChecked = async (
   return whole
 }
 
-/** For the whole of a read: one that waits for what is lost is kept awake by comments and would never end. */
+/** The limit of a whole read: comments would keep a read alive for ever that waits for a lost event. */
 const millisMax = 20_000
 
-/** A comment of a server that had nothing to say may come behind the last event, in the same piece. */
+/** A comment of an idle server may follow the last event, in the same piece. */
 const commentBytesMax = 32
 
-/** Of an offset. */
+/** The digits of an offset. */
 const digits = 16

@@ -1,6 +1,6 @@
 /**
- * Redis streams over plain sockets: as much of RESP2 as answers to XADD, XREAD, XRANGE and XREVRANGE need. Messages have
- * no line breaks, so the lines of an answer say where it ends.
+ * Redis streams over plain sockets: only the part of RESP2 that answers to XADD, XREAD, XRANGE and XREVRANGE need.
+ * Messages contain no line breaks, so the number of lines tells where an answer ends.
  */
 import { type Contestant, message } from "./contestants.ts"
 import { type Following, sequencesIn } from "./follower.ts"
@@ -34,7 +34,7 @@ export const redisAdd = (stream: string, data: string): string => command("XADD"
 const command = (...words: ReadonlyArray<string>): string =>
   `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`
 
-/** Sends commands whose answers have so many lines together, and answers with them. */
+/** Sends commands whose answers together have `lines` lines, and returns the answers. */
 const redisCommand = async (port: number, commands: string, lines: number): Promise<string> => {
   let text = ""
   let settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
@@ -51,7 +51,7 @@ const redisCommand = async (port: number, commands: string, lines: number): Prom
   return text
 }
 
-/** Reads on from the last entry it was given, and waits where there is none. */
+/** Reads on from the last entry, and waits if there is no newer one. */
 export const followRedis = async ({ onLost, onSequence, path, port }: Following) => {
   const sequences = sequencesIn(onSequence)
   let pending = ""
@@ -71,7 +71,7 @@ export const followRedis = async ({ onLost, onSequence, path, port }: Following)
   return { close }
 }
 
-/** Where so many lines end; undefined while they are not all there. */
+/** Returns the end of `lines` lines; undefined while they are incomplete. */
 const endOfLines = (text: string, lines: number): number | undefined => {
   if (text.startsWith("-")) throw new Error(text)
   let at = 0
@@ -82,7 +82,7 @@ const endOfLines = (text: string, lines: number): number | undefined => {
   return at
 }
 
-/** Reads a stream in pages of a thousand entries; answers with how many there were. */
+/** Reads a stream in pages of a thousand entries. Returns the number of entries. */
 export const redisReadAll = async (port: number, stream: string): Promise<number> => {
   let page = ""
   const { close, post } = await connectPoster(port, (text) => {
@@ -108,7 +108,7 @@ export const redisLastTen = (stream: string) => ({
   endOfAnswer: (text: string) => endOfLines(text, 1 + 8 * 10)
 })
 
-/** An added entry is answered by its id, in two lines. */
+/** The answer to an added entry is its id, in two lines. */
 export const endOfAdds = (count: number): EndOfAnswer => (text) => endOfLines(text, 2 * count)
 
 /** The id stands before the entry's one field. */

@@ -1,7 +1,7 @@
 /**
  * The reference server (`@durable-streams/server`) as a process of its own, so that it is started, measured and killed
- * as ours is: `node reference-server.ts [--port=] [--data-dir=] [--long-poll-timeout=<ms>]`. Without a data directory
- * it keeps everything in memory. It names its address on stderr.
+ * like ours: `node reference-server.ts [--port=] [--data-dir=] [--long-poll-timeout=<ms>]`. Without a data directory it
+ * keeps everything in memory. It prints its address on stderr.
  */
 import { DurableStreamTestServer } from "@durable-streams/server"
 import { parseArgs } from "node:util"

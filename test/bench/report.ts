@@ -1,6 +1,7 @@
 /**
- * What was measured, as rows of one table. A row is one server doing one thing: its figures are medians over the rounds,
- * with the lowest and the highest kept beside them for machines, and its ratios are those of neighbouring rounds.
+ * The measurements, as rows of one table. A row is one server doing one kind of work. Its figures are medians over the
+ * rounds, with the lowest and the highest beside them for programs that read the report, and its ratios are those of
+ * neighbouring rounds.
  */
 import { type Figure, figure, percentile, ratios } from "./figures.ts"
 import type { Measured } from "./rounds.ts"
@@ -10,7 +11,7 @@ export interface Row {
   readonly what: string
   readonly server: string
   readonly perSecond?: Figure
-  /** Milliseconds of what is done once, such as a start. */
+  /** Milliseconds of a single action, such as a start. */
   readonly millis?: Figure
   /** Milliseconds of one operation: medians over the rounds of each round's percentile. */
   readonly latency?: { readonly p50: Figure; readonly p95: Figure; readonly p99: Figure }
@@ -38,14 +39,14 @@ export const atMost = (goal: string, value: number, limit: number): Goal => ({ g
 export const atLeast = (goal: string, value: number, limit: number): Goal => ({ goal, value, met: value >= limit })
 
 export interface RowOptions {
-  /** What the ratio is against; the baseline itself where it is left out. */
+  /** The baseline of the ratio; without it, the row is its own baseline. */
   readonly baseline?: Measured
   readonly versus?: ReadonlyArray<Measured>
   readonly goals?: ReadonlyArray<Goal>
   readonly memory?: Row["memory"]
 }
 
-/** The row of what one side did. */
+/** Returns the row of one side. */
 export const row = (work: string, what: string, measured: Measured, options: RowOptions = {}): Row => {
   const baseline = options.baseline ?? measured
   const versus = Object.fromEntries(
@@ -63,12 +64,12 @@ export const row = (work: string, what: string, measured: Measured, options: Row
     ...(options.versus === undefined ? {} : { versus }),
     goals: options.goals ?? [],
     client: figure(measured.client).median,
-    // 0.9: a process that has nothing to wait for is seldom seen above it on a machine that does anything else.
+    // 0.9: a process that never waits is seldom measured above it on a machine that does other work.
     clientBound: figure(measured.client).median > 0.9 && figure(measured.busy).median < 0.9
   }
 }
 
-/** Of rounds that were measured beside another work. */
+/** Returns the latencies of rounds that were measured beside another work. */
 export const latencyOf = (rounds: ReadonlyArray<Float64Array>): NonNullable<Row["latency"]> => {
   const sorted = rounds.map((latencies) => latencies.toSorted())
   const at = (share: number) => figure(sorted.map((latencies) => percentile(latencies, share)))
@@ -88,11 +89,14 @@ export const table = (rows: ReadonlyArray<Row>): string => {
     row.memory === undefined ? "" : memory(row.memory),
     row.ratio === undefined ? "" : spread(row.ratio),
     row.client === undefined ? "" : `${Math.round(row.client * 100)} %`,
-    [...row.goals.map(said), ...Object.entries(row.versus ?? {}).map(([name, ratio]) => `${spread(ratio)} × ${name}`)]
+    [
+      ...row.goals.map(describeGoal),
+      ...Object.entries(row.versus ?? {}).map(([name, ratio]) => `${spread(ratio)} × ${name}`)
+    ]
       .join("; ")
   ])
   const widths = head.map((title, i) => Math.max(3, title.length, ...lines.map((line) => line[i]!.length)))
-  // What is said in the last column may be long, and has nothing behind it.
+  // The last column may be long, and no other column follows it.
   const last = head.length - 1
   const text = (cells: ReadonlyArray<string>) =>
     `| ${cells.map((cell, i) => i === last ? cell : cell.padEnd(widths[i]!)).join(" | ")} |`
@@ -103,7 +107,7 @@ export const table = (rows: ReadonlyArray<Row>): string => {
   ].join("\n")
 }
 
-const said = ({ goal, met, value }: Goal): string => `${goal}: ${number(value)}, ${met ? "met" : "MISSED"}`
+const describeGoal = ({ goal, met, value }: Goal): string => `${goal}: ${number(value)}, ${met ? "met" : "MISSED"}`
 
 const spread = ({ max, median, min }: Figure, show = (value: number) => value.toFixed(2)): string =>
   min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`
@@ -113,7 +117,7 @@ const memory = ({ bytes, of }: NonNullable<Row["memory"]>): string =>
     ? `${(bytes / 1e3).toFixed(1)} kB a connection`
     : `${(bytes / 1e6).toFixed(1)} MB${of === "growth" ? " grown" : ""}`
 
-/** Three significant digits, or all before the point. */
+/** Three significant digits, or all digits before the point. */
 const number = (value: number): string =>
   Math.abs(value) >= 100
     ? Math.round(value).toLocaleString("en")

@@ -1,7 +1,7 @@
 /**
- * Starting again after `kill -9`, with a stream of a million events that was being appended to, and with ten thousand
- * streams: from the process's being started until it answers, and until a reader has the last event. What was
- * acknowledged before must be there.
+ * The restart after `kill -9`, during appends to a stream of a million events, and with ten thousand streams: the time
+ * from the start of the process to its first answer, and to a reader's last event. Every event acknowledged before must
+ * be there.
  */
 import { fillByProtocol } from "./catch-up-against.ts"
 import { message, streamPath } from "./contestants.ts"
@@ -16,15 +16,15 @@ const rounds = 7
 const million = 1_000_000
 const streams = 10_000
 
-/** How long is appended before the server is killed. */
+/** The duration of the appends before the server is killed. */
 const appendMillis = 200
 
 export const restart: Workload = {
   name: "restart",
   about:
-    `A server is started, appended to for ${appendMillis} ms over 16 connections and killed (kill -9); ${rounds} rounds, ` +
-    "by turns with a bare server. The times are from starting the process again to its first answer, and to the answer " +
-    "with the last event. The files are in the kernel's cache, as they are after a crash of the process.",
+    `A server starts, takes appends for ${appendMillis} ms over 16 connections and is killed (kill -9); ${rounds} ` +
+    "rounds, in turns with a bare server. The times are from the next start of the process to its first answer, and to " +
+    "the answer with the last event. The files are in the kernel's cache, as they are after a crash of the process.",
   run: ({ against }) =>
     withServers(async (servers) => {
       const long = servers.directory()
@@ -40,8 +40,12 @@ export const restart: Workload = {
       const empties: Array<Started> = []
       for (let round = -1; round < rounds; round++) {
         const one = await bareStart()
-        const each = [await killed(long), await killed(many), await killed(servers.directory())] as const
-        // The first round fills caches of files and code, as they are on any day but the first.
+        const each = [
+          await killAndRestart(long),
+          await killAndRestart(many),
+          await killAndRestart(servers.directory())
+        ] as const
+        // The first round fills caches of files and code, which are full on any day but the first.
         if (round < 0) continue
         bare.push(one)
         longs.push(each[0])
@@ -80,7 +84,7 @@ const bareStart = async (): Promise<number> => {
 }
 
 /** Starts, appends, kills and starts again in the directory. */
-const killed = async (directory: string): Promise<Started> => {
+const killAndRestart = async (directory: string): Promise<Started> => {
   const before = await startOurs(directory, [])
   const known = await tail(before)
   const load = await openLoad({
@@ -90,7 +94,7 @@ const killed = async (directory: string): Promise<Started> => {
     connections: 16
   })
   const { operations } = await load.run({ millis: appendMillis })
-  // Appends are on their way when it is killed; that their answers do not come is what is wanted.
+  // Appends are on their way when the server is killed, so it is expected that some get no answer.
   const cut = load.run({ millis: appendMillis }).catch(() => undefined)
   await new Promise((resolve) => setTimeout(resolve, appendMillis / 4))
   await before.kill()
@@ -111,7 +115,7 @@ const killed = async (directory: string): Promise<Started> => {
   return { answer, lastEvent, memory }
 }
 
-/** The reference server on files with a stream of as many messages, which it is killed with. */
+/** The reference server on files, killed with a stream of as many messages. */
 const reference = async (directory: string): Promise<ReadonlyArray<Row>> => {
   const server = await startReference(directory)
   await fillByProtocol(server, "killed", million)
@@ -133,7 +137,7 @@ const reference = async (directory: string): Promise<ReadonlyArray<Row>> => {
   return [startRow(what, "reference, files", figure(millis), { memory: figure(memory).median })]
 }
 
-/** How many events the stream has, by its last one. */
+/** Returns the number of events in the stream, by its last one. */
 const tail = async (server: ServerProcess): Promise<number> => {
   const answer = await fetch(`http://127.0.0.1:${server.port}/streams/killed/events?tail=1`)
   if (answer.status === 404) return 0

@@ -1,46 +1,47 @@
 /**
- * Rounds, turn by turn: every side does its work once, then every side again, so that what else the machine does meets
- * all of them.
+ * Rounds in turns: every side does its work once, then every side again, so that other work of the machine affects all
+ * of them alike.
  */
 import { percentile } from "./figures.ts"
 import type { ServerProcess } from "./servers.ts"
 
-/** What a round has done. */
+/** The result of a round. */
 export interface Done {
   readonly operations: number
-  /** Of each operation, or of each thing that is waited for; in milliseconds, in any order. */
+  /** The latency of each operation, or of each awaited action; in milliseconds, in any order. */
   readonly latencies: Float64Array
-  /** How long it took, where that is not the whole round. */
+  /** The duration, if it differs from the whole round. */
   readonly millis?: number
 }
 
 export interface Side {
   readonly name: string
   readonly server: ServerProcess
-  /** Before each round, not counted. */
+  /** Runs before each round, and is not counted. */
   readonly before?: () => Promise<unknown>
   readonly round: () => Promise<Done>
 }
 
-/** A value a round. */
+/** The measurements of a side, one value a round. */
 export interface Measured {
   readonly name: string
   readonly perSecond: Array<number>
   readonly p50: Array<number>
   readonly p95: Array<number>
   readonly p99: Array<number>
-  /** Server CPU of one operation. */
+  /** The server CPU of one operation. */
   readonly cpuMicros: Array<number>
   /** The load process's CPU as a share of one processor, and the server's. */
   readonly client: Array<number>
   readonly busy: Array<number>
-  /** Bytes by which the server's memory is larger than it was after warming up. */
+  /** The growth of the server's memory in bytes, since the end of the warm-up. */
   growth: number
 }
 
 /**
- * On a machine that is busy with other things, fewer rounds are measured than wanted once `millisMax` have passed, but
- * never fewer than three (or than wanted). `warmUps` rounds come first and are not counted.
+ * Measures the sides in turns. On a machine that is busy with other work, it measures fewer rounds than wanted once
+ * `millisMax` have passed, but never fewer than three (or than wanted). The `warmUps` rounds come first and are not
+ * counted.
  */
 export const takeTurns = async (
   sides: ReadonlyArray<Side>,
@@ -56,7 +57,7 @@ export const takeTurns = async (
       await round()
     }
   }
-  const all = sides.map((side) => ({ side, measured: nothing(side.name), bytes: side.server.memory() }))
+  const all = sides.map((side) => ({ side, measured: noMeasurements(side.name), bytes: side.server.memory() }))
   const from = performance.now()
   for (let round = 0; round < rounds; round++) {
     if (round >= 3 && performance.now() - from > millisMax) break
@@ -88,7 +89,7 @@ const one = async ({ round, server }: Side, measured: Measured): Promise<void> =
   measured.busy.push(spent / 1_000 / whole)
 }
 
-const nothing = (name: string): Measured => ({
+const noMeasurements = (name: string): Measured => ({
   name,
   perSecond: [],
   p50: [],

@@ -1,6 +1,6 @@
 /**
- * The servers under the clock, each a process of its own: ours as it is shipped, and the bare ones it is held against.
- * Whatever is started here is ended here, and whatever is written lies in a temporary directory that goes with it.
+ * The measured servers, each a process of its own: ours as it is shipped, and the bare ones to compare it with. This
+ * file ends every process that it starts, and writes only to temporary directories that it removes.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -17,27 +17,29 @@ export const sourceMain = Path.join(root, "src/durable-streams/main.ts")
 export interface ServerProcess {
   readonly pid: number
   readonly port: number
-  /** Processor time so far, of all threads, user and system, in microseconds. */
+  /** Returns the processor time so far, of all threads, user and system, in microseconds. */
   readonly cpu: () => number
-  /** Bytes of memory that are resident now. */
+  /** Returns the resident bytes of memory. */
   readonly memory: () => number
   readonly stop: () => Promise<void>
-  /** `kill -9`, and waits until it is gone. */
+  /** Sends `kill -9`, and waits until the process is gone. */
   readonly kill: () => Promise<void>
 }
 
-/** Our server, built, on a free port. */
+/** Starts our server, built, on a free port. */
 export const startOurs = (directory: string, flags: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) =>
   start([builtMain, "server", "run", "--port=0", `--data-dir=${directory}`, ...flags], env)
 
-/** Our server as a program embeds it, from the sources, on a free port; with `--hook`, a hook looks at every event. */
+/**
+ * Starts our server as a program embeds it, from the sources, on a free port; with `--hook`, a hook checks every event.
+ */
 export const startEmbedded = (directory: string, flags: ReadonlyArray<string>) =>
   start([Path.join(import.meta.dirname, "embedded-server.ts"), `--data-dir=${directory}`, ...flags], {})
 
-/** The bare server; `bare-server.ts` says what it can do. */
+/** Starts the bare server; `bare-server.ts` lists its paths. */
 export const startBare = () => start([Path.join(import.meta.dirname, "bare-server.ts")], {})
 
-/** The reference server on a free port, on files where there is a directory; `reference-server.ts` says how. */
+/** Starts the reference server on a free port, on files if there is a directory; see `reference-server.ts`. */
 export const startReference = (directory?: string) =>
   start([
     Path.join(import.meta.dirname, "reference-server.ts"),
@@ -45,18 +47,18 @@ export const startReference = (directory?: string) =>
   ], {})
 
 export interface FileProcess extends ServerProcess {
-  /** The milliseconds of each write. */
+  /** Returns the milliseconds of each write. */
   readonly write: (writing: Writing) => Promise<Float64Array>
 }
 
-/** The process that only writes to a file; it has no port. */
+/** Starts the process that only writes to a file; it has no port. */
 export const startBareFiles = (directory: string): FileProcess => {
   const child = fork(Path.join(import.meta.dirname, "bare-files.ts"), [Path.join(directory, "written")], {
     serialization: "advanced"
   })
   running.add(child)
   return {
-    ...underClock(child, 0),
+    ...toServerProcess(child, 0),
     write: async (writing) => {
       child.send(writing)
       const [took] = await once(child, "message") as [Float64Array]
@@ -65,42 +67,42 @@ export const startBareFiles = (directory: string): FileProcess => {
   }
 }
 
-/** Redis, which flushes before it answers and keeps no snapshots; undefined where it is not installed. */
+/** Starts Redis, which flushes before it answers and keeps no snapshots; undefined if it is not installed. */
 export const startRedis = async (directory: string): Promise<ServerProcess | undefined> => {
-  const program = installed("redis-server")
+  const program = findProgram("redis-server")
   if (program === undefined) return undefined
   const port = await freePort()
   const flags = { port, bind: "127.0.0.1", dir: directory, appendonly: "yes", appendfsync: "always", save: "" }
   const child = run(program, Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), {})
-  await said(child, /Ready to accept connections/)
-  return underClock(child, port)
+  await waitForOutput(child, /Ready to accept connections/)
+  return toServerProcess(child, port)
 }
 
-/** NATS with JetStream, on a port of its choice; undefined where it is not installed. */
+/** Starts NATS with JetStream, on a port that it chooses; undefined if it is not installed. */
 export const startNats = async (directory: string): Promise<ServerProcess | undefined> => {
-  const program = installed("nats-server")
+  const program = findProgram("nats-server")
   if (program === undefined) return undefined
   const child = run(program, ["-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory], {})
   const [port] = await Promise.all([
-    said(child, /client connections on 127\.0\.0\.1:(\d+)/),
-    said(child, /Server is ready/)
+    waitForOutput(child, /client connections on 127\.0\.0\.1:(\d+)/),
+    waitForOutput(child, /Server is ready/)
   ])
-  return underClock(child, Number(port))
+  return toServerProcess(child, Number(port))
 }
 
-const installed = (program: string): string | undefined =>
+const findProgram = (program: string): string | undefined =>
   (process.env["PATH"] ?? "").split(":").map((directory) => Path.join(directory, program)).find((file) =>
     fs.existsSync(file)
   )
 
 const start = async (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Promise<ServerProcess> => {
   const child = run(process.execPath, args, env)
-  return underClock(child, Number(await said(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
+  return toServerProcess(child, Number(await waitForOutput(child, /http:\/\/127\.0\.0\.1:(\d+)/)))
 }
 
 const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): ChildProcess => {
   const child = spawn(program, args, {
-    // Tests and people may have set a port or a directory; what is measured is what stands here.
+    // The caller's environment may set a port or a directory; the measurement uses only the settings here.
     env: { ...withoutOurs(), ...env },
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"]
@@ -109,7 +111,7 @@ const run = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEn
   return child
 }
 
-const underClock = (child: ChildProcess, port: number): ServerProcess => ({
+const toServerProcess = (child: ChildProcess, port: number): ServerProcess => ({
   pid: child.pid!,
   port,
   cpu: () => cpuMicros(child.pid!),
@@ -118,8 +120,8 @@ const underClock = (child: ChildProcess, port: number): ServerProcess => ({
   kill: () => end(child, "SIGKILL")
 })
 
-/** What the child says that matches: the first group of it, such as its port. */
-const said = (child: ChildProcess, what: RegExp): Promise<string | undefined> =>
+/** Waits for output of the child that matches. Returns the first group, such as its port. */
+const waitForOutput = (child: ChildProcess, what: RegExp): Promise<string | undefined> =>
   new Promise((resolve, reject) => {
     let text = ""
     const timer = setTimeout(() => reject(new Error(`A server did not start in time: ${text}`)), 20_000)
@@ -168,14 +170,14 @@ process.on("exit", () => {
   for (const directory of directories) removeDirectory(directory)
 })
 
-/** The environment without settings of a server or a client. */
+/** Returns the environment without settings of our server or client. */
 export const withoutOurs = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("DURABLE_STREAMS_")))
 
-/** User and system time of all threads, from `/proc/<pid>/stat` (proc(5)): clock ticks of 10 ms. */
+/** Returns the user and system time of all threads, from `/proc/<pid>/stat` (proc(5)): clock ticks of 10 ms. */
 const cpuMicros = (pid: number): number => {
   const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
-  // The name before the last bracket may hold anything; utime and stime are the 12th and 13th field behind it.
+  // The name before the last bracket may hold anything; utime and stime are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
@@ -185,7 +187,7 @@ export interface Servers {
   readonly directory: () => string
 }
 
-/** Ends the servers that were added and removes the directories, whatever happens. */
+/** Ends the added servers and removes the directories, whatever happens. */
 export const withServers = async <A>(use: (servers: Servers) => Promise<A>): Promise<A> => {
   const added: Array<ServerProcess> = []
   const own: Array<string> = []

@@ -1,6 +1,6 @@
 /**
- * Ten seconds of everything in small, for every change: that the bench runs, and that nothing is lost, doubled or out of
- * order. Its times say nothing and are asked for nothing.
+ * Ten seconds of every measurement in small, for every change: a check that the bench runs, and that no event is lost,
+ * duplicated or out of order. Its times mean nothing and have no goals.
  */
 import * as Path from "node:path"
 import { bareDoor, nativeDoor, openAudience, pollsDoor, protocolDoor } from "./audience.ts"
@@ -15,7 +15,7 @@ import type { Workload } from "./workload.ts"
 
 const requests = 200
 const rounds = 1
-/** What is counted: the round and the one before it, which warms up. */
+/** The number of counted appends: those of the rounds and of the warm-up before them. */
 const appended = requests * (rounds + 1)
 const followers = 50
 const eventsPerSecond = 100
@@ -24,7 +24,7 @@ const events = 5_000
 
 export const smoke: Workload = {
   name: "smoke",
-  about: `${requests} appends, ${followers} followers and ${events} events that are read whole, all of them counted.`,
+  about: `${requests} appends, ${followers} followers and a whole read of ${events} events, all of them counted.`,
   run: () =>
     withServers(async (servers) => {
       const bare = await servers.add(startBare())
@@ -51,7 +51,7 @@ const appends = async (bare: ServerProcess, memory: ServerProcess, fsync: Server
   ]
   const measured = await takeTurns(opened.map(({ side }) => side), { rounds })
   for (const { close } of opened) close()
-  for (const server of [memory, fsync]) await counted(server, "appended", appended, directory)
+  for (const server of [memory, fsync]) await checkCount(server, "appended", appended, directory)
   return measured.map((each) => row("smoke", "append", each))
 }
 
@@ -75,7 +75,7 @@ const deliveries = async (bare: ServerProcess, fsync: ServerProcess): Promise<Re
 const catchUp = async (server: ServerProcess, directory: string): Promise<Row> => {
   await fill(server, "long", events, "in batches")
   const from = performance.now()
-  await counted(server, "long", events, directory)
+  await checkCount(server, "long", events, directory)
   const took = performance.now() - from
   return {
     work: "smoke",
@@ -86,8 +86,11 @@ const catchUp = async (server: ServerProcess, directory: string): Promise<Row> =
   }
 }
 
-/** Reads the stream by its page and by Server-Sent Events: so many events, their offsets without a gap. */
-const counted = async (server: ServerProcess, stream: string, count: number, directory: string): Promise<void> => {
+/**
+ * Reads the stream by its page and by Server-Sent Events, and checks the number of events and that their offsets have
+ * no gap.
+ */
+const checkCount = async (server: ServerProcess, stream: string, count: number, directory: string): Promise<void> => {
   const copy = Path.join(directory, "copy")
   const frame = { mark: "\ndata: {\"offset\":\"", numbered: true, endless: true }
   const entry = { mark: "{\"offset\":\"", numbered: true, endless: false }

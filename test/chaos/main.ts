@@ -1,8 +1,8 @@
 /**
- * `npm run chaos -- SUITE [--rounds N] [--seed S] [--minutes M] [--connections N] [--spawn "…"] [--target T] [--browser] [--json]`:
- * breaks things on purpose and looks at what becomes of the promises (docs/trust.md). What is planned comes from the seed,
- * which is printed first. The last line is JSON; the exit code is 0 where everything held, 1 where it did not, and 77 where
- * the suite or a part of it could not be run here, which is no pass. What a failing run had is kept.
+ * `npm run chaos -- SUITE [--rounds N] [--seed S] [--minutes M] [--connections N] [--spawn "…"] [--target T]
+ * [--browser] [--json]`: breaks things on purpose and checks the promises (docs/trust.md). The plan comes from the
+ * seed, which is printed first. The last line is JSON. The exit code is 0 if everything held, 1 if it did not, and 77
+ * if the suite or a part of it could not run here, which is no pass. A failing run keeps its directory.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -75,7 +75,7 @@ if (suite === undefined || positionals.length !== 1) {
   const holds = violations.length === 0
   for (const violation of violations.slice(0, 20)) console.error(violation)
   if (holds) fs.rmSync(directory, { recursive: true, force: true })
-  else console.error(`What there was is kept in ${directory}`)
+  else console.error(`The files of the failed run are kept in ${directory}`)
   console.log(JSON.stringify({
     suite: suite.name,
     rounds,

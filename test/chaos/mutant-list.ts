@@ -1,18 +1,18 @@
 /**
- * Mistakes that were made somewhere, or could be, each as a change of our own code: what a test that is worth its time
- * has to find. `killedBy` are the tests that do.
+ * Mistakes that were made somewhere, or could be, each as a change of our own code: a test must find them to be worth
+ * its time. `killedBy` names the tests that do.
  */
 export interface Mutant {
   readonly name: string
   readonly changes: ReadonlyArray<Change>
   readonly killedBy: ReadonlyArray<string>
-  /** Of those, only tests whose title has this. */
+  /** Only the tests whose title contains this text. */
   readonly titled?: string
-  /** The suites that find it as well, in short: by what a server does, whatever it is made of. */
+  /** The suites whose short forms find it as well: by the behaviour of a server, whatever code it is made of. */
   readonly suites?: ReadonlyArray<string>
 }
 
-/** `from` stands in the file once. */
+/** `from` occurs exactly once in the file. */
 interface Change {
   readonly file: string
   readonly from: string

@@ -1,6 +1,6 @@
 /**
- * A mutant that no longer applies finds nothing: what each of them changes is there, once. What kills them is
- * `npm run chaos -- mutants`.
+ * A mutant that no longer applies finds nothing: the text that each changes occurs exactly once. `npm run chaos --
+ * mutants` runs the tests that kill them.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"

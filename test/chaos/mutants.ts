@@ -1,6 +1,6 @@
 /**
- * Whether our tests find mistakes (G9): each mutant is made in a copy of this tree, alone, and the tests it is for must
- * fail there. They pass in the copy as it is, and fail for what they assert, not because nothing runs.
+ * Tests the tests (G9): each mutant is applied alone, in a copy of this tree, and the tests that it names must fail
+ * there. The same tests pass in the unchanged copy, and they fail because of an assertion, not because nothing runs.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -9,17 +9,17 @@ import { root } from "../support/built.ts"
 import type { Suite } from "./harness/suite.ts"
 import { type Mutant, mutants as all } from "./mutant-list.ts"
 
-/** Where suites have a short form, each with its name in front of its title. */
+/** The files of the short forms; each title starts with the name of its suite. */
 const short: ReadonlyArray<string> = ["clients", "crashes", "faults", "network"].map((room) =>
   `test/chaos/${room}/short.test.ts`
 )
 
-/** Ten times what the slowest of them takes on a machine with nothing else to do. */
+/** Ten times the time that the slowest of them takes on a machine without other work. */
 const millisMax = 240_000
 
 export const mutants: Suite = {
   name: "mutants",
-  about: "our own code with a mistake in it, one at a time: the tests find each",
+  about: "our own code with one mistake at a time: the tests find each",
   rounds: all.length,
   run: async ({ directory, options, rounds, say }) => {
     const copy = copyOfTree(directory)
@@ -44,7 +44,7 @@ export const mutants: Suite = {
   }
 }
 
-/** The tests that all of them need, those with a title to look for by themselves. */
+/** Returns the test runs that these mutants need, with a run of its own for each title. */
 const runsOf = (mutants: ReadonlyArray<Mutant>) => {
   const files = new Set(mutants.filter(({ titled }) => titled === undefined).flatMap(({ killedBy }) => killedBy))
   const titled = mutants.filter(({ titled }) => titled !== undefined)
@@ -81,7 +81,7 @@ const judge = (copy: string, { changes, killedBy, suites = [], titled }: Mutant)
   }
 }
 
-/** The sources, with the packages of this tree, and a place of its own for what is built. */
+/** Copies the sources into a tree with the packages of this one and a build directory of its own. */
 const copyOfTree = (directory: string): string => {
   const copy = Path.join(directory, "tree")
   for (const name of ["src", "test", "docs", "package.json", "tsconfig.json", "README.md"]) {

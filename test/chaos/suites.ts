@@ -1,5 +1,5 @@
 /**
- * The suites there are.
+ * All suites.
  */
 import { damage } from "../simulation/damage.ts"
 import { disk } from "../simulation/disk.ts"

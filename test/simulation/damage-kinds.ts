@@ -1,5 +1,5 @@
 /**
- * What can happen to the bytes of a finished log, at any place of it.
+ * The kinds of damage to the bytes of a finished log, at any place of it.
  */
 import type { Random } from "../support/random.ts"
 
@@ -15,16 +15,19 @@ const weights: Readonly<Record<Kind, number>> = {
   zeros: 1
 }
 
-/** What a disk reads and writes at once. */
+/** The unit in which a disk reads and writes. */
 const sector = 512
 
-/** `ends` are where the commits end: half of the blocks that are doubled, swapped and cut out are whole commits. */
-export const damaged = (bytes: Buffer, ends: ReadonlyArray<number>, random: Random) => {
+/**
+ * Damages the bytes. `ends` are the ends of the commits: half of the blocks that are duplicated, swapped and cut out
+ * are whole commits.
+ */
+export const damageBytes = (bytes: Buffer, ends: ReadonlyArray<number>, random: Random) => {
   const kind = random.weighted(weights)
-  return { kind, bytes: damagedBy(kind, bytes, ends, random) }
+  return { kind, bytes: damageBy(kind, bytes, ends, random) }
 }
 
-const damagedBy = (kind: Kind, bytes: Buffer, ends: ReadonlyArray<number>, random: Random): Buffer => {
+const damageBy = (kind: Kind, bytes: Buffer, ends: ReadonlyArray<number>, random: Random): Buffer => {
   const at = random.between(0, bytes.length - 1)
   switch (kind) {
     case "flip": {
@@ -46,7 +49,7 @@ const damagedBy = (kind: Kind, bytes: Buffer, ends: ReadonlyArray<number>, rando
       const [one, other] = random.chance(0.5)
         ? [block(ends, random), block(ends, random)]
         : [at, random.between(0, bytes.length - 1)].map((from) => ({ from, to: Math.min(from + sector, bytes.length) }))
-      return swapped(bytes, one!, other!)
+      return swap(bytes, one!, other!)
     }
     case "garbage":
       return Buffer.concat([
@@ -63,14 +66,14 @@ interface Block {
   readonly to: number
 }
 
-/** Some whole commits. */
+/** Picks some whole commits. */
 const block = (ends: ReadonlyArray<number>, random: Random): Block => {
   const first = random.between(0, ends.length - 2)
   return { from: ends[first]!, to: ends[Math.min(first + random.between(1, 3), ends.length - 1)]! }
 }
 
-/** Where they overlap, the first one up to the second. */
-const swapped = (bytes: Buffer, one: Block, other: Block): Buffer => {
+/** If the blocks overlap, the first one ends where the second begins. */
+const swap = (bytes: Buffer, one: Block, other: Block): Buffer => {
   const [first, second] = one.from <= other.from ? [one, other] : [other, one]
   const end = Math.min(first.to, second.from)
   return Buffer.concat([

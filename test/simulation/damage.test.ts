@@ -5,7 +5,7 @@ import { assert, it } from "vitest"
 import { Random } from "../support/random.ts"
 import { finishedLogs, oneDamage, Total } from "./damage.ts"
 
-it("Promise 10: whatever happens to the bytes of a log is told, and what was before it is served", async () => {
+it("Promise 10: the server reports every damage to the bytes of a log, and serves the events before it", async () => {
   const total = new Total()
   const random = new Random(5)
   const finished = await finishedLogs(random.fork())

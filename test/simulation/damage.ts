@@ -1,6 +1,7 @@
 /**
- * Finished logs of some hundred commits whose bytes are damaged anywhere (G5), in this process. Damage with anything valid
- * behind it is found, told and never cut away; what is served is the original up to there, and every other log is as it was.
+ * Finished logs of some hundred commits whose bytes are damaged anywhere (G5), in this process. Damage with anything
+ * valid after it is found, reported and never cut away. The log serves the original up to the damage, and every other
+ * log is unchanged.
  */
 import { Effect, Exit } from "effect"
 import { isDeepStrictEqual } from "node:util"
@@ -12,14 +13,14 @@ import type { Suite } from "../chaos/harness/suite.ts"
 import { pathOf, storageOn } from "../support/log-fixtures.ts"
 import type { Random } from "../support/random.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../support/storage-fixtures.ts"
-import { damaged } from "./damage-kinds.ts"
+import { damageBytes } from "./damage-kinds.ts"
 import { contentsOf } from "./disk-logs.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { inProcess, type Logged } from "./in-process.ts"
 
 export const damage: Suite = {
   name: "damage",
-  about: "damaged logs, in process: all damage is told, none is served, no other log suffers",
+  about: "damaged logs, in process: readers are told of all damage, none is served, no other log suffers",
   rounds: 10_000,
   run: async ({ random, rounds, say }) => {
     const finished = await finishedLogs(random.fork())
@@ -34,11 +35,11 @@ export const damage: Suite = {
 }
 
 export class Total {
-  /** Damage that a reader was told of. */
+  /** The number of damages that a reader was told of. */
   told = 0
-  /** Nothing valid behind it: as a torn commit is, it may be cut. */
+  /** Damages with nothing valid after them: like a torn commit, they may be cut. */
   cut = 0
-  /** What was swapped, or became zero, was the same. */
+  /** The damage changed nothing: the swapped blocks, or the zeros, were the same as before. */
   unchanged = 0
   readonly violations: Array<string> = []
 }
@@ -46,9 +47,9 @@ export class Total {
 interface Finished {
   readonly name: string
   readonly texts: ReadonlyArray<string>
-  /** Where each commit ends; the first is the header. */
+  /** The end of each commit; the first is the header. */
   readonly ends: ReadonlyArray<number>
-  /** How many events there are up to there. */
+  /** The number of events up to each end. */
   readonly tails: ReadonlyArray<number>
   readonly state: Readonly<Record<string, string>>
 }
@@ -58,7 +59,10 @@ interface FinishedLogs {
   readonly files: Readonly<Record<string, Buffer>>
 }
 
-/** Logs of each kind: small events, many at once, large ones; with state or without; longer than what opening reads, or not. */
+/**
+ * Logs of each kind: small events, batches, large events; with or without state; longer or shorter than the part that
+ * opening reads.
+ */
 const kinds = [
   { name: "small", commits: 300, events: 1, bytes: 60, state: false },
   { name: "batches", commits: 200, events: 12, bytes: 90, state: true },
@@ -109,7 +113,7 @@ const endsOf = (bytes: Buffer): ReadonlyArray<number> => {
   return ends
 }
 
-/** Damages one of the logs, and looks at what becomes of it and of the others. */
+/** Damages one of the logs, and checks it and the others. */
 export const oneDamage = async (
   { files, logs }: FinishedLogs,
   random: Random,
@@ -119,7 +123,7 @@ export const oneDamage = async (
   const log = random.pick(logs)
   const path = pathOf(log.name)
   const original = files[path]!
-  const { bytes, kind } = damaged(original, log.ends, random)
+  const { bytes, kind } = damageBytes(original, log.ends, random)
   if (bytes.equals(original)) {
     total.unchanged++
     return
@@ -134,7 +138,7 @@ export const oneDamage = async (
     (told === undefined || fields["offset"] === toOffset(told))
   const isLogged = lines.some(says)
   if (told !== undefined || (isWhole && isLogged)) total.told++
-  else if (place.tells) found.push(`damage behind ${place.before} commits is not told`)
+  else if (place.tells) found.push(`damage after ${place.before} commits is not reported`)
   else total.cut++
   if (told !== undefined && !isLogged) found.push(`the server's log does not say that the file is damaged at ${told}`)
   found.push(...await inProcess(reads(disk, other)))
@@ -142,7 +146,7 @@ export const oneDamage = async (
   if (left[pathOf(other.name)]?.equals(files[pathOf(other.name)]!) !== true) {
     found.push(`the file of ${other.name} was changed`)
   }
-  // Only what nothing valid lies behind may be cut; what was appended since lies behind all of it.
+  // Only damage with nothing valid after it may be cut; later appends lie after all of it.
   if (place.tells && left[path]?.subarray(0, bytes.length).equals(bytes) !== true) {
     found.push("the damaged file was changed")
   }
@@ -150,9 +154,9 @@ export const oneDamage = async (
 }
 
 interface Place {
-  /** Commits before the damage; -1 where the header is hurt. */
+  /** The number of commits before the damage; -1 if the header is damaged. */
   readonly before: number
-  /** Whether what lies behind it tells of it. */
+  /** Whether the bytes after the damage reveal it. */
   readonly tells: boolean
 }
 
@@ -165,7 +169,7 @@ const placeOf = (original: Buffer, bytes: Buffer, ends: ReadonlyArray<number>): 
   const last = original.length - sameBehind
   return {
     before: ends.filter((end) => end <= same).length - 1,
-    // The sum of the commit before the last is what the last one goes on from.
+    // The last commit's checksum continues from the checksum of the commit before it.
     tells: ends.length > 1 && ends.at(-2)! - crcToEnd >= last
   }
 }
@@ -178,17 +182,17 @@ const look = Effect.fnUntraced(
     random: Random
   ) {
     const found: Array<string> = []
-    /** The offset from which on it is damaged, where somebody is told so. */
+    /** The offset from which on the log is damaged, if a reader is told so. */
     let told: number | undefined
-    /** Whether all that ever was there is served, since what was damaged was there once more. */
+    /** Whether the log serves all original events, because a duplicate of the damaged part exists. */
     let isWhole = false
     const sound = texts.slice(0, tails[Math.max(before, 0)])
     const storage = yield* Effect.orDie(storageOn(disk))
     const opening = yield* Effect.exit(storage.open(named(name)))
     if (Exit.isFailure(opening)) {
-      // What of the first commit is whole can be too little to know the stream by.
+      // The whole part of the first commit can be too little to identify the stream.
       if (before > 0) found.push(`${before} whole commits are not served: ${String(opening.cause)}`)
-      if (!isToldAt(opening, 0)) found.push(`it is not told: ${String(opening.cause)}`)
+      if (!isToldAt(opening, 0)) found.push(`opening does not report the damage: ${String(opening.cause)}`)
       told = 0
     } else {
       const log = opening.value
@@ -196,15 +200,15 @@ const look = Effect.fnUntraced(
       const isTold = served.exit !== undefined
       if (isTold) told = sound.length
       if (served.exit !== undefined && !isToldAt(served.exit, sound.length)) {
-        found.push(`it is told otherwise: ${String(served.exit)}`)
+        found.push(`a read reports the damage differently: ${String(served.exit)}`)
       }
       isWhole = isDeepStrictEqual(served.texts, texts)
       if (!isWhole && !isDeepStrictEqual(served.texts, sound)) {
         found.push(`${served.texts.length} events are served, ${sound.length} were before the damage`)
       }
       if (isBeforeTail && log.tail !== texts.length) found.push(`the tail is ${log.tail} and was ${texts.length}`)
-      found.push(...yield* behindIt(log, texts, sound.length, random))
-      found.push(...yield* goesOn(log, state, isBeforeTail))
+      found.push(...yield* readBehind(log, texts, sound.length, random))
+      found.push(...yield* appendBehind(log, state, isBeforeTail))
     }
     if ((yield* storage.list()).length !== 2) found.push("a stream is not listed any more")
     return { found, isWhole, told }
@@ -213,14 +217,14 @@ const look = Effect.fnUntraced(
   Effect.orDie
 )
 
-/** Whether it is the answer that a log is damaged from this offset on. */
+/** Whether the answer says that the log is damaged from this offset on. */
 const isToldAt = (exit: Exit.Exit<unknown, unknown>, offset: number): boolean =>
   Exit.isFailure(exit) &&
   exit.cause.reasons.some((reason) =>
     reason._tag === "Fail" && reason.error instanceof LogDamaged && reason.error.offset === toOffset(offset)
   )
 
-/** Reads as far as it goes. */
+/** Reads up to the first failure. */
 const readUntilTold = Effect.fnUntraced(function*(log: Log) {
   const texts: Array<string> = []
   while (texts.length < log.tail) {
@@ -232,8 +236,8 @@ const readUntilTold = Effect.fnUntraced(function*(log: Log) {
   return { texts, exit: undefined }
 })
 
-/** Whoever asks for what lies behind the damage has the true events or an error, never others. */
-const behindIt = Effect.fnUntraced(function*(log: Log, texts: ReadonlyArray<string>, from: number, random: Random) {
+/** A reader that asks for events behind the damage gets the true events or an error, never others. */
+const readBehind = Effect.fnUntraced(function*(log: Log, texts: ReadonlyArray<string>, from: number, random: Random) {
   for (let asked = 0; asked < 5 && from < log.tail; asked++) {
     const at = random.between(from, log.tail - 1)
     const exit = yield* Effect.exit(log.read(at, 1_024))
@@ -242,8 +246,8 @@ const behindIt = Effect.fnUntraced(function*(log: Log, texts: ReadonlyArray<stri
   return []
 })
 
-/** What is appended behind it is there, unless the log cannot tell its state any more, and says so. */
-const goesOn = Effect.fnUntraced(function*(log: Log, state: Finished["state"], isBeforeTail: boolean) {
+/** An append after the damage is stored, unless the log has lost its state and says so. */
+const appendBehind = Effect.fnUntraced(function*(log: Log, state: Finished["state"], isBeforeTail: boolean) {
   const isTrue = isDeepStrictEqual(Object.fromEntries([...log.state].toSorted()), state)
   const more = commitOf(log.description.name, log.tail, [`"behind the damage"`])
   const exit = yield* Effect.exit(log.commit(more))
@@ -258,5 +262,5 @@ const reads = (disk: FaultDisk, { name, texts }: Finished) =>
     const storage = yield* storageOn(disk)
     const log = yield* storage.open(named(name))
     const read = yield* readUpTo(log, log.tail, 0, 64 * 1024)
-    return isDeepStrictEqual(read, texts) ? [] : [`${name}, which nobody has damaged, reads otherwise`]
+    return isDeepStrictEqual(read, texts) ? [] : [`${name}, which was not damaged, reads differently`]
   }).pipe(Effect.scoped, Effect.orDie)

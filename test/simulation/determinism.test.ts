@@ -1,6 +1,6 @@
 /**
- * The same seed is the same run: on a disk in memory, by a clock of our own, every call of the disk and every byte that is
- * written comes again. What a suite in this process finds can be had again because of that.
+ * The same seed gives the same run: on a disk in memory, with a simulated clock, every call of the disk and every
+ * written byte repeats. Therefore every finding of a suite in this process can be reproduced.
  */
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
@@ -12,8 +12,8 @@ import { DiskLogs } from "./disk-logs.ts"
 import { FaultDisk } from "./fault-disk.ts"
 import { inProcess, rest } from "./in-process.ts"
 
-/** The disk, which notes what it is asked for and what it is given. */
-const tracing = (disk: FaultDisk, trace: Array<string>): Disk => {
+/** Wraps the disk, and notes every call and its bytes. */
+const traceCalls = (disk: FaultDisk, trace: Array<string>): Disk => {
   disk.before = (call, path) => Effect.sync(() => void trace.push(`${call} ${path}`))
   const file = (opened: DiskFile): DiskFile => ({
     ...opened,
@@ -40,14 +40,14 @@ const run = async (seed: number) => {
   const disk = new FaultDisk()
   disk.flushesUntilFailure = 40
   await inProcess(Effect.gen(function*() {
-    const storage = yield* storageOn(tracing(disk, trace), { journalBytesMax: 20_000 })
+    const storage = yield* storageOn(traceCalls(disk, trace), { journalBytesMax: 20_000 })
     yield* new DiskLogs(storage, new Random(seed)).run(40)
     yield* rest
   }))
   return { trace, files: disk.files }
 }
 
-it("the same seed asks the same of the disk, byte for byte", async () => {
+it("two runs with the same seed make the same calls to the disk, byte for byte", async () => {
   const seeds = [1, 2, 3, 4, 5, 6]
   const traces = await Promise.all(seeds.map(run))
   for (const [i, seed] of seeds.entries()) assert.deepStrictEqual(await run(seed), traces[i])

@@ -1,6 +1,6 @@
 /**
- * What must be so on a disk that a crash has left (docs/storage-format.md 5 and 6): logs of whole commits, all that were
- * acknowledged among them, which go on, and are there after the next crash, too.
+ * The conditions that hold on a disk after a crash (docs/storage-format.md 5 and 6): the logs consist of whole commits,
+ * contain every acknowledged commit, accept appends, and are still there after the next crash.
  */
 import { Effect, Exit } from "effect"
 import { isDeepStrictEqual } from "node:util"
@@ -11,10 +11,10 @@ import { commitOf, named, readUpTo } from "../support/storage-fixtures.ts"
 import { type Asked, contentsOf } from "./disk-logs.ts"
 import { crashModes, type FaultDisk } from "./fault-disk.ts"
 
-/** Crashes, one after the other, of which each falls into the recovery from the one before. */
+/** Crashes in a row: each happens during the recovery from the one before. */
 const crashesInARow = 2
 
-/** A sentence for each thing that must not be. */
+/** Returns a sentence for each violation. */
 export const holds = (
   disk: FaultDisk,
   asked: ReadonlyArray<Asked>,
@@ -23,13 +23,13 @@ export const holds = (
   Effect.gen(function*() {
     let seen = disk
     for (let crash = 0; crash < crashesInARow && random.chance(0.3); crash++) {
-      seen = yield* crashedInRecovery(seen, random)
+      seen = yield* crashInRecovery(seen, random)
     }
     const found: Array<string> = []
-    const after = yield* recovered(seen, asked, random, found)
-    // And again: what recovery did, and what was appended behind it, is as durable as what it recovered.
+    const after = yield* recover(seen, asked, random, found)
+    // A second crash: the recovery, and the appends after it, are as durable as the recovered commits.
     const mode = random.pick(["each its own", ...crashModes] as const)
-    yield* recovered(
+    yield* recover(
       seen.crash(mode, (below) => random.between(0, below - 1)),
       after,
       random,
@@ -38,8 +38,8 @@ export const holds = (
     return found
   })
 
-/** A crash at any call of the recovery. */
-const crashedInRecovery = (disk: FaultDisk, random: Random): Effect.Effect<FaultDisk> =>
+/** Crashes at a random call of the recovery. */
+const crashInRecovery = (disk: FaultDisk, random: Random): Effect.Effect<FaultDisk> =>
   Effect.gen(function*() {
     let left = random.between(0, 30)
     let crashed: FaultDisk | undefined
@@ -55,8 +55,8 @@ const crashedInRecovery = (disk: FaultDisk, random: Random): Effect.Effect<Fault
     return crashed ?? disk
   })
 
-/** Opens everything as the next process does; answers with what is there now, and one more event in each log. */
-const recovered = Effect.fnUntraced(
+/** Opens every log as the next process does. Returns the present contents, with one more event in each log. */
+const recover = Effect.fnUntraced(
   function*(disk: FaultDisk, asked: ReadonlyArray<Asked>, random: Random, found: Array<string>) {
     const after: Array<Asked> = []
     const storage = yield* storageOn(disk)
@@ -77,16 +77,16 @@ const recovered = Effect.fnUntraced(
       }
       const more = commitOf(name, log.tail, [`"after the crash"`], `{"producer:0":[1,${log.tail}]}`)
       const appended = yield* Effect.exit(log.commit(more))
-      if (Exit.isFailure(appended)) found.push(`${name}: nothing can be appended: ${String(appended.cause)}`)
+      if (Exit.isFailure(appended)) found.push(`${name}: the log takes no appends: ${String(appended.cause)}`)
       after.push({ name, acknowledged: [...commits, more], maybe: [], there: "yes" })
     }
     const listed = yield* Effect.orDie(storage.list())
     const names = after.map(({ name }) => name).toSorted()
     if (!isDeepStrictEqual([...listed], names)) {
-      found.push(`${listed.join()} are listed where ${names.join()} are there`)
+      found.push(`${listed.join()} are listed, but ${names.join()} are there`)
     }
     const left = yield* Effect.orDie(disk.list(directory))
-    if (left.some((file) => file.endsWith(".new"))) found.push(`a log half made is left: ${left.join()}`)
+    if (left.some((file) => file.endsWith(".new"))) found.push(`a half-made log is left: ${left.join()}`)
     return after
   },
   Effect.scoped,
@@ -96,7 +96,7 @@ const recovered = Effect.fnUntraced(
   })
 )
 
-/** The commits that are in the log, or what is wrong with it. */
+/** Returns the commits of the log, or the fault of the log. */
 const commitsIn = Effect.fnUntraced(
   function*(log: Log, acknowledged: ReadonlyArray<Commit>, maybe: ReadonlyArray<Commit>, random: Random) {
     const reading = yield* Effect.exit(readUpTo(log, log.tail, 0, random.pick([1, 1_024, 512 * 1_024])))

@@ -1,5 +1,5 @@
 /**
- * Logs that are written to side by side on a disk that fails, and what was answered: the ledger of the suite `disk`.
+ * Logs that are written side by side on a disk that fails, and their answers: the ledger of the suite `disk`.
  */
 import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -9,12 +9,12 @@ import type { Random } from "../support/random.ts"
 import { commitOf, described, named, textsOf } from "../support/storage-fixtures.ts"
 import { rest } from "./in-process.ts"
 
-/** What was asked of one log, and what of it was answered. */
+/** The requests to one log, and their answers. */
 export interface Asked {
   readonly name: string
-  /** In their order. */
+  /** The acknowledged commits, in order. */
   readonly acknowledged: ReadonlyArray<Commit>
-  /** Tried behind those, and refused or not answered: one of them may be there. */
+  /** Commits tried after those, and refused or not answered: one of them may be there. */
   readonly maybe: ReadonlyArray<Commit>
   readonly there: "maybe" | "yes" | "no"
 }
@@ -29,12 +29,12 @@ const tailOf = (commits: ReadonlyArray<Commit>): number => commits.reduce((tail,
 
 const weights = { commit: 60, together: 25, make: 6, sleep: 4, wait: 4, delete: 1 } as const
 
-/** A commit that is refused is tried again so often; more, and what stands in its way stays. */
+/** How often a refused commit is retried; if it still fails, its obstacle is permanent. */
 const triesMax = 3
 
 export class DiskLogs {
   readonly asked = new Map<string, Asked>()
-  /** Commits that were refused every time. */
+  /** The number of commits that were refused every time. */
   givenUp = 0
   readonly #storage: Storage["Service"]
   readonly #random: Random
@@ -46,14 +46,14 @@ export class DiskLogs {
     this.#random = random
   }
 
-  /** Does so many things, one after the other; what fails is noted and no failure. */
+  /** Does `steps` random operations, one after the other. It notes a failed operation, and does not fail itself. */
   readonly run = (steps: number) =>
     Effect.gen({ self: this }, function*() {
       for (let log = this.#random.between(1, 4); log > 0; log--) yield* this.#make
       for (let step = 0; step < steps; step++) yield* this.#step
     }).pipe(Effect.ensuring(this.#closeAll))
 
-  /** What a process that is killed now leaves behind as asked. */
+  /** The requests so far, as a process that is killed now leaves them behind. */
   get noted(): ReadonlyArray<Asked> {
     return [...this.asked.values()]
   }

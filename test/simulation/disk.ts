@@ -1,7 +1,8 @@
 /**
- * Disks that fail, tear and forget (G4), in this process. First each call of a run fails once (after SQLite); then a log of
- * six commits is cut by a crash at every call and every byte (after ALICE); then as many seeds as are asked for: any
- * history, with failures or without, any crashes, what was not flushed there in any part and any order, each file by itself.
+ * Disks that fail, tear and forget (G4), in this process. First each call of a run fails once (after SQLite). Then a
+ * crash cuts a log of six commits at every call and every byte (after ALICE). Then as many seeds as given: any history,
+ * with or without failures, and any crashes, after which any part of the unflushed writes is there, in any order, for
+ * each file separately.
  */
 import { Effect, Exit } from "effect"
 import type { Suite } from "../chaos/harness/suite.ts"
@@ -14,7 +15,7 @@ import { inProcess, rest } from "./in-process.ts"
 
 export const disk: Suite = {
   name: "disk",
-  about: "disks that fail and tear, in process: after any crash whole commits, all acknowledged ones",
+  about: "disks that fail and tear, in process: after any crash the logs have whole commits, and all acknowledged ones",
   rounds: 20_000,
   run: async ({ random, rounds, say }) => {
     const total = new Total()
@@ -33,7 +34,7 @@ export const disk: Suite = {
   }
 }
 
-/** What a run of the suite has come to. */
+/** The totals of a run of the suite. */
 export class Total {
   failedCalls = 0
   cuts = 0
@@ -43,7 +44,10 @@ export class Total {
   readonly violations: Array<string> = []
 }
 
-/** Loop A: the first call fails, then the second one, until a run has so few. Each run has the same plan. */
+/**
+ * Loop A: the first call fails, then the second one, and so on, until a run has fewer calls. Each run has the same
+ * plan.
+ */
 export const everyCallFails = async (random: Random, total: Total, modes = crashModes): Promise<void> => {
   const plan = random.between(0, 2 ** 31)
   for (let n = 0;; n++) {
@@ -52,10 +56,10 @@ export const everyCallFails = async (random: Random, total: Total, modes = crash
     disk.before = (call, path) =>
       call !== "close" && calls++ === n ? Effect.fail(failing(call, path, "EIO")) : Effect.void
     const found = await inProcess(Effect.gen(function*() {
-      const logs = yield* writing(disk, new Random(plan), 20)
+      const logs = yield* writeLogs(disk, new Random(plan), 20)
       const isWhole = calls <= n
       disk.before = () => Effect.void
-      // Only one call failed: what was refused for it is taken when it is tried again.
+      // Only one call failed: a commit that was refused for it succeeds at the next try.
       const found = logs.givenUp > 0 ? [`${logs.givenUp} commits were never taken`] : []
       for (const mode of modes) {
         found.push(...yield* holds(disk.crash(mode, choosing(n)), logs.noted, random.fork()))
@@ -68,7 +72,7 @@ export const everyCallFails = async (random: Random, total: Total, modes = crash
   }
 }
 
-/** Loop B: six commits, and the power goes at every call, after every byte of what was not flushed then. */
+/** Loop B: six commits, and the power fails at every call, after every byte of the unflushed writes. */
 const everyByte = async (random: Random, total: Total): Promise<void> => {
   for (const closing of ["with an event", "alone", "not"] as const) {
     const commits = sixCommits(closing)
@@ -103,7 +107,7 @@ const everyByte = async (random: Random, total: Total): Promise<void> => {
   }
 }
 
-/** Loop C: anything happens, and the power goes at some calls, and at the end. */
+/** Loop C: a random history; the power fails at some calls, and at the end. */
 export const anyHistory = async (random: Random, seed: number, total: Total): Promise<void> => {
   const disk = new FaultDisk()
   const crash = () => disk.crash("each its own", (below) => random.between(0, below - 1))
@@ -126,7 +130,7 @@ export const anyHistory = async (random: Random, seed: number, total: Total): Pr
         : Effect.void
     })
   await inProcess(Effect.gen(function*() {
-    const made = yield* writing(disk, random, random.between(1, 30), (made) => void (logs = made))
+    const made = yield* writeLogs(disk, random, random.between(1, 30), (made) => void (logs = made))
     crashes.push({ disk: crash(), asked: made.noted })
     total.refused += made.givenUp
     for (const { acknowledged } of made.noted) total.acknowledged += acknowledged.length
@@ -138,14 +142,14 @@ export const anyHistory = async (random: Random, seed: number, total: Total): Pr
   }
 }
 
-/** Of one history: more of them would be much alike. */
+/** The most crashes of one history: more would be much alike. */
 const crashesMax = 4
 
-/** Logs that are written to, until the storage closes as it does when a server stops. */
-const writing = (disk: FaultDisk, random: Random, steps: number, begun: (logs: DiskLogs) => void = () => {}) =>
+/** Writes to logs, until the storage closes as it does when a server stops. */
+const writeLogs = (disk: FaultDisk, random: Random, steps: number, begun: (logs: DiskLogs) => void = () => {}) =>
   Effect.gen(function*() {
     const opening = yield* Effect.exit(storageOn(disk, { journalBytesMax: random.pick([4_096, 20_000, 2 ** 24]) }))
-    // The first call of all may be the one that fails.
+    // The first call of all may be the failing one.
     const storage = Exit.isSuccess(opening) ? opening.value : yield* Effect.orDie(storageOn(disk))
     const logs = new DiskLogs(storage, random)
     begun(logs)

@@ -1,8 +1,9 @@
 /**
- * A disk in memory that fails, tears and forgets as real ones do, and the same way every time for the same choices.
+ * A disk in memory that fails, tears and forgets as real ones do, and does so the same way every time for the same
+ * choices.
  *
- * A file has the bytes that a process reads and the bytes that are on the medium; what was written since the last flush
- * is between the two. A directory has entries that are seen and entries that are on the medium. `crash` gives the disk
+ * A file has the bytes that a process reads and the bytes that are on the medium; the writes since the last flush are
+ * the difference. A directory has entries that are seen and entries that are on the medium. `crash` returns the disk
  * that the next process finds.
  */
 import { Effect } from "effect"
@@ -13,17 +14,18 @@ import { DiskFailure } from "../../src/storage-filesystem/disk/disk.ts"
 export type Call = keyof DiskFile | keyof Disk
 
 /**
- * What a crash makes of the bytes that were never flushed. `prefix`: some first ones are there; `sectors`: any 512-byte
- * blocks are, zeros elsewhere; `size-only`: the file is as long as it was, zeros in it; `nothing`, `everything`: so.
+ * The effect of a crash on the bytes that were never flushed. `prefix`: the first ones are there, up to some byte;
+ * `sectors`: any 512-byte blocks are there, zeros elsewhere; `size-only`: the file keeps its length, with zeros in it;
+ * `nothing`: all are lost; `everything`: all are there.
  */
 export type CrashMode = "prefix" | "sectors" | "size-only" | "nothing" | "everything"
 
 export const crashModes: ReadonlyArray<CrashMode> = ["prefix", "sectors", "size-only", "nothing", "everything"]
 
-/** A number from 0 up to and without `below`. */
+/** Returns a number from 0 up to and without `below`. */
 export type Choose = (below: number) => number
 
-/** Choices that a seed determines (mulberry32). */
+/** Returns choices that a seed determines (mulberry32). */
 export const choosing = (seed: number): Choose => {
   let state = seed >>> 0
   return (below) => {
@@ -44,7 +46,7 @@ interface Inode {
   pending: Array<Change>
 }
 
-/** Makes `to` lead to the inode, or to nothing; `from` leads to nothing afterwards. */
+/** The entry `to` leads to the inode, or to nothing; `from` leads to nothing afterwards. */
 interface EntryChange {
   readonly from: string | undefined
   readonly to: string | undefined
@@ -54,13 +56,13 @@ interface EntryChange {
 const sector = 512
 
 export class FaultDisk implements Disk {
-  /** Runs before every call, which fails or waits if it does. */
+  /** Runs before every call. If it fails or waits, the call does. */
   before: (call: Call, path: string) => Effect.Effect<void, DiskFailure> = () => Effect.void
-  /** Bytes that can still be written. */
+  /** The number of bytes that can still be written. */
   space = Infinity
-  /** Flushes of a file that succeed before one fails. */
+  /** The number of flushes of a file that succeed before one fails. */
   flushesUntilFailure = Infinity
-  /** Descriptors that are open. */
+  /** The number of open descriptors. */
   opened = 0
 
   #seen = new Map<string, Inode>()
@@ -69,7 +71,7 @@ export class FaultDisk implements Disk {
   #stamps = new Map<string, number>()
   #changes = 0
 
-  /** A disk on which these files rest, durable. */
+  /** Returns a disk that holds these files, durable. */
   static holding(files: Readonly<Record<string, Uint8Array>>): FaultDisk {
     const disk = new FaultDisk()
     for (const [path, bytes] of Object.entries(files)) {
@@ -85,7 +87,10 @@ export class FaultDisk implements Disk {
     return Object.fromEntries([...this.#seen].map(([path, { seen }]) => [path, Buffer.from(seen)]))
   }
 
-  /** What the next process finds if the power goes now. The directory and each file may have a mode of its own. */
+  /**
+   * Returns the disk that the next process finds if the power fails now. The directory and each file may have a mode of
+   * its own.
+   */
   crash(mode: CrashMode | "each its own", choose: Choose): FaultDisk {
     const modeOf = () => mode === "each its own" ? crashModes[choose(crashModes.length)]! : mode
     const entries = new Map(this.#durable)
@@ -94,7 +99,7 @@ export class FaultDisk implements Disk {
       if (entriesMode === "everything" || (entriesMode !== "nothing" && choose(2) === 1)) applyEntry(entries, change)
     }
     const files: Record<string, Buffer> = {}
-    for (const [path, inode] of entries) files[path] = survived(inode, modeOf(), choose)
+    for (const [path, inode] of entries) files[path] = survivingBytes(inode, modeOf(), choose)
     return FaultDisk.holding(files)
   }
 
@@ -119,19 +124,19 @@ export class FaultDisk implements Disk {
       this.#change({ from, to, inode })
     })
 
-  /** Times of files are neither kept nor lost here: nothing rests on them but when a stream was last used. */
+  /** A crash neither keeps nor loses file times here: they only say when a stream was last used. */
   readonly stamp = (path: string, at: number) =>
     this.#call("stamp", path, () => {
       if (!this.#seen.has(path)) throw code("ENOENT")
       this.#stamps.set(path, at)
     })
 
-  /** A directory's time is how often an entry of any has changed. */
+  /** The time of a directory is the number of entry changes on the disk. */
   readonly stampOf = (path: string) =>
     this.#call("stampOf", path, () => this.#stamps.get(path) ?? (this.#seen.has(path) ? 0 : this.#changes))
 
   readonly remove = (path: string) =>
-    // The name that the real disk's failure has.
+    // The call has the name that the real disk's failure has.
     this.#call("remove", path, () => {
       const inode = this.#seen.get(path)
       if (inode === undefined) throw code("ENOENT")
@@ -164,12 +169,12 @@ export class FaultDisk implements Disk {
     this.opened++
     const call = <A>(name: keyof DiskFile, run: () => A) =>
       Effect.suspend(() => {
-        // By now the number can belong to another file: nothing may ever come here.
+        // By now the descriptor's number can belong to another file: no call may ever come here.
         if (closed) return Effect.die(new Error(`${name} on a closed descriptor of ${path}`))
         return this.#call(name, path, run)
       })
     const change = (made: Change) => {
-      inode.seen = applied(inode.seen, made)
+      inode.seen = apply(inode.seen, made)
       inode.pending.push(made)
     }
     return {
@@ -182,16 +187,16 @@ export class FaultDisk implements Disk {
           change({ kind: "write", position, bytes: Buffer.from(bytes.subarray(0, fitting)) })
           if (fitting < bytes.length) throw code("ENOSPC")
         }),
-      // It counts for what was there when it began, whenever it returns.
+      // A flush counts for the writes before it began, whenever it returns.
       flush: Effect.suspend(() => {
         const begun = new Set(inode.pending)
         return call("flush", () => {
           if (this.flushesUntilFailure-- === 0) {
-            // The pages are marked clean: they can be read until the crash, and no later flush writes them.
+            // The pages are marked clean: reads see them until the crash, and no later flush writes them.
             inode.pending = inode.pending.filter((change) => change.kind === "truncate")
             throw code("EIO")
           }
-          inode.durable = inode.pending.filter((change) => begun.has(change)).reduce(applied, inode.durable)
+          inode.durable = inode.pending.filter((change) => begun.has(change)).reduce(apply, inode.durable)
           inode.pending = inode.pending.filter((change) => !begun.has(change))
         })
       }),
@@ -229,42 +234,42 @@ const applyEntry = (entries: Map<string, Inode>, { from, inode, to }: EntryChang
   if (to !== undefined) entries.set(to, inode)
 }
 
-const applied = (bytes: Buffer, change: Change): Buffer => {
+const apply = (bytes: Buffer, change: Change): Buffer => {
   if (change.kind === "truncate") {
-    return change.size <= bytes.length ? Buffer.from(bytes.subarray(0, change.size)) : grown(bytes, change.size)
+    return change.size <= bytes.length ? Buffer.from(bytes.subarray(0, change.size)) : grow(bytes, change.size)
   }
-  const after = grown(bytes, Math.max(bytes.length, change.position + change.bytes.length))
+  const after = grow(bytes, Math.max(bytes.length, change.position + change.bytes.length))
   change.bytes.copy(after, change.position)
   return after
 }
 
-const grown = (bytes: Buffer, size: number): Buffer => Buffer.concat([bytes], size)
+const grow = (bytes: Buffer, size: number): Buffer => Buffer.concat([bytes], size)
 
-const survived = (inode: Inode, mode: CrashMode, choose: Choose): Buffer => {
+const survivingBytes = (inode: Inode, mode: CrashMode, choose: Choose): Buffer => {
   const { durable, pending } = inode
   switch (mode) {
     case "nothing":
       return durable
     case "everything":
-      return pending.reduce(applied, durable)
+      return pending.reduce(apply, durable)
     case "size-only": {
-      const { length } = pending.reduce(applied, durable)
-      return grown(durable.subarray(0, length), length)
+      const { length } = pending.reduce(apply, durable)
+      return grow(durable.subarray(0, length), length)
     }
     case "prefix": {
       let left = choose(pending.reduce((sum, change) => sum + cost(change), 0) + 1)
       let bytes = durable
       for (const change of pending) {
-        bytes = applied(bytes, part(change, left))
+        bytes = apply(bytes, part(change, left))
         left -= cost(change)
         if (left <= 0) break
       }
       return bytes
     }
     case "sectors": {
-      const bytes = pending.flatMap(sectorsOf).filter(() => choose(2) === 1).reduce(applied, durable)
-      const size = pending.reduce(applied, durable).length
-      return choose(2) === 1 && size > bytes.length ? grown(bytes, size) : bytes
+      const bytes = pending.flatMap(sectorsOf).filter(() => choose(2) === 1).reduce(apply, durable)
+      const size = pending.reduce(apply, durable).length
+      return choose(2) === 1 && size > bytes.length ? grow(bytes, size) : bytes
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Runs storage and streams in this process, by a clock that goes on only when it is told to, so that the same seed is the
- * same run. What was logged is kept for whoever asks.
+ * Runs storage and streams in this process, with a simulated clock that advances only on request, so that the same seed
+ * gives the same run. Log lines are kept for the caller.
  */
 import { Effect, Layer, Logger, References, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -23,5 +23,5 @@ const to = (logged: (line: Logged) => void) =>
     )
   ])
 
-/** Lets what is done beside everything else be done. */
+/** Lets background work finish. */
 export const rest = Effect.repeat(Effect.yieldNow, { times: 20 })

@@ -1,6 +1,6 @@
 /**
- * Random histories of streams against a model of them (G8), in this process: in memory, and on a disk whose calls settle in
- * any order, fail, and end in crashes. What fails is made as short as it can be, and told.
+ * Random histories of streams against a model (G8), in this process: in memory, and on a disk whose calls settle in any
+ * order, fail, and end in crashes. A failing history is shortened as far as possible, and reported.
  */
 import { Effect } from "effect"
 import * as fc from "fast-check"
@@ -11,7 +11,7 @@ import { StreamWorld } from "./stream-world.ts"
 
 export const model: Suite = {
   name: "model",
-  about: "random histories against a model, in process: memory, and a disk that fails, tears and takes its time",
+  about: "random histories against a model, in process: in memory, and on a disk that fails, tears and is slow",
   rounds: 2_000,
   run: async ({ rounds, say, seed }) => {
     const inMemory = await histories("memory", seed, rounds)
@@ -24,7 +24,7 @@ export const model: Suite = {
   }
 }
 
-/** So many histories; the first that does not hold, shortened. */
+/** Runs `count` histories. Returns the first one that fails, shortened. */
 export const histories = async (storage: "memory" | "disk", seed: number, count: number) => {
   let told = 0
   let steps = 0

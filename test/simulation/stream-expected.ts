@@ -1,5 +1,5 @@
 /**
- * What streams have to be after what was asked of them in this order, by the model of the protocol's tests.
+ * The expected streams after a sequence of requests, by the model of the protocol's tests.
  */
 import { EventData } from "../../src/event/event-data.ts"
 import type { AppendRequest } from "../../src/stream/durable-stream.ts"
@@ -8,7 +8,7 @@ import type { Append, Ask } from "./stream-history.ts"
 
 interface Expected {
   readonly stream: ModelStream
-  /** The producer's number that closed it, as text. */
+  /** The producer's number that closed the stream, as text. */
   closedBy: string | undefined
 }
 
@@ -16,7 +16,7 @@ export class ExpectedStreams {
   readonly #streams = new Map<number, Expected>()
   readonly #requests = new WeakMap<ReadonlyArray<string>, AppendRequest>()
 
-  /** The numbers are steps from what is so when it is sent. */
+  /** The request of an append. Its numbers are steps from the state at the time of sending. */
   requestOf({ close, ifMatch, producer, slot }: Append, data: ReadonlyArray<string>): AppendRequest {
     const stream = this.#streams.get(slot)?.stream
     const request: AppendRequest = {
@@ -31,7 +31,7 @@ export class ExpectedStreams {
     return request
   }
 
-  /** Does what was asked, in its turn, and says what the answer is: "ok", "repeated", or the error's name. */
+  /** Applies a request in its turn, and returns the expected answer: "ok", "repeated", or the error's name. */
   apply(ask: Ask, data: ReadonlyArray<string>): string {
     const { slot } = ask
     const there = this.#streams.get(slot)
@@ -56,19 +56,19 @@ export class ExpectedStreams {
     return "ok"
   }
 
-  /** Its events' data; none where it is not there. */
+  /** Returns the data of the stream's events; none if it does not exist. */
   unitsOf(slot: number): ReadonlyArray<unknown> {
     return this.#streams.get(slot)?.stream.units ?? []
   }
 
-  /** What its log holds: data and state. */
+  /** Returns the expected contents of its log: data and state. */
   contentsOf(slot: number) {
     const there = this.#streams.get(slot)
     if (there === undefined) return undefined
     const { closedBy, stream } = there
     const state: Array<readonly [string, unknown]> = []
     for (const [id, { epoch, seq }] of stream.producers) state.push([`producer:${id}`, [epoch, seq]])
-    if (stream.closed) state.push(["closed", closedBy === undefined ? true : closing(JSON.parse(closedBy))])
+    if (stream.closed) state.push(["closed", closedBy === undefined ? true : toClosing(JSON.parse(closedBy))])
     return { units: [...stream.units], state: Object.fromEntries(state) }
   }
 }
@@ -79,12 +79,12 @@ const numberOf = (
 ) => ({
   id,
   epoch: Math.max(0, known.epoch + epoch),
-  // Most new epochs begin as they should.
+  // Most new epochs begin correctly, with number 0.
   seq: Math.max(0, epoch > 0 ? seq - 1 : known.seq + seq)
 })
 
-/** As it stands in the state (docs/storage-format.md 4). */
-const closing = ({ epoch, id, seq }: { readonly epoch: number; readonly id: string; readonly seq: number }) => ({
+/** The closing entry, as the state holds it (docs/storage-format.md 4). */
+const toClosing = ({ epoch, id, seq }: { readonly epoch: number; readonly id: string; readonly seq: number }) => ({
   producer: id,
   epoch,
   seq

@@ -1,36 +1,36 @@
 /**
- * Random histories of streams in this process: what is asked at once, what the disk does meanwhile, and in which order its
- * calls settle. What fails is made shorter by fast-check.
+ * Random histories of streams in this process: the requests that are sent at once, the failures of the disk meanwhile,
+ * and the order in which its calls settle. fast-check shortens a failing history.
  */
 import * as fc from "fast-check"
 
 export interface Append {
   readonly kind: "append"
   readonly slot: number
-  /** Characters of each event. */
+  /** The number of characters of each event. */
   readonly sizes: ReadonlyArray<number>
   readonly close: boolean
-  /** A hook refuses its last event, and so all of it. */
+  /** A hook refuses the last event, and so the whole append. */
   readonly vetoed: boolean
-  /** Epoch and number as steps from what the producer has. */
+  /** Epoch and number, as steps from the producer's current ones. */
   readonly producer: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
-  /** How far from the tail the append is to be; undefined: it does not ask. */
+  /** The distance of the append's condition from the tail; undefined: no condition. */
   readonly ifMatch: number | undefined
 }
 
 export type Ask = Append | { readonly kind: "delete"; readonly slot: number }
 
 export type Step =
-  /** The disk fails at one call, which is so many further on; nothing is deleted then. */
+  /** The disk fails at one call, `failsAt` calls later. In that case nothing is deleted. */
   | { readonly do: "ask"; readonly asks: ReadonlyArray<Ask>; readonly failsAt: number | undefined }
-  /** The process dies at that call, and the disk keeps what the seed says. */
+  /** The process dies at that call, and the seed decides which writes the disk keeps. */
   | { readonly do: "crash"; readonly asks: ReadonlyArray<Ask>; readonly at: number; readonly seed: number }
   | { readonly do: "sleep" }
   | { readonly do: "follow"; readonly slot: number; readonly from: number }
 
 export interface StreamHistory {
   readonly steps: ReadonlyArray<Step>
-  /** Turns that the calls of the disk take, one after the other, over and over. */
+  /** The turns that the calls of the disk take, one after the other, over and over. */
   readonly turns: ReadonlyArray<number>
 }
 

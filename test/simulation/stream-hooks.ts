@@ -1,17 +1,17 @@
 /**
- * Hooks around the streams of a history (C15): one refuses, one notes what it is shown. What is refused is nowhere; what was
- * shown is there, whatever crashes behind it, and is shown once.
+ * Hooks around the streams of a history (C15): one refuses events, one notes the events it is shown. A refused event is
+ * nowhere. A shown event is there, whatever crashes follow, and is shown once.
  */
 import { Effect } from "effect"
 import assert from "node:assert/strict"
 import type { Hooks } from "../../src/hooks/hooks.ts"
 import { HookError } from "../../src/hooks/hooks.ts"
 
-/** In data that is to be refused. */
+/** The mark in data that the hook refuses. */
 export const veto = { vetoed: true }
 
 export class NotedHooks {
-  /** Since the process began, by stream. */
+  /** The events shown since the process began, by stream. */
   #shown = new Map<number, ReadonlyArray<string>>()
   readonly #deleted = new Set<unknown>()
 
@@ -36,17 +36,17 @@ export class NotedHooks {
     return this.#shown.get(slot) ?? []
   }
 
-  /** What the next process is shown is another matter. */
+  /** The next process starts with nothing shown. */
   restart(): void {
     this.#shown = new Map()
   }
 
-  /** What was shown is not expected any more. */
+  /** Stops expecting these shown events. */
   delete(units: ReadonlyArray<unknown>): void {
     for (const unit of units) this.#deleted.add(unit)
   }
 
-  /** Whether what was shown is what is found; where the stream may have been deleted, it can be missing. */
+  /** Checks that every shown event is found. If the stream may have been deleted, events may be missing. */
   hold(slot: number, shown: ReadonlyArray<string>, found: ReadonlyArray<unknown>, mayBeGone: boolean): void {
     assert.equal(new Set(shown).size, shown.length, `an after hook of ${slot} was shown something twice`)
     if (mayBeGone) return

@@ -1,7 +1,7 @@
 /**
- * One history, done to streams and to the model of them at once (`test/support/stream-model.ts`): every answer, every follower
- * and everything that is there after a crash is held against the model. Hooks stand around the streams (C15): what one of
- * them refuses is nowhere, and what one of them was shown is there, whatever crashes behind it.
+ * One history, applied to streams and to their model at once (`test/support/stream-model.ts`): every answer, every
+ * follower and the contents after each crash are checked against the model. Hooks stand around the streams (C15): a
+ * refused event is nowhere, and a shown event is there, whatever crashes follow.
  */
 import type { Fiber } from "effect"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
@@ -23,7 +23,7 @@ import type { Append, Ask, Step, StreamHistory } from "./stream-history.ts"
 import { slots } from "./stream-history.ts"
 import { NotedHooks, veto } from "./stream-hooks.ts"
 
-/** Turns within which whatever can happen has happened. */
+/** The number of turns after which everything that can happen has happened. */
 const turnsMax = 2_000
 
 interface ModelFollower {
@@ -33,7 +33,7 @@ interface ModelFollower {
   readonly fiber: Fiber.Fiber<unknown, unknown>
 }
 
-/** An ask with what it sends, made once: what it is to be answered depends on when its turn comes. */
+/** A request with its data, made once: its expected answer depends on the time of its turn. */
 interface Sent {
   readonly ask: Ask
   readonly data: ReadonlyArray<string>
@@ -41,7 +41,7 @@ interface Sent {
 }
 
 export class StreamWorld {
-  /** Undefined: everything is kept in memory, and neither fails nor crashes. */
+  /** Undefined: the storage is in memory, and neither fails nor crashes. */
   #disk: FaultDisk | undefined
   readonly #history: StreamHistory
   readonly #expected = new ExpectedStreams()
@@ -51,7 +51,7 @@ export class StreamWorld {
   #followers: ReadonlyArray<ModelFollower> = []
   #keys = 0
   #calls = 0
-  /** What the next calls of the disk meet. */
+  /** The failure or crash that the next calls of the disk meet. */
   #meet: (call: string, path: string) => ReturnType<FaultDisk["before"]> = () => Effect.void
 
   constructor(history: StreamHistory, storage: "memory" | "disk") {
@@ -104,7 +104,7 @@ export class StreamWorld {
         else this.#hold(each, each.exit!)
       }
       assert.ok(fails || refused.size === 0, "the storage fails though the disk does not")
-      // What was refused is not there; with the next append, nor after any crash.
+      // A refused append is not there, neither after the next append nor after any crash.
       for (const slot of refused) {
         const again = this.#sentOf(plain(slot))
         yield* this.#send([again])
@@ -140,7 +140,7 @@ export class StreamWorld {
         for (const each of mine.slice(0, last + 1)) this.#hold(each, answered.get(each))
         const found = yield* this.#found(slot)
         this.#hooks.hold(slot, shown[slot]!, found?.units ?? [], mine.some(({ ask }) => ask.kind === "delete"))
-        // What was not answered is there in its order, up to anywhere.
+        // Of the unanswered requests, any first part may have happened, in order.
         const left = mine.slice(last + 1)
         while (left.length > 0 && !this.#matches(slot, found)) this.#hold(left.shift()!, undefined)
         this.#isExpected(slot, found)
@@ -150,15 +150,15 @@ export class StreamWorld {
 
   #sentOf(ask: Ask): Sent {
     const sizes = ask.kind === "append" ? ask.sizes : []
-    const vetoed = (i: number) => ask.kind === "append" && ask.vetoed && i === sizes.length - 1 ? veto : {}
+    const vetoOf = (i: number) => ask.kind === "append" && ask.vetoed && i === sizes.length - 1 ? veto : {}
     return {
       ask,
-      data: sizes.map((size, i) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size), ...vetoed(i) })),
+      data: sizes.map((size, i) => JSON.stringify({ key: this.#keys++, x: "x".repeat(size), ...vetoOf(i) })),
       exit: undefined
     }
   }
 
-  /** All at once; their order is that of the list. */
+  /** Sends all requests at once, in the order of the list. */
   #send(sent: ReadonlyArray<Sent>): Effect.Effect<void> {
     const requests = sent.map((each) =>
       each.ask.kind === "append" ? this.#expected.requestOf(each.ask, each.data) : undefined
@@ -184,7 +184,7 @@ export class StreamWorld {
     return tag === "StorageFailed" || tag === "StorageFull" || tag === "StorageUnavailable"
   }
 
-  /** Does it to the model; where it was answered, the answer has to be the model's. */
+  /** Applies the request to the model. If it was answered, the answer must be the model's. */
   #hold(sent: Sent, exit: Sent["exit"]): void {
     if (sent.ask.kind === "delete") this.#hooks.delete(this.#expected.unitsOf(sent.ask.slot))
     const told = this.#expected.apply(sent.ask, sent.data)
@@ -204,7 +204,7 @@ export class StreamWorld {
     }
   }
 
-  /** What the storage has of it. */
+  /** Returns the contents of the stream in the storage. */
   #found(slot: number) {
     return Effect.gen({ self: this }, function*() {
       const storage = yield* Storage
@@ -254,7 +254,10 @@ export class StreamWorld {
     })
   }
 
-  /** Where the stream was deleted meanwhile, they were told, at its end or before: that is all. */
+  /**
+   * Checks that the followers have received everything. If the stream was deleted meanwhile, they must only have been
+   * told, at its end or before.
+   */
   #followersHaveAll(deleted: ReadonlySet<number>): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       for (const follower of this.#followers) {
@@ -312,7 +315,7 @@ export class StreamWorld {
     })
   }
 
-  /** The process is gone; the next one finds this disk. */
+  /** Ends the process; the next one finds this disk. */
   #crash(disk: FaultDisk | undefined): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       if (disk === undefined) return

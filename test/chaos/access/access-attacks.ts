@@ -1,7 +1,7 @@
 /**
- * Requests as browsers send them for pages of other origins: every way in which a page can make its browser ask, from
- * every kind of page there is. Headers are those of Chromium; a browser that leaves `Sec-Fetch-*` away still names the
- * origin of whatever could write. `{port}` stands for the server's own.
+ * Requests as browsers send them for pages of other origins: each way in which a page can make its browser send a
+ * request, from each kind of page. The headers are those of Chromium. A browser that omits `Sec-Fetch-*` still names
+ * the origin of every request that could write. `{port}` stands for the server's own port.
  */
 
 export interface Attack {
@@ -12,10 +12,10 @@ export interface Attack {
   readonly body?: string
 }
 
-/** A page, as what it asks for shows it. */
+/** A page, as its requests show it. */
 interface Page {
   readonly title: string
-  /** Undefined: what its browser calls another origin than that which is asked. */
+  /** The host that the request names; undefined if the browser treats the server's address as another origin. */
   readonly host?: string
   readonly origin: string
   readonly site: "cross-site" | "same-site" | "same-origin"
@@ -36,14 +36,14 @@ const pages: ReadonlyArray<Page> = [
   }
 ]
 
-/** A way to make a browser ask. */
+/** A way to make a browser send a request. */
 interface Way {
   readonly title: string
   readonly method: string
   readonly target: string
   readonly mode: "cors" | "no-cors" | "navigate" | "websocket"
   readonly destination: string
-  /** Whether the origin is named also where it is the server's own. */
+  /** Whether the request names the origin even if it is the server's own. */
   readonly namesOrigin: boolean
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
@@ -233,7 +233,7 @@ export const attacks: ReadonlyArray<Attack> = pages.flatMap((page) =>
     target,
     headers: {
       Host: page.host ?? "localhost:{port}",
-      // A browser names the origin of what may write always, of what only reads where it is another one.
+      // A browser always names the origin of a request that may write. For a read, it names only a foreign origin.
       ...(method !== "GET" || (namesOrigin && page.site !== "same-origin") ? { Origin: page.origin } : {}),
       "Sec-Fetch-Site": page.site,
       "Sec-Fetch-Mode": mode,

@@ -1,6 +1,6 @@
 /**
- * Real pages in Chromium, each of an origin of its own, that try everything against a local server. A server that
- * takes everything shows that every way is really gone; a page that was let in, that it would have got through.
+ * Real pages in Chromium, each with its own origin, try every way in against a local server. A decoy server that
+ * accepts everything shows that every way was really tried; a page from an allowed origin shows that the ways work.
  */
 import { once } from "node:events"
 import * as http from "node:http"
@@ -31,9 +31,9 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
   await ask(port, "/v1/stream/__ds/jwks.json")
   const before = await footprint(port, server.directory, "nothing")
   const decoy = await Decoy.start()
-  const rebound = await rebinding(port)
+  const rebound = await startRebinding(port)
   const evil = `http://evil.test:${pages.port}`
-  /** What the page could read; nothing if it did not report in time. */
+  /** Returns the text of each answer that the page could read; nothing if the page did not report in time. */
   const open = async (
     title: string,
     origin: string,
@@ -46,7 +46,7 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
   }
 
   await open("a server that takes everything", evil, { base: `http://127.0.0.1:${decoy.port}` })
-  for (const by of ways) if (!decoy.seen.has(by)) violations.push(`${by} was never sent: it proves nothing`)
+  for (const by of ways) if (!decoy.seen.has(by)) violations.push(`${by} never sent a request, so it proves nothing`)
 
   const attacks: ReadonlyArray<readonly [title: string, origin: string, query: Readonly<Record<string, string>>]> = [
     ["another origin, to 127.0.0.1", evil, { base: `http://127.0.0.1:${port}` }],
@@ -67,23 +67,23 @@ export const tryInBrowser = async (directory: string, say: (text: string) => voi
         violations.push(`${title}: ${by} has read ${JSON.stringify(text.slice(0, 200))}`)
       }
     }
-    // The page that shares our origin may read that it is refused, which shows that it has come so far.
+    // The page that shares our origin may read the refusal, and that shows that its request reached the server.
     const isReached = found.some(({ text }) => text.includes("AccessRefused"))
-    if ("rebind" in query && !isReached) violations.push(`${title}: it never came to us`)
+    if ("rebind" in query && !isReached) violations.push(`${title}: no request reached the server`)
     const changed = difference(before, await footprint(port, server.directory, "nothing"))
-    if (changed !== undefined) violations.push(`${title}: something was changed: ${changed}`)
+    if (changed !== undefined) violations.push(`${title}: the page changed data: ${changed}`)
   }
 
-  const allowed = await open("a page that was let in", friend, { base: `http://127.0.0.1:${port}` })
+  const allowed = await open("an allowed page", friend, { base: `http://127.0.0.1:${port}` })
   for (const by of ["fetch", "fetch-protocol", "xhr", "eventsource"]) {
     if (!allowed.some((read) => read.by === by && read.text.includes(secret))) {
-      violations.push(`The page that was let in did not read by ${by}`)
+      violations.push(`The allowed page did not read by ${by}`)
     }
   }
   const written = await ask(port, "/streams/secret/events")
-  if (written?.text.includes(`"data":"evil"`) !== true) violations.push("The page that was let in did not write")
+  if (written?.text.includes(`"data":"evil"`) !== true) violations.push("The allowed page did not write")
   const deleted = await ask(port, "/streams/doomed/events")
-  if (deleted?.status !== 404) violations.push("The page that was let in did not delete")
+  if (deleted?.status !== 404) violations.push("The allowed page did not delete")
 
   for (const listener of [rebound, decoy.server, pages.server]) listener.close()
   await server.kill()
@@ -105,7 +105,7 @@ const write = (port: number, name: string) =>
     body: JSON.stringify({ data: secret })
   })
 
-/** The page at `/page`, in a sandbox if it is asked for. */
+/** Serves the page at `/page`, in a sandbox if the query asks for one. */
 const startPages = () =>
   Pages.start(({ pathname, searchParams }) => {
     if (pathname !== "/page") return undefined
@@ -115,7 +115,7 @@ const startPages = () =>
     return { headers: { "content-type": "text/html", ...sandbox }, body: page }
   })
 
-/** Takes everything, and remembers what it was asked by. */
+/** Accepts every request, and remembers which ways (`by`) sent one. */
 class Decoy {
   readonly server: http.Server
   readonly port: number
@@ -143,10 +143,10 @@ class Decoy {
 }
 
 /**
- * What a name is bound to: at first to somebody with a page, and after `/rebind` to the server on the same port of
- * 127.0.0.1. The browser sees one origin all the while.
+ * The server behind a name that is bound again: at first it forwards to a server with a page, and after `/rebind` to
+ * the server on the same port of 127.0.0.1. The browser sees one origin throughout.
  */
-const rebinding = async (port: number): Promise<net.Server> => {
+const startRebinding = async (port: number): Promise<net.Server> => {
   let isBound = false
   const listener = net.createServer((socket) => {
     socket.on("error", () => {})

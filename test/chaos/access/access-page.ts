@@ -1,9 +1,9 @@
 /**
- * A page that tries everything a page can to read or to change what a server has, and reports what it could read. It is
- * told by its own address whom to ask (`base`) and where to report (`report`).
+ * A page that tries every way a page has to read or change a server's data, and reports what it could read. Its own
+ * address names the server to ask (`base`) and the place to report to (`report`).
  */
 
-/** Every way there is, as the page names it in what it asks for (`by`). */
+/** Every way the page tries, by the name that it puts into its requests (`by`). */
 export const ways: ReadonlyArray<string> = [
   "fetch",
   "fetch-list",
@@ -40,7 +40,7 @@ const json = { "content-type": "application/json" }
 const url = (path, by) => base + path + (path.includes("?") ? "&" : "?") + "by=" + by
 const events = "/streams/secret/events"
 const text = async (path, by, options) => await (await fetch(url(path, by), options)).text()
-const late = () => new Promise((resolve) => setTimeout(resolve, patience, ""))
+const giveUp = () => new Promise((resolve) => setTimeout(resolve, patience, ""))
 
 const element = (name, attribute, path, by, more = {}) => new Promise((resolve) => {
   const made = Object.assign(document.createElement(name), more)
@@ -93,7 +93,7 @@ const socket = (by) => new Promise((resolve) => {
 
 const beacon = (type, by) => {
   navigator.sendBeacon(url("/streams/secret", by), new Blob([evil], { type }))
-  return late()
+  return giveUp()
 }
 
 const module = async (by) => {
@@ -133,11 +133,11 @@ const ways = {
 }
 
 const go = async () => {
-  // Bound to another address from here on.
+  // From here on, the name is bound to another address.
   if (asked.get("rebind") !== null) await fetch("/rebind")
   const read = await Promise.all(Object.entries(ways).map(async ([by, way]) => {
     try {
-      return { by, text: String(await Promise.race([way(by), late()])) }
+      return { by, text: String(await Promise.race([way(by), giveUp()])) }
     } catch (error) {
       return { by, text: "" }
     }

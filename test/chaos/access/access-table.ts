@@ -1,6 +1,6 @@
 /**
- * Every host with every origin, site, media type, method and route, and who of them is to be let in. What is right is
- * written beside each value here, and not asked of the server's own rules.
+ * Every combination of host, origin, site, media type, method and route, and whether the server must allow it. The
+ * correct decision stands beside each value here; this file does not use the server's own rules.
  */
 
 export interface Combination {
@@ -8,7 +8,10 @@ export interface Combination {
   readonly target: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | undefined
-  /** Whether it is to be let in; a question before a request is answered whoever asks, and let in only so. */
+  /**
+   * Whether the server must allow it. The server answers every preflight; a preflight counts as allowed only if its
+   * answer allows the origin.
+   */
   readonly isAllowed: boolean
   readonly isPreflight: boolean
   readonly origin: string | undefined
@@ -19,7 +22,7 @@ type Judged = readonly [value: string | undefined, isAllowed: boolean]
 const yes = (value: string | undefined): Judged => [value, true]
 const no = (value: string): Judged => [value, false]
 
-/** `{port}` stands for the server's own, and `friend` for the origin that was let in by name. */
+/** `{port}` stands for the server's own port, and `friend` for the origin that was allowed by name. */
 const hosts: ReadonlyArray<Judged> = [
   ...["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "LOCALHOST", "localhost:1"].map(yes),
   ...["evil.test:{port}", "evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "evil.localhost", "localhost."]
@@ -43,7 +46,7 @@ const origins: ReadonlyArray<Judged> = [
     .map(no)
 ]
 
-/** Counts only where no origin is named. */
+/** Counts only if the request names no origin. */
 const sites: ReadonlyArray<Judged> = [
   ...[undefined, "none", "same-origin"].map(yes),
   ...["cross-site", "same-site"].map(no)

@@ -1,5 +1,6 @@
 /**
- * The attacks of browsers, and a part of the table of who is let in (the short form of `npm run chaos -- access`).
+ * The attacks by browsers, and a part of the table of allowed combinations (the short form of `npm run chaos --
+ * access`).
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -10,10 +11,10 @@ import { Random } from "../../support/random.ts"
 import { attacks } from "./access-attacks.ts"
 import { tryRaw } from "./access.ts"
 
-/** About two thousand of the table. */
+/** About two thousand combinations of the table. */
 const share = 0.04
 
-it("Promise 12: pages of other origins and by rebinding read and change nothing, whatever they try", async ({ onTestFinished }) => {
+it("Promise 12: pages of other origins and pages that rebind their name read and change nothing", async ({ onTestFinished }) => {
   build()
   assert.isAtLeast(new Set(attacks.map(({ title }) => title)).size, 60)
   const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-access-"))

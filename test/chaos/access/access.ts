@@ -1,7 +1,8 @@
 /**
- * Who may use a local server (G15, promise 12): the whole table of hosts, origins, sites, media types, methods and routes,
- * and attacks as browsers make them, over bare sockets; with `--browser` real pages in Chromium, too. Whoever is not let in
- * reads and changes nothing; whoever is, does, or the rest proves nothing. There are no tokens yet.
+ * Access to a local server (G15, promise 12): the whole table of hosts, origins, sites, media types, methods and
+ * routes, and attacks as browsers make them, over bare sockets; with `--browser` also real pages in Chromium. A refused
+ * request reads and changes nothing. An allowed request does both; otherwise the refusals would prove nothing. There
+ * are no tokens yet.
  */
 import * as Path from "node:path"
 import { chromiumMissing } from "../../support/pages.ts"
@@ -17,7 +18,7 @@ import { friend, table } from "./access-table.ts"
 
 export const access: Suite = {
   name: "access",
-  about: "pages of other origins and rebinding, raw and, with --browser, in Chromium: nothing read, nothing changed",
+  about: "pages of other origins and rebinding, raw and, with --browser, in Chromium, read and change nothing",
   rounds: 1,
   run: async ({ directory, options, say }) => {
     if (options.browser && chromiumMissing !== undefined) return { skipped: chromiumMissing }
@@ -34,10 +35,10 @@ export const access: Suite = {
 
 const secret = "what nobody else may read"
 
-/** Connections at once; what is asked on each waits for the answer before. */
+/** The number of connections at once. Each sends its next request after the answer to the one before. */
 const connectionsAtOnce = 8
 
-/** The attacks, and of the table what `takes` takes. */
+/** Runs the attacks, and the combinations of the table that `takes` selects. */
 export const tryRaw = async (directory: string, takes: (index: number) => boolean): Promise<Outcome> => {
   const violations: Array<string> = []
   const { port, ...guarded } = await startWithSecret(Path.join(directory, "guarded"))
@@ -48,9 +49,9 @@ export const tryRaw = async (directory: string, takes: (index: number) => boolea
     if (fault !== undefined) violations.push(`${show(combination)}: ${fault}`)
   })
   const changed = difference(guarded.before, await footprint(port, guarded.server.directory, "nothing"))
-  if (changed !== undefined) violations.push(`Somebody who is not let in changed something: ${changed}`)
+  if (changed !== undefined) violations.push(`A refused request changed data: ${changed}`)
   const kept = await ask(port, "/v1/stream/secret?offset=-1")
-  if (kept?.text !== JSON.stringify([secret])) violations.push(`The secret is another: ${kept?.text}`)
+  if (kept?.text !== JSON.stringify([secret])) violations.push(`The secret has changed: ${kept?.text}`)
   await guarded.server.kill()
 
   const open = await startWithSecret(Path.join(directory, "open"))
@@ -59,13 +60,13 @@ export const tryRaw = async (directory: string, takes: (index: number) => boolea
   let writes = 0
   await onConnections(allowed, open.port, async (wire, combination) => {
     const { fault, hasRead, hasWritten } = await letIn(wire, combination)
-    // The next ones are to find something, too.
+    // Later requests must find the stream, too.
     if (combination.method === "DELETE") await writeSecret(open.port)
     if (fault !== undefined) violations.push(`${show(combination)}: ${fault}`)
     if (hasRead) reads++
     if (hasWritten) writes++
   })
-  if (reads === 0 || writes === 0) violations.push(`Whoever is let in read ${reads} times and wrote ${writes} times`)
+  if (reads === 0 || writes === 0) violations.push(`Allowed requests read ${reads} times and wrote ${writes} times`)
   await open.server.kill()
   return {
     counts: { attacks: attacks.length, refused: refused.length, letIn: allowed.length, reads, writes },
@@ -101,7 +102,10 @@ const toCombination = (port: number) => ({ body, headers, method, target }: (typ
   origin: undefined
 })
 
-/** Several at a time, in order on each connection; one that cannot be used again is replaced. */
+/**
+ * Runs several combinations at a time, in order on each connection, and replaces a connection that cannot be used
+ * again.
+ */
 const onConnections = async (
   combinations: ReadonlyArray<Combination>,
   port: number,
@@ -114,7 +118,7 @@ const onConnections = async (
       const combination = combinations[next++]!
       wire.send(request(combination.method, combination.target, combination.headers, combination.body))
       await use(wire, combination)
-      // A request for another protocol is the last of its connection.
+      // A request for another protocol is the last one on its connection.
       const isLast = isFollowing(combination) || combination.headers["Upgrade"] !== undefined
       if (!isLast && !wire.socket.destroyed) continue
       wire.close()
@@ -127,20 +131,20 @@ const onConnections = async (
 const isFollowing = ({ isAllowed, target }: Combination): boolean =>
   isAllowed && (target === "/streams/secret?offset=-1" || target.endsWith("live=sse"))
 
-/** What is wrong with the answer to somebody who is not to be let in. */
+/** Returns the fault in the answer to a request that must be refused, or undefined. */
 const refusedFault = async (
   wire: Wire,
   { headers: sent, isPreflight, method }: Combination
 ): Promise<string | undefined> => {
   const head = await wire.head()
-  // A following would never end.
+  // An answer to a follower never ends.
   if (head.status === 200 && head.headers["content-type"]?.startsWith("text/event-stream") === true) {
     wire.close()
     return "follows"
   }
   const body = await wire.body(head, method)
   const { headers, status } = head
-  // What is no host by its form is a broken request for HTTP.
+  // HTTP rejects a malformed host as a bad request.
   const refusedWith = sent["Host"]?.includes("@") === true ? 400 : 403
   if (status !== (isPreflight ? 204 : refusedWith)) return `answered with ${status}`
   if (Object.keys(headers).some((name) => name.startsWith("access-control-allow-origin"))) return "lets the origin read"

@@ -1,5 +1,5 @@
 /**
- * Requests as a client makes them that wants to know exactly what it was told: no retry, no redirect, no hidden limit.
+ * Requests of a client that must know exactly what the server answered: no retry, no redirect, no hidden limit.
  */
 import * as http from "node:http"
 
@@ -16,10 +16,13 @@ export interface Asking {
   readonly agent?: http.Agent
 }
 
-/** Far longer than anything here takes: who waits so long is not answered. */
+/** Far longer than any request here takes: after this time, a request counts as not answered. */
 export const patienceMillis = 20_000
 
-/** The whole answer; undefined where there is none, or none that is whole. Status 0: nobody listened, nothing was sent. */
+/**
+ * Returns the whole answer; undefined if there is none or it is cut short. Status 0: no server listened, and nothing
+ * was sent.
+ */
 export const ask = (port: number, path: string, { agent, body, headers, method = "GET" }: Asking = {}) =>
   new Promise<Asked | undefined>((resolve) => {
     const request = http.request({

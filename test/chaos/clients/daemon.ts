@@ -1,6 +1,7 @@
 /**
- * Twenty commands at once that all need a server (G14): in an empty folder, while a server stops, while one starts slowly,
- * just after one was killed, and in a folder whose files name a stranger. In the end there is one server, every command has succeeded, and every event is there once.
+ * Twenty commands at once that all need a server (G14): in an empty folder, while a server stops, while one starts
+ * slowly, just after one was killed, and in a folder whose files name a foreign process. At the end there is one
+ * server, every command has succeeded, and every event is there once.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -9,23 +10,23 @@ import { builtMain } from "../../support/built.ts"
 import type { Suite } from "../harness/suite.ts"
 
 const commandsAtOnce = 20
-/** Of a short form: each costs a third of a second of processor. */
+/** The number of commands in a short form: each costs a third of a second of processor time. */
 const commandsBriefly = 8
 
-/** In turn. */
+/** The rounds take these in turn. */
 const situations = ["empty", "stopping", "slow start", "killed", "forged"] as const
 type Situation = typeof situations[number]
 
-/** What delays a daemon by two seconds, and nobody else. */
+/** Delays the start of a daemon, and of no other process, by two seconds. */
 const slowStart =
   "--import=data:text/javascript,if(process.argv.includes('--daemon'))await(new%20Promise(r=>setTimeout(r,2000)))"
 
-/** Ten times what twenty commands take on two cores. */
+/** Ten times the time that twenty commands take on two cores. */
 const patienceMillis = 90_000
 
 export const daemon: Suite = {
   name: "daemon",
-  about: "twenty commands at once start one server, whatever the last one is doing",
+  about: "twenty commands at once start one server, whatever state the previous server is in",
   rounds: 50,
   run: async ({ directory, options, random, rounds, say }) => {
     const atOnce = options.brief ? commandsBriefly : commandsAtOnce
@@ -35,7 +36,7 @@ export const daemon: Suite = {
       const situation = situations[round % situations.length]!
       const folder = Path.join(directory, `${round}`)
       fs.mkdirSync(folder)
-      const found = await together(folder, situation, random.between(0, 60), atOnce)
+      const found = await runTogether(folder, situation, random.between(0, 60), atOnce)
       commands += atOnce
       violations.push(...found.map((what) => `round ${round} (${situation}): ${what}`))
       for (const pid of serversOf(folder)) process.kill(pid, "SIGKILL")
@@ -46,7 +47,7 @@ export const daemon: Suite = {
   }
 }
 
-const together = async (
+const runTogether = async (
   folder: string,
   situation: Situation,
   delayMillis: number,
@@ -57,7 +58,7 @@ const together = async (
     const { code, stderr } = await run(folder, ["server", "start"])
     if (code !== 0) return [`the first server did not start: ${stderr}`]
   }
-  // Files that were brought along: the process that they name is this one, and the address is nobody's.
+  // Files copied from elsewhere: the process that they name is this one, and no server listens at the address.
   if (situation === "forged") {
     const directory = Path.join(folder, ".iterate")
     fs.mkdirSync(directory, { mode: 0o700 })
@@ -109,11 +110,11 @@ const run = (cwd: string, args: ReadonlyArray<string>, env: Readonly<Record<stri
       stdio: ["ignore", "pipe", "pipe"],
       timeout: patienceMillis
     })
-    const text = collected(child)
+    const text = collectOutput(child)
     child.on("close", (code) => resolve({ code, ...text() }))
   })
 
-const collected = (child: ChildProcess) => {
+const collectOutput = (child: ChildProcess) => {
   let stdout = ""
   let stderr = ""
   child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text)
@@ -121,7 +122,7 @@ const collected = (child: ChildProcess) => {
   return () => ({ stdout, stderr })
 }
 
-/** Processes that serve the folder's data directory, by what they were started with (proc_pid_cmdline(5)). */
+/** Finds the processes that serve the folder's data directory, by their command lines (proc_pid_cmdline(5)). */
 const serversOf = (folder: string): ReadonlyArray<number> =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
     try {

@@ -1,5 +1,5 @@
 /**
- * Two ways into a server: the native API, and the protocol, which others speak as well.
+ * Two ways into a server: the native API, and the protocol, which other servers speak as well.
  */
 import type * as http from "node:http"
 import { offsetOf } from "../../support/names.ts"
@@ -25,10 +25,10 @@ interface Appended {
 
 export interface Door {
   readonly name: string
-  /** Makes the stream where it has to be made. */
+  /** Creates the stream if the first append does not create it. */
   readonly create: (port: number, stream: string) => Promise<Result>
   readonly append: (port: number, stream: string, appending: Appending, agent?: http.Agent) => Promise<Appended>
-  /** The keys from an event on; undefined where there was no whole answer, 404 as no keys. */
+  /** Returns the keys from an event on; undefined if there was no whole answer. A 404 counts as no keys. */
   readonly read: (port: number, stream: string, from: number) => Promise<Contents | undefined>
   readonly close: (port: number, stream: string) => Promise<{ readonly outcome: Result; readonly status: number }>
   readonly delete: (port: number, stream: string) => Promise<{ readonly outcome: Result; readonly status: number }>
@@ -40,7 +40,7 @@ interface Contents {
   readonly closed: boolean | undefined
 }
 
-/** 5xx may hide anything, but for the two that say that nothing was kept. */
+/** After a 5xx the append may or may not be stored, except for the two statuses that say that nothing was stored. */
 const resultOf = (answer: Asked | undefined): Result =>
   answer === undefined
     ? "unknown"
@@ -52,11 +52,11 @@ const resultOf = (answer: Asked | undefined): Result =>
     ? "refused"
     : "unknown"
 
-/** An answer that says something of the stream. */
+/** Returns the answer if it says something about the stream. */
 const sound = (answer: Asked | undefined): Asked | undefined =>
   answer === undefined || answer.status === 0 || answer.status >= 500 ? undefined : answer
 
-const settled = (answer: Asked | undefined) => ({ outcome: resultOf(answer), status: answer?.status ?? 0 })
+const toOutcome = (answer: Asked | undefined) => ({ outcome: resultOf(answer), status: answer?.status ?? 0 })
 
 const dataOf = (key: string, padding = 0): string =>
   `{"key":"${key}"${padding === 0 ? "" : `,"padding":"${"x".repeat(padding)}"`}}`
@@ -73,7 +73,10 @@ const conditionHeaders = ({ closes, ifMatch, producer }: Appending): Record<stri
 
 export const protocolPath = (stream: string): string => `/v1/stream/${encodeURIComponent(stream)}`
 
-/** The protocol has offsets of each server's own: what lies where is known by reading from the beginning. */
+/**
+ * Protocol offsets differ from server to server, so a client learns the position of an event by reading from the
+ * beginning.
+ */
 export const protocolDoor: Door = {
   name: "protocol",
   create: async (port, stream) =>
@@ -86,7 +89,7 @@ export const protocolDoor: Door = {
       ...(agent === undefined ? {} : { agent })
     })
     const repeated = appending.producer !== undefined && answer?.status === 204
-    return { ...settled(answer), offset: undefined, repeated }
+    return { ...toOutcome(answer), offset: undefined, repeated }
   },
   read: async (port, stream) => {
     const events: Array<{ offset: number; key: string }> = []
@@ -104,14 +107,14 @@ export const protocolDoor: Door = {
     }
   },
   close: async (port, stream) =>
-    settled(await ask(port, protocolPath(stream), { method: "POST", headers: { "stream-closed": "true" } })),
-  delete: async (port, stream) => settled(await ask(port, protocolPath(stream), { method: "DELETE" }))
+    toOutcome(await ask(port, protocolPath(stream), { method: "POST", headers: { "stream-closed": "true" } })),
+  delete: async (port, stream) => toOutcome(await ask(port, protocolPath(stream), { method: "DELETE" }))
 }
 
 export const nativeDoor: Door = {
   ...protocolDoor,
   name: "native",
-  // The first append makes it.
+  // The first append creates the stream.
   create: () => Promise.resolve("ok"),
   append: async (port, stream, appending, agent) => {
     const { keys, padding } = appending
@@ -125,7 +128,7 @@ export const nativeDoor: Door = {
       body: single ? `{"data":${dataOf(keys[0]!, padding)}}` : keys.map((key) => dataOf(key, padding)).join("\n"),
       ...(agent === undefined ? {} : { agent })
     })
-    const { outcome, status } = settled(answer)
+    const { outcome, status } = toOutcome(answer)
     if (answer === undefined || outcome !== "ok") return { outcome, status, offset: undefined, repeated: false }
     const said = JSON.parse(answer.text) as { readonly offset?: string; readonly repeated?: boolean }
     return {
@@ -144,7 +147,7 @@ export const nativeDoor: Door = {
   }
 }
 
-/** An event's text as its offset and its key. */
+/** Reads the offset and the key out of an event's text. */
 export const toSeen = (text: string): { readonly offset: number; readonly key: string } => {
   const event = JSON.parse(text) as { readonly offset: string; readonly data: { readonly key: string } }
   return { offset: Number(event.offset), key: event.data.key }

@@ -1,16 +1,18 @@
 /**
- * Somebody who follows a stream and comes back whenever the connection is lost, behind the last event it has seen.
+ * A follower of a stream. Whenever it loses the connection, it reconnects behind the last event it has seen.
  */
 import * as http from "node:http"
 import { offsetOf } from "../../support/names.ts"
 import type { Final, Follow } from "../harness/ledger.ts"
 import { toSeen } from "./doors.ts"
 
-/** A server that is being started again is asked about as often as a good client does at first. */
+/** While a server restarts, the follower retries about as often as a good client does at first. */
 const pauseMillis = 20
 
-/** Waits until all of them have everything, and ends them; C13 where one has not in time, which is for each of them. */
-export const settled = async (
+/**
+ * Waits until every follower has seen every event, and ends them. Reports C13 for each follower that has not in time.
+ */
+export const settleFollowers = async (
   followers: ReadonlyArray<Follower>,
   finals: ReadonlyArray<Final>,
   millis: number
@@ -28,7 +30,7 @@ export const settled = async (
 
 export class Follower {
   readonly seen: Array<{ readonly offset: number; readonly key: string }> = []
-  /** The same as it was sent. */
+  /** The texts of the events, exactly as the server sent them. */
   readonly texts: Array<string> = []
   readonly client: string
   readonly stream: string
@@ -49,7 +51,7 @@ export class Follower {
     return { client: this.client, stream: this.stream, from: 0, seen: this.seen }
   }
 
-  /** Waits until it has seen so many events; false where it has not in time. */
+  /** Waits until the follower has seen `count` events; false if it has not in time. */
   async hasSeen(count: number, millis: number): Promise<boolean> {
     const until = performance.now() + millis
     while (this.seen.length < count && performance.now() < until) {
@@ -64,12 +66,12 @@ export class Follower {
     return this.seen.length >= count
   }
 
-  /** Loses its connection now, as a network does. */
+  /** Drops the connection now, as a network does. */
   drop(): void {
     this.#request?.destroy()
   }
 
-  /** From now on nothing counts that it is shown, until it is released. */
+  /** Disconnects, and ignores all events until the follower is released. */
   hold(): void {
     this.#held = true
     this.drop()

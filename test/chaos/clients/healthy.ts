@@ -1,5 +1,5 @@
 /**
- * Somebody who means well and appends all the while: every append is answered in time, and has the next offset.
+ * A healthy client that appends the whole time: the server answers every append in time, with the next offset.
  */
 import * as http from "node:http"
 import { offsetOf } from "../../support/names.ts"
@@ -7,7 +7,7 @@ import { ask } from "./ask.ts"
 
 export const healthyStream = "healthy"
 
-/** Between an answer and the next append: a client that works, and leaves the others room. */
+/** The pause between an answer and the next append: a client that works, and leaves room for the others. */
 const pauseMillis = 5
 
 export class Healthy {
@@ -19,7 +19,7 @@ export class Healthy {
   #count: number
   #stopped = false
 
-  /** Goes on at an offset. */
+  /** Continues at an offset. */
   constructor(port: number, from: number, answerMillis: number) {
     this.#port = port
     this.#count = from
@@ -27,7 +27,7 @@ export class Healthy {
     this.#done = this.#run()
   }
 
-  /** Stops, and tells how many events its stream has. */
+  /** Stops, and returns the number of events in its stream. */
   async stop(): Promise<number> {
     this.#stopped = true
     await this.#done

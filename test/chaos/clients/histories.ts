@@ -1,7 +1,8 @@
 /**
- * Five clients do 200 things each to three streams, one history a seed, and everything they were answered and shown is held
- * against the order that the log has in the end (G8). In half of the seeds the server is killed on the way, in a quarter it
- * stands still for a while, as a laptop does whose lid is closed, and in a quarter everything goes over a slow link.
+ * Five clients do 200 operations each on three streams, one history a seed. The checks hold every answer and every
+ * delivered event against the order of the final log (G8). In half of the seeds the server is killed on the way; in a
+ * quarter it stands still for a while, like a laptop whose lid is closed; and in a quarter all traffic goes over a slow
+ * link.
  */
 import * as http from "node:http"
 import * as Path from "node:path"
@@ -15,16 +16,16 @@ import { SlowLink } from "../network/slow-link.ts"
 import { ask } from "./ask.ts"
 import type { Appending } from "./doors.ts"
 import { nativeDoor, protocolPath } from "./doors.ts"
-import { Follower, settled } from "./follower.ts"
+import { Follower, settleFollowers } from "./follower.ts"
 
 const clientsAtOnce = 5
 const stepsEach = 200
-/** Of a short form. */
+/** The number of steps in a short form. */
 const stepsBriefly = 100
 
 const weights = { append: 45, batch: 10, producer: 15, read: 15, tail: 5, conditional: 5, end: 5 } as const
 
-/** A follower that is connected has all there is by then. */
+/** A connected follower has every event within this time. */
 const livenessMillis = 5_000
 
 export const histories: Suite = {
@@ -52,17 +53,17 @@ class OneHistory {
   readonly #random: Random
   readonly #stepsEach: number
   readonly #ledger: Ledger
-  /** Stays; is deleted and made again; is closed on the way. */
+  /** The first stream stays, the second is deleted and created again, and the third is closed on the way. */
   readonly #streams: readonly [string, string, string]
   readonly #kills: boolean
   readonly #stops: boolean
   readonly #isSlow: boolean
-  /** Where the clients find the server. */
+  /** The port on which the clients reach the server. */
   #port: number
-  /** The greatest tail anybody was shown, by stream: where reads begin. */
+  /** The greatest tail that any client has seen, by stream: reads begin there. */
   readonly #tails = new Map<string, number>()
   #steps = 0
-  /** From when to when there was no server; by the clock of the ledger. */
+  /** The time during which there was no server, by the clock of the ledger. */
   #down: readonly [from: number, to: number] = [Infinity, Infinity]
   readonly #unanswered: Array<{ readonly what: string; readonly invoke: number; readonly complete: number }> = []
 
@@ -74,7 +75,7 @@ class OneHistory {
     this.#streams = [`h${round}/stays`, `h${round}/comes and goes`, `h${round}/is closed`]
     this.#kills = round % 2 === 1
     this.#stops = round % 4 === 2
-    // Half of them with a kill.
+    // Half of the slow rounds include a kill.
     this.#isSlow = round % 8 === 3 || round % 8 === 4
     this.#port = server.port
   }
@@ -93,7 +94,7 @@ class OneHistory {
     await Promise.all(clients)
     await trouble
     const { finals, violations } = await readOurs(nativeDoor, server.port, this.#streams, server.directory)
-    const late = await settled(followers, finals, livenessMillis)
+    const late = await settleFollowers(followers, finals, livenessMillis)
     link?.close()
     const { operations } = this.#ledger
     this.#ledger.close()
@@ -101,7 +102,9 @@ class OneHistory {
     return [...violations, ...late, ...found, ...this.#inVain()]
   }
 
-  /** C16: whoever was not answered has asked while there was no server. What asked again and again is not looked at. */
+  /**
+   * C16: a request without an answer was sent while there was no server. Requests that were retried are not checked.
+   */
   #inVain(): ReadonlyArray<string> {
     const [from, to] = this.#down
     return this.#unanswered.filter(({ complete, invoke }) => complete < from || invoke > to)
@@ -110,7 +113,7 @@ class OneHistory {
       )
   }
 
-  /** One trouble somewhere in the middle: by steps, so that the plan has it and not the clock. */
+  /** One trouble somewhere in the middle, timed by steps, so that the plan determines it and not the clock. */
   async #trouble(random: Random): Promise<void> {
     if (!this.#kills && !this.#stops) return
     const at = random.between(clientsAtOnce * this.#stepsEach * 0.2, clientsAtOnce * this.#stepsEach * 0.8)
@@ -147,7 +150,7 @@ class OneHistory {
         }
         const outcome = await this.#append(client, stream, appending, agent)
         if (kind === "producer" && outcome === "ok") numbers.set(stream, seq + 1)
-        // Deleted meanwhile: the next life counts from 0.
+        // The stream was deleted meanwhile: its next life counts from 0.
         if (kind === "producer" && outcome === "refused") numbers.delete(stream)
       }
     }
@@ -157,7 +160,7 @@ class OneHistory {
   async #append(client: string, stream: string, appending: Appending, agent: http.Agent) {
     const invoke = now()
     let answer = await nativeDoor.append(this.#port, stream, appending, agent)
-    // Only what is numbered may be sent again.
+    // Only a numbered append may be sent again.
     while ((answer.outcome === "unknown" || answer.status === 0) && appending.producer !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, 10))
       answer = await nativeDoor.append(this.#port, stream, appending, agent)
@@ -204,7 +207,7 @@ class OneHistory {
     this.#shown(stream, from + keys.length)
   }
 
-  /** Deletes the stream that comes and goes; late in a history, closes the one that is closed. */
+  /** Deletes the second stream; late in a history, closes the third. */
   async #end(client: string, stream: string, step: number): Promise<void> {
     const isDelete = stream === this.#streams[1]
     if (!isDelete && (stream !== this.#streams[2] || step < this.#stepsEach / 2)) return

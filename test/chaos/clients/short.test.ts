@@ -1,6 +1,6 @@
 /**
- * The suites in short: clients that do what clients do, many at once. What they find in minutes and hours, `npm run chaos`
- * finds (docs/trust.md).
+ * The short form of the suites in which many clients work at once. `npm run chaos` is the long form, of minutes and
+ * hours (docs/trust.md).
  */
 import { inShort } from "../harness/short.ts"
 import { daemon } from "./daemon.ts"

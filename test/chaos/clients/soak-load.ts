@@ -1,6 +1,6 @@
 /**
- * The load of `soak`: 500 requests a second to a thousand streams that come and go, numbered appends, batches, catch-ups, one bad
- * request in a hundred, and 200 followers who come and go.
+ * The load of `soak`: 500 requests a second to a thousand streams that come and go, numbered appends, batches,
+ * catch-ups, one bad request in a hundred, and 200 followers that come and go.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -22,35 +22,40 @@ import { nativeDoor, protocolPath } from "./doors.ts"
 import { Follower } from "./follower.ts"
 
 const streamsAtOnce = 1_000
-/** Streams that stay, and of which every operation is noted and checked in the end. */
+/** The number of streams that stay. Every operation on them is noted and checked at the end. */
 const streamsChecked = 20
 const followersAtOnce = 200
 const requestsPerSecond = 500
 const tickMillis = 20
 
-/** More than that at a time says that the server does not follow, and would only fill our own memory. */
+/**
+ * More open requests than this mean that the server does not keep up, and would only fill the memory of this process.
+ */
 const underWayMax = 256
 
 const sampleMillis = 5_000
 
-/** Garbage is collected so often to see what is left: some tenths of a second each, in which nothing is asked. */
+/**
+ * The interval at which garbage is collected to measure the memory that is left. A collection takes some tenths of a
+ * second, during which the load sends no request.
+ */
 const collectMillis = 30_000
-/** In a short run more often: a slope takes ten of them, and half are before it is warm. */
+/** A short run collects more often: a slope needs ten samples, and half of them are taken during the warm-up. */
 const collectedAtLeast = 24
 
 /**
- * For the first four fifths of the time to warm up there is twice as much to do: what is called now and then is compiled as
- * well, and memory has been as full as it will be. Otherwise both take longer than the hour, ever more slowly.
+ * For the first four fifths of the warm-up the load is twice as high. Rarely called code is then compiled as well, and
+ * memory reaches its highest level. Otherwise both take longer than the hour, and get ever slower.
  */
 const hurried = { part: 0.8, times: 2 } as const
 
 /**
- * What streams that stay have in the beginning: more than a catch-up takes at a time (readBytes in stream.ts), and than is kept
- * in memory. As they grow, they do not take more of it.
+ * The first events of the streams that stay: more than a catch-up reads at a time (readBytes in stream.ts), and more
+ * than memory keeps. Therefore the streams do not take more memory as they grow.
  */
 const beginning = { commits: 10, events: 60, padding: 1_000 } as const
 
-/** For the server to notice who has left. */
+/** The time in which the server notices that a client has left. */
 const leaveMillis = 5_000
 
 const weights = { append: 80, batch: 7, producer: 5, read: 3, tail: 3, bad: 1, replace: 1 } as const
@@ -70,7 +75,7 @@ export class Load {
   failed = 0
   followed = 0
   readonly #server: ServerProcess
-  /** Where each look at what is kept has a line, for whoever wants to see how it came about. */
+  /** The file with a line for each memory sample, for a person who wants to see how the result came about. */
   readonly #samples: string
   readonly #random: Random
   readonly #say: (text: string) => void
@@ -78,7 +83,7 @@ export class Load {
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
   readonly #names: Array<string>
   readonly #numbers = new Map<string, number>()
-  /** Streams with a numbered append under way: the next one waits for it, as a producer does. */
+  /** Streams with a numbered append under way. The next numbered append waits for it, as a producer does. */
   readonly #numbering = new Set<string>()
   readonly #followers: Array<{ readonly follower: Follower; readonly until: number }> = []
   #made = 0
@@ -101,7 +106,7 @@ export class Load {
     return this.#ledger.operations.length
   }
 
-  /** Gives the streams that stay what they have in the beginning. */
+  /** Writes the first events of the streams that stay. */
   async begin(): Promise<void> {
     const { commits, events, padding } = beginning
     for (const stream of this.#names.slice(0, streamsChecked)) {
@@ -142,7 +147,7 @@ export class Load {
         const line = JSON.stringify({ ...samples.at(-1), ...left })
         fs.appendFileSync(this.#samples, `${line}\n`)
         if (kept.length % 10 === 0) this.#say(line)
-        // What was not asked meanwhile is not made up for.
+        // The load does not make up for requests that it did not send meanwhile.
         counted = now()
       }
       await sleep(tickMillis)
@@ -150,7 +155,7 @@ export class Load {
     return { samples, kept }
   }
 
-  /** Ends the load, and holds the streams that stay against what was noted of them. */
+  /** Ends the load, and checks the streams that stay against the noted operations. */
   async settle(): Promise<ReadonlyArray<string>> {
     await this.#answered()
     for (const { follower } of this.#followers) this.#leave(follower)
@@ -167,7 +172,7 @@ export class Load {
     while (this.#underWay > 0) await sleep(tickMillis)
   }
 
-  /** Waits until nobody is counted any more: whoever asks is the only one. */
+  /** Waits until the server counts no connection but the one that asks. */
   async #alone(): Promise<void> {
     const until = now() + leaveMillis
     while (true) {
@@ -179,7 +184,7 @@ export class Load {
   }
 
   readonly #late: Array<string> = []
-  /** Of streams that stay. */
+  /** The follows of streams that stay. */
   readonly #follows: Array<Follow> = []
 
   #sample(hours: number): Sample {
@@ -191,7 +196,7 @@ export class Load {
     }
   }
 
-  /** Followers live for a second to a minute. */
+  /** Replaces followers: each lives for a second to a minute. */
   #churn(): void {
     const at = now()
     for (let i = this.#followers.length - 1; i >= 0; i--) {
@@ -265,8 +270,8 @@ export class Load {
   }
 
   /**
-   * The oldest stream goes, and another one takes its place: in turn, so that what all of them keep is the same at any time.
-   * With chance, it would go up and down by more than what is looked for.
+   * Deletes the oldest stream and creates another one in its place. This goes in turn, so that the streams hold the
+   * same amount at any time. A random choice would vary by more than the growth that the suite looks for.
    */
   async #replace(): Promise<void> {
     const slot = streamsChecked + this.#replaced++ % (streamsAtOnce - streamsChecked)
@@ -276,7 +281,7 @@ export class Load {
     this.#judge((await nativeDoor.delete(this.#server.port, old)).status)
   }
 
-  /** Whoever asks is answered, and a load that fits is not refused. */
+  /** Counts a failure if a request has no answer, or if the server refuses a load that fits. */
   #judge(status = 0): void {
     if (status === 0 || status >= 500) this.failed++
   }

@@ -1,23 +1,26 @@
 /**
- * Everything at once for a long time (G16): nothing grows but the logs. Memory is looked at when garbage is collected: how much
- * of it a collector lets lie is its own affair, and grows for hours.
+ * Everything at once for a long time (G16): only the logs grow. Memory is measured right after a garbage collection,
+ * because the amount of garbage that the collector leaves is its own choice, and grows for hours.
  */
 import { ServerProcess } from "../../support/server-process.ts"
 import { theilSen } from "../harness/slope.ts"
 import type { Suite } from "../harness/suite.ts"
 import { Load } from "./soak-load.ts"
 
-/** For the heap to find its size, and for a thousand streams to have their newest events in memory; half of a short run. */
+/**
+ * The time in which the heap finds its size, and a thousand streams get their newest events into memory; half of a
+ * short run.
+ */
 const warmUpMillis = 10 * 60_000
 
 const megabytesMaxPerHour = 1
 
-/** Every kind of request comes some hundred times. */
+/** Within this time, every kind of request comes some hundred times. */
 const briefMinutes = 0.1
 
 export const soak: Suite = {
   name: "soak",
-  about: "everything at once for --minutes (60): nothing grows but the logs",
+  about: "everything at once for --minutes (60): only the logs grow",
   rounds: 1,
   run: async (context) => {
     const server = await ServerProcess.make(context.directory)
@@ -39,18 +42,19 @@ export const soak: Suite = {
       descriptors: growth(samples, ({ descriptors }) => descriptors),
       timers: growth(kept, ({ timers }) => timers)
     }
-    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or with 5xx`)
-    // Of a few seconds they say nothing.
+    if (load.failed > 0) violations.push(`${load.failed} requests were not answered, or were answered with 5xx`)
+    // The slopes of a few seconds say nothing.
     if (!brief && slopes.megabytes.slope > megabytesMaxPerHour) {
       violations.push(`memory grows by ${slopes.megabytes.slope.toFixed(1)} MB an hour`)
     }
-    // Objects outside of V8's heap may lie where others have been, and what is resident does not tell of them for a while.
+    // Objects outside of V8's heap may reuse memory that other objects have left, so resident memory does not show them
+    // for a while.
     if (!brief && slopes.used.low > megabytesMaxPerHour) {
-      violations.push(`what objects take grows by ${slopes.used.slope.toFixed(1)} MB an hour`)
+      violations.push(`the memory of objects grows by ${slopes.used.slope.toFixed(1)} MB an hour`)
     }
     for (const what of ["descriptors", "timers"] as const) {
       const { low, slope } = slopes[what]
-      // They go up and down with the followers: beyond doubt, then, not by chance.
+      // The counts go up and down with the followers, so only growth that is beyond doubt counts, not chance.
       if (!brief && low > 0) violations.push(`${what} grow by ${slope.toFixed(1)} an hour`)
     }
     await server.kill()
@@ -60,16 +64,16 @@ export const soak: Suite = {
         failed: load.failed,
         followed: load.followed,
         checked: load.checked,
-        megabytesPerHour: rounded(slopes.megabytes.slope),
-        megabytesPerHourLow: rounded(slopes.megabytes.low),
-        megabytesPerHourHigh: rounded(slopes.megabytes.high),
-        usedMegabytesPerHour: rounded(slopes.used.slope),
-        usedMegabytesPerHourLow: rounded(slopes.used.low),
-        usedMegabytesPerHourHigh: rounded(slopes.used.high),
+        megabytesPerHour: round(slopes.megabytes.slope),
+        megabytesPerHourLow: round(slopes.megabytes.low),
+        megabytesPerHourHigh: round(slopes.megabytes.high),
+        usedMegabytesPerHour: round(slopes.used.slope),
+        usedMegabytesPerHourLow: round(slopes.used.low),
+        usedMegabytesPerHourHigh: round(slopes.used.high),
         megabytesKept: Math.round(kept.at(-1)!.resident / 2 ** 20),
         megabytesMost: Math.round(Math.max(...samples.map(({ megabytes }) => megabytes))),
-        descriptorsPerHour: rounded(slopes.descriptors.slope),
-        timersPerHour: rounded(slopes.timers.slope),
+        descriptorsPerHour: round(slopes.descriptors.slope),
+        timersPerHour: round(slopes.timers.slope),
         samples: kept.length
       },
       violations
@@ -77,4 +81,4 @@ export const soak: Suite = {
   }
 }
 
-const rounded = (value: number): number => Math.round(value * 10) / 10
+const round = (value: number): number => Math.round(value * 10) / 10

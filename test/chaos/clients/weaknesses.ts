@@ -1,6 +1,7 @@
 /**
- * What the protocol's reference server is known to get wrong, asked of any server through the protocol. Ours must show none
- * of it; pointed at the reference server (`--spawn`), the same questions must find at least eight, or the harness is blind.
+ * The known weaknesses of the protocol's reference server, tested on any server through the protocol. Our server must
+ * show none of them. Against the reference server (`--spawn`), the same probes must find at least eight; otherwise the
+ * harness is blind.
  */
 import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -13,14 +14,15 @@ import type { Context, Suite } from "../harness/suite.ts"
 import { ask } from "./ask.ts"
 import { protocolDoor, protocolPath } from "./doors.ts"
 
-/** Of those asked here, so many the reference server has for certain. */
+/** The number of these weaknesses that the reference server has for certain. */
 const foundMin = 8
 
 const json = { "content-type": "application/json" }
 
 export const weaknesses: Suite = {
   name: "weaknesses",
-  about: "the reference server's known weaknesses: we have none; with --spawn, a server that has them is found out",
+  about:
+    "the reference server's known weaknesses: our server has none; with --spawn, the suite finds them in another server",
   rounds: 30,
   run: async (context) => {
     const found: Array<string> = []
@@ -45,7 +47,7 @@ export const weaknesses: Suite = {
   }
 }
 
-/** What was found, in a sentence; undefined where nothing was; and what of it cannot be asked here. */
+/** Returns a sentence for a weakness, undefined if there is none, and `left` for a probe that cannot run here. */
 type Probe = (server: ServerProcess, context: Context) => Promise<string | undefined | { readonly left: string }>
 
 const create = (port: number, name: string) => ask(port, protocolPath(name), { method: "PUT", headers: json })
@@ -69,7 +71,7 @@ const probes: Readonly<Record<string, Probe>> = {
     await create(port, "torn")
     await append(port, "torn", `{"key":"before"}`)
     const under = fs.readdirSync(server.directory, { recursive: true, encoding: "utf8" })
-    // A write that the kill cut: what a process leaves behind that dies within it.
+    // A write that the kill cut: the state that a process leaves if it dies within a write.
     await server.kill()
     const [log] = under.map((file) => Path.join(server.directory, file)).filter((file) =>
       fs.statSync(file).isFile() && fs.readFileSync(file).includes(`"before"`)
@@ -241,13 +243,13 @@ const probes: Readonly<Record<string, Probe>> = {
 
 const until = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-/** An append takes milliseconds; on a machine that is busy with much else, some hundred. */
+/** An append takes milliseconds; on a machine that is busy with other work, some hundred. */
 const hangMillis = 5_000
 
 const orAfter = <A>(millis: number, answer: Promise<A>): Promise<A | undefined> =>
   Promise.race([answer, until(millis).then(() => undefined)])
 
-/** Asks to follow, and reads nothing. */
+/** Connects a follower that reads nothing. */
 const stalledFollower = (port: number, name: string): Promise<net.Socket> =>
   new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1", () => {

@@ -1,5 +1,5 @@
 /**
- * Workers of one subscription (PROTOCOL 7): one of them has its lease, and the others wait for that to end.
+ * Workers of one subscription (PROTOCOL 7): one of them holds its lease, and the others wait for the lease to end.
  */
 import { ask } from "./ask.ts"
 import { protocolPath } from "./doors.ts"
@@ -16,7 +16,7 @@ export class Workers {
     this.#leaseMillis = leaseMillis
   }
 
-  /** Makes the subscription, and the stream where its wakes are written. */
+  /** Creates the subscription, and the stream to which its wakes are written. */
   async subscribe(stream: string): Promise<void> {
     await ask(this.#port, protocolPath("wakes"), { method: "PUT", headers: json })
     await ask(this.#port, path, {
@@ -31,7 +31,10 @@ export class Workers {
     })
   }
 
-  /** The status of the answer: 200 where the worker has the work now, 409 where another one has, or there is none. */
+  /**
+   * Returns the status of the answer: 200 if the worker has the work now, 409 if another worker has it or there is no
+   * work.
+   */
   async claim(worker: string): Promise<number> {
     const answer = await ask(this.#port, `${path}/claim`, {
       method: "POST",
@@ -42,7 +45,7 @@ export class Workers {
     return answer?.status ?? 0
   }
 
-  /** Whoever has claimed last lets go. */
+  /** Releases the lease of the last claim. */
   async release(): Promise<void> {
     const { generation, token, wake_id } = this.#claimed!
     await ask(this.#port, `${path}/release`, {

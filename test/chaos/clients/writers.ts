@@ -1,5 +1,5 @@
 /**
- * Clients that write until they are told to stop, whatever becomes of the server, and note what they were answered.
+ * Clients that write until they are told to stop, in whatever state the server is, and note the answers they get.
  */
 import * as http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -12,22 +12,22 @@ export interface Surroundings {
   readonly port: number
   readonly door: Door
   readonly ledger: Ledger
-  /** Read before every request. */
+  /** Clients call this before every request. */
   readonly isOver: () => boolean
-  /** Bytes added to an event that is appended alone. */
+  /** Returns the number of bytes added to an event that is appended alone. */
   readonly padding?: (random: Random) => number
-  /** Stands before the names of clients, where others have been at the same streams before. */
+  /** A prefix for the names of clients, for streams that earlier clients have already written to. */
   readonly prefix?: string
 }
 
-/** Before a server that is not there is asked again. */
+/** The pause before a client retries a server that is down. */
 const pauseMillis = 10
 
-/** A reader takes little of the time that others need. */
+/** The pause of a reader: it leaves the processor to the others. */
 const readEveryMillis = 20
 const readAgainMost = 50
 
-/** Two that number what they send, one that does not, and one that sends many events at a time. */
+/** Two producers that number their appends, one client that does not, and one that appends many events at a time. */
 export const everyKind = (at: Surroundings, stream: string, random: Random): ReadonlyArray<Promise<void>> => [
   producer(at, stream, "p0", "w\\", random.fork()),
   producer(at, stream, "p1", "w\"", random.fork()),
@@ -40,8 +40,8 @@ export const withoutNumbers = (at: Surroundings, stream: string, random: Random)
 ]
 
 /**
- * Numbers its appends and sends each until it is answered. The server knows the two as `w\` and `w"`: careless readers of
- * a log take the one for the other.
+ * Numbers its appends, and sends each until the server answers it. The server knows the two producers as `w\` and `w"`:
+ * a careless reader of a log takes one for the other.
  */
 const producer = async (
   at: Surroundings,
@@ -79,13 +79,13 @@ const producer = async (
       offset,
       repeated
     })
-    // What a producer was refused, it was wrong about: the numbers behind it would be, too.
+    // A refused number means that the producer counted wrongly; its later numbers would be wrong, too.
     if (outcome === "refused" && status !== 0) break
   }
   agent.destroy()
 }
 
-/** Appends `count` events at a time, each time other ones. */
+/** Appends `count` new events at a time. */
 export const appender = async (
   at: Surroundings,
   stream: string,
@@ -106,8 +106,8 @@ export const appender = async (
 }
 
 /**
- * Makes a stream after so many milliseconds, and appends to it until it is over, or a few times and closes or deletes it.
- * What is acknowledged to be there for good is noted in `acknowledged`.
+ * Creates a stream after some milliseconds, and appends to it until the run is over, or a few times before it closes or
+ * deletes the stream. An acknowledged final state goes into `acknowledged`.
  */
 export const brief = async (
   at: Surroundings,
@@ -130,7 +130,7 @@ export const brief = async (
   at.ledger.add({ op: end, client: "a", stream, invoke, complete: now(), outcome, status })
 }
 
-/** Reads what is new of a stream, and a little of what it knows. */
+/** Reads the new events of a stream, and a few that it already knows. */
 export const reader = async (at: Surroundings, stream: string, random: Random): Promise<void> => {
   let known = 0
   for (; !at.isOver(); await sleep(random.between(0, readEveryMillis))) {
@@ -145,7 +145,9 @@ export const reader = async (at: Surroundings, stream: string, random: Random): 
   }
 }
 
-/** Most events are small, some are large, a few nearly as large as an event may be. */
+/**
+ * Returns the padding of an event: most events are small, some are large, a few are nearly as large as an event may be.
+ */
 const paddingOf = ({ padding }: Surroundings, random: Random): number => {
   if (padding !== undefined) return padding(random)
   const kind = random.next()

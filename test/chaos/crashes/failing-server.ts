@@ -1,6 +1,6 @@
 /**
- * The program's server on a storage that kills the process where `FAILPOINT` says (failing-storage.ts). It takes the
- * arguments with which the program is started: `server run --port=… --data-dir=…`.
+ * The program's server on a storage that kills the process at the place that `FAILPOINT` names (failing-storage.ts). It
+ * takes the arguments of the program: `server run --port=… --data-dir=…`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
@@ -23,7 +23,7 @@ if (storage === undefined) {
   process.exit(1)
 }
 
-// Now, since a process that is killed writes nothing.
+// Flush it now: a killed process writes nothing.
 flushCompileCache()
 NodeRuntime.runMain(
   Effect.andThen(run(settings, Server.layer(settings, undefined, { makeStorage: storage })), Effect.never).pipe(

@@ -1,6 +1,6 @@
 /**
- * A storage on files that kills its process at a named place, so that a crash happens exactly there. Its disk and its logs
- * lie around the real ones; only `failing-server.ts` opens it.
+ * A storage on files that kills its process at a named place, so that a crash happens exactly there. It wraps the real
+ * disk and the real logs. Only `failing-server.ts` opens it.
  */
 import { Effect, Layer } from "effect"
 import * as Path from "node:path"
@@ -13,7 +13,7 @@ import { layerFileSystem } from "../../../src/storage-filesystem/storage-filesys
 import type { Log } from "../../../src/storage/storage.ts"
 import { Storage } from "../../../src/storage/storage.ts"
 
-/** In the order in which a server reaches them. `journal-` marks the places in the journal's files. */
+/** The places, in the order in which a server reaches them. `journal-` marks the places in the journal's files. */
 const points = [
   "after-lock",
   "mid-create",
@@ -39,7 +39,10 @@ const points = [
 
 type Point = typeof points[number]
 
-/** A storage that dies at a failpoint: `mid-write`, or `mid-write:7` for the seventh time. Undefined for any other text. */
+/**
+ * Returns a storage that kills the process at a failpoint: `mid-write`, or `mid-write:7` for the seventh time;
+ * undefined for any other text.
+ */
 export const makeFailingStorage = (text: string): MakeStorage | undefined => {
   const { count, name } = /^(?<name>[a-z-]+)(?::(?<count>[1-9]\d*))?$/.exec(text)?.groups ?? {}
   const point = points.find((point) => point === name)
@@ -62,9 +65,9 @@ const layerFailing = (reached: Reached): MakeStorage => ({ dataDirectory, durabi
     Effect.map(Storage, (storage) =>
       Storage.of({
         ...storage,
-        open: (name) => Effect.map(storage.open(name), (log) => acknowledging(log, reached)),
+        open: (name) => Effect.map(storage.open(name), (log) => failBeforeAck(log, reached)),
         create: (description, first) =>
-          Effect.map(storage.create(description, first), (log) => acknowledging(log, reached))
+          Effect.map(storage.create(description, first), (log) => failBeforeAck(log, reached))
       }))
   ).pipe(Layer.provide(layerFileSystem({
     directory: filesOf(dataDirectory).streams,
@@ -73,7 +76,7 @@ const layerFailing = (reached: Reached): MakeStorage => ({ dataDirectory, durabi
     disk: failingDisk(nodeDisk, reached)
   })))
 
-const acknowledging = (log: Log, reached: Reached): Log => ({
+const failBeforeAck = (log: Log, reached: Reached): Log => ({
   ...log,
   commit: (commit) => Effect.tap(log.commit(commit), () => reached("before-ack") ? die : Effect.void)
 })
@@ -88,14 +91,14 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
   const dieAt = (...names: ReadonlyArray<Point>) =>
     Effect.suspend(() => reached(...names) || (isStopping && reached("during-shutdown")) ? die : Effect.void)
 
-  const behind = <A>(call: Effect.Effect<A, DiskFailure>, ...names: ReadonlyArray<Point>) =>
+  const dieAfter = <A>(call: Effect.Effect<A, DiskFailure>, ...names: ReadonlyArray<Point>) =>
     Effect.tap(call, () => dieAt(...names))
 
-  const wrapped = (path: string, file: DiskFile): DiskFile => {
+  const wrap = (path: string, file: DiskFile): DiskFile => {
     const isJournal = isOfJournal(path)
-    /** Writes the first part, and dies. */
-    const torn = (bytes: Uint8Array, position: number) => Effect.andThen(file.write(bytes, position), die)
-    const flushed = () => {
+    /** Writes the first part of the bytes, and dies. */
+    const tear = (bytes: Uint8Array, position: number) => Effect.andThen(file.write(bytes, position), die)
+    const noteFlush = () => {
       if (!isJournal) return journaled.delete(path)
       for (const log of written) journaled.add(log)
       return written.clear()
@@ -105,24 +108,24 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
       write: (bytes, position) =>
         Effect.gen(function*() {
           const half = bytes.length >> 1
-          // A write within the file is the journal being replayed.
+          // A write within the file comes from replaying the journal.
           if (!isJournal && position + bytes.length <= (yield* file.size)) {
-            return yield* reached("mid-replay") ? torn(bytes.subarray(0, half), position) : file.write(bytes, position)
+            return yield* reached("mid-replay") ? tear(bytes.subarray(0, half), position) : file.write(bytes, position)
           }
           yield* dieAt(isJournal ? "journal-before-write" : "before-write")
           // A write at the front of a log creates it.
           const mid = isJournal ? "journal-mid-write" : position === 0 ? "mid-create" : "mid-write"
-          if (reached(mid)) return yield* torn(bytes.subarray(0, half), position)
+          if (reached(mid)) return yield* tear(bytes.subarray(0, half), position)
           const line = bytes.indexOf(lineFeed) + 1
           const isBatch = !isJournal && position > 0 && line > 0 && line < bytes.length
-          if (isBatch && reached("mid-batch")) return yield* torn(bytes.subarray(0, line), position)
-          yield* behind(file.write(bytes, position), isJournal ? "journal-after-write" : "after-write")
+          if (isBatch && reached("mid-batch")) return yield* tear(bytes.subarray(0, line), position)
+          yield* dieAfter(file.write(bytes, position), isJournal ? "journal-after-write" : "after-write")
           if (!isJournal) written.add(path)
         }),
       flush: Effect.suspend(() => {
         const isJournaled = journaled.has(path)
-        return behind(
-          Effect.tap(file.flush, () => Effect.sync(flushed)),
+        return dieAfter(
+          Effect.tap(file.flush, () => Effect.sync(noteFlush)),
           ...(isJournal
             ? ["journal-after-flush"]
             : isJournaled
@@ -130,7 +133,7 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
             : ["after-flush"]) as ReadonlyArray<Point>
         )
       }),
-      truncate: (size) => Effect.andThen(dieAt("before-cut"), behind(file.truncate(size), "after-cut")),
+      truncate: (size) => Effect.andThen(dieAt("before-cut"), dieAfter(file.truncate(size), "after-cut")),
       close: Effect.andThen(dieAt(), file.close)
     }
   }
@@ -138,18 +141,18 @@ const failingDisk = (disk: Disk, reached: Reached): Disk => {
   return {
     ...disk,
     makeDirectory: (path) => Effect.andThen(dieAt("after-lock"), disk.makeDirectory(path)),
-    open: (path) => Effect.map(disk.open(path), (file) => wrapped(path, file)),
-    // `/health` writes the probe, which is no log.
+    open: (path) => Effect.map(disk.open(path), (file) => wrap(path, file)),
+    // `/health` writes the probe file, which is no log.
     create: (path) =>
       Path.basename(path) === probeName
         ? disk.create(path)
-        : Effect.map(disk.create(path), (file) => wrapped(path, file)),
+        : Effect.map(disk.create(path), (file) => wrap(path, file)),
     rename: (from, to) =>
       from.endsWith(newSuffix)
-        ? behind(disk.rename(from, to), "after-create-before-dirsync")
-        : behind(disk.rename(from, to), ...(to.endsWith(hiddenSuffix) ? ["mid-delete"] as const : [])),
+        ? dieAfter(disk.rename(from, to), "after-create-before-dirsync")
+        : dieAfter(disk.rename(from, to), ...(to.endsWith(hiddenSuffix) ? ["mid-delete"] as const : [])),
     remove: (path) =>
-      behind(
+      dieAfter(
         disk.remove(path),
         ...(isOfJournal(path) ? ["journal-mid-remove"] as const : isLog(path) ? ["mid-delete"] as const : [])
       )

@@ -1,5 +1,5 @@
 /**
- * A server dies where it is told to, and the next one makes good what is half done.
+ * A server dies at its failpoint, and the next server repairs the half-finished work.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
@@ -12,8 +12,8 @@ import { buildFailing } from "./failpoints.ts"
 
 build()
 
-describe("a failpoint", () => {
-  it("has the server die in the middle of a commit, which the next one cuts off", async () => {
+describe("failpoints", () => {
+  it("a failpoint kills the server in the middle of a commit, and the next server cuts the torn commit off", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
     const server = await ServerProcess.make(directory)
     const failingAt = await buildFailing(directory)
@@ -30,7 +30,7 @@ describe("a failpoint", () => {
     fs.rmSync(directory, { recursive: true })
   })
 
-  it("that is none is refused with a sentence", async () => {
+  it("the server refuses an unknown failpoint with a sentence", async () => {
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-failpoint-"))
     const server = await ServerProcess.make(directory)
     const failingAt = await buildFailing(directory)
@@ -40,7 +40,7 @@ describe("a failpoint", () => {
     fs.rmSync(directory, { recursive: true })
   })
 
-  it("is unknown to the shipped program, which no variable tells to kill itself", () => {
+  it("the shipped program knows no failpoint, so no variable can make it kill itself", () => {
     const shipped = Path.dirname(builtMain)
     for (const file of fs.readdirSync(shipped)) {
       const text = fs.readFileSync(Path.join(shipped, file), "utf8")

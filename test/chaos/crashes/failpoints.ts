@@ -1,7 +1,7 @@
 /**
- * The server kills itself at each place where a crash could leave something half done (failing-storage.ts), again and again
- * in the life of one data directory, under load: every window is hit on purpose instead of by luck. The places of a
- * recovery are hit twice in a row.
+ * The server kills itself at each place where a crash could leave half-finished work (failing-storage.ts), again and
+ * again in the life of one data directory, under load. Every window is hit on purpose instead of by luck. The places of
+ * a recovery are hit twice in a row.
  */
 import * as Path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -19,13 +19,13 @@ import { Total } from "../harness/total.ts"
 
 interface Plan {
   readonly point: string
-  /** Dies at up to so many-th time that it comes by there. */
+  /** The server dies at a random one of its first `most` visits to the place. */
   readonly most: number
-  /** Where it dies first, so that there is something to recover. */
+  /** The place where it dies first, so that there is something to recover. */
   readonly before?: string
-  /** It comes by there again at the next start. */
+  /** The next start reaches the place again. */
   readonly twice?: boolean
-  /** It comes by only when it is asked to stop. */
+  /** The server reaches the place only when it is asked to stop. */
   readonly stops?: boolean
 }
 
@@ -54,18 +54,18 @@ const plans: ReadonlyArray<Plan> = [
 
 const streamsAtOnce = 6
 
-/** Before a server is asked to stop, and between two crashes. */
+/** The time under load before a server is asked to stop, and between two crashes. */
 const loadMillis = [100, 300] as const
 
-/** Where a kill beforehand has left nothing to recover, once or even twice, which is chance. */
+/** Further tries if an earlier kill happens to leave nothing to recover, once or even twice. */
 const furtherTries = 4
 
-/** Whoever has not come by its failpoint by then will not. */
+/** A server that has not reached its failpoint by then will not reach it. */
 const hitMillis = 4_000
 
 /**
- * Builds the server that dies: from its sources it would need ten times as long to start. Returns how to
- * start it with a failpoint: `mid-write`, or `mid-write:7` for the seventh time.
+ * Builds the server that dies: to start it from its sources would take ten times as long. Returns a function that makes
+ * the start options of a failpoint: `mid-write`, or `mid-write:7` for the seventh time.
  */
 export const buildFailing = async (directory: string): Promise<(failpoint: string) => StartOptions> => {
   const built = Path.join(directory, "failing")
@@ -82,15 +82,15 @@ export const buildFailing = async (directory: string): Promise<(failpoint: strin
 
 export const failpoints: Suite = {
   name: "failpoints",
-  about: "the process dies at each place on purpose, and twice in a row where it recovers",
+  about: "the server dies at each place on purpose, and twice in a row at the places of a recovery",
   rounds: 20,
   run: async (context) => {
     const total = new Total()
     const made = { points: 0, deaths: 0, missed: 0 }
     const failingAt = await buildFailing(context.directory)
-    // Each in a directory of its own; in short, one behind the other in the same one.
+    // Each plan has a directory of its own; the short form runs all plans one after the other in the same directory.
     for (const group of context.options.brief ? [plans] : plans.map((plan) => [plan])) {
-      await inTurn(context, group, context.random.fork(), failingAt, total, made)
+      await runInTurn(context, group, context.random.fork(), failingAt, total, made)
       made.points += group.length
       const { point } = group[0]!
       context.say(`${point}: ${made.deaths} deaths, ${total.acked} acknowledged, ${total.violations.length} violations`)
@@ -100,7 +100,7 @@ export const failpoints: Suite = {
   }
 }
 
-const inTurn = async (
+const runInTurn = async (
   { directory, rounds }: Context,
   group: ReadonlyArray<Plan>,
   random: Random,
@@ -121,7 +121,7 @@ const inTurn = async (
     padding
   })
 
-  /** Whether it died there, and of it. */
+  /** Starts the server with the failpoint, and returns whether the failpoint killed it. */
   const dies = async (point: string, count: number, stops: boolean): Promise<boolean> => {
     server.launch(failingAt(`${point}:${count}`))
     const stopping = stops ? setTimeout(() => server.signal("SIGTERM"), 600 + random.between(...loadMillis)) : undefined
@@ -136,7 +136,7 @@ const inTurn = async (
   for (const stream of streams) await protocolDoor.create(server.port, stream)
   const clients = [
     ...streams.flatMap((stream, i) => everyKind(at(i), stream, random)),
-    comingAndGoing(at(1), name, streams, random.fork())
+    comeAndGo(at(1), name, streams, random.fork())
   ]
   const followers = streams.slice(0, 2).map((stream, i) => new Follower(`f${i}`, server.port, stream))
   await sleep(random.between(...loadMillis))
@@ -165,8 +165,8 @@ const inTurn = async (
   await server.kill()
 }
 
-/** Makes streams, appends a little and deletes most of them again. Their names are added to those there are. */
-const comingAndGoing = async (
+/** Creates streams, appends a little and deletes most of them again. Adds their names to the known names. */
+const comeAndGo = async (
   at: Surroundings,
   name: string,
   streams: Array<string>,
@@ -187,5 +187,5 @@ const comingAndGoing = async (
   }
 }
 
-/** Small enough that many commits are made in a little while, and some go to the journal no more. */
+/** Padding small enough that many commits are made in a short time; some events are too large for the journal. */
 const padding = (random: Random): number => random.between(0, random.chance(0.97) ? 300 : 100_000)

@@ -1,7 +1,7 @@
 /**
- * `kill -9` under load, again and again (G1, G2): what was acknowledged is there, once, in order, whatever the server was
- * doing. Beside them some read, and streams are closed and deleted. Half of the rounds run with every flush made three
- * milliseconds longer, so that kills fall between the writing, the flush and the answer.
+ * `kill -9` under load, again and again (G1, G2): every acknowledged event is there, once, in order, whatever the
+ * server was doing. Meanwhile readers read, and clients close and delete streams. In half of the rounds every flush
+ * takes three milliseconds longer, so that kills fall between the write, the flush and the answer.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -21,17 +21,17 @@ import { Total } from "../harness/total.ts"
 const streamsAtOnce = 8
 const followersAtOnce = 4
 
-/** The logs of so many kills are looked at together, and grow through all of them. */
+/** The logs are checked after this many kills, and grow through all of them. */
 const killsTogether = 10
 
-/** After the load has begun; a round of the load has hundreds of commits in this time. */
+/** The time of a kill after the load begins; a round of the load makes hundreds of commits in this time. */
 const killAfter = [50, 400] as const
 
 const slowFlush = strace("/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=3000")
 
 export const kill9: Suite = {
   name: "kill9",
-  about: "kill -9 under load: nothing acknowledged is lost, nothing is there twice",
+  about: "kill -9 under load: no acknowledged event is lost, no event is there twice",
   rounds: 200,
   run: async (context) => {
     const { options: { spawn }, random, rounds, say } = context
@@ -42,7 +42,7 @@ export const kill9: Suite = {
     for (let from = 0; from < rounds; from += killsTogether) {
       const kills = Math.min(killsTogether, rounds - from)
       const slow = slows && lacking === undefined && (from / killsTogether) % 2 === 1
-      await together(context, server, random.fork(), `${from}`, kills, slow ? { wrapper: slowFlush } : {}, total)
+      await killTogether(context, server, random.fork(), `${from}`, kills, slow ? { wrapper: slowFlush } : {}, total)
       say(`${from + kills} kills, ${total.acked} acknowledged, ${total.violations.length} violations`)
       if (total.violations.length > 0) break
     }
@@ -52,8 +52,11 @@ export const kill9: Suite = {
   }
 }
 
-/** Some kills in a row, with clients that live through all of them; then everything is held against everything. */
-const together = async (
+/**
+ * Runs some kills in a row, with clients that live through all of them, and then checks all operations against the
+ * logs.
+ */
+const killTogether = async (
   { directory, options: { spawn } }: Context,
   server: ServerProcess,
   random: Random,

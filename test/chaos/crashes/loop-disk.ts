@@ -1,7 +1,7 @@
 /**
- * A disk whose power can be cut: ext4 in a file of ours, shut down as it is (EXT4_IOC_SHUTDOWN without a flush of its
- * journal). What nobody has flushed is gone then, and the next mount replays the journal, as after a real power cut. It
- * cannot show a drive that lies about its cache, nor a torn sector inside of a flush that was finished.
+ * A disk whose power can be cut: ext4 in a file of ours, shut down without a flush of its journal (EXT4_IOC_SHUTDOWN).
+ * The cut loses every write that was not flushed, and the next mount replays the journal, as after a real power cut. It
+ * cannot show a drive that lies about its cache, nor a torn sector within a finished flush.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -25,7 +25,10 @@ export class LoopDisk {
     this.#mountPoint = mountPoint
   }
 
-  /** An empty disk, mounted at a directory, which only processes in its `space` see. Where there can be none: what it needs. */
+  /**
+   * Makes an empty disk and mounts it at a directory that only processes in its `space` see. If the machine cannot,
+   * returns the reason.
+   */
   static async make(
     image: string,
     mountPoint: string,
@@ -47,7 +50,7 @@ export class LoopDisk {
     }
   }
 
-  /** Makes it empty. Nothing may be mounted. */
+  /** Formats the disk. The caller must unmount it first. */
   format(): void {
     fs.rmSync(this.#image, { force: true })
     fs.closeSync(fs.openSync(this.#image, "wx"))
@@ -57,22 +60,22 @@ export class LoopDisk {
     this.space.run("sync", "-f", this.#mountPoint)
   }
 
-  /** What is not flushed stays in memory for as long as a round takes, and longer. */
+  /** Mounts the disk. `commit=1000` keeps unflushed writes in memory for longer than a round takes. */
   mount(): void {
     this.space.run("mount", "-o", ["loop", "commit=1000", ...this.#options].join(","), this.#image, this.#mountPoint)
   }
 
-  /** Whoever uses it has to be gone. */
+  /** Unmounts the disk. Every process that uses it must have ended. */
   unmount(): void {
     this.space.run("umount", this.#mountPoint)
   }
 
-  /** Whatever was not flushed before is lost from now on. */
+  /** Cuts the power: every write that was not flushed before is lost. */
   cut(): void {
     this.space.run("perl", "-e", shutdown, this.#mountPoint, this.#image)
   }
 
-  /** The file system is told that it has found an error: with `errors=remount-ro` it takes no more writes. */
+  /** Makes the file system report an error: with `errors=remount-ro` it takes no more writes. */
   breakDown(): void {
     const device = Path.basename(this.space.run("findmnt", "-n", "-o", "SOURCE", this.#mountPoint).trim())
     if (!/^loop\d+$/.test(device)) throw new Error(`${this.#mountPoint} is on ${device}`)
@@ -88,10 +91,10 @@ export class LoopDisk {
 }
 
 /**
- * The call that must never reach any other disk: on a path where nothing is mounted it would shut down the machine's own.
- * So everything is asked of the very directory that was opened: whether it is on another device than the root, the
- * temporary directory and we ourselves are; whether that device is a loop whose file is ours; and whether it is mounted
- * just there. _IOR('X', 125, __u32) with 2: without a flush of the journal.
+ * The call that must never reach any other disk: on a path without a mount it would shut down the machine's own. The
+ * script therefore checks the very directory that it has opened: that it is on another device than the root, the
+ * temporary directory, the current directory and its own parent; that the device is a loop over our file; and that it
+ * is mounted exactly there. _IOR('X', 125, __u32) with 2 means without a flush of the journal.
  */
 export const shutdown = `
 use strict; use warnings; use Cwd qw(abs_path);

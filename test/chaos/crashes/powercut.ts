@@ -1,8 +1,8 @@
 /**
- * The power fails under load (G3): what was acknowledged is there when the disk is mounted again, and so is every stream
- * that was made, though half of the streams are made within the last fifth of a second. Some cuts fall into the start after
- * another one, and before some the server is killed, whose unflushed writes the next one finds. `--target writer` and
- * `--target sqlite` put a yardstick in our server's place, which has to lose nothing.
+ * The power fails under load (G3): every acknowledged event is there when the disk is mounted again, and so is every
+ * acknowledged stream, although half of the streams are created within the last fifth of a second. Some cuts fall into
+ * the start after another cut. Before some cuts the server is killed, and the next server finds its unflushed writes.
+ * `--target writer` and `--target sqlite` replace our server by a yardstick that must lose nothing.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -20,30 +20,30 @@ import type { Context, Suite } from "../harness/suite.ts"
 import { Total } from "../harness/total.ts"
 import { LoopDisk } from "./loop-disk.ts"
 
-/** These live through all the cuts of a disk; as many are made anew before each cut. */
+/** Streams that live through all cuts of a disk; as many new ones are created before each cut. */
 const streamsAtOnce = 8
 const followersAtOnce = 4
 
-/** The logs of so many cuts are looked at together. */
+/** The logs are checked after this many cuts. */
 const cutsTogether = 10
 
-/** Long enough for two thousand appends, which make a cut worth its while. */
+/** Long enough for two thousand appends, so that a cut is worth its cost. */
 const loadMillis = [1_900, 2_500] as const
 
-/** How long before the cut the newest streams are made, at the most. */
+/** How long before the cut the newest streams are created, at most. */
 const newMillis = 200
 
-/** How often the server is killed before a cut, and how long the next one has then. */
+/** The share of cuts before which the server is killed, and the time that the next server has until the cut. */
 const killShare = 0.3
 const killMillis = [20, 200] as const
 
-/** How often the power fails again while the server starts, and after how long. */
+/** The share of cuts after which the power fails again while the server starts, and the time until it does. */
 const againShare = 0.2
 const againMillis = [20, 200] as const
 
 export const powercut: Suite = {
   name: "powercut",
-  about: "the power fails under load: nothing acknowledged is lost, every start succeeds (--target writer, sqlite)",
+  about: "the power fails under load: no acknowledged event is lost, every start succeeds (--target writer, sqlite)",
   rounds: 100,
   run: async (context) => {
     const { directory, options: { target }, random, rounds, say } = context
@@ -61,7 +61,16 @@ export const powercut: Suite = {
           disk.unmount()
           disk.format()
         }
-        await together(context, server, disk, random.fork(), from, Math.min(cutsTogether, rounds - from), total, made)
+        await cutTogether(
+          context,
+          server,
+          disk,
+          random.fork(),
+          from,
+          Math.min(cutsTogether, rounds - from),
+          total,
+          made
+        )
         say(`${made.cuts} cuts, ${total.acked} acknowledged, ${total.violations.length} violations`)
       }
     } finally {
@@ -78,8 +87,10 @@ const yardsticks: ReadonlyArray<string> = ["writer", "sqlite"]
 const yardstick = (target: string): string =>
   `${process.execPath} ${Path.join(import.meta.dirname, "yardstick.ts")} ${target} {port} {dir}`
 
-/** Some cuts in a row, with clients that live through all of them; then everything is held against everything. */
-const together = async (
+/**
+ * Runs some cuts in a row, with clients that live through all of them, and then checks all operations against the logs.
+ */
+const cutTogether = async (
   { directory, options: { target } }: Context,
   server: ServerProcess,
   disk: LoopDisk,
@@ -92,10 +103,10 @@ const together = async (
   const isOurs = target === undefined
   const ledger = new Ledger(Path.join(directory, `ledger-${from}.ndjson`))
   const start = { wrapper: disk.space.wrapper }
-  // A flush and the cut race in the kernel: what is answered from here on counts for nothing.
+  // A flush and the cut race in the kernel: an answer from here on does not count as acknowledged.
   let frozen = false
   let over = false
-  const doors = (isOurs ? [nativeDoor, protocolDoor] : [nativeDoor]).map((door) => doubtful(door, () => frozen))
+  const doors = (isOurs ? [nativeDoor, protocolDoor] : [nativeDoor]).map((door) => withDoubt(door, () => frozen))
   const at = (i: number): Surroundings => ({
     port: server.port,
     door: doors[i % doors.length]!,
@@ -142,7 +153,7 @@ const together = async (
       )
     )
     await sleep(load)
-    // What it had written and not flushed is what the next one finds, shows, and builds on.
+    // The next server finds, shows and builds on the writes that the killed one did not flush.
     if (isOurs && random.chance(killShare)) {
       await server.kill()
       await restart()
@@ -176,8 +187,8 @@ const together = async (
   if (total.violations.length === 0) fs.rmSync(Path.join(directory, `ledger-${from}.ndjson`))
 }
 
-/** What is answered when nothing counts any more is unknown. */
-const doubtful = (door: Door, isFrozen: () => boolean): Door => {
+/** Counts every answer after the freeze as unknown. */
+const withDoubt = (door: Door, isFrozen: () => boolean): Door => {
   const doubt = <A extends { readonly outcome: string; readonly status: number }>(answer: A): A =>
     isFrozen() ? { ...answer, outcome: "unknown", status: 0 } : answer
   return {

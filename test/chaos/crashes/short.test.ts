@@ -1,6 +1,6 @@
 /**
- * The suites in short: servers that are killed and cut off from power. What they find in minutes and hours, `npm run chaos`
- * finds (docs/trust.md).
+ * The short form of the suites that kill servers and cut their power. `npm run chaos` is the long form, of minutes and
+ * hours (docs/trust.md).
  */
 import { inShort } from "../harness/short.ts"
 import { failpoints } from "./failpoints.ts"

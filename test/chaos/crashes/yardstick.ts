@@ -1,7 +1,7 @@
 /**
- * `node yardstick.ts writer|sqlite PORT DIRECTORY`: the least that can be appended to and read, with nothing of ours in it.
- * `writer` keeps each stream in a file, one line a commit, one fdatasync each; `sqlite` has SQLite keep them (WAL, FULL).
- * Where a suite finds something missing here, the suite is wrong, or the disk.
+ * `node yardstick.ts writer|sqlite PORT DIRECTORY`: the smallest server that appends and reads, without any of our
+ * code. `writer` keeps each stream in a file, one line and one fdatasync a commit; `sqlite` has SQLite keep the streams
+ * (WAL, FULL). If a suite finds a loss here, the suite is wrong, or the disk.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -9,7 +9,7 @@ import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 
 interface Kept {
-  /** The data of events, as text; answers the first one's offset, when all are on the disk. */
+  /** Appends the data of events, as text. Returns the offset of the first one, when all are on the disk. */
   readonly append: (stream: string, data: ReadonlyArray<string>) => Promise<number>
   readonly read: (stream: string) => ReadonlyArray<string> | undefined
 }
@@ -19,7 +19,7 @@ const writer = (directory: string): Kept => {
     string,
     { readonly fd: number; readonly data: Array<string>; size: number; last: Promise<void> }
   >()
-  const opened = (stream: string) => {
+  const openStream = (stream: string) => {
     const path = Path.join(directory, stream)
     const isNew = !fs.existsSync(path)
     const fd = fs.openSync(path, isNew ? "w+" : "r+")
@@ -44,7 +44,7 @@ const writer = (directory: string): Kept => {
     open.set(stream, log)
     return log
   }
-  const of = (stream: string) => open.get(stream) ?? opened(stream)
+  const of = (stream: string) => open.get(stream) ?? openStream(stream)
   for (const stream of fs.readdirSync(directory)) if (stream !== "lost+found") of(stream)
   return {
     append: (stream, data) => {

@@ -1,9 +1,10 @@
 /**
- * Two proofs that nobody is told of what is not on the disk (promise 2), without any crash. Where every flush takes a second
- * longer, whatever changes something takes as long, whatever only looks does not wait, and with `--durability os` nothing
- * does. And in a trace of the system calls of two thousand appends over 64 connections, each event's answer, and each
- * follower's copy of it, come after a flush that began when the event was written. The same trace of a server that does
- * not flush must be found out, else the proof is none.
+ * Two proofs that no client is told of an event before it is on the disk (promise 2), without any crash.
+ *
+ * First: if every flush takes a second longer, every change takes as long, and no read waits; with `--durability os`,
+ * changes do not wait either. Second: in a trace of the system calls of two thousand appends over 64 connections, each
+ * event's answer, and each follower's copy of it, come after a flush that began when the event was written. The same
+ * check must find violations in the trace of a server that does not flush; otherwise the proof is worthless.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -16,23 +17,23 @@ import { Follower } from "../clients/follower.ts"
 import type { Context, Suite } from "../harness/suite.ts"
 import { orderOf } from "./trace-order.ts"
 
-/** By which every flush is longer: far more than anything else takes, on a busy machine too. */
+/** The delay of every flush: far more than any other work takes, even on a busy machine. */
 const delayMillis = 1_000
 
-/** Half of that: what took longer has waited for a flush. */
+/** Half of that: a request that took longer has waited for a flush. */
 const waitedMillis = 500
 
-/** One look in ten may take longer for reasons of the machine's. */
+/** One read in ten may take longer because of the machine. */
 const lateShareMax = 0.1
 
 const connectionsAtOnce = 64
 const appendsEach = 1_000
-/** Of a short form: strace makes each of them dear. */
+/** The number of appends in a short form: strace makes each of them expensive. */
 const appendsBriefly = 300
 
 export const flush: Suite = {
   name: "flush",
-  about: "nobody is told of what is not flushed: with slow flushes, and in the order of system calls",
+  about: "no client is told of an unflushed event: with slow flushes, and in the order of system calls",
   rounds: 3,
   run: async (context) => {
     const lacking = missing("strace")
@@ -40,23 +41,23 @@ export const flush: Suite = {
     const proof = new Proof()
     for (let round = 0; round < context.rounds; round++) {
       for (const durability of ["fsync", "os"] as const) await slow(context, durability, proof, round)
-      await traced(context, "fsync", proof, round)
+      await traceAppends(context, "fsync", proof, round)
       context.say(`${round + 1} rounds, ${proof.told} told, ${proof.violations.length} violations`)
     }
-    await traced(context, "os", proof, context.rounds)
+    await traceAppends(context, "os", proof, context.rounds)
     const { changes, control, flushes, looks, told, violations } = proof
     return { counts: { changes, looks, told, flushes, control }, violations }
   }
 }
 
 class Proof {
-  /** Things done while flushes were slow, and things looked at. */
+  /** Changes and reads while flushes were slow. */
   changes = 0
   looks = 0
-  /** Times somebody was told of an event, and flushes, in the traces. */
+  /** Answers and deliveries of events, and flushes, in the traces. */
   told = 0
   flushes = 0
-  /** Of a server that does not flush: how often it was found out. */
+  /** Violations found in the trace of a server that does not flush. */
   control = 0
   readonly violations: Array<string> = []
 }
@@ -91,16 +92,16 @@ const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: P
     waits("a follower's event", performance.now() - from)
     if (!isThere) proof.violations.push(`C13 ${durability}: a follower has not seen the second event`)
   })
-  const looks = await looking(port)
+  const looks = await timeReads(port)
   await Promise.all([appended, seen])
   follower.stop()
   proof.looks += looks.length
   const late = looks.filter((millis) => millis >= waitedMillis)
   if (late.length > looks.length * lateShareMax) {
-    proof.violations.push(`P2 ${durability}: ${late.length} of ${looks.length} looks took ${Math.round(late[0]!)} ms`)
+    proof.violations.push(`P2 ${durability}: ${late.length} of ${looks.length} reads took ${Math.round(late[0]!)} ms`)
   }
   await change("an append through the protocol", () => protocolDoor.append(port, "a", { keys: ["a/0", "a/1"] }))
-  // So many logs at once are flushed by the journal, once that is there.
+  // The journal flushes this many logs at once, as soon as it exists.
   for (let turn = 0; turn < 2; turn++) {
     await Promise.all(
       Array.from(
@@ -114,8 +115,8 @@ const slow = async ({ directory }: Context, durability: "fsync" | "os", proof: P
   await server.kill()
 }
 
-/** How long it takes to look at this and that while a flush is under way. */
-const looking = async (port: number): Promise<ReadonlyArray<number>> => {
+/** Measures reads while a flush is under way. */
+const timeReads = async (port: number): Promise<ReadonlyArray<number>> => {
   const looks: Array<number> = []
   const ways = [
     ["GET", "/streams/b/events?offset=-1"],
@@ -134,7 +135,7 @@ const looking = async (port: number): Promise<ReadonlyArray<number>> => {
 
 const streamsOf = (count: number) => Array.from({ length: count }, (_, i) => `of-${count}-${i}`)
 
-const traced = async (
+const traceAppends = async (
   { directory, options }: Context,
   durability: "fsync" | "os",
   proof: Proof,
@@ -174,19 +175,21 @@ const traced = async (
   agent.destroy()
   server.signal("SIGTERM")
   await server.ended()
-  // strace writes its last lines when the server is gone.
+  // strace writes its last lines after the server is gone.
   await new Promise((resolve) => setTimeout(resolve, 200))
   const { early, flushes, told } = orderOf(fs.readFileSync(file, "utf8"))
   if (told < 2 * appends || answered < 2 * appends) {
-    proof.violations.push(`the trace of ${durability} shows ${told} tellings, and ${answered} were answered`)
+    proof.violations.push(`the trace of ${durability} shows ${told} deliveries, and ${answered} appends were answered`)
   }
   if (durability === "os") {
     proof.control = early.length
-    if (early.length < told) proof.violations.push(`without flushes ${early.length} of ${told} tellings were found out`)
+    if (early.length < told) {
+      proof.violations.push(`without flushes the check found ${early.length} of ${told} early deliveries`)
+    }
     return
   }
   proof.told += told
   proof.flushes += flushes
-  for (const key of early) proof.violations.push(`P2 ${key} was told before it was flushed`)
+  for (const key of early) proof.violations.push(`P2 a client was told of ${key} before it was flushed`)
   if (early.length === 0) fs.rmSync(file)
 }

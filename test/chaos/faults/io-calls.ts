@@ -1,5 +1,5 @@
 /**
- * System calls that fail or take long, by strace(1).
+ * System calls that fail or take long, injected by strace(1).
  */
 import * as fs from "node:fs"
 import { missing, strace } from "../../support/machine.ts"
@@ -7,21 +7,23 @@ import { ask } from "../clients/ask.ts"
 import { LoopDisk } from "../crashes/loop-disk.ts"
 import type { Case } from "./io.ts"
 
-/** As many as there are threads that flush would share the count: with one, it is known which flush fails. */
+/** strace counts the calls of each thread separately. With one flushing thread, it is known which flush fails. */
 const oneThread = { UV_THREADPOOL_SIZE: "1" }
 
-const injecting = (calls: string, what: string, out = "/dev/null") =>
+const injectFailure = (calls: string, what: string, out = "/dev/null") =>
   strace(out, "-e", `trace=${calls}`, "-e", `inject=${calls}:${what}`)
 
-/** How many flushes of a process are made to fail, each in a process of its own, over all rounds. */
+/**
+ * The highest n of the n-th flush that fails. Each n has a process of its own, over all rounds.
+ */
 const nthAtMost = 20
 const nthEachRound = 4
 
 /**
- * The n-th flush fails, in every second process some of those after it, too: not every other one, or each mending would only be
- * followed by the next failure. Where the machine has a disk whose power can be cut, it is: then nothing is left of what was
- * acknowledged without a flush that went well. No append may wait for a flush that is the only one to fail; where more
- * fail, some append has to be told.
+ * The n-th flush fails. In every second process some of the flushes after it fail, too: not every other one, because
+ * then each repair would only be followed by the next failure. If the machine has a disk whose power can be cut, it is
+ * cut: an append that was acknowledged without a successful flush is then lost. No append may wait because of a flush
+ * that is the only one to fail; if more fail, some append must be told.
  */
 export const failedFlush: Case = async ({ random, round, trial }) => {
   const lacking = missing("strace")
@@ -39,7 +41,7 @@ export const failedFlush: Case = async ({ random, round, trial }) => {
       const many = i % 2 === 1
       const when = many ? `${nth}+${random.between(4, 7)}` : `${nth}`
       const before = trial.ledger.operations.length
-      const failing = injecting("fdatasync", `error=EIO:when=${when}`, trace)
+      const failing = injectFailure("fdatasync", `error=EIO:when=${when}`, trace)
       await server.start({ env: oneThread, wrapper: [...inside, ...failing] })
       if (i === 0) { for (const stream of streams.slice(0, 2)) trial.follow(stream) }
       const clients = trial.load(streams, random, 250)
@@ -47,8 +49,8 @@ export const failedFlush: Case = async ({ random, round, trial }) => {
       const statuses: Array<number> = []
       for (let turn = 0; turn < 12; turn++) statuses.push(await trial.append("a"))
       trial.expect(statuses.every((status) => status === 201 || status === 500), `answered with ${statuses.join(", ")}`)
-      trial.expect(statuses.includes(201), `after a flush failed (${when}) nothing is appended any more`)
-      // Where more flushes are to fail, that may be one of those that look whether they do.
+      trial.expect(statuses.includes(201), `after a flush failed (${when}) the server takes no appends`)
+      // If more flushes fail, one of them may be a flush of the health probe.
       await trial.health(...(many ? ["ok", "failing"] as const : ["ok"] as const))
       trial.expect(fs.readFileSync(trace, "utf8").includes("(INJECTED)"), `no flush has failed (${when})`)
       const told = trial.ledger.operations.slice(before).some(({ op, status }) => op === "append" && status === 500)
@@ -67,7 +69,7 @@ export const failedFlush: Case = async ({ random, round, trial }) => {
   return undefined
 }
 
-/** Every few reads fail: who asked is told, and nothing is skipped. */
+/** Every few reads fail: the reader is told, and no event is skipped. */
 export const failedRead: Case = async ({ random, trial }) => {
   const lacking = missing("strace")
   if (lacking !== undefined) return lacking
@@ -77,7 +79,7 @@ export const failedRead: Case = async ({ random, trial }) => {
   const whole = await trial.count("a")
   await server.kill()
   const every = random.between(3, 6)
-  await server.start({ env: oneThread, wrapper: injecting("pread64", `error=EIO:when=${every}+${every}`) })
+  await server.start({ env: oneThread, wrapper: injectFailure("pread64", `error=EIO:when=${every}+${every}`) })
   trial.follow("a")
   let told = 0
   for (let turn = 0; turn < 20; turn++) {
@@ -100,7 +102,7 @@ export const failedRead: Case = async ({ random, trial }) => {
   return undefined
 }
 
-/** By which a flush is longer, and what must not be: reads that wait, and flushes that are not shared. */
+/** The delay of a flush, and the limits: reads must not wait, and appends must share flushes. */
 const slowMillis = 200
 const readMillisP90 = 50
 const appendsEachSecond = 50
@@ -109,7 +111,7 @@ export const slowFlush: Case = async ({ trial }) => {
   const lacking = missing("strace")
   if (lacking !== undefined) return lacking
   const { server } = trial
-  await server.start({ wrapper: injecting("fdatasync", `delay_enter=${slowMillis * 1_000}`) })
+  await server.start({ wrapper: injectFailure("fdatasync", `delay_enter=${slowMillis * 1_000}`) })
   await trial.append("a")
   const alone = performance.now()
   await trial.append("a")
@@ -128,9 +130,9 @@ export const slowFlush: Case = async ({ trial }) => {
   }
   await Promise.all(clients)
   const p90 = looks.toSorted((one, other) => one - other)[Math.floor(looks.length * 0.9)]!
-  trial.expect(p90 <= readMillisP90, `while flushes are slow, one look in ten takes ${Math.round(p90)} ms`)
+  trial.expect(p90 <= readMillisP90, `while flushes are slow, one read in ten takes ${Math.round(p90)} ms`)
   const rate = trial.acknowledged("a") / (performance.now() - from) * 1_000
-  trial.expect(rate >= appendsEachSecond, `${Math.round(rate)} appends a second, so that flushes are not shared`)
+  trial.expect(rate >= appendsEachSecond, `${Math.round(rate)} appends a second, so appends do not share flushes`)
   await trial.finish()
   return undefined
 }

@@ -12,7 +12,7 @@ import type { Trial } from "../harness/trial.ts"
 import { recoveryMillis } from "../harness/trial.ts"
 import type { Case } from "./io.ts"
 
-/** Of a file system in memory that is to be full soon; both areas of the journal fit in at first. */
+/** The size of a file system in memory that fills up soon; both areas of the journal fit in at first. */
 const megabytes = 8
 
 const longEnough = 16 * 1024
@@ -34,7 +34,7 @@ const withSmallDisk = async (trial: Trial, use: (space: MountSpace, filler: stri
   return undefined
 }
 
-/** Takes all the space there is. */
+/** Fills all free space. */
 const fill = (filler: string) => {
   const fd = fs.openSync(filler, "a")
   const block = Buffer.alloc(64 * 1024)
@@ -52,7 +52,7 @@ export const fullDisk: Case = ({ random, trial }) =>
     await server.start(start)
     for (const stream of ["a", "b", "gone"]) await trial.append(stream)
     trial.follow("a")
-    // Some of it many at a time, so that the journal is there, too.
+    // Some appends come many at a time, so that the journal exists, too.
     await trial.load(["a", "b", "c", "d"], random, 300)
     fill(filler)
     const until = performance.now() + 10_000
@@ -88,7 +88,7 @@ export const fullFromTheStart: Case = ({ trial }) =>
     const { server } = trial
     const start = { wrapper: space.wrapper }
     fill(filler)
-    // It serves what there is, which is nothing yet, and lets room be made.
+    // The server serves the stored events, of which there are none yet, and lets a client free space.
     await server.start(start)
     const refused = await trial.append("a")
     trial.expect(refused === 507, `an append on a full disk was answered with ${refused}`)
@@ -97,7 +97,7 @@ export const fullFromTheStart: Case = ({ trial }) =>
     await trial.finish((path) => space.outside(path))
   })
 
-/** A limit on how long files may be: the write that meets it is cut short, the next one fails. */
+/** A limit on the length of files: the write that meets it is cut short, and the next one fails. */
 export const shortWrite: Case = async ({ random, trial }) => {
   const lacking = missing("prlimit")
   if (lacking !== undefined) return lacking
@@ -113,7 +113,7 @@ export const shortWrite: Case = async ({ random, trial }) => {
   const text = fs.readFileSync(Path.join(server.directory, "streams/a.json"), "utf8")
   trial.expect(size < limit && text.endsWith("\"}}\n"), `the file was left with ${size} bytes, ending in a torn commit`)
   trial.expect(await trial.append("b") === 201, "another stream takes no appends")
-  // What fits still goes in.
+  // Smaller appends still fit.
   await trial.load(["b", "c", "d", "e"], random, 300)
   await server.kill()
   await server.start()
@@ -122,7 +122,7 @@ export const shortWrite: Case = async ({ random, trial }) => {
   return undefined
 }
 
-/** The file system finds an error in itself and takes no more writes, as ext4 does where it is told to (errors=remount-ro). */
+/** The file system finds an internal error and takes no more writes, as ext4 does with errors=remount-ro. */
 export const readOnly: Case = async ({ random, trial }) => {
   const { server } = trial
   const disk = await LoopDisk.make(`${server.directory}.img`, server.directory, ["errors=remount-ro"])
@@ -157,13 +157,13 @@ export const readOnly: Case = async ({ random, trial }) => {
   return undefined
 }
 
-/** Somebody removes the data directory. */
+/** A person removes the data directory. */
 export const emptied: Case = async ({ random, trial }) => {
   const { server } = trial
   await server.start()
   await trial.load(["a", "b", "c"], random, 200)
   fs.rmSync(server.directory, { recursive: true, force: true })
-  // It is looked for ten times a second.
+  // The server looks for it ten times a second.
   await new Promise((resolve) => setTimeout(resolve, 300))
   for (const stream of ["a", "b", "c", "new"]) {
     for (const status of [await trial.append(stream), await trial.append(stream)]) {
@@ -171,7 +171,7 @@ export const emptied: Case = async ({ random, trial }) => {
     }
   }
   await trial.health("failing")
-  trial.expect(!fs.existsSync(server.directory), "the directory was made anew")
+  trial.expect(!fs.existsSync(server.directory), "the server created the directory again")
   server.signal("SIGTERM")
   const code = await server.ended()
   trial.expect(code === 0 || code === 1, `it ended with ${code}`)

@@ -1,5 +1,5 @@
 /**
- * What happens to a process: files run out, it may not use its directory, its clock jumps, it stands still, nobody takes
+ * Troubles of a process: files run out, it may not use its directory, its clock jumps, it stands still, no reader takes
  * its logs.
  */
 import { execFileSync } from "node:child_process"
@@ -21,8 +21,8 @@ const connectionsAtOnce = 300
 const streamsAtOnce = 200
 
 /**
- * More connections than files: whoever was there before goes on, with every stream, of those who come some are taken, some
- * told that they are too many, and the others cut off; and when they are gone, everything works.
+ * More connections than files. An earlier client goes on, with every stream. Of the new connections some are accepted,
+ * some are told that there are too many, and the others are cut off. When they are gone, everything works.
  */
 export const fewFiles: Case = async ({ trial }) => {
   const lacking = missing("prlimit")
@@ -30,7 +30,7 @@ export const fewFiles: Case = async ({ trial }) => {
   const { server } = trial
   await server.start({ wrapper: ["prlimit", `--nofile=${filesMax}:${filesMax}`] })
   const streams = Array.from({ length: streamsAtOnce }, (_, i) => `s-${i}`)
-  // A connection made anew in the flood would be one of those that are refused.
+  // A new connection during the flood could be one of the refused ones.
   const kept = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (const stream of streams) {
     const status = await trial.append(stream, 0, kept)
@@ -39,19 +39,22 @@ export const fewFiles: Case = async ({ trial }) => {
   const sockets = Array.from({ length: connectionsAtOnce }, () => net.connect(server.port, "127.0.0.1"))
   for (const socket of sockets) socket.on("error", () => {}).resume()
   await sleep(300)
-  // The log of the last one is open, those of the first are not.
+  // The log of the last stream is open, those of the first are not.
   for (const stream of [...streams.slice(-1), ...streams.slice(0, 50), "made now"]) {
     const status = await trial.append(stream, 0, kept)
-    trial.expect(status === 201, `who was there before the flood appended to ${stream} and was answered with ${status}`)
+    trial.expect(status === 201, `an append of an earlier client to ${stream} was answered with ${status}`)
   }
   const late = await Promise.all(streams.slice(0, 50).map((stream) => trial.append(stream, 0, new http.Agent())))
   const strange = late.filter((status) => status !== 0 && status !== 503)
-  trial.expect(strange.length === 0, `who came after the flood was answered with ${[...new Set(strange)].join(", ")}`)
+  trial.expect(strange.length === 0, `appends after the flood were answered with ${[...new Set(strange)].join(", ")}`)
   const held = sockets.filter(({ destroyed }) => !destroyed)
   const told = await Promise.all(held.map((socket) => readOver(socket, streams.at(-1)!)))
   const areBoth = told.includes(200) && told.includes(503) && told.every((status) => status === 200 || status === 503)
-  trial.expect(areBoth, `who came in the flood and was not cut off was answered with ${[...new Set(told)].join(", ")}`)
-  trial.expect(server.isRunning, "the server is not there any more")
+  trial.expect(
+    areBoth,
+    `reads on connections of the flood that were not cut off were answered with ${[...new Set(told)].join(", ")}`
+  )
+  trial.expect(server.isRunning, "the server has ended")
   for (const socket of sockets) socket.destroy()
   kept.destroy()
   const from = performance.now()
@@ -60,14 +63,14 @@ export const fewFiles: Case = async ({ trial }) => {
   }
   const took = Math.round(performance.now() - from)
   trial.expect(took <= recoveryMillis, `it took ${took} ms until a hundred streams took appends again`)
-  // Everything is read at once in the end, over more connections than there are files.
+  // The final check reads everything at once, over more connections than there are files.
   await server.kill()
   await server.start()
   await trial.finish()
   return undefined
 }
 
-/** What a read over a connection that is open is answered with; 0 where there is no answer. */
+/** Reads over an open connection, and returns the status of the answer; 0 if there is none. */
 const readOver = (socket: net.Socket, stream: string): Promise<number> =>
   new Promise((resolve) => {
     socket.on("data", (chunk) => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(chunk.toString())?.[1])))
@@ -76,7 +79,10 @@ const readOver = (socket: net.Socket, stream: string): Promise<number> =>
     socket.write(`GET /streams/${stream}/events?tail=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
   })
 
-/** Another user's directory, a file, a link to nowhere: one sentence, code 1, and nothing is left behind. */
+/**
+ * Another user's directory, a file, a link to nowhere: the server says one sentence, ends with code 1, and leaves
+ * nothing behind.
+ */
 export const wrongUser: Case = async ({ trial }) => {
   const lacking = missing("setpriv")
   if (!isRoot || lacking !== undefined) return lacking ?? "needs another user, whom only root can be"
@@ -108,16 +114,16 @@ const unusable: Readonly<Record<string, (path: string) => void>> = {
   "nothing": () => {}
 }
 
-/** Long enough for all that is asked while a lease runs. */
+/** Long enough for all requests that are sent while a lease runs. */
 const leaseMillis = 3_000
 
 const jumps = ["-1h", "+1h", "-1d", "+10y", "@1970-01-02 00:00:00", "+0"]
 
-/** How long a long-poll is to wait, and how late it may be on a busy machine: the jumps are an hour and more. */
+/** How long a long-poll waits, and how late it may be on a busy machine: the jumps are an hour and more. */
 const pollMillis = 1_000
 const pollLateMillis = 5_000
 
-/** The wall clock jumps; the one that intervals are measured by does not. */
+/** The wall clock jumps; the clock that measures intervals does not. */
 export const clockJumps: Case = async ({ trial }) => {
   const library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
     .map((directory) => Path.join(directory, "faketime/libfaketime.so.1")).find((path) => fs.existsSync(path))
@@ -144,7 +150,7 @@ export const clockJumps: Case = async ({ trial }) => {
   for (const jump of jumps) {
     await trial.append("a")
     const from = performance.now()
-    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} no work is to be had`)
+    trial.expect(await workers.claim("one") === 200, `before a jump to ${jump} there is no work`)
     const poll = ask(server.port, `${protocolPath("quiet")}?live=long-poll&offset=now`)
     await sleep(100)
     fs.writeFileSync(file, jump)
@@ -174,13 +180,16 @@ export const clockJumps: Case = async ({ trial }) => {
   }
   trial.expect(years.size >= 3, `the clock has not jumped: ${[...years].join(", ")}`)
   await server.kill()
-  // Whatever the time was when it was written, it is read.
+  // The next server reads the log, whatever the clock said when it was written.
   await server.start()
   await trial.finish()
   return undefined
 }
 
-/** In the fifth round longer than a keep-alive, a lease and a request's time; the others look whether it hurts at all. */
+/**
+ * The fifth round is longer than a keep-alive, a lease and a request's time; the others test whether a standstill does
+ * any harm at all.
+ */
 const standstillMillis = [2_000, 2_000, 2_000, 2_000, 40_000]
 
 export const standstill: Case = async ({ random, round, trial }) => {
@@ -196,28 +205,31 @@ export const standstill: Case = async ({ random, round, trial }) => {
   server.signal("SIGCONT")
   await clients
   const from = performance.now()
-  trial.expect(await trial.append("a") === 201, "behind a standstill it takes no appends")
+  trial.expect(await trial.append("a") === 201, "after a standstill the server takes no appends")
   const took = Math.round(performance.now() - from)
-  trial.expect(took < 2_000, `behind a standstill an append took ${took} ms`)
+  trial.expect(took < 2_000, `after a standstill an append took ${took} ms`)
   await trial.finish()
   return undefined
 }
 
-/** So many refusals are more lines than a pipe and the server's own memory for them take. */
+/** More lines than a pipe and the server's own memory for them hold. */
 const refusals = 8_000
 const refusalsAtOnce = 32
 
 /** A little more than the log may grow to. */
 const fileBytesMax = 50_000
 
-/** A pipe whose reader does not read, and a server that has a lot to say: nothing waits for it, and it is not kept. */
+/**
+ * A pipe whose reader does not read, and a server that logs a lot: no request waits for the log, and the server drops
+ * the lines.
+ */
 export const fullPipe: Case = async ({ trial }) => {
   const lacking = missing("bash", "prlimit", "mkfifo")
   if (lacking !== undefined) return lacking
   const { server } = trial
   const pipe = `${server.directory}.pipe`
   execFileSync("mkfifo", [pipe])
-  // Open for reading, too, as the reader's end is; nobody reads.
+  // Open for reading, too, like the reader's end; no process reads.
   const wrapper = ["prlimit", `--fsize=${fileBytesMax}:unlimited`, "bash", "-c", `exec "$@" 2<>'${pipe}'`, "bash"]
   await server.start({ wrapper })
   while (await trial.append("a", 1_000) === 201);
@@ -233,7 +245,7 @@ export const fullPipe: Case = async ({ trial }) => {
   }
   await Promise.all(Array.from({ length: refusalsAtOnce }, client))
   agent.destroy()
-  trial.expect(await trial.append("b") === 201, "while nobody takes its log it takes no appends")
+  trial.expect(await trial.append("b") === 201, "while no reader takes its log it takes no appends")
   const reader = fs.createReadStream(pipe, { encoding: "utf8" })
   let said = ""
   reader.on("data", (text) => said += text)
@@ -242,16 +254,18 @@ export const fullPipe: Case = async ({ trial }) => {
     await trial.append("a", 2_000)
     await sleep(20)
   }
-  trial.expect(/were dropped/.test(said), `${refusals} lines were kept for whoever takes them: ${said.length} bytes`)
+  trial.expect(/were dropped/.test(said), `${refusals} lines were kept in memory for a reader: ${said.length} bytes`)
   server.signal("SIGTERM")
   const code = await server.ended()
-  trial.expect(code === 0, `while nobody takes its log it ended with ${code}`)
+  trial.expect(code === 0, `while no reader takes its log it ended with ${code}`)
   await server.start()
   await trial.finish()
   return undefined
 }
 
-/** Nobody takes what is said: closed, a full disk, a pipe whose reader has left. The server has to warn of a torn commit. */
+/**
+ * No reader takes the log: closed, a full disk, a pipe whose reader has left. The server has to warn of a torn commit.
+ */
 export const deafLogs: Case = async ({ trial }) => {
   const lacking = missing("bash")
   if (lacking !== undefined) return lacking

@@ -1,7 +1,7 @@
 /**
  * Disks that are full, broken, read-only, slow or gone, files that cannot be opened, clocks that jump, a process that
- * stands still, and logs that nobody takes (G6, G7): the server says so, keeps what it acknowledged, and goes on when the
- * trouble is over. What a machine cannot be made to do is said, and then the suite has not passed.
+ * stands still, and logs that no reader takes (G6, G7): the server says so, keeps every acknowledged event, and goes on
+ * when the trouble is over. The suite names every trouble that the machine cannot produce, and then it has not passed.
  */
 import type { Random } from "../../support/random.ts"
 import type { Suite } from "../harness/suite.ts"
@@ -10,14 +10,17 @@ import { failedFlush, failedRead, slowFlush } from "./io-calls.ts"
 import { emptied, fullDisk, fullFromTheStart, readOnly, shortWrite } from "./io-disk.ts"
 import { clockJumps, deafLogs, fewFiles, fullPipe, standstill, wrongUser } from "./io-process.ts"
 
-/** What one case is given. */
+/** The input of one case. */
 interface Trouble {
   readonly trial: Trial
   readonly random: Random
   readonly round: number
 }
 
-/** A case; where it answers something, that is why it could not be tried. What is missing from one that was, the trial knows. */
+/**
+ * A case. Returns the reason if the case could not run; the trial knows the parts that were missing from a case that
+ * ran.
+ */
 export type Case = (trouble: Trouble) => Promise<string | undefined>
 
 const cases: Readonly<Record<string, Case>> = {
@@ -37,18 +40,18 @@ const cases: Readonly<Record<string, Case>> = {
   "full-pipe": fullPipe
 }
 
-/** They take long, or a busy machine makes them look wrong. */
+/** These take long, or fail falsely on a busy machine. */
 const byTheClock = new Set(["few-files", "slow-flush", "clock-jumps"])
 
-/** Those of a short form. */
+/** The cases of the short form. */
 export const briefCases: ReadonlyArray<string> = Object.keys(cases).filter((name) => !byTheClock.has(name))
 
-/** Of one case: the others are to be seen, too. */
+/** The number of violations shown of one case, so that those of the others are seen, too. */
 const violationsShown = 5
 
 export const io: Suite = {
   name: "io",
-  about: "full, broken, read-only and slow disks, no files left, clocks that jump, standstills",
+  about: "the server survives full, broken, read-only and slow disks, a lack of files, clock jumps and standstills",
   rounds: 5,
   run: async ({ directory, options, random, rounds, say }) => {
     const { brief, target } = options

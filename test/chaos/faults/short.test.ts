@@ -1,6 +1,6 @@
 /**
- * The suites in short: disks, files, clocks and pipes that fail. What they find in minutes and hours, `npm run chaos` finds
- * (docs/trust.md).
+ * The short form of the suites in which disks, files, clocks and pipes fail. `npm run chaos` is the long form, of
+ * minutes and hours (docs/trust.md).
  */
 import { inShort } from "../harness/short.ts"
 import { flush } from "./flush.ts"
@@ -8,6 +8,6 @@ import { briefCases, io } from "./io.ts"
 
 inShort([
   [flush, 1],
-  // Each for itself, since not every machine can be made to do each.
+  // Each case is a test of its own, since not every machine can run each.
   ...briefCases.map((target) => [io, 1, { target }] as const)
 ])

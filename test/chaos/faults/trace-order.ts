@@ -1,23 +1,23 @@
 /**
- * Holds a trace of system calls (`strace -f`, strings in full) against promise 2: nobody is told of an event before a flush
- * has succeeded that began after the event was written. Events are known by their keys. What strace writes down is in the
- * order in which calls began and ended: a call that is one line began when the line before it was through.
+ * Checks a trace of system calls (`strace -f`, strings in full) against promise 2: no client is told of an event before
+ * the success of a flush that began after the event was written. Keys identify the events. strace writes the calls in
+ * the order in which they began and ended: a call on one line began when the call on the line before had ended.
  */
 
 interface Order {
-  /** How many times somebody was told of an event. */
+  /** The number of answers and deliveries that carry an event. */
   readonly told: number
   readonly flushes: number
-  /** Keys of events that somebody was told of too early. */
+  /** The keys of events of which a client was told too early. */
   readonly early: ReadonlyArray<string>
 }
 
 export const orderOf = (trace: string): Order => {
   const early: Array<string> = []
   const durable = new Set<string>()
-  /** Keys that were written to a descriptor and are not flushed there. */
+  /** Keys that were written to a descriptor and not flushed there yet. */
   const written = new Map<string, Set<string>>()
-  /** What a process's call that has begun is about. */
+  /** The unfinished call of each process. */
   const under = new Map<string, Call>()
   let told = 0
   let flushes = 0

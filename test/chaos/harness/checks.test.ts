@@ -1,5 +1,5 @@
 /**
- * The checks find what they are for: a history that is right passes, and each way of being wrong is told by its number.
+ * The checks find every kind of error: a correct history passes, and each error is reported by its number.
  */
 import { assert, describe, it } from "vitest"
 import { check } from "./checks.ts"
@@ -66,12 +66,12 @@ const history = (
 const found = (history: History) =>
   [...new Set(check(history).map((violation) => violation.slice(0, 3).trim()))].toSorted()
 
-/** The same history with one operation put in another's place. */
+/** Returns the correct history with one operation replaced. */
 const but = (index: number, other: Partial<Append> | Partial<Read>): ReadonlyArray<Operation> =>
   right.map((operation, i) => i === index ? { ...operation, ...other } as Operation : operation)
 
-describe("a history", () => {
-  it("that is right passes, whether what is unknown happened or not", () => {
+describe("the checks of a history", () => {
+  it("a correct history passes, whether its unknown operations happened or not", () => {
     assert.deepStrictEqual(check(history(right, "a b c d e", { seen: "abcde" })), [])
     assert.deepStrictEqual(
       check(history(
@@ -87,35 +87,40 @@ describe("a history", () => {
     ["an acknowledged event is not there", history(right.slice(0, 7), "a b c d", { closed: false }), "C1"],
     ["an event is there twice", history(right.slice(0, 4), "a b c c", { closed: false }), "C1", "C8"],
     ["an event lies elsewhere than was said", history([append(["a"], [0, 1], { offset: 1 })], "a"), "C1"],
-    ["what was refused is there", history(right, "a b c d e no"), "C2"],
-    ["nobody appended it", history(right, "a b c d e x"), "C2"],
-    ["a later one lies before an earlier one", history([append(["b"], [5, 6]), append(["a"], [0, 1])], "b a"), "C4"],
-    ["a read misses what was acknowledged", history(but(8, { keys: ["c"] }), "a b c d e"), "C5"],
-    ["a read shows what nobody has asked for yet", history(but(4, { keys: ["a", "b", "c", "d"] }), "a b c d e"), "C5"],
+    ["a refused event is there", history(right, "a b c d e no"), "C2"],
+    ["an event that no client appended is there", history(right, "a b c d e x"), "C2"],
+    ["a later event lies before an earlier one", history([append(["b"], [5, 6]), append(["a"], [0, 1])], "b a"), "C4"],
+    ["a read misses an acknowledged event", history(but(8, { keys: ["c"] }), "a b c d e"), "C5"],
+    ["a read shows an event before its append", history(but(4, { keys: ["a", "b", "c", "d"] }), "a b c d e"), "C5"],
     [
-      "a read shows less than one before it",
+      "a read shows less than the read before it",
       history([append(["a"], [0, 9], { outcome: "unknown" }), read(0, ["a"], [1, 2]), read(0, [], [3, 4])], "a"),
       "C6"
     ],
     ["a read shows something else", history(but(4, { keys: ["a", "c", "b"] }), "a b c d e"), "C7"],
-    ["of a commit there is a part", history(right.slice(0, 4), "a b", { closed: false }), "C1", "C8"],
-    ["something stands within a commit", history(right.slice(0, 4), "a b lost? c", { closed: false }), "C1", "C8"],
-    ["a condition was not kept", history(but(5, { ifMatch: 2 }), "a b c d e"), "C9"],
-    ["what was closed is open", history(right, "a b c d e", { closed: false }), "C10"],
-    ["something was appended to what was closed", history([...right, append(["z"], [70, 71])], "a b c d e z"), "C10"],
+    ["only a part of a commit is there", history(right.slice(0, 4), "a b", { closed: false }), "C1", "C8"],
+    [
+      "a foreign event stands within a commit",
+      history(right.slice(0, 4), "a b lost? c", { closed: false }),
+      "C1",
+      "C8"
+    ],
+    ["the server ignored a condition", history(but(5, { ifMatch: 2 }), "a b c d e"), "C9"],
+    ["a closed stream is open", history(right, "a b c d e", { closed: false }), "C10"],
+    ["an event was appended to a closed stream", history([...right, append(["z"], [70, 71])], "a b c d e z"), "C10"],
     ["a producer's number is missing", history(but(6, producer(2)), "a b c d e"), "C11"],
     ["an append was refused without a reason", history(but(3, { ifMatch: undefined }), "a b c d e"), "C16"],
     ["an append failed", history(but(2, { status: 500 }), "a b c d e"), "C16"],
     ["an append was not answered", history(but(2, { status: 0, complete: 20_011 }), "a b c d e"), "C16"],
     [
-      "a stream that was there was not found",
+      "an existing stream was not found",
       history([append(["a"], [0, 1]), append(["b"], [2, 3], { outcome: "refused", status: 404 })], "a"),
       "C16"
     ],
-    ["a follower missed one", history(right, "a b c d e", { seen: "abde" }), "C7"],
-    ["a follower saw one twice", history(right, "a b c d e", { seen: "abbcde" }), "C7"],
+    ["a follower missed an event", history(right, "a b c d e", { seen: "abde" }), "C7"],
+    ["a follower saw an event twice", history(right, "a b c d e", { seen: "abbcde" }), "C7"],
     [
-      "what was deleted is back",
+      "a deleted event is back",
       history(
         [append(["a"], [0, 1]), { ...common, op: "delete", client: "d", invoke: 2, complete: 3, outcome: "ok" }],
         "a",
@@ -127,24 +132,24 @@ describe("a history", () => {
     ]
   ]
   for (const [what, history, ...numbers] of wrong) {
-    it(`is told when ${what}`, () => {
+    it(`the checks report that ${what}`, () => {
       const all = found(history)
       for (const number of numbers) assert.include(all, number)
     })
   }
 
-  it("that was in trouble may have been refused anything", () => {
+  it("a server in trouble may refuse any append", () => {
     const { finals, follows, operations } = history(but(3, { ifMatch: undefined, status: 503 }), "a b c d e")
     assert.deepStrictEqual(check({ operations, follows, finals, troubled: true }), [])
   })
 
-  it("is told when a follower's offsets leave one out", () => {
+  it("the checks report a gap in a follower's offsets", () => {
     const seen = [{ offset: 0, key: "a" }, { offset: 2, key: "c" }]
     const follows = [{ client: "f", stream: "s", from: 0, seen }]
     assert.include(found({ ...history(right, "a b c d e"), follows }), "C12")
   })
 
-  it("is told when offsets leave one out", () => {
+  it("the checks report a gap in a log's offsets", () => {
     const events = [{ offset: 0, key: "a" }, { offset: 2, key: "b" }]
     const finals = [{ stream: "s", exists: true, closed: false, events }]
     assert.include(found({ operations: [append(["a"], [0, 1]), append(["b"], [2, 3])], follows: [], finals }), "C3")

@@ -1,5 +1,5 @@
 /**
- * What a log holds when all is over, read three ways that must agree byte for byte (promise 8): page by page, followed
+ * The final contents of a log, read three ways that must agree byte for byte (promise 8): page by page, by a follower
  * from its beginning, and from the file itself.
  */
 import * as fs from "node:fs"
@@ -12,7 +12,7 @@ import { protocolPath } from "../clients/doors.ts"
 import { Follower } from "../clients/follower.ts"
 import type { Final } from "./ledger.ts"
 
-/** Ten times what a log of some megabytes takes. */
+/** Ten times the time that a log of some megabytes takes. */
 const followMillis = 10_000
 
 export interface Found {
@@ -20,14 +20,14 @@ export interface Found {
   readonly violations: ReadonlyArray<string>
 }
 
-/** Through the door alone: how any server is looked at. */
+/** Reads through the door alone, which works with any server. */
 export const readFinals = async (door: Door, port: number, streams: ReadonlyArray<string>): Promise<Found> => {
   const finals: Array<Final> = []
   const violations: Array<string> = []
   for (const stream of streams) {
     const contents = await door.read(port, stream, 0)
     if (contents === undefined) {
-      violations.push(`C13 ${stream}: cannot be read when all is over`)
+      violations.push(`C13 ${stream}: cannot be read at the end`)
       continue
     }
     const head = await ask(port, protocolPath(stream), { method: "HEAD" })
@@ -41,7 +41,7 @@ export const readFinals = async (door: Door, port: number, streams: ReadonlyArra
   return { finals, violations }
 }
 
-/** Our own server: the page, the following and the file say the same. */
+/** Reads our own server: the page, the follower and the file must agree. */
 export const readOurs = async (
   door: Door,
   port: number,
@@ -73,7 +73,7 @@ export const readOurs = async (
   return { finals, violations: [...violations, ...differences.flat()] }
 }
 
-/** The events of a file's lines, as the API shows them (docs/storage-format.md 4). */
+/** Returns the events in a file's lines, as the API shows them (docs/storage-format.md 4). */
 const linesOf = (text: string): ReadonlyArray<string> =>
   text.split("\n").slice(1, -1).filter((line) => line.startsWith(`{"offset"`)).map((line) =>
     line.replace(/,"commit":\{(?:"state":\{.*\},)?(?:"back":"\d+","size":"\d+",)?"crc":"[0-9a-f]{8}"\}\}$/, "}")

@@ -1,16 +1,21 @@
 /**
- * What clients did and saw, and what the logs held in the end: all that the checks look at. Every event carries a key that
- * nothing else has.
+ * The operations and observations of clients, and the final contents of the logs: the input of the checks. Every event
+ * carries a unique key.
  */
 import * as fs from "node:fs"
 
-/** Refused: answered, and nothing was to happen. Unknown: cut off, timed out or 5xx; it happened once or not at all. */
+/**
+ * Refused: the server answered, and the operation must have no effect. Unknown: cut off, timed out or 5xx; it happened
+ * once or not at all.
+ */
 export type Result = "ok" | "refused" | "unknown"
 
 interface Common {
   readonly client: string
   readonly stream: string
-  /** Milliseconds of one clock, when it was asked and when it was answered; what is unknown may happen later yet. */
+  /**
+   * Milliseconds of one clock: the time of the request and of the answer. An unknown operation may still happen later.
+   */
   readonly invoke: number
   readonly complete: number
   readonly outcome: Result
@@ -20,10 +25,10 @@ interface Common {
 export interface Append extends Common {
   readonly op: "append"
   readonly keys: ReadonlyArray<string>
-  /** Of the first event, where it is known. */
+  /** The offset of the first event, if it is known. */
   readonly offset?: number | undefined
   readonly producer?: { readonly id: string; readonly epoch: number; readonly seq: number } | undefined
-  /** The answer was that it had been appended before. */
+  /** The server answered that the event had been appended before. */
   readonly repeated?: boolean | undefined
   readonly ifMatch?: number | undefined
   readonly closes?: boolean | undefined
@@ -31,9 +36,9 @@ export interface Append extends Common {
 
 export interface Read extends Common {
   readonly op: "read"
-  /** At most the tail, as far as the reader knew. */
+  /** At most the tail, as far as the reader knew it. */
   readonly from: number
-  /** What there was from there to the tail. */
+  /** The keys from there to the tail. */
   readonly keys: ReadonlyArray<string>
 }
 
@@ -55,7 +60,7 @@ export interface Follow {
   readonly seen: ReadonlyArray<{ readonly offset: number; readonly key: string }>
 }
 
-/** What a stream held when all was over. */
+/** The final contents of a stream. */
 export interface Final {
   readonly stream: string
   readonly exists: boolean
@@ -74,7 +79,7 @@ export interface History {
 /** One clock for all clients, which are in one process. */
 export const now = (): number => performance.now()
 
-/** Collects, and keeps a line for each operation in a file. */
+/** Collects operations, and writes a line for each to a file. */
 export class Ledger {
   readonly operations: Array<Operation> = []
   readonly #file: number

@@ -1,13 +1,13 @@
 /**
- * What can be seen of a process and its connections from outside (proc(5)).
+ * Measurements of a process and its connections from outside (proc(5)).
  */
 import * as fs from "node:fs"
 import { ask } from "../clients/ask.ts"
 
-/** Ticks of the clock by which the kernel counts (sysconf(3), `_SC_CLK_TCK`), on every Linux. */
+/** Ticks a second of the kernel's clock (sysconf(3), `_SC_CLK_TCK`), on every Linux. */
 const ticksASecond = 100
 
-/** Processor time it has used, its own and the kernel's for it, in milliseconds. */
+/** Returns the processor time of a process, its own and the kernel's for it, in milliseconds. */
 export const cpuMillis = (pid: number): number => {
   const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1")
   const [utime, stime] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13)
@@ -16,7 +16,7 @@ export const cpuMillis = (pid: number): number => {
 
 export const openFiles = (pid: number): number => fs.readdirSync(`/proc/${pid}/fd`).length
 
-/** Bytes that a port's connections have been given to send and that nobody has taken. */
+/** Returns the bytes that the server has written to a port's connections and the clients have not taken. */
 export const unsentBytes = (port: number): number => {
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`
   let sum = 0
@@ -34,13 +34,13 @@ export interface Usage {
   readonly streams: number
 }
 
-/** What the server says is open; undefined where it says nothing. */
+/** Returns the open resources that the server reports; undefined if it reports none. */
 export const usageOf = async (port: number): Promise<Usage | undefined> => {
   const answer = await ask(port, "/health")
   return answer?.status === 200 ? (JSON.parse(answer.text) as { readonly usage: Usage }).usage : undefined
 }
 
-/** Waits until something is so; false where it is not in time. */
+/** Waits until the condition holds; false if it does not in time. */
 export const comes = async (isSo: () => boolean | Promise<boolean>, millis: number): Promise<boolean> => {
   const until = performance.now() + millis
   while (!(await isSo())) {

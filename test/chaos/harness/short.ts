@@ -1,5 +1,5 @@
 /**
- * Suites in short, with a fixed seed, as tests.
+ * The short form of suites, with a fixed seed, as tests.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -10,12 +10,12 @@ import { Random } from "../../support/random.ts"
 import type { Options, Suite } from "./suite.ts"
 import { briefly } from "./suite.ts"
 
-/** Ten times what the longest takes. */
+/** Ten times the time that the longest takes. */
 const timeout = 240_000
 
 export type Short = readonly [Suite, rounds: number, options?: Partial<Options>]
 
-/** What cannot be tried here is skipped, with the reason. */
+/** A suite that cannot run here is skipped, with the reason. */
 export const inShort = (suites: ReadonlyArray<Short>): void => {
   build()
   describe("in short", () => {

@@ -1,5 +1,5 @@
 /**
- * How something grows over time, told from noisy samples: the median of the slopes between all pairs (Theil-Sen), with the
+ * The growth of a value over time, from noisy samples: the median of the slopes between all pairs (Theil-Sen), with the
  * interval in which 95 of 100 such medians would lie if the noise were only noise (Sen 1968, without ties).
  */
 
@@ -9,7 +9,7 @@ export interface Slope {
   readonly high: number
 }
 
-/** Of `[x, y]` pairs with different x, in y per x; at least ten of them. */
+/** Returns the slope of `[x, y]` pairs with different x, in y per x. The caller must give at least ten pairs. */
 export const theilSen = (samples: ReadonlyArray<readonly [x: number, y: number]>): Slope => {
   const slopes: Array<number> = []
   for (let i = 0; i < samples.length; i++) {

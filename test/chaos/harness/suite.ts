@@ -1,5 +1,5 @@
 /**
- * What a suite is: a plan made of a seed, run against a server or a disk, and what it found.
+ * The contract of a suite: a plan made from a seed, its run against a server or a disk, and its result.
  */
 import type { Random } from "../../support/random.ts"
 
@@ -7,27 +7,30 @@ export interface Context {
   readonly rounds: number
   readonly seed: number
   readonly random: Random
-  /** Of its own, kept where the run fails: data directories, ledgers, logs. */
+  /** The run's own directory, kept if the run fails: data directories, ledgers, logs. */
   readonly directory: string
-  /** Tells people what is going on. */
+  /** Reports progress to people. */
   readonly say: (text: string) => void
   readonly options: Options
 }
 
 export interface Options {
   readonly minutes: number | undefined
-  /** How many clients of the kind that the suite is about. */
+  /** The number of clients of the kind that the suite is about. */
   readonly connections: number | undefined
   readonly browser: boolean
-  /** `--spawn`: another server to look at, through the protocol; `{port}` and `{dir}` stand for what it is to use. */
+  /**
+   * `--spawn`: the command of another server to test through the protocol; `{port}` and `{dir}` stand for its port and
+   * directory.
+   */
   readonly spawn: string | undefined
-  /** `--target`: a yardstick to look at in place of our server, or the one case to be tried, where the suite knows some. */
+  /** `--target`: a yardstick that replaces our server, or the one case to run, if the suite knows some. */
   readonly target: string | undefined
-  /** For `npm test`: little time, and nothing that a busy machine could make look wrong. */
+  /** For `npm test`: little time, and no check that fails falsely on a busy machine. */
   readonly brief: boolean
 }
 
-/** Those of a short form. */
+/** The options of a short form. */
 export const briefly = (options: Partial<Options> = {}): Options => ({
   minutes: undefined,
   connections: undefined,
@@ -40,13 +43,15 @@ export const briefly = (options: Partial<Options> = {}): Options => ({
 
 export interface Outcome {
   readonly counts: Readonly<Record<string, number>>
-  /** What must not be, a sentence each. */
+  /** A sentence for each violation. */
   readonly violations: ReadonlyArray<string>
-  /** What could not be tried on this machine, and why, each once: where something was left out, nothing has passed. */
+  /**
+   * The parts that could not run on this machine, and the reasons, each once. A suite with such a part has not passed.
+   */
   readonly left?: ReadonlyArray<string>
 }
 
-/** Why it cannot be run here. That is no pass. */
+/** The reason why the suite cannot run here. A skipped suite has not passed. */
 interface Skipped {
   readonly skipped: string
 }
@@ -54,7 +59,7 @@ interface Skipped {
 export interface Suite {
   readonly name: string
   readonly about: string
-  /** Rounds of a full run (docs/trust.md). */
+  /** The number of rounds of a full run (docs/trust.md). */
   readonly rounds: number
   readonly run: (context: Context) => Promise<Outcome | Skipped>
 }

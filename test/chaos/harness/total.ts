@@ -1,13 +1,13 @@
 /**
- * What all rounds of a crash suite have come to.
+ * The totals of all rounds of a crash suite.
  */
-import { type Follower, settled } from "../clients/follower.ts"
+import { type Follower, settleFollowers } from "../clients/follower.ts"
 import { check } from "./checks.ts"
 import type { Found } from "./finals.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Outcome } from "./suite.ts"
 
-/** A follower that is connected has all there is by then. */
+/** A connected follower has every event within this time. */
 const livenessMillis = 2_000
 
 export class Total {
@@ -17,9 +17,12 @@ export class Total {
   readonly restarts: Array<number> = []
   readonly violations: Array<string> = []
 
-  /** Holds what was done and seen against what there is in the end, and adds it; ends the followers and the ledger. */
+  /**
+   * Checks the operations and the followers against the final logs, and adds the result; ends the followers and the
+   * ledger.
+   */
   async judge(found: Found, followers: ReadonlyArray<Follower>, ledger: Ledger): Promise<void> {
-    const late = await settled(followers, found.finals, livenessMillis)
+    const late = await settleFollowers(followers, found.finals, livenessMillis)
     const follows = followers.map(({ follow }) => follow)
     const { operations } = ledger
     this.violations.push(...late, ...found.violations, ...check({ operations, follows, finals: found.finals }))

@@ -1,5 +1,5 @@
 /**
- * One server in trouble: what is appended to it goes into a ledger, and in the end everything is held against everything.
+ * One server in trouble: its appends go into a ledger, and at the end all operations are checked against the logs.
  */
 import * as fs from "node:fs"
 import type * as http from "node:http"
@@ -8,24 +8,24 @@ import type { Random } from "../../support/random.ts"
 import { ServerProcess } from "../../support/server-process.ts"
 import { ask } from "../clients/ask.ts"
 import { nativeDoor, protocolDoor } from "../clients/doors.ts"
-import { Follower, settled } from "../clients/follower.ts"
+import { Follower, settleFollowers } from "../clients/follower.ts"
 import type { Surroundings } from "../clients/writers.ts"
 import { everyKind } from "../clients/writers.ts"
 import { check } from "./checks.ts"
 import { readOurs } from "./finals.ts"
 import { Ledger, now } from "./ledger.ts"
 
-/** A follower that is connected has all there is by then. */
+/** A connected follower has every event within this time. */
 const livenessMillis = 2_000
 
-/** So long after a trouble is over, everything works again. */
+/** Everything works again within this time after a trouble. */
 export const recoveryMillis = 1_000
 
 export class Trial {
   readonly server: ServerProcess
   readonly ledger: Ledger
   readonly violations: Array<string> = []
-  /** What could not be done of it, and why. */
+  /** The parts of the trial that could not run, and the reasons. */
   readonly left: Array<string> = []
   readonly #name: string
   readonly #followers: Array<Follower> = []
@@ -49,7 +49,9 @@ export class Trial {
     if (!isSo) this.violations.push(`${this.#name}: ${otherwise}`)
   }
 
-  /** What the server says of itself is one of these: whether anything can be stored. It is looked at once a second. */
+  /**
+   * Waits until the server reports one of these: whether it can store anything. The server checks that once a second.
+   */
   async health(...expected: ReadonlyArray<"ok" | "failing">): Promise<void> {
     const until = now() + 2_000
     let told: string | undefined
@@ -63,7 +65,7 @@ export class Trial {
     this.expect(false, `the server's health is to be ${expected.join(" or ")}, and it says ${told}`)
   }
 
-  /** One event; the status of the answer, 0 where there was none. */
+  /** Appends one event. Returns the status of the answer, 0 if there was none. */
   async append(stream: string, padding = 0, agent?: http.Agent): Promise<number> {
     this.#streams.add(stream)
     const keys = [`${stream}/${this.#next++}`]
@@ -73,7 +75,7 @@ export class Trial {
     return status
   }
 
-  /** Clients of every kind on some streams, for so long. */
+  /** Runs clients of every kind on some streams, for so many milliseconds. */
   async load(streams: ReadonlyArray<string>, random: Random, millis: number): Promise<void> {
     const until = now() + millis
     const prefix = `${this.#loads++}.`
@@ -92,13 +94,13 @@ export class Trial {
     await Promise.all(streams.flatMap((stream, i) => everyKind(at(i), stream, random.fork())))
   }
 
-  /** How many events there are to read; undefined where that is no answer. */
+  /** Returns the number of readable events; undefined if the server does not answer the read. */
   async count(stream: string): Promise<number | undefined> {
     const contents = await nativeDoor.read(this.server.port, stream, 0)
     return contents?.status === 200 ? contents.events.length : undefined
   }
 
-  /** It is not looked at in the end: it was deleted, or never made. */
+  /** Leaves the stream out of the final check: it was deleted, or never created. */
   forget(stream: string): void {
     this.#streams.delete(stream)
   }
@@ -113,7 +115,7 @@ export class Trial {
     this.#followers.push(new Follower(`f${this.#followers.length}`, this.server.port, stream))
   }
 
-  /** With a server that runs and has no trouble any more: everything is read, and it is killed. */
+  /** Reads everything, checks it and kills the server. The server must run, without any trouble. */
   async finish(outside: (path: string) => string = (path) => path): Promise<void> {
     const { server } = this
     const { finals, violations } = await readOurs(
@@ -122,7 +124,7 @@ export class Trial {
       [...this.#streams],
       outside(server.directory)
     )
-    const late = await settled(this.#followers, finals, livenessMillis)
+    const late = await settleFollowers(this.#followers, finals, livenessMillis)
     const follows = this.#followers.map(({ follow }) => follow)
     const { operations } = this.ledger
     for (const violation of [...late, ...violations, ...check({ operations, follows, finals, troubled: true })]) {

@@ -1,13 +1,13 @@
 /**
- * Attacks by one: bodies, headers, names and ranges that are within every limit and as dear as they can be.
+ * Attacks by one client: bodies, headers, names and ranges that are within every limit and as expensive as they can be.
  */
 import { json } from "../../support/wire.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
-import { get, ndjson, post, prepared, put } from "./greed-stage.ts"
+import { get, ndjson, post, prepareAll, put } from "./greed-stage.ts"
 
 const mebi = 1024 * 1024
 
-/** One body, sent a few times in a row. */
+/** An attack with one body, sent a few times in a row. */
 const body = (
   name: string,
   made: () => Uint8Array | ReadonlyArray<Uint8Array>,
@@ -22,26 +22,26 @@ const body = (
   ...more
 })
 
-/** As much of a text as a body of the usual limit takes. */
-const filled = (text: string, around = 2): string => text.repeat(Math.floor((mebi - around) / text.length))
+/** Repeats a text up to the size of a body of the usual limit. */
+const fill = (text: string, around = 2): string => text.repeat(Math.floor((mebi - around) / text.length))
 
 const toStream = (body: string) => post("/streams/body", `{"data":${body}}`)
 const inLines = (body: string) => post("/streams/lines", body, ndjson)
 const eventsMax = 32_768
 
-/** As many events as one append may have. */
+/** Appends with as many events as one append may have. */
 const prepareSmall = (stage: Stage) =>
-  prepared(stage, [
+  prepareAll(stage, [
     put("/v1/stream/small"),
     ...Array.from({ length: 8 }, () => post("/v1/stream/small", `[${"1,".repeat(eventsMax - 1)}1]`))
   ])
 
-/** Sixteen kibibytes of headers are what Node takes. */
+/** A long header: Node accepts sixteen kibibytes of headers. */
 const longHeader = (name: string, text: string) => ({
   [name]: text.repeat(Math.floor(15_500 / text.length)).slice(0, -1)
 })
 
-/** A subscription to so many names. */
+/** A subscription to `count` names. */
 const streams = (count: number, width: number) =>
   put(
     "/v1/stream/__ds/subscriptions/wide",
@@ -52,13 +52,13 @@ const streams = (count: number, width: number) =>
   )
 
 export const large: ReadonlyArray<Attack> = [
-  body("empty lines", () => inLines(`${filled("\n")}1\n`)),
-  body("empty lines with a carriage return", () => inLines(`${filled("\r\n")}1\n`)),
-  body("lines of spaces", () => inLines(`${filled(`${" ".repeat(15)}\n`, 16)}1\n`)),
-  body("space around everything", () => toStream(`[${filled(" \n", 20)}1]`)),
+  body("empty lines", () => inLines(`${fill("\n")}1\n`)),
+  body("empty lines with a carriage return", () => inLines(`${fill("\r\n")}1\n`)),
+  body("lines of spaces", () => inLines(`${fill(`${" ".repeat(15)}\n`, 16)}1\n`)),
+  body("space around everything", () => toStream(`[${fill(" \n", 20)}1]`)),
   body("as many lines as there may be", () => inLines("1\n".repeat(eventsMax))),
   body("as many lines as there may be, with carriage returns", () => inLines("1\r\n".repeat(eventsMax))),
-  body("more lines than there may be", () => inLines(filled("1\n"))),
+  body("more lines than there may be", () => inLines(fill("1\n"))),
   body(
     "as many messages as there may be",
     () => [put("/v1/stream/messages"), post("/v1/stream/messages", `[${"1,".repeat(eventsMax - 1)}1]`)],
@@ -80,12 +80,12 @@ export const large: ReadonlyArray<Attack> = [
   body("brackets within brackets", () => toStream("[".repeat(520_000) + "]".repeat(520_000))),
   body("brackets that are not closed", () => toStream("[".repeat(mebi - 20))),
   body("objects within objects", () => toStream(`${`{"":`.repeat(170_000)}1${"}".repeat(170_000)}`)),
-  body("brackets that are not closed, line by line", () => inLines(filled("[\n"))),
-  body("strings that are not closed", () => inLines(filled("\"\n"))),
-  body("escapes", () => toStream(`"${filled("\\u00e4", 20)}"`)),
-  body("keys that are escaped", () => post("/streams/body", `{${filled(`"\\u0064at":1,`, 20)}"data":1}`)),
-  body("data again and again", () => post("/streams/body", `{${filled(`"\\u0064ata":1,`, 20)}"data":1}`)),
-  body("a number of a million digits", () => toStream(filled("9", 20))),
+  body("brackets that are not closed, line by line", () => inLines(fill("[\n"))),
+  body("strings that are not closed", () => inLines(fill("\"\n"))),
+  body("escapes", () => toStream(`"${fill("\\u00e4", 20)}"`)),
+  body("keys that are escaped", () => post("/streams/body", `{${fill(`"\\u0064at":1,`, 20)}"data":1}`)),
+  body("data again and again", () => post("/streams/body", `{${fill(`"\\u0064ata":1,`, 20)}"data":1}`)),
+  body("a number of a million digits", () => toStream(fill("9", 20))),
   body("half characters", () => post("/streams/body", Buffer.alloc(mebi, 0xc3))),
   body("characters that stand for half ones", () => toStream(`"${"\ufffd".repeat(340_000)}"`)),
   body(
@@ -100,8 +100,8 @@ export const large: ReadonlyArray<Attack> = [
     route: "GET /v1/stream/*?live=sse",
     run: async (stage) => {
       const text = { "Content-Type": "text/plain" }
-      await prepared(stage, [put("/v1/stream/breaks", text)])
-      await stage.answered(Array.from({ length: 4 }, () => post("/v1/stream/breaks", filled("\r"), text)))
+      await prepareAll(stage, [put("/v1/stream/breaks", text)])
+      await stage.answered(Array.from({ length: 4 }, () => post("/v1/stream/breaks", fill("\r"), text)))
       await stage.unread(8, 1, get("/v1/stream/breaks?offset=-1&live=sse"))
     }
   }),
@@ -111,7 +111,7 @@ export const large: ReadonlyArray<Attack> = [
     start: { flags: ["--durability=os"] },
     run: async (stage) => {
       const text = { "Content-Type": "text/plain" }
-      await prepared(stage, [put("/v1/stream/halves", text)])
+      await prepareAll(stage, [put("/v1/stream/halves", text)])
       const half = post("/v1/stream/halves", Buffer.from("caf\xe9", "latin1"), text)
       await stage.answered(Array.from({ length: stage.scaled(20_000, 3_000) }, () => half))
       await stage.unread(8, 1, get("/v1/stream/halves?offset=-1&live=sse"))
@@ -126,7 +126,7 @@ export const large: ReadonlyArray<Attack> = [
   {
     name: "lists in headers",
     route: "GET /v1/stream/*, GET /streams/:name/events",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/listed", json, "[1]")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/listed", json, "[1]")]),
     run: async (stage) => {
       const times = stage.scaled(200, 50)
       await stage.read(1, times, get("/v1/stream/listed?offset=-1", longHeader("If-None-Match", "W/,")))
@@ -184,20 +184,20 @@ export const large: ReadonlyArray<Attack> = [
     name: "searches by time",
     route: "GET /streams/:name/events?since",
     prepare: prepareSmall,
-    run: (stage) => stage.read(4, stage.scaled(500, 100), get("/streams/small/events?since=1ms&limit=1"))
+    run: (stage) => stage.read(4, stage.scaled(500, 40), get("/streams/small/events?since=1ms&limit=1"))
   },
   {
     name: "subscriptions to as many names as a body holds",
     route: "PUT /v1/stream/__ds/subscriptions/:id",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/wake")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/wake")]),
     run: async (stage) => {
-      // As many as there may be, more than there may be, and as many as there is room for.
+      // As many names as are allowed, more than are allowed, and as many as fit in a body.
       await stage.answered([streams(9_999, 20), streams(80_000, 8), streams(170_000, 3)])
       await stage.answered([
         put(
           "/v1/stream/__ds/subscriptions/same",
           json,
-          `{"type":"pull-wake","wake_stream":"wake","streams":[${filled(`"a",`, 100)}"a"]}`
+          `{"type":"pull-wake","wake_stream":"wake","streams":[${fill(`"a",`, 100)}"a"]}`
         )
       ])
     }
@@ -206,15 +206,14 @@ export const large: ReadonlyArray<Attack> = [
     name: "acknowledgements by the body",
     route: "POST /v1/stream/__ds/subscriptions/:id/ack",
     prepare: (stage) =>
-      prepared(stage, [
+      prepareAll(stage, [
         put("/v1/stream/wake"),
         put("/v1/stream/__ds/subscriptions/s", json, `{"type":"pull-wake","wake_stream":"wake","streams":["a"]}`)
       ]),
     run: async (stage) => {
-      const ack =
-        `{"wake_id":"x","generation":1,"acks":[${filled(`{"stream":"a","offset":"0000000000000001"},`, 200)}` +
+      const ack = `{"wake_id":"x","generation":1,"acks":[${fill(`{"stream":"a","offset":"0000000000000001"},`, 200)}` +
         `{"stream":"a","offset":"0000000000000001"}]}`
-      const bad = `{"wake_id":"x","generation":1,"acks":[${filled("1,", 200)}1]}`
+      const bad = `{"wake_id":"x","generation":1,"acks":[${fill("1,", 200)}1]}`
       const deep = `{"wake_id":${"[".repeat(500_000)}${"]".repeat(500_000)}}`
       const path = "/v1/stream/__ds/subscriptions/s/ack"
       await stage.answered([ack, bad, deep].map((body) => post(path, body, { ...json, Authorization: "Bearer x" })))

@@ -1,14 +1,14 @@
 /**
- * Attacks by many: requests one behind the other, connections, followers, streams, subscriptions.
+ * Attacks by number: requests one behind the other, connections, followers, streams, subscriptions.
  */
 import * as net from "node:net"
 import { json } from "../../support/wire.ts"
 import { usageOf } from "../harness/looks.ts"
 import type { Attack, Stage } from "./greed-stage.ts"
-import { get, post, prepareBig, prepared, put, repeated } from "./greed-stage.ts"
+import { get, post, prepareAll, prepareBig, put, repeat } from "./greed-stage.ts"
 
-/** Requests behind each other whose answers nobody reads. */
-const pipelined = (
+/** Requests behind each other whose answers the attacker does not read. */
+const pipeline = (
   name: string,
   route: string,
   target: string,
@@ -24,16 +24,16 @@ const pipelined = (
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `n/${i.toString().padStart(6, "0")}`)
 
-/** So many streams, made by whoever may. */
+/** Creates many streams, as any client may. */
 const prepareStreams = (full: number, brief: number) => (stage: Stage) =>
-  prepared(stage, names(stage.scaled(full, brief)).map((name) => put(`/v1/stream/${name}`)))
+  prepareAll(stage, names(stage.scaled(full, brief)).map((name) => put(`/v1/stream/${name}`)))
 
 const quick = { flags: ["--durability=os"] }
 
 const subscription = (id: string, body: unknown) =>
   put(`/v1/stream/__ds/subscriptions/${id}`, json, JSON.stringify(body))
 
-/** A producer with as long an id as there may be. */
+/** A producer with the longest possible id. */
 const producer = (i: number) => ({
   ...json,
   "Producer-Id": `${i}`.padStart(500, "p"),
@@ -42,25 +42,25 @@ const producer = (i: number) => ({
 })
 
 export const many: ReadonlyArray<Attack> = [
-  pipelined("large reads behind each other", "GET /streams/:name/events", "/streams/big/events", 1),
-  pipelined("large reads behind each other on four connections", "GET /streams/:name/events", "/streams/big/events", 4),
-  pipelined("large reads of the protocol behind each other", "GET /v1/stream/*", "/v1/stream/big?offset=-1", 1),
-  pipelined("followings behind each other", "GET /v1/stream/*?live=sse", "/v1/stream/big?offset=-1&live=sse", 1),
-  pipelined("large reads behind each other on eight connections", "GET /v1/stream/*", "/v1/stream/big?offset=-1", 8),
+  pipeline("large reads behind each other", "GET /streams/:name/events", "/streams/big/events", 1),
+  pipeline("large reads behind each other on four connections", "GET /streams/:name/events", "/streams/big/events", 4),
+  pipeline("large reads of the protocol behind each other", "GET /v1/stream/*", "/v1/stream/big?offset=-1", 1),
+  pipeline("followings behind each other", "GET /v1/stream/*?live=sse", "/v1/stream/big?offset=-1&live=sse", 1),
+  pipeline("large reads behind each other on eight connections", "GET /v1/stream/*", "/v1/stream/big?offset=-1", 8),
   {
     name: "eight connections take all places of a stream",
     route: "GET /streams/:name",
     run: (stage) => stage.unread(8, 1_300, get("/streams/place")),
     check: async (stage) => {
       const followers = (await usageOf(stage.port))?.followers ?? 0
-      // One of each connection is answered at a time.
+      // The server answers one request of each connection at a time.
       return followers > 8 ? [`eight connections have ${followers} followers`] : []
     }
   },
   {
     name: "long-polls behind each other",
     route: "GET /v1/stream/*?live=long-poll",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/polled")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/polled")]),
     run: (stage) =>
       stage.unread(stage.scaled(64, 16), stage.scaled(500, 100), get("/v1/stream/polled?offset=now&live=long-poll"))
   },
@@ -90,7 +90,7 @@ export const many: ReadonlyArray<Attack> = [
     route: "PUT /v1/stream/__ds/subscriptions/:id",
     start: quick,
     prepare: (stage) =>
-      prepared(stage, [
+      prepareAll(stage, [
         put("/v1/stream/wake"),
         ...Array.from({ length: stage.scaled(3_000, 600) }, (_, i) =>
           subscription(`s${i}`, {
@@ -145,7 +145,7 @@ export const many: ReadonlyArray<Attack> = [
   {
     name: "producers by the thousand",
     route: "POST /v1/stream/*",
-    prepare: (stage) => prepared(stage, [put("/v1/stream/numbered")]),
+    prepare: (stage) => prepareAll(stage, [put("/v1/stream/numbered")]),
     run: async (stage) => {
       const count = stage.scaled(11_000, 2_000)
       await Promise.all([0, 1, 2, 3].map((part) =>
@@ -159,19 +159,19 @@ export const many: ReadonlyArray<Attack> = [
     name: "forks of forks of forks",
     route: "PUT /v1/stream/* with Stream-Forked-From",
     start: quick,
-    // Each source is open once, for all the forks of it that are awake.
+    // Each source is open once, for all its forks that are awake.
     files: 1_000,
     prepare: async (stage) => {
-      await prepared(stage, [put("/v1/stream/f0", json, "[0]")])
-      // Each is a fork of the one before, which must be there.
+      await prepareAll(stage, [put("/v1/stream/f0", json, "[0]")])
+      // Each stream is a fork of the one before, which must exist.
       for (let i = 0; i < stage.scaled(1_000, 100); i++) {
         const source = { ...json, "Stream-Forked-From": `/v1/stream/f${i}` }
-        await prepared(stage, [put(`/v1/stream/f${i + 1}`, source, `[${i + 1}]`)])
+        await prepareAll(stage, [put(`/v1/stream/f${i + 1}`, source, `[${i + 1}]`)])
       }
     },
     run: async (stage) => {
       const depth = stage.scaled(1_000, 100)
-      // Each of them, from its farthest source on.
+      // Reads each fork, from its farthest source on.
       await stage.answered(Array.from({ length: depth }, (_, i) => get(`/v1/stream/f${depth - i}?offset=-1`)))
       await stage.read(4, 20, get(`/v1/stream/f${depth}?offset=-1`))
       await stage.unread(4, 200, get(`/streams/f${depth}?offset=-1`))
@@ -226,7 +226,7 @@ export const many: ReadonlyArray<Attack> = [
         receiver.close()
         for (const socket of held) socket.destroy()
       })
-      await prepared(
+      await prepareAll(
         stage,
         Array.from(
           { length: stage.scaled(1_200, 1_100) },
@@ -236,7 +236,7 @@ export const many: ReadonlyArray<Attack> = [
       )
     },
     run: async (stage) => void await stage.answered([put("/v1/stream/ev/1", json, "[1]")]),
-    // Whoever comes now is let in.
+    // The server accepts a new connection now.
     check: async (stage) => {
       const answered = await stage.answered([get("/health")])
       return answered === 1 ? [] : ["a new connection was not answered"]
@@ -272,7 +272,7 @@ export const many: ReadonlyArray<Attack> = [
         get("/streams/a/events?offset=x"),
         Buffer.from("PATCH /streams/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
       ]
-      await stage.unread(4, stage.scaled(2_000, 300), repeated(Buffer.concat(all), 1))
+      await stage.unread(4, stage.scaled(2_000, 300), repeat(Buffer.concat(all), 1))
     }
   }
 ]

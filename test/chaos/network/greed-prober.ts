@@ -1,9 +1,10 @@
 /**
- * `node greed-prober.ts prober SERVER YARDSTICK`: clients that ask for little, each on a connection of its own, and note
- * how long they wait. A process of its own, so that it does not wait for whoever attacks. On "begin" it begins, on "end" it
- * says what it saw.
- * `node greed-prober.ts yardstick DIRECTORY`: the least that answers: ten milliseconds of work and a flush. What is slow
- * here is the machine.
+ * `node greed-prober.ts prober SERVER YARDSTICK`: clients with small requests, each on a connection of its own, that
+ * measure how long they wait. They run in a process of their own, so that they do not wait for the attacker. They begin
+ * on "begin", and report on "end".
+ *
+ * `node greed-prober.ts yardstick DIRECTORY`: the smallest server that answers: ten milliseconds of work and a flush.
+ * If it is slow, the machine is slow.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -12,20 +13,20 @@ import * as Path from "node:path"
 import { ask, type Asking } from "../clients/ask.ts"
 
 export interface Seen {
-  /** The longest wait of each, in milliseconds. */
+  /** The longest wait of each kind, in milliseconds. */
   readonly waits: {
     readonly health: number
     readonly append: number
     readonly read: number
     readonly yardstick: number
   }
-  /** How often they were answered. */
+  /** The number of answers. */
   readonly answers: number
-  /** Answers that a client who asks for so little is not to get. */
+  /** Answers that a client with such small requests must not get. */
   readonly refused: ReadonlyArray<string>
 }
 
-/** Between an answer and the next request. */
+/** The pause between an answer and the next request. */
 const pauseMillis = 5
 const yardstickPauseMillis = 100
 
@@ -44,7 +45,13 @@ const probe = (server: number, yardstick: number) => {
     return agent
   }
 
-  const timed = async (what: keyof Seen["waits"], port: number, path: string, status: number, asking: Asking = {}) => {
+  const measureAsk = async (
+    what: keyof Seen["waits"],
+    port: number,
+    path: string,
+    status: number,
+    asking: Asking = {}
+  ) => {
     const from = performance.now()
     const answer = await ask(port, path, { ...asking, agent: agentOf(what === "read" ? "append" : what) })
     waits[what] = Math.max(waits[what], performance.now() - from)
@@ -54,7 +61,7 @@ const probe = (server: number, yardstick: number) => {
     }
   }
 
-  const again = async (run: () => Promise<void>, pause: number) => {
+  const repeat = async (run: () => Promise<void>, pause: number) => {
     while (!state.over) {
       await run()
       await new Promise((resolve) => setTimeout(resolve, pause))
@@ -67,16 +74,16 @@ const probe = (server: number, yardstick: number) => {
     refused = []
     state.over = false
     running = [
-      again(() => timed("health", server, "/health", 200), pauseMillis),
-      again(async () => {
-        await timed("append", server, "/streams/honest", 201, {
+      repeat(() => measureAsk("health", server, "/health", 200), pauseMillis),
+      repeat(async () => {
+        await measureAsk("append", server, "/streams/honest", 201, {
           method: "POST",
           headers: { "content-type": "application/json" },
           body: `{"data":1}`
         })
-        await timed("read", server, "/streams/honest/events?tail=1", 200)
+        await measureAsk("read", server, "/streams/honest/events?tail=1", 200)
       }, pauseMillis),
-      again(() => timed("yardstick", yardstick, "/", 200), yardstickPauseMillis)
+      repeat(() => measureAsk("yardstick", yardstick, "/", 200), yardstickPauseMillis)
     ]
   }
 

@@ -1,32 +1,33 @@
 /**
- * What an attacker has: sockets that send much and read nothing, or just as much as shows that all was answered.
+ * The tools of an attacker: sockets that send much and read nothing, or only enough to see that every request was
+ * answered.
  */
 import * as net from "node:net"
 import type { StartOptions } from "../../support/server-process.ts"
 import { json, request } from "../../support/wire.ts"
 
-/** The least that costs the most, at one route. */
+/** The cheapest request that costs the server most, at one route. */
 export interface Attack {
   readonly name: string
   readonly route: string
-  /** The server it is tried on, where that is not one as it comes. */
+  /** The options of the server under attack, if they are not the defaults. */
   readonly start?: StartOptions
-  /** Descriptors that it may leave open while its streams are awake, besides one for each of them. */
+  /** The descriptors that the attack may leave open while its streams are awake, besides one for each stream. */
   readonly files?: number
-  /** What has to be there before, made by whoever may. */
+  /** Prepares the data that the attack needs, as any client may. */
   readonly prepare?: (stage: Stage) => Promise<void>
   readonly run: (stage: Stage) => Promise<void>
-  /** What must be so while it lasts, a sentence for each thing that is not. */
+  /** Returns a sentence for each violation while the attack lasts. */
   readonly check?: (stage: Stage) => Promise<ReadonlyArray<string>>
 }
 
-/** An answer to all that was asked is not waited for any longer. */
+/** The longest wait for the answers to all requests. */
 const answeredMillis = 20_000
 
 export class Stage {
   readonly port: number
   readonly brief: boolean
-  /** Bytes that the attacker sent. */
+  /** The number of bytes that the attacker sent. */
   sent = 0
   readonly #sockets = new Set<net.Socket>()
   readonly #finals: Array<() => void> = []
@@ -36,17 +37,17 @@ export class Stage {
     this.brief = brief
   }
 
-  /** So many in a full run, so many in a short one. */
+  /** Returns the first number in a full run, the second in a short one. */
   scaled(full: number, brief: number): number {
     return this.brief ? brief : full
   }
 
-  /** What is to be done when the attack is over. */
+  /** Registers an action for the end of the attack. */
   finally(final: () => void): void {
     this.#finals.push(final)
   }
 
-  /** A connection on which nothing is read. */
+  /** Opens a connection that reads nothing. */
   open(): Promise<net.Socket> {
     return new Promise((resolve, reject) => {
       const socket = net.connect({ port: this.port, host: "127.0.0.1", noDelay: true })
@@ -63,7 +64,7 @@ export class Stage {
 
   async openAll(count: number): Promise<ReadonlyArray<net.Socket>> {
     const all: Array<net.Socket> = []
-    // As many as wait to be accepted are refused by nobody.
+    // As many connections as the system's queue holds, so that none is refused.
     while (all.length < count) {
       all.push(...await Promise.all(Array.from({ length: Math.min(100, count - all.length) }, () => this.open())))
     }
@@ -75,13 +76,16 @@ export class Stage {
     if (!socket.destroyed) socket.write(bytes)
   }
 
-  /** The same again and again in one write, on so many connections that read nothing, which stay. */
+  /** Sends the same bytes `times` times in one write, on connections that read nothing and stay open. */
   async unread(connections: number, times: number, bytes: Uint8Array): Promise<void> {
-    const all = repeated(bytes, times)
+    const all = repeat(bytes, times)
     for (const socket of await this.openAll(connections)) this.send(socket, all)
   }
 
-  /** Requests one behind the other on one connection, and how many were answered before it ended or fell silent. */
+  /**
+   * Sends requests one behind the other on one connection. Returns how many were answered before the connection ended
+   * or fell silent.
+   */
   async answered(requests: ReadonlyArray<Uint8Array>): Promise<number> {
     const socket = await this.open()
     let count = 0
@@ -107,20 +111,20 @@ export class Stage {
     return count
   }
 
-  /** The same requests on so many connections, each of which reads what it is answered. */
+  /** Sends the same requests on several connections, each of which reads its answers. */
   async read(connections: number, times: number, bytes: Uint8Array): Promise<void> {
     const requests = Array.from({ length: times }, () => bytes)
     await Promise.all(Array.from({ length: connections }, () => this.answered(requests)))
   }
 
-  /** Leaves without a word. */
+  /** Closes all connections without any further message. */
   leave(): void {
     for (const socket of this.#sockets) socket.destroy()
     for (const final of this.#finals.splice(0)) final()
   }
 }
 
-export const repeated = (bytes: Uint8Array, times: number): Buffer =>
+export const repeat = (bytes: Uint8Array, times: number): Buffer =>
   Buffer.concat(Array.from({ length: times }, () => bytes))
 
 export const get = (target: string, headers: Readonly<Record<string, string>> = {}) => request("GET", target, headers)
@@ -133,9 +137,10 @@ export const post = (target: string, body: string | Uint8Array, headers: Readonl
 export const put = (target: string, headers: Readonly<Record<string, string>> = json, body: string | Uint8Array = "") =>
   request("PUT", target, headers, body)
 
-/** Makes what an attack is about: all is answered before anything is measured. */
-export const prepared = async (stage: Stage, requests: ReadonlyArray<Uint8Array>): Promise<void> => {
-  // The first one alone, for the others may be about it; and not all at once: what is prepared is no attack.
+/** Creates the data of an attack: the server answers all of it before any measurement. */
+export const prepareAll = async (stage: Stage, requests: ReadonlyArray<Uint8Array>): Promise<void> => {
+  // The first request goes alone, since the others may depend on it. The rest goes in parts: a preparation must not be
+  // an attack.
   for (let from = 0, to = 1; from < requests.length; from = to, to += 50) {
     const some = requests.slice(from, to)
     const count = await stage.answered(some)
@@ -143,9 +148,9 @@ export const prepared = async (stage: Stage, requests: ReadonlyArray<Uint8Array>
   }
 }
 
-/** Four events of 900,000 bytes. */
+/** Prepares a stream of four events of 900,000 bytes. */
 export const prepareBig = async (stage: Stage): Promise<void> => {
-  await prepared(stage, [
+  await prepareAll(stage, [
     put("/v1/stream/big"),
     ...Array.from({ length: 4 }, (_, i) => post("/v1/stream/big", `["${String(i).repeat(900_000)}"]`))
   ])

@@ -1,6 +1,6 @@
 /**
- * The least that costs the most, at every route: while somebody asks for it, nobody else waits for more than a quarter of a
- * second, the server grows by no more than it may, and afterwards everything that was held is free again.
+ * The cheapest requests that cost the server most, at every route. During an attack no other client waits for more than
+ * a quarter of a second, the server grows by no more than its limit, and afterwards all held resources are free again.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import * as fs from "node:fs"
@@ -15,36 +15,36 @@ import type { Seen } from "./greed-prober.ts"
 import type { Attack } from "./greed-stage.ts"
 import { Stage } from "./greed-stage.ts"
 
-/** What anybody else may wait at the most; ten times as much in the short form, beside which other tests run. */
+/** The longest wait of any other client; ten times as long in the short form, beside which other tests run. */
 const waitMillisMax = { full: 250, brief: 2_500 }
 
-/** What the server may grow by: bodies and answers of everybody together, and what a collector has not looked at yet. */
+/** The most that the server may grow by: the bodies and answers of all clients together, and uncollected garbage. */
 const grownBytesMax = 320 * 1024 * 1024
 
-/** Beyond this the server is ended, whatever it is at: the machine is not ours alone. */
+/** Beyond this size the suite ends the server, whatever it is doing: other programs use the machine, too. */
 const residentBytesMax = 4 * 1024 * 1024 * 1024
 
-/** Ten milliseconds of work and a flush take this long where the machine has the time. */
+/** The time that the yardstick takes at most (ten milliseconds of work and a flush) if the machine is not busy. */
 const yardstickMillisMax = 60
 
-/** How often an attack is tried again when the machine had no time. */
+/** How often an attack is tried if the machine is busy. */
 const triesMax = { full: 4, brief: 2 }
 
-/** How long an attack stays when all is sent, and how long a server has to forget it. */
+/** How long the attacker stays after the last byte, and how long the server has to free everything. */
 const stayMillis = { full: 3_000, brief: 300 }
 const forgottenWithin = 10_000
 
-/** A minute until a stream falls asleep. */
+/** A stream falls asleep after a minute. */
 const asleepWithin = 90_000
 
-/** Descriptors that come and go, apart from those of streams that are awake. */
+/** Descriptors that come and go, besides those of awake streams. */
 const filesSpare = 8
 
 export const attacks: ReadonlyArray<Attack> = [...many, ...large]
 
 export const greed: Suite = {
   name: "greed",
-  about: "the least that costs the most, at every route: nobody else waits, and nothing is kept",
+  about: "the cheapest requests that cost most, at every route: no other client waits, and the server keeps nothing",
   rounds: 1,
   run: async (context) => {
     const { directory, options, rounds } = context
@@ -55,7 +55,7 @@ export const greed: Suite = {
     try {
       for (let round = 0; round < rounds; round++) {
         for (const [i, attack] of chosen.entries()) {
-          await untilTold(context, Path.join(directory, `${round}-${i}`), attack, clients, found)
+          await tryUntilClear(context, Path.join(directory, `${round}-${i}`), attack, clients, found)
         }
       }
     } finally {
@@ -65,11 +65,11 @@ export const greed: Suite = {
   }
 }
 
-/** An attack, again where the machine was too busy to tell who made others wait. */
-const untilTold = async (context: Context, directory: string, attack: Attack, clients: Clients, found: Found) => {
+/** Runs an attack, and runs it again if the machine was too busy to tell who made the others wait. */
+const tryUntilClear = async (context: Context, directory: string, attack: Attack, clients: Clients, found: Found) => {
   const form = context.options.brief ? "brief" : "full"
   for (let attempt = 1;; attempt++) {
-    const trial = await tried(context, Path.join(directory, `${attempt}`), attack, clients)
+    const trial = await tryAttack(context, Path.join(directory, `${attempt}`), attack, clients)
     const { grownBytes, seen, sent, violations } = trial
     const { append, health, read, yardstick } = seen.waits
     const wait = Math.max(append, health, read)
@@ -101,7 +101,7 @@ interface Trial {
   readonly violations: ReadonlyArray<string>
 }
 
-const tried = async (context: Context, directory: string, attack: Attack, clients: Clients): Promise<Trial> => {
+const tryAttack = async (context: Context, directory: string, attack: Attack, clients: Clients): Promise<Trial> => {
   const { brief } = context.options
   const violations: Array<string> = []
   const server = await ServerProcess.make(directory)
@@ -109,7 +109,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
   const stage = new Stage(server.port, brief)
   const watch = setInterval(() => {
     if (residentOf(server) > residentBytesMax) {
-      violations.push("it had more than 4 GB and was ended")
+      violations.push("the server had more than 4 GB and was ended")
       server.signal("SIGKILL")
     }
   }, 20)
@@ -119,7 +119,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
     await attack.prepare?.(stage)
     stage.sent = 0
     const prober = await clients.at(server.port)
-    // What is compiled and opened once is none of the attack's.
+    // Warm up, so that the attack is not charged for one-time compiling and opening.
     prober.begin()
     await pause(200)
     await prober.end()
@@ -128,7 +128,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
     forgetPeak(server.pid)
     prober.begin()
     await attack.run(stage)
-    // Who comes behind all of it is answered when all of it was taken in.
+    // A request behind the attack is answered after the server has read all of the attack.
     for (let i = 0; i < 3; i++) await usageOf(server.port)
     if (server.isRunning) violations.push(...(await attack.check?.(stage) ?? []))
     await pause(brief ? stayMillis.brief : stayMillis.full)
@@ -137,14 +137,14 @@ const tried = async (context: Context, directory: string, attack: Attack, client
     seen = await prober.end()
     prober.leave()
     if (server.isRunning) {
-      violations.push(...seen.refused.map((refused) => `somebody else was refused: ${refused}`))
-      if (grownBytes > grownBytesMax) violations.push(`it grew by ${Math.round(grownBytes / 2 ** 20)} MiB`)
-      violations.push(...await forgotten(server, before.usage, before.files + (attack.files ?? 0), brief))
+      violations.push(...seen.refused.map((refused) => `another client was refused: ${refused}`))
+      if (grownBytes > grownBytesMax) violations.push(`the server grew by ${Math.round(grownBytes / 2 ** 20)} MiB`)
+      violations.push(...await findLeftovers(server, before.usage, before.files + (attack.files ?? 0), brief))
     } else {
       violations.push(`the server ended: ${server.log.slice(-500)}`)
     }
   } catch (error) {
-    violations.push(`it could not be tried: ${String(error)}`)
+    violations.push(`the attack could not run: ${String(error)}`)
   } finally {
     clearInterval(watch)
     stage.leave()
@@ -154,7 +154,7 @@ const tried = async (context: Context, directory: string, attack: Attack, client
   return { seen, sent: stage.sent, grownBytes, violations }
 }
 
-/** What it has now; nothing where it has ended. */
+/** Returns the resident bytes of the server; 0 if it has ended. */
 const residentOf = ({ isRunning, pid }: ServerProcess): number => {
   try {
     return isRunning ? residentBytes(pid) : 0
@@ -163,8 +163,8 @@ const residentOf = ({ isRunning, pid }: ServerProcess): number => {
   }
 }
 
-/** Whether what was held is free again. */
-const forgotten = async (
+/** Returns a sentence for each resource that is not free again. */
+const findLeftovers = async (
   { pid, port }: ServerProcess,
   before: Usage | undefined,
   filesBefore: number,
@@ -225,7 +225,7 @@ class Found {
 
 const nothing: Seen = { waits: { health: 0, append: 0, read: 0, yardstick: 0 }, answers: 0, refused: [] }
 
-/** The others, and the yardstick, which are processes of their own. */
+/** The other clients and the yardstick, each a process of its own. */
 class Clients {
   readonly #yardstick: ChildProcess
   readonly #port: number
@@ -238,7 +238,7 @@ class Clients {
   static async make(directory: string): Promise<Clients> {
     fs.mkdirSync(directory, { recursive: true })
     const yardstick = fork(prober, ["yardstick", directory])
-    return new Clients(yardstick, await told<number>(yardstick))
+    return new Clients(yardstick, await receive<number>(yardstick))
   }
 
   async at(port: number) {
@@ -248,7 +248,7 @@ class Clients {
       begin: () => void process.send("begin"),
       end: (): Promise<Seen> => {
         process.send("end")
-        return told<Seen>(process)
+        return receive<Seen>(process)
       },
       leave: () => void process.kill()
     }
@@ -261,7 +261,7 @@ class Clients {
 
 const prober = Path.join(import.meta.dirname, "greed-prober.ts")
 
-const told = <A>(process: ChildProcess): Promise<A> =>
+const receive = <A>(process: ChildProcess): Promise<A> =>
   new Promise((resolve, reject) => {
     process.once("message", (message) => resolve(message as A))
     process.once("exit", (code) => reject(new Error(`It ended with ${code} and said nothing.`)))

@@ -1,7 +1,7 @@
 /**
- * What hostile or broken clients send, each with what it deserves: refusals of the native API and of HTTP itself, as the
- * tests know them, those of the protocol and its subscriptions, and what is odd and yet right. `kept` is a stream that is
- * there, of JSON; `bad` is one that must never be.
+ * Requests of hostile or broken clients, each with its correct answer: refusals of the native API and of HTTP itself,
+ * as the tests know them, refusals of the protocol and its subscriptions, and odd but valid requests. `kept` is an
+ * existing JSON stream; `bad` is a stream that must never exist.
  */
 import { badHttp } from "../../support/bad-http-requests.ts"
 import {
@@ -17,9 +17,9 @@ import { json, request } from "../../support/wire.ts"
 export interface HostileCase {
   readonly title: string
   readonly bytes: Uint8Array | string
-  /** Undefined: any refusal of the caller's fault will do. */
+  /** The status; undefined if any 4xx will do. */
   readonly status: number | undefined
-  /** The answer goes on for ever. */
+  /** The answer never ends. */
   readonly follows?: boolean
 }
 
@@ -80,7 +80,7 @@ const noMessages = [
 ]
 const ids = ["%ff", "%00", "a".repeat(600), "%E9"]
 
-const refused = (title: string, status: number | undefined, bytes: Uint8Array | string): HostileCase => ({
+const refuse = (title: string, status: number | undefined, bytes: Uint8Array | string): HostileCase => ({
   title,
   bytes,
   status
@@ -88,44 +88,44 @@ const refused = (title: string, status: number | undefined, bytes: Uint8Array | 
 
 const protocol: ReadonlyArray<HostileCase> = [
   ...badOffsets.filter((offset) => offset !== "").map((offset) =>
-    refused(`offset=${offset} of the protocol`, 400, request("GET", `${kept}?offset=${offset}`))
+    refuse(`offset=${offset} of the protocol`, 400, request("GET", `${kept}?offset=${offset}`))
   ),
   ...["", "yes", "true", "SSE", "long-poll,sse", "%00"].map((live) =>
-    refused(`live=${live}`, 400, request("GET", `${kept}?offset=-1&live=${live}`))
+    refuse(`live=${live}`, 400, request("GET", `${kept}?offset=-1&live=${live}`))
   ),
-  refused("a long-poll without an offset", 400, request("GET", `${kept}?live=long-poll`)),
+  refuse("a long-poll without an offset", 400, request("GET", `${kept}?live=long-poll`)),
   ...["limit=0", "tail=-1", "since=yesterday", "offset=1&offset=2", "live=sse&live=sse&offset=-1"].map((query) =>
-    refused(`${query} of the protocol`, 400, request("GET", `${kept}?${query}`))
+    refuse(`${query} of the protocol`, 400, request("GET", `${kept}?${query}`))
   ),
   ...counts.flatMap((count) => [
-    refused(`Stream-TTL: ${count}`, 400, request("PUT", bad, { ...json, "Stream-TTL": count })),
+    refuse(`Stream-TTL: ${count}`, 400, request("PUT", bad, { ...json, "Stream-TTL": count })),
     ...["Producer-Epoch", "Producer-Seq"].map((name) => {
       const producer = { "Producer-Id": "p", "Producer-Epoch": "0", "Producer-Seq": "0", [name]: count }
-      return refused(`${name}: ${count}`, 400, request("POST", kept, { ...json, ...producer }, "1"))
+      return refuse(`${name}: ${count}`, 400, request("POST", kept, { ...json, ...producer }, "1"))
     }),
-    refused(
+    refuse(
       `Stream-Fork-Sub-Offset: ${count}`,
       400,
       request("PUT", bad, { ...json, "Stream-Forked-From": kept, "Stream-Fork-Sub-Offset": count })
     )
   ]),
   ...["Producer-Id", "Producer-Epoch", "Producer-Seq"].map((name) =>
-    refused(`${name} alone`, 400, request("POST", kept, { ...json, [name]: "0" }, "1"))
+    refuse(`${name} alone`, 400, request("POST", kept, { ...json, [name]: "0" }, "1"))
   ),
   ...times.map((time) =>
-    refused(`Stream-Expires-At: ${time}`, 400, request("PUT", bad, { ...json, "Stream-Expires-At": time }))
+    refuse(`Stream-Expires-At: ${time}`, 400, request("PUT", bad, { ...json, "Stream-Expires-At": time }))
   ),
-  ...types.map((type) => refused(`Content-Type: ${type}`, 400, request("PUT", bad, { "Content-Type": type }, "1"))),
+  ...types.map((type) => refuse(`Content-Type: ${type}`, 400, request("PUT", bad, { "Content-Type": type }, "1"))),
   ...sources.map((source) =>
-    refused(`Stream-Forked-From: ${source}`, 400, request("PUT", bad, { ...json, "Stream-Forked-From": source }))
+    refuse(`Stream-Forked-From: ${source}`, 400, request("PUT", bad, { ...json, "Stream-Forked-From": source }))
   ),
-  refused("a Content-Type of 5 KB", 400, request("PUT", bad, { "Content-Type": `text/plain; x=${"y".repeat(5_000)}` })),
-  refused(
+  refuse("a Content-Type of 5 KB", 400, request("PUT", bad, { "Content-Type": `text/plain; x=${"y".repeat(5_000)}` })),
+  refuse(
     "a Stream-Expires-At of 5 KB",
     400,
     request("PUT", bad, { ...json, "Stream-Expires-At": `2126-01-08T00:00:00.${"0".repeat(5_000)}Z` })
   ),
-  refused(
+  refuse(
     "a Producer-Id of 5 KB",
     400,
     request(
@@ -138,28 +138,28 @@ const protocol: ReadonlyArray<HostileCase> = [
   ...["__ds", "__ds/subscriptions/x"].flatMap((id) => {
     const producer = { ...json, "Producer-Id": id, "Producer-Epoch": "9007199254740991", "Producer-Seq": "0" }
     return [
-      refused(`the producer ${id}`, 400, request("POST", kept, producer, "1")),
-      refused(`the producer ${id} of the native API`, 400, request("POST", "/streams/kept", producer, `{"data":1}`))
+      refuse(`the producer ${id}`, 400, request("POST", kept, producer, "1")),
+      refuse(`the producer ${id} of the native API`, 400, request("POST", "/streams/kept", producer, `{"data":1}`))
     ]
   }),
-  refused("a Stream-Seq of 5 KB", 400, request("POST", kept, { ...json, "Stream-Seq": "9".repeat(5_000) }, "1")),
-  refused("a fork of nothing", 404, request("PUT", bad, { ...json, "Stream-Forked-From": "/v1/stream/nothing" })),
-  refused("a place to fork, and no source", 400, request("PUT", bad, { ...json, "Stream-Fork-Offset": "0" })),
-  ...noMessages.map((text) => refused(`${text} as messages`, 400, request("POST", kept, json, text))),
-  refused("another media type than the stream's", 409, request("POST", kept, { "Content-Type": "text/plain" }, "1")),
-  refused("a gzip body for the protocol", 415, request("PUT", bad, { ...json, "Content-Encoding": "gzip" }, "1")),
-  refused("an append to nothing", 404, request("POST", bad, json, "1")),
+  refuse("a Stream-Seq of 5 KB", 400, request("POST", kept, { ...json, "Stream-Seq": "9".repeat(5_000) }, "1")),
+  refuse("a fork of nothing", 404, request("PUT", bad, { ...json, "Stream-Forked-From": "/v1/stream/nothing" })),
+  refuse("a place to fork, and no source", 400, request("PUT", bad, { ...json, "Stream-Fork-Offset": "0" })),
+  ...noMessages.map((text) => refuse(`${text} as messages`, 400, request("POST", kept, json, text))),
+  refuse("another media type than the stream's", 409, request("POST", kept, { "Content-Type": "text/plain" }, "1")),
+  refuse("a gzip body for the protocol", 415, request("PUT", bad, { ...json, "Content-Encoding": "gzip" }, "1")),
+  refuse("an append to nothing", 404, request("POST", bad, json, "1")),
   ...badPathNames.flatMap(([title, segment]) => [
-    refused(`${title}, made by the protocol`, 400, request("PUT", `/v1/stream/${segment}`, json)),
-    refused(`${title}, read by the protocol`, 400, request("GET", `/v1/stream/${segment}?offset=-1`))
+    refuse(`${title}, made by the protocol`, 400, request("PUT", `/v1/stream/${segment}`, json)),
+    refuse(`${title}, read by the protocol`, 400, request("GET", `/v1/stream/${segment}?offset=-1`))
   ]),
   ...["__ds", "__ds%2Fx", "%5f%5fds/subscriptions/x"].map((name) =>
-    refused(`the reserved name ${name}`, undefined, request("PUT", `/v1/stream/${name}`, json))
+    refuse(`the reserved name ${name}`, undefined, request("PUT", `/v1/stream/${name}`, json))
   )
 ]
 
 const put = (title: string, body: string | Uint8Array) =>
-  refused(`a subscription of ${title}`, 400, request("PUT", subscription, json, body))
+  refuse(`a subscription of ${title}`, 400, request("PUT", subscription, json, body))
 
 const slashes = "/".repeat(200_000)
 
@@ -188,25 +188,25 @@ const subscriptions: ReadonlyArray<HostileCase> = [
     .map(
       (url) => put(`the webhook ${url}`, JSON.stringify({ type: "webhook", pattern: "**", webhook: { url } }))
     ),
-  refused("a subscription beyond 256 KB", 413, request("PUT", subscription, json, " ".repeat(256 * 1024 + 1))),
-  refused("a subscription as a form", 415, request("PUT", subscription, { "Content-Type": "text/plain" }, "{}")),
+  refuse("a subscription beyond 256 KB", 413, request("PUT", subscription, json, " ".repeat(256 * 1024 + 1))),
+  refuse("a subscription as a form", 415, request("PUT", subscription, { "Content-Type": "text/plain" }, "{}")),
   ...ids.map((id) =>
-    refused(`the subscription ${id.slice(0, 20)}`, 400, request("GET", `/v1/stream/__ds/subscriptions/${id}`))
+    refuse(`the subscription ${id.slice(0, 20)}`, 400, request("GET", `/v1/stream/__ds/subscriptions/${id}`))
   ),
   ...["ack", "callback", "release"].map((action) =>
-    refused(`${action} without a token`, 401, request("POST", `${subscription}/${action}`, json, "{}"))
+    refuse(`${action} without a token`, 401, request("POST", `${subscription}/${action}`, json, "{}"))
   ),
   ...["", "Basic x", "Bearer", "Bearer ", "Bearer a b", "Bearer ..", `Bearer ${"a.".repeat(5_000)}`, "Bearer é"].map((
     value
   ) =>
-    refused(
+    refuse(
       `ack with ${value.slice(0, 20)}`,
       undefined,
       request("POST", `${subscription}/ack`, { ...json, Authorization: value }, `{"wake_id":"w","generation":1}`)
     )
   ),
   ...["__proto__", "constructor", "ack/x", "streams/%ff", "claim/"].map((action) =>
-    refused(`the action ${action}`, undefined, request("POST", `${subscription}/${action}`, json, "{}"))
+    refuse(`the action ${action}`, undefined, request("POST", `${subscription}/${action}`, json, "{}"))
   )
 ]
 
@@ -215,9 +215,9 @@ const chunked =
   `POST /streams/bad HTTP/1.1\r\n${host}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
 
 const odd: ReadonlyArray<HostileCase> = [
-  refused("a chunk extension of 1 MB", undefined, `${chunked}1;${"a".repeat(1_000_000)}\r\n1\r\n0\r\n\r\n`),
-  refused("trailers of 100 KB", undefined, `${chunked}1\r\n1\r\n0\r\nX-A: ${"a".repeat(100_000)}\r\n\r\n`),
-  refused("10^4 chunks of a byte", 400, `${chunked}${"1\r\n \r\n".repeat(10_000)}0\r\n\r\n`),
+  refuse("a chunk extension of 1 MB", undefined, `${chunked}1;${"a".repeat(1_000_000)}\r\n1\r\n0\r\n\r\n`),
+  refuse("trailers of 100 KB", undefined, `${chunked}1\r\n1\r\n0\r\nX-A: ${"a".repeat(100_000)}\r\n\r\n`),
+  refuse("10^4 chunks of a byte", 400, `${chunked}${"1\r\n \r\n".repeat(10_000)}0\r\n\r\n`),
   {
     title: "an upgrade to HTTP/2",
     status: 200,
@@ -275,7 +275,7 @@ const odd: ReadonlyArray<HostileCase> = [
   },
   { title: "a deletion with a stale If-Match", status: 412, bytes: request("DELETE", kept, { "If-Match": "7" }) },
   {
-    title: "a PUT that is to make what is there",
+    title: "a PUT that creates a stream that exists",
     status: 412,
     bytes: request("PUT", kept, { ...json, "If-None-Match": "*" })
   },

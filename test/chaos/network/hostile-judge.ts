@@ -1,12 +1,12 @@
 /**
- * One hostile request, and whether its answer is what it deserves.
+ * Sends one hostile request and judges its answer.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Reply } from "../../support/wire.ts"
 import { request, Wire } from "../../support/wire.ts"
 import type { HostileCase } from "./hostile-cases.ts"
 
-/** A sentence for each thing that is wrong with the answer, or with the connection behind it. */
+/** Returns a sentence for each fault of the answer, or of the connection after it. */
 export const judge = async (
   port: number,
   pid: number,
@@ -39,7 +39,7 @@ export const judge = async (
   }
 }
 
-/** A problem (RFC 9457), or the error of the protocol's subscriptions. */
+/** Whether the body is a problem (RFC 9457), or an error of the protocol's subscriptions. */
 const isExplained = ({ body, headers, status }: Reply): boolean => {
   const value = JSON.parse(body.toString()) as {
     readonly status?: number
@@ -51,7 +51,7 @@ const isExplained = ({ body, headers, status }: Reply): boolean => {
     : headers["content-type"] === "application/json" && typeof value.error === "object"
 }
 
-/** The connection ends where the answer says so; else the next request is read as what it is. */
+/** Whether the connection ends if the answer says so, and otherwise answers the next request correctly. */
 const inOrder = async (wire: Wire, { headers }: Pick<Reply, "headers">, pid: number): Promise<boolean> => {
   if (headers["connection"]?.toLowerCase() === "close") return wire.ended()
   const health = await wire.send(request("GET", "/health")).reply()

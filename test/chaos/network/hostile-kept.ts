@@ -1,33 +1,33 @@
 /**
- * What is strange and right: names and data are kept as they came, listed, read through both doors, followed, there again
- * after a stop and after a kill, and gone when they are deleted.
+ * Strange but valid names and data: the server keeps them byte for byte, lists them, serves them through both doors and
+ * to followers, has them after a stop and after a kill, and removes them when they are deleted.
  */
 import type { ServerProcess } from "../../support/server-process.ts"
 import { SseReader } from "../../support/sse-reader.ts"
 import { names, strange } from "../../support/strange-inputs.ts"
 import type { Reply } from "../../support/wire.ts"
 import { exchange, request } from "../../support/wire.ts"
-import { listed } from "../harness/footprint.ts"
+import { listStreams } from "../harness/footprint.ts"
 
 interface Stream {
   readonly segment: string
   readonly name: string
-  /** What reading it through the protocol answers. */
+  /** The body of a read through the protocol. */
   readonly content: Uint8Array
   readonly contentType: string
-  /** The event as its append was answered; undefined where it was made through the protocol. */
+  /** The event in the answer to its append; undefined if it was created through the protocol. */
   readonly event: string | undefined
 }
 
-/** Leaves nothing behind. `beforeRestart` lets go of the server. */
+/** Keeps and then deletes all strange streams. `beforeRestart` ends every other use of the server. */
 export const keepStrange = async (server: ServerProcess, beforeRestart: () => Promise<unknown>) => {
   const { port } = server
   const violations: Array<string> = []
-  const others = await listed(port)
-  const streams = [...await appendNative(port, violations), ...await putTyped(port, violations)]
+  const others = await listStreams(port)
+  const streams = [...await appendNative(port, violations), ...await putTypes(port, violations)]
   const verify = async (when: string) => {
     const wanted = [...others, ...streams.map(({ name }) => name)].toSorted((one, other) => one < other ? -1 : 1)
-    if (JSON.stringify(await listed(port)) !== JSON.stringify(wanted)) {
+    if (JSON.stringify(await listStreams(port)) !== JSON.stringify(wanted)) {
       violations.push(`${when}: other streams are listed`)
     }
     for (const stream of streams) violations.push(...await differences(port, stream, when))
@@ -48,7 +48,7 @@ export const keepStrange = async (server: ServerProcess, beforeRestart: () => Pr
   return { kept: streams.length, violations }
 }
 
-/** Every strange name and every strange piece of data, each with one of the other. */
+/** Appends every strange name and every strange piece of data, each paired with one of the other. */
 const appendNative = async (port: number, violations: Array<string>): Promise<ReadonlyArray<Stream>> => {
   const streams: Array<Stream> = []
   for (let i = 0; i < Math.max(names.length, strange.length); i++) {
@@ -79,7 +79,7 @@ const contents: ReadonlyArray<readonly [contentType: string, content: string | U
   ["application/problem+json", "{\"status\":500}"]
 ]
 
-const putTyped = async (port: number, violations: Array<string>): Promise<ReadonlyArray<Stream>> => {
+const putTypes = async (port: number, violations: Array<string>): Promise<ReadonlyArray<Stream>> => {
   const streams: Array<Stream> = []
   for (const [i, [contentType, content]] of contents.entries()) {
     const name = `typed-${i}`
@@ -93,7 +93,7 @@ const putTyped = async (port: number, violations: Array<string>): Promise<Readon
   return streams
 }
 
-/** A sentence for each way in which the stream is not what was sent. */
+/** Returns a sentence for each difference between the stream and the sent data. */
 const differences = async (port: number, stream: Stream, when: string): Promise<ReadonlyArray<string>> => {
   const { content, contentType, event, name, segment } = stream
   const found: Array<string> = []
@@ -111,7 +111,10 @@ const differences = async (port: number, stream: Stream, when: string): Promise<
   return found
 }
 
-/** Whatever a stream's type and data are, they are never a page, and bring no header with them. */
+/**
+ * Whether the answer is safe: whatever type and data a stream has, browsers never show it as a page, and it adds no
+ * header.
+ */
 const isSafe = ({ headers }: Reply): boolean =>
   headers["x-content-type-options"] === "nosniff" && Object.keys(headers).every((name) => known.has(name))
 

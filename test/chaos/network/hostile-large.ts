@@ -1,6 +1,7 @@
 /**
- * Bodies that are far too large, in every way they can come, and millions of events or pieces in one that is not: the
- * server grows by twice its limit for a body that it refuses at most, answers, and somebody who means well goes on.
+ * Bodies that are far too large, in every form in which they can arrive, and millions of events or pieces in a body
+ * within the limit. For a refused body the server grows by twice its limit at most, it answers, and a healthy client
+ * goes on.
  */
 import { gzipSync } from "node:zlib"
 import { forgetPeak, peakBytes, residentBytes } from "../../support/memory.ts"
@@ -14,7 +15,7 @@ import type { Outcome } from "../harness/suite.ts"
 const mebi = 1024 * 1024
 const bodyBytesMax = 64 * mebi
 
-/** A healthy client waits behind whatever is checked and kept of one body. */
+/** A healthy client waits while the server checks and keeps one body. */
 const healthyMillisMax = 5_000
 
 export const sendLarge = async (
@@ -37,14 +38,14 @@ export const sendLarge = async (
     const grown = peakBytes(server.pid) - resident
     say(`${large.title}: ${reply?.status}, ${Math.round(grown / mebi)} MiB more than ${Math.round(resident / mebi)}`)
     if (reply?.status !== large.status) violations.push(`${large.title}: answered with ${reply?.status}`)
-    // What is taken is kept for readers, too.
+    // The server keeps an accepted body for readers, too.
     if (large.status >= 400) {
       most = Math.max(most, grown)
       if (grown > 2 * bodyBytesMax) {
         violations.push(`${large.title}: the server grew by ${Math.round(grown / mebi)} MiB`)
       }
       const changed = difference(before, await footprint(server.port, server.directory, healthyStream))
-      if (changed !== undefined) violations.push(`${large.title}: something was kept: ${changed}`)
+      if (changed !== undefined) violations.push(`${large.title}: the server kept data: ${changed}`)
     }
   }
   await healthy.stop()
@@ -59,7 +60,7 @@ export const sendLarge = async (
 interface Large {
   readonly title: string
   readonly head: string
-  /** Sent one after the other, as far as there is somebody who takes them. */
+  /** The pieces, sent one after the other for as long as the server reads them. */
   readonly pieces: Iterable<Uint8Array>
   readonly status: number
 }
@@ -72,7 +73,7 @@ const chunked = { "Transfer-Encoding": "chunked" }
 const length = (bytes: number) => ({ "Content-Length": String(bytes) })
 const piece = Buffer.alloc(mebi, "1")
 
-/** So much of one long line, as chunks or as it is. */
+/** One long line of `bytes` bytes, in chunks or plain. */
 function* line(bytes: number, isChunked: boolean): Iterable<Uint8Array> {
   for (let sent = 0; sent < bytes; sent += piece.length) {
     if (isChunked) yield Buffer.from(`${piece.length.toString(16)}\r\n`)
@@ -82,8 +83,8 @@ function* line(bytes: number, isChunked: boolean): Iterable<Uint8Array> {
   if (isChunked) yield Buffer.from("0\r\n\r\n")
 }
 
-/** One event of exactly the limit. */
-const fitting = (stream: string, more = 0): Large => ({
+/** One event of exactly the limit, and `more` bytes. */
+const makeFitting = (stream: string, more = 0): Large => ({
   title: `a body of the limit and ${more} bytes`,
   head: head("POST", `/streams/${stream}`, { ...json, ...length(bodyBytesMax + more) }),
   pieces: [Buffer.from(`{"data":"${"x".repeat(bodyBytesMax + more - `{"data":""}`.length)}"}`)],
@@ -93,7 +94,7 @@ const fitting = (stream: string, more = 0): Large => ({
 const millionOf = (text: string): Buffer => Buffer.alloc(1_000_000 * text.length, text)
 
 const bodies: ReadonlyArray<Large> = [
-  fitting("bad", 1),
+  makeFitting("bad", 1),
   ...[600, 100].flatMap((size): ReadonlyArray<Large> => [
     {
       title: `${size} MiB in chunks`,
@@ -166,7 +167,7 @@ const bodies: ReadonlyArray<Large> = [
     ],
     status: 415
   },
-  fitting("large"),
+  makeFitting("large"),
   {
     title: "as many lines as there may be",
     head: head("POST", "/streams/many", { ...ndjson, ...length(65_536) }),
@@ -175,7 +176,7 @@ const bodies: ReadonlyArray<Large> = [
   }
 ]
 
-/** The head of the answer; undefined where there is none. The rest of it, which may be large, is not waited for. */
+/** Returns the head of the answer; undefined if there is none. It does not wait for the rest, which may be large. */
 const send = async (port: number, { head, pieces }: Large): Promise<Pick<Reply, "status"> | undefined> => {
   const wire = await Wire.open(port)
   const { socket } = wire.send(head)

@@ -1,6 +1,6 @@
 /**
- * The corpus of hostile requests once, and what is strange and right across two restarts (the short form of
- * `npm run chaos -- hostile`).
+ * The corpus of hostile requests once, and strange but valid data across two restarts (the short form of `npm run chaos
+ * -- hostile`).
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -13,10 +13,10 @@ import { hostileCases } from "./hostile-cases.ts"
 import { sendLarge } from "./hostile-large.ts"
 import { runCorpus } from "./hostile.ts"
 
-/** Tells a server that hangs from a machine that is busy. */
+/** Long enough to tell a server that hangs from a machine that is busy. */
 const answerMillis = 10_000
 
-it("Promise 11: whatever is sent is answered, and nothing of a refusal is kept", async ({ onTestFinished }) => {
+it("Promise 11: the server answers every hostile request, and keeps nothing of a refused one", async ({ onTestFinished }) => {
   build()
   assert.isAtLeast(new Set(hostileCases.map(({ title }) => title)).size, 400)
   const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-hostile-"))

@@ -1,7 +1,7 @@
 /**
- * Clients that break every rule there is (G13): whatever they send is answered within a second and never with 5xx, the
- * connection is in order afterwards, nothing of a refusal is kept, what is accepted comes back byte for byte, and no body
- * makes the server grow. Somebody who means well appends all the while.
+ * Clients that break every rule there is (G13). The server answers each request within a second and never with 5xx, the
+ * connection works afterwards, the server keeps nothing of a refused request, accepted data comes back byte for byte,
+ * and no body makes the server grow. A healthy client appends the whole time.
  */
 import * as Path from "node:path"
 import type { Random } from "../../support/random.ts"
@@ -16,12 +16,12 @@ import { judge } from "./hostile-judge.ts"
 import { keepStrange } from "./hostile-kept.ts"
 import { sendLarge } from "./hostile-large.ts"
 
-/** What is answered later counts as hanging. */
+/** An answer after this time counts as hanging. */
 const answerMillisMax = 1_000
 
 export const hostile: Suite = {
   name: "hostile",
-  about: "raw requests of broken and hostile clients: an answer to each, and nothing kept",
+  about: "raw requests of broken and hostile clients: the server answers each, and keeps nothing of a refused one",
   rounds: 3,
   run: async (context) => {
     const small = await runCorpus(context, answerMillisMax)
@@ -33,7 +33,7 @@ export const hostile: Suite = {
   }
 }
 
-/** Every case once a round, in another order each, and what is strange and right kept across two restarts. */
+/** Runs every case once a round, in another order each time, and keeps strange but valid data across two restarts. */
 export const runCorpus = async (context: Context, answerMillis: number): Promise<Outcome> => {
   const violations: Array<string> = []
   const server = await ServerProcess.make(context.directory)
@@ -45,7 +45,7 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
   for (let round = 0; round < context.rounds && violations.length === 0; round++) {
     const healthy = new Healthy(server.port, appended, answerMillis)
     const before = await settle(server)
-    for (const hostileCase of shuffled(hostileCases, context.random)) {
+    for (const hostileCase of shuffle(hostileCases, context.random)) {
       const found = await judge(server.port, server.pid, hostileCase, answerMillis)
       answers++
       const changed = difference(before, await footprintOf(server))
@@ -60,7 +60,7 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
       kept += strange.kept
       violations.push(...strange.violations)
       const changed = difference(before, { ...await footprintOf(server), files: before.files })
-      if (changed !== undefined) violations.push(`What was deleted is not gone: ${changed}`)
+      if (changed !== undefined) violations.push(`The deleted streams are not gone: ${changed}`)
     } else {
       violations.push(`The server ended: ${server.log.slice(-2_000)}`)
     }
@@ -69,9 +69,9 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
     slowestMillis = Math.max(slowestMillis, healthy.slowestMillis)
     context.say(`${round + 1} rounds, ${answers} answers`)
   }
-  if (server.isRunning) violations.push(...await allThere(server.port, appended))
+  if (server.isRunning) violations.push(...await checkHealthy(server.port, appended))
   const errors = server.log.split("\n").filter((line) => /^\S+ (?:Error|Fatal)\b|Unhandled/.test(line))
-  if (errors.length > 0) violations.push(`The log tells ${errors.length} errors: ${errors.slice(0, 5).join(" | ")}`)
+  if (errors.length > 0) violations.push(`The log has ${errors.length} errors: ${errors.slice(0, 5).join(" | ")}`)
   await server.kill()
   return {
     counts: { cases: hostileCases.length, answers, kept, appended, slowestAppendMillis: Math.round(slowestMillis) },
@@ -79,7 +79,7 @@ export const runCorpus = async (context: Context, answerMillis: number): Promise
   }
 }
 
-/** A stream that cases may speak of, and what is made when it is first asked for. */
+/** Creates the stream that the cases use, and everything that the server creates at its first use. */
 const settle = async (server: ServerProcess): Promise<Footprint> => {
   await ask(server.port, "/v1/stream/__ds/jwks.json")
   const made = { method: "PUT", headers: { "content-type": "application/json" } }
@@ -89,8 +89,8 @@ const settle = async (server: ServerProcess): Promise<Footprint> => {
 
 const footprintOf = (server: ServerProcess) => footprint(server.port, server.directory, healthyStream)
 
-/** What the healthy client appended is there, once and in order. */
-const allThere = async (port: number, count: number): Promise<ReadonlyArray<string>> => {
+/** Checks that all events of the healthy client are there, once and in order. */
+const checkHealthy = async (port: number, count: number): Promise<ReadonlyArray<string>> => {
   const page = await ask(port, `/v1/stream/${healthyStream}?offset=-1`)
   const wanted = `[${Array.from({ length: count }, (_, i) => i).join(",")}]`
   return page?.text === wanted
@@ -98,5 +98,5 @@ const allThere = async (port: number, count: number): Promise<ReadonlyArray<stri
     : [`The healthy client's events are others: ${page?.status}, ${page?.text.slice(-200)}`]
 }
 
-const shuffled = <A>(items: ReadonlyArray<A>, random: Random): ReadonlyArray<A> =>
+const shuffle = <A>(items: ReadonlyArray<A>, random: Random): ReadonlyArray<A> =>
   items.map((item) => [random.next(), item] as const).toSorted(([one], [other]) => one - other).map(([, item]) => item)

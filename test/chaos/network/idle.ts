@@ -1,6 +1,6 @@
 /**
- * Followers that wait (G11): what thousands of them cost, that one event comes to all, and that nothing of them is left
- * when they are gone. Then a storm of connections that are cut wherever they happen to be.
+ * Followers that wait (G11): the memory that thousands of them cost, one event that reaches all, and nothing left of
+ * them when they are gone. Then a storm of connections that are cut in any state.
  */
 import * as net from "node:net"
 import type { Random } from "../../support/random.ts"
@@ -11,17 +11,22 @@ import type { Suite } from "../harness/suite.ts"
 
 const connectionsDefault = 5_000
 
-/** 30 KB each, and for a few of them what a server has when it has done something at all. */
+/** 30 KB for each follower. For few followers, the memory of any server that has done some work. */
 const kilobytesMax = 30
 const megabytesMin = 40
 
-/** A process keeps the memory of a crowd for the next one. What another crowd costs on top of it is lost. */
+/**
+ * A process keeps the memory of one crowd for the next one. Memory that the next crowd costs on top of it is leaked.
+ */
 const megabytesLostMax = 20
 
 const deliveredWithin = 10_000
 const stormAtOnce = 200
 
-/** Where a connection of the storm is cut: while it asks, while it is sent what there is, while it waits for more. */
+/**
+ * The state in which a connection of the storm is cut: while it connects, while it sends its request, while it receives
+ * the stored events, while it waits for more.
+ */
 const stages = ["connecting", "asking", "catching up", "following"] as const
 
 export const idle: Suite = {
@@ -37,10 +42,10 @@ export const idle: Suite = {
         await append(server.port, "quiet", 1)
         const files = openFiles(server.pid)
         const start = await server.residentMegabytes()
-        await waiting(server, connections, counts, violations)
+        await waitAndMeasure(server, connections, counts, violations)
         await isBack(server, files, "a crowd", violations)
         const kept = await server.residentMegabytes()
-        await waiting(server, connections, counts, violations)
+        await waitAndMeasure(server, connections, counts, violations)
         await isBack(server, files, "another crowd", violations)
         say(JSON.stringify(counts))
         await storm(server, connections, random.fork(), counts)
@@ -51,7 +56,9 @@ export const idle: Suite = {
         if (lost > megabytesLostMax) {
           violations.push(`G11: another crowd and a storm cost ${lost.toFixed(1)} MB for good`)
         }
-        if (!(await append(server.port, "quiet", 1))) violations.push("G11: nobody can append when they are gone")
+        if (!(await append(server.port, "quiet", 1))) {
+          violations.push("G11: no client can append when the followers are gone")
+        }
       } finally {
         await server.kill()
       }
@@ -62,7 +69,7 @@ export const idle: Suite = {
   }
 }
 
-const waiting = async (
+const waitAndMeasure = async (
   server: ServerProcess,
   count: number,
   counts: Record<string, number>,
@@ -80,7 +87,7 @@ const waiting = async (
   if (followers !== count) violations.push(`G11: ${followers} followers are counted, ${count} are there`)
   await append(server.port, "quiet", 1)
   await comes(() => waiters.every(({ events }) => events > 0), deliveredWithin)
-  // Whoever is sent it twice is sent it at once.
+  // If the server sends the event twice, it does so at once.
   await new Promise((resolve) => setTimeout(resolve, 500))
   const delivered = waiters.filter(({ events }) => events === 1).length
   counts["followers"] = (counts["followers"] ?? 0) + count
@@ -94,10 +101,10 @@ const waiting = async (
   for (const waiter of waiters) waiter.close()
 }
 
-/** A follower from now on; of what it is sent it keeps the number of events. */
+/** A follower from now on, which keeps only the number of its events. */
 class Waiter {
   readonly #socket: net.Socket
-  /** Whether it was let in. */
+  /** Whether the server accepted it. */
   readonly opened: Promise<boolean>
   events = 0
 
@@ -118,14 +125,14 @@ class Waiter {
   }
 }
 
-/** So many come and go, some hundred at a time. */
+/** Makes followers come and go, some hundred at a time. */
 const storm = async (
   { port }: ServerProcess,
   count: number,
   random: Random,
   counts: Record<string, number>
 ): Promise<void> => {
-  // So much that catching up takes a few pieces.
+  // Enough events that catching up takes several pieces.
   for (let i = 0; i < 40; i++) await append(port, "storm", 500)
   let left = count
   const client = async (chance: Random) => {
@@ -159,16 +166,16 @@ const passBy = (port: number, stage: typeof stages[number], chance: Random): Pro
       socket.write(stage === "asking" ? request.slice(0, cut) : request)
       if (stage === "asking" || stage === "following") return void leave()
       socket.once("data", () => socket.destroy())
-      // A long-poll has nothing to say.
+      // A long-poll receives nothing yet.
       leave()
     })
     if (stage === "following") socket.resume()
   })
 
-/** What looks from here keeps a few for its next look. */
+/** This process keeps a few connections for its next measurement. */
 const ourConnections = 4
 
-/** What there was before is what there is; a stream that was read keeps its file for a minute. */
+/** Whether the server has only the resources from before; a stream that was read keeps its file open for a minute. */
 const isBack = async (
   { pid, port }: ServerProcess,
   files: number,

@@ -1,6 +1,6 @@
 /**
- * The suites in short: clients that read or send slowly, or not at all. What they find in minutes and hours, `npm run chaos`
- * finds (docs/trust.md).
+ * The short form of the suites in which clients read or send slowly, or not at all. `npm run chaos` is the long form,
+ * of minutes and hours (docs/trust.md).
  */
 import { inShort } from "../harness/short.ts"
 import { idle } from "./idle.ts"

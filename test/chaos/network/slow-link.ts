@@ -1,13 +1,13 @@
 /**
- * A slow network in front of a server: what goes through arrives in small pieces, each some milliseconds after the one
- * before, so that requests and answers are cut anywhere. A connection that is lost on one side is lost on the other.
+ * A slow network in front of a server: data arrives in small pieces, each some milliseconds after the one before, so
+ * that requests and answers are cut anywhere. A connection that breaks on one side breaks on the other.
  */
 import { once } from "node:events"
 import * as net from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../../support/random.ts"
 
-/** Cuts many requests and most answers, and lets some kilobytes through in some ten milliseconds. */
+/** The size cuts many requests and most answers, and lets some kilobytes through in some tens of milliseconds. */
 const pieceBytes = 600
 const pauseMillis = 2
 

@@ -1,30 +1,30 @@
 /**
- * A follower on a bare socket that reads when it is told to: while it does not, the system's buffers fill, and then the
- * server's. It keeps nothing of what it reads but the place of the last event.
+ * A follower on a bare socket that reads only when it is told to. While it does not read, the system's buffers fill,
+ * and then the server's. It keeps nothing of the data but the position of the last event.
  */
 import * as net from "node:net"
 import { offsetOf } from "../../support/names.ts"
 
-/** What every event's frame holds once, and an event of `x`es nowhere else. */
+/** The text that every event's frame contains once; the events consist of `x`es and do not contain it. */
 const mark = Buffer.from(`data: {"offset":"`)
 const digitCount = 16
 
 export class SlowReader {
   readonly #socket: net.Socket
-  /** The end of what was read, in which a mark may have begun. */
+  /** The end of the data so far, in which a mark may have begun. */
   #rest: Buffer = Buffer.alloc(0)
   #text = ""
-  /** Of the body, behind the last mark: an event that is cut short is shorter than it must be. */
+  /** The bytes of the body after the last mark: an event that is cut short has too few. */
   #behind = 0
   readonly #bytesMin: number
   /** The offset of the next event. */
   next: number
   over = false
-  /** What was wrong with what was read. */
+  /** The first fault in the received data. */
   fault: string | undefined
   #wake = () => {}
 
-  /** Follows from the offset, of events that have so many bytes at least. */
+  /** Follows from the offset a stream whose events have at least `bytesMin` bytes. */
   constructor(port: number, stream: string, from: number, bytesMin: number) {
     this.next = from
     this.#bytesMin = bytesMin
@@ -42,7 +42,7 @@ export class SlowReader {
     socket.on("error", over).on("close", over)
   }
 
-  /** The status of the answer, once its headers are there. */
+  /** Waits for the headers, and returns the status of the answer. */
   async opened(): Promise<number> {
     while (!this.#text.includes("\r\n\r\n") && !this.over) await this.#news()
     return Number(/^HTTP\/1\.1 (\d{3})/.exec(this.#text)?.[1] ?? 0)
@@ -56,7 +56,7 @@ export class SlowReader {
     this.#socket.resume()
   }
 
-  /** Waits until it has seen everything before the offset; false where it has not in time, or cannot any more. */
+  /** Waits until it has seen every event before the offset; false if it has not in time, or cannot any more. */
   async reaches(offset: number, millis: number): Promise<boolean> {
     const until = performance.now() + millis
     while (this.next < offset && !this.over && this.fault === undefined && performance.now() < until) await this.#news()

@@ -1,6 +1,6 @@
 /**
- * Clients that send slower than anybody reads (G12): headers and bodies a byte a second, and nothing at all. Each is closed
- * in its time, and a healthy client is served meanwhile as if they were not there.
+ * Clients that send too slowly (G12): headers and bodies a byte a second, and nothing at all. The server closes each in
+ * time, and meanwhile serves a healthy client as if they were not there.
  */
 import * as http from "node:http"
 import * as net from "node:net"
@@ -9,14 +9,17 @@ import { ask } from "../clients/ask.ts"
 import { comes, openFiles, usageOf } from "../harness/looks.ts"
 import type { Context, Suite } from "../harness/suite.ts"
 
-/** Of each kind. */
+/** The number of connections of each kind. */
 const connectionsDefault = 1_000
 
-/** The limits of a server that is started without any (docs/decisions/0010-limits.md), and a look a second. */
+/**
+ * The limits of a server with default options (docs/decisions/0010-limits.md), plus the second between two of its
+ * checks.
+ */
 const headersWithin = 15_000
 const requestWithin = 35_000
 
-/** The same where the server is told so, for the short form. */
+/** The limits of the short form, given by flags. */
 const brief = {
   flags: ["--header-timeout=1s", "--request-timeout=3s"],
   headersWithin: 5_000,
@@ -29,7 +32,7 @@ const healthyWithin = 1_000
 
 interface Kind {
   readonly name: string
-  /** What is sent at once, and what then, a byte a second. */
+  /** `begin` is sent at once, and then `byte` every second. */
   readonly begin: string
   readonly byte: string
   readonly within: number
@@ -54,7 +57,7 @@ const kindsWith = (headersWithin: number, requestWithin: number): ReadonlyArray<
 
 export const slowloris: Suite = {
   name: "slowloris",
-  about: "headers and bodies that never end: closed in time, and nobody else waits",
+  about: "headers and bodies that never end: the server closes them in time, and no other client waits",
   rounds: 1,
   run: async (context) => {
     const { directory, options, rounds } = context
@@ -70,7 +73,7 @@ export const slowloris: Suite = {
       let over = false
       const healthy = appendOften(server.port, () => over)
       await Promise.all(kinds.map(async (kind) => {
-        // A tenth of the silent ones is as many as the others need to be believed.
+        // A tenth of the connections is enough for the silent kind.
         const clients = await crowd(context, server.port, kind, kind.begin === "" ? connections / 10 : connections)
         const lives = await Promise.all(clients)
         const longest = Math.round(Math.max(...lives))
@@ -83,7 +86,7 @@ export const slowloris: Suite = {
       counts["served"] = (counts["served"] ?? 0) + served
       counts["servedMsMax"] = Math.max(counts["servedMsMax"] ?? 0, Math.round(millisMax))
       if (failed > 0) violations.push(`G12: ${failed} of ${failed + served} healthy appends were not served`)
-      if (served === 0) violations.push("G12: nobody healthy was served")
+      if (served === 0) violations.push("G12: no healthy append was served")
       if (millisMax > limits.healthyWithin) violations.push(`G12: a healthy append took ${Math.round(millisMax)} ms`)
       const isOver = async () =>
         (await usageOf(server.port))?.connections === 1 && openFiles(server.pid) <= filesBefore + 3
@@ -91,20 +94,23 @@ export const slowloris: Suite = {
         violations.push(`G12: ${openFiles(server.pid)} descriptors are open, ${filesBefore} were before`)
       }
       const slow = await ask(server.port, "/streams/slow/events")
-      if (slow?.status !== 404) violations.push("P11: a half request has left something")
+      if (slow?.status !== 404) violations.push("P11: an unfinished request left a stream behind")
       await server.kill()
     }
     return { counts, violations }
   }
 }
 
-/** Opens so many; each resolves with the milliseconds that it was open, or twice its time where it was not closed. */
+/**
+ * Opens `count` connections. Each resolves with the milliseconds that it was open, or with twice its limit if the
+ * server did not close it.
+ */
 const crowd = async ({ random }: Context, port: number, kind: Kind, count: number) => {
   const lives: Array<Promise<number>> = []
   const chance = random.fork()
   for (let i = 0; i < count; i++) {
     lives.push(slowClient(port, kind, chance.between(800, 1_200)))
-    // As many as wait to be accepted are refused by nobody.
+    // As many connections as the system's queue holds, so that none is refused.
     if (i % 200 === 199) await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return lives
@@ -130,7 +136,7 @@ const slowClient = (port: number, { begin, byte, within }: Kind, everyMillis: nu
     })
   })
 
-/** Appends ten times a second, each on a connection of its own. */
+/** Appends ten times a second, each time on a new connection. */
 const appendOften = async (port: number, isOver: () => boolean) => {
   const found = { served: 0, failed: 0, millisMax: 0 }
   const agent = new http.Agent({ keepAlive: false })

@@ -1,6 +1,7 @@
 /**
- * Followers that stop reading (promise 6, G10): what they cost the server in memory, and the others in time; that each
- * goes on with every event when it reads again; and that those who never do are dropped, and miss nothing either.
+ * Followers that stop reading (promise 6, G10): their cost for the server in memory, and for other clients in time.
+ * Each receives every event when it reads again. A follower that never reads again is dropped, and misses no event when
+ * it reconnects.
  */
 import * as http from "node:http"
 import * as Path from "node:path"
@@ -12,33 +13,40 @@ import { SlowReader } from "./slow-reader.ts"
 
 const followersDefault = 1_000
 
-/** 25 MB, some times over. */
+/** 25 MB, several times over. */
 const events = 400
 const payloadBytes = 64 * 1024
 
 const megabytesMax = 64
 const cpuFactorMax = 1.3
 
-/** What this many followers read at once, the machine has room for. */
+/** The machine has room for the data that this many followers read at once. */
 const readingAtOnce = 50
 
-/** Some gigabytes at once, on a machine that others use. */
+/** Enough for some gigabytes at once, on a machine that is shared. */
 const readMillis = 120_000
 
-/** A follower is dropped within twice the time: Node counts from the last look at which it had taken something. */
+/**
+ * The server drops a follower within twice this time: Node counts from the last check at which the follower had taken
+ * some data.
+ */
 const stallMillis = 2_000
 const droppedFollowers = 100
 
 export const stalled: Suite = {
   name: "stalled",
-  about: "1,000 followers stop reading: no memory, no time, and nothing missed",
+  about: "1,000 followers stop reading: they cost no memory and no time, and miss no event",
   rounds: 1,
   run: async (context) => {
     const { options: { connections = followersDefault }, rounds } = context
     const found = new Found()
     for (let round = 0; round < rounds && found.violations.length === 0; round++) {
-      await goingOn(context, Path.join(context.directory, `${round}`), connections, found)
-      await dropped(Path.join(context.directory, `${round}-dropped`), Math.min(connections, droppedFollowers), found)
+      await readOn(context, Path.join(context.directory, `${round}`), connections, found)
+      await dropFollowers(
+        Path.join(context.directory, `${round}-dropped`),
+        Math.min(connections, droppedFollowers),
+        found
+      )
     }
     return { counts: found.counts, violations: found.violations }
   }
@@ -57,22 +65,25 @@ class Found {
   }
 }
 
-/** They stop, all is appended, and they read on. */
-const goingOn = async ({ options, say }: Context, directory: string, count: number, found: Found): Promise<void> => {
-  // None of them is to be dropped before it is measured what they cost.
+/** The followers stop, all events are appended, and they read on. */
+const readOn = async ({ options, say }: Context, directory: string, count: number, found: Found): Promise<void> => {
+  // The server must not drop a follower before its cost is measured.
   const server = await startServer(directory, "--stall-timeout=10m")
   const { pid, port } = server
   try {
     let tail = await append(port, events)
     const cpuOfAppends = () => leastCpuOf(pid, options.brief ? 1 : times, async () => tail = await append(port, events))
     const before = await server.residentMegabytes()
-    // Behind it: what was compiled is collected with the garbage, and made again by the first of them.
+    // Measured after the memory: that measurement collects garbage, which drops compiled code, and the first appends
+    // compile it again.
     const cpuAlone = await cpuOfAppends()
     const readers = await open(port, count, tail)
     const from = tail
     if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
-    tail = await untilStalled(port, tail)
-    say(`all stand still behind ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`)
+    tail = await appendUntilStalled(port, tail)
+    say(
+      `all followers stand still after ${tail - from} events, ${Math.round(unsentBytes(port) / 1e6)} MB with the system`
+    )
     const cpuBeside = await cpuOfAppends()
     const megabytes = await server.residentMegabytes() - before
     say(`${megabytes.toFixed(1)} MB more, ${cpuAlone} ms alone, ${cpuBeside} ms beside them`)
@@ -80,9 +91,9 @@ const goingOn = async ({ options, say }: Context, directory: string, count: numb
     found.most("cpuPercent", Math.round(cpuBeside / cpuAlone * 100))
     const stalled = (await usageOf(port))?.followers ?? 0
     found.add("stalled", stalled)
-    if (stalled !== count) found.violations.push(`G10: ${stalled} of ${count} stand still when it is measured`)
+    if (stalled !== count) found.violations.push(`G10: ${stalled} of ${count} stand still during the measurement`)
     if (megabytes > megabytesMax) found.violations.push(`G10: they cost ${megabytes.toFixed(1)} MB`)
-    // Of a few followers it says nothing.
+    // With few followers the measurement says nothing.
     if (!options.brief && cpuBeside > cpuAlone * cpuFactorMax) {
       found.violations.push(`G10: ${events} appends took ${cpuBeside} ms of processor, and ${cpuAlone} ms alone`)
     }
@@ -108,16 +119,16 @@ const goingOn = async ({ options, say }: Context, directory: string, count: numb
   }
 }
 
-/** They stop for good, and are dropped; each comes back where it was. */
-const dropped = async (directory: string, count: number, found: Found): Promise<void> => {
+/** The followers stop for good, and the server drops them; each comes back at its position. */
+const dropFollowers = async (directory: string, count: number, found: Found): Promise<void> => {
   const server: ServerProcess = await startServer(directory, `--stall-timeout=${stallMillis}ms`)
   const { port } = server
   try {
     const readers = await open(port, count, 0)
     if (readers === undefined) return void found.violations.push(`G10: ${count} followers were not let in`)
-    const tail = await untilStalled(port, 0)
+    const tail = await appendUntilStalled(port, 0)
     if (!(await comes(async () => (await usageOf(port))?.followers === 0, 2 * stallMillis + 3_000))) {
-      found.violations.push(`G10: ${(await usageOf(port))?.followers} who take nothing are not dropped`)
+      found.violations.push(`G10: ${(await usageOf(port))?.followers} followers that read nothing are not dropped`)
     }
     await Promise.all(readers.map(async (reader) => {
       reader.goOn()
@@ -131,16 +142,16 @@ const dropped = async (directory: string, count: number, found: Found): Promise<
   }
 }
 
-/** Whether the rest is there for whoever comes back behind the last event that it has seen. */
+/** Whether a follower that comes back behind its last event receives all the others. */
 const resumes = async (port: number, reader: SlowReader, tail: number): Promise<boolean> => {
-  // The last one may have been cut: it is asked for again.
+  // The last event may have been cut short: ask for it again.
   const again = new SlowReader(port, stream, Math.max(0, reader.next - 1), payloadBytes)
   const whole = await again.reaches(tail, readMillis) && again.fault === undefined
   again.close()
   return whole
 }
 
-/** Followers that have been answered, and read no more. */
+/** Opens followers that receive the head of the answer, and read no more. */
 const open = async (port: number, count: number, from: number): Promise<ReadonlyArray<SlowReader> | undefined> => {
   const readers: Array<SlowReader> = []
   while (readers.length < count) {
@@ -156,8 +167,8 @@ const open = async (port: number, count: number, from: number): Promise<Readonly
   return readers
 }
 
-/** Appends until the system takes no more for anybody; the tail is then. */
-const untilStalled = async (port: number, from: number): Promise<number> => {
+/** Appends until the system takes no more data for any follower. Returns the tail. */
+const appendUntilStalled = async (port: number, from: number): Promise<number> => {
   let tail = from
   let unsent = -1
   while (true) {
@@ -173,7 +184,7 @@ const stream = "s"
 const body = `{"data":"${"x".repeat(payloadBytes)}"}`
 const agent = new http.Agent({ keepAlive: true, maxSockets: 4 })
 
-/** Appends so many, four at a time; the tail is then. */
+/** Appends `count` events, four at a time. Returns the tail. */
 const append = async (port: number, count: number): Promise<number> => {
   let left = count
   let tail = 0
@@ -193,10 +204,15 @@ const append = async (port: number, count: number): Promise<number> => {
   return tail
 }
 
-/** A compiler has done by then: the first of them took twice as long as the last, with and without followers. */
+/**
+ * Enough repetitions for the compiler to finish: the first took twice as long as the last, with and without followers.
+ */
 const times = 6
 
-/** The least of some times: what a collector, a compiler or a round of keep-alives takes is not the appends'. */
+/**
+ * Returns the lowest of several measurements: garbage collection, compiling or a round of keep-alives is not the cost
+ * of the appends.
+ */
 const leastCpuOf = async (pid: number, times: number, run: () => Promise<unknown>): Promise<number> => {
   let least = Infinity
   for (let time = 0; time < times; time++) {
