@@ -23,8 +23,8 @@ export const makeDataDirectory = (path: string): Effect.Effect<void, DaemonFaile
   })
 
 /**
- * Gives a file that root creates here to the owner of the directory, who could not use it otherwise. If that fails, the file
- * stays root's.
+ * Gives a file that root creates here to the owner of the directory: otherwise the owner could not use it. If that fails,
+ * the file stays root's.
  */
 export const giveToOwner = (path: string): void => {
   if (process.geteuid?.() !== 0) return

@@ -44,7 +44,7 @@ export const filesOf = (dataDirectory: string) => ({
   oldLog: Path.join(dataDirectory, "daemon.log.1")
 })
 
-/** A data directory cannot be used, or a daemon could not be started or stopped: `message` says why and what to do. */
+/** A data directory cannot be used, or a daemon could not be started or stopped: `message` gives the reason and the next step. */
 export class DaemonFailed extends Data.TaggedError("DaemonFailed")<{ readonly message: string }> {}
 
 /** Another server holds the data directory's lock (promise 9). */

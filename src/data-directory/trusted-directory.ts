@@ -130,7 +130,7 @@ const judge = (path: string, { mode, uid }: fs.Stats): Foreign | undefined => {
   }
 }
 
-/** This user's, or the superuser's, who can do anything anyway. The superuser may use every user's directory. */
+/** This user's, or the superuser's: the superuser can do anything anyway, and may use every user's directory. */
 const isOurs = (uid: number): boolean => {
   const us = process.geteuid?.()
   return us === 0 || uid === us || uid === 0

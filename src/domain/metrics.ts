@@ -1,5 +1,5 @@
 /**
- * Metrics that cost nothing until somebody reads them: the server counts in plain numbers, and Effect's metric registry asks
+ * Metrics that cost nothing until they are read: the server counts in plain numbers, and Effect's metric registry asks
  * for them. Each room names its metrics in a file `metrics.ts`; all begin with `durable_streams_`.
  */
 import { type Context, Effect, Metric, type Scope } from "effect"

@@ -47,7 +47,7 @@ import { defaultPort, withDefaults } from "./server/settings.ts"
 import type { MakeStorage } from "./server/storages.ts"
 import { storages } from "./server/storages.ts"
 
-/** What a room of the server can use. */
+/** The services that a room of the server can use. */
 export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowers | PublicUrl | Storage | Listener
 
 /** A server that listens, and its address. */

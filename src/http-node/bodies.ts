@@ -1,23 +1,23 @@
 /**
- * What the bodies of all requests take of memory, and no more than the limit says. When they would take more, the body that
- * has been under way longest is refused: it waits for its client, and bodies that arrive quickly are not to wait for it.
- * Small bodies are not counted and never refused.
+ * Limits the memory of the bodies of all requests. When they would pass the limit, the body that has been under way longest is
+ * refused: it waits for its client, and bodies that arrive quickly must not wait for it. Small bodies are not counted and
+ * never refused.
  */
 import { Overloaded } from "../domain/errors.ts"
 
-/** As much as a request may have in headers, which are not counted either. */
+/** A request may have as many bytes of headers, which are not counted either. */
 const smallBytesMax = 16 * 1024
 
 /** One body. */
 export interface HeldBody {
   bytes: number
-  /** Gives it up while it arrives; called at most once. */
+  /** Refuses the body while it arrives; called at most once. */
   readonly refuse: (refusal: Overloaded) => void
 }
 
 export class Bodies {
   readonly #bytesMax: number
-  /** Those that arrive, in the order in which they grew large. */
+  /** The bodies that are arriving, in the order in which they grew large. */
   readonly #arriving = new Set<HeldBody>()
   #bytes = 0
 
@@ -25,7 +25,7 @@ export class Bodies {
     this.#bytesMax = bytesMax
   }
 
-  /** The body has so many bytes now. Older ones may be refused for it, or it is itself. */
+  /** Records the body's size. When all are too large, refuses the oldest until the rest fit; this one may be among them. */
   grow(body: HeldBody, bytes: number): void {
     if (bytes <= smallBytesMax) return
     this.#arriving.add(body)
@@ -38,12 +38,12 @@ export class Bodies {
     }
   }
 
-  /** All of it is there; it is counted until it is released. Answers whether it has to be. */
+  /** The whole body has arrived; a large one stays counted. Returns whether the caller must release it. */
   complete(body: HeldBody): boolean {
     return this.#arriving.delete(body)
   }
 
-  /** The body takes no memory any more; more than once is as good as once. */
+  /** The body takes no memory any more. A second call changes nothing. */
   release(body: HeldBody): void {
     this.#arriving.delete(body)
     this.#bytes -= body.bytes

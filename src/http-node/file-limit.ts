@@ -1,13 +1,13 @@
 /**
- * How many files this process may have open, where the system says so, and who gets how many of them: a connection that
- * took the last one would keep the log from being opened that it asks for.
+ * Reads how many files this process may have open, if the system says so, and divides them: if a connection took the last
+ * one, the server could not open the log that the connection asks for.
  */
 import { readFileSync } from "node:fs"
 import { beyondMax } from "./connections.ts"
 
 /**
- * Node raises its soft limit to the hard one when it starts, so what counts is read from the running process: this one,
- * unless another is named.
+ * Returns the limit of a process, of this one unless another is named; undefined if the system does not say it. Node raises
+ * its soft limit to the hard one when it starts, so only the running process knows the limit that counts.
  */
 export const fileLimit = (pid: number | "self" = "self"): number | undefined => {
   try {
@@ -18,33 +18,34 @@ export const fileLimit = (pid: number | "self" = "self"): number | undefined => 
   }
 }
 
-/** Half of the usual limit (1,024): with fewer, connections need what there is more. */
-const logsLeast = 512
+/** Half of the usual limit (1,024). A process with fewer files gives logs less than this: connections need them more. */
+const logsMin = 512
 
-/** A log that is not open is opened for each append: that costs as much as the append. More than this are seldom in use. */
-const logsMost = 4_096
+/** An append to a log that is not open opens it, which costs as much again. More logs than this are seldom in use. */
+const logsMax = 4_096
 
-/** Node's own, the lock, the journal, logs that are being read while they are made. */
-const othersMost = 128
+/** Node's own files, the lock, the journal, and logs that are read while they are created. */
+const othersMax = 128
 
 export interface FileShares {
   readonly logs: number
   readonly connections: number
-  /** Connections beyond these, which are only told so. */
+  /** Connections beyond these, whose requests are only refused. */
   readonly beyond: number
-  /** Calls of webhooks at once. */
+  /** Calls of webhooks at the same time. */
   readonly webhooks: number
 }
 
-/** A thousand receivers that answer in half a second are all called within eight. */
-const webhooksMost = 64
+/** A thousand receivers that answer in half a second are all called within eight seconds. */
+const webhooksMax = 64
 
 export const fileShares = (limit: number): FileShares => {
   const quarter = Math.floor(limit / 4)
   const beyond = Math.min(beyondMax, Math.floor(limit / 8))
-  const webhooks = Math.max(1, Math.min(webhooksMost, Math.floor(limit / 16)))
-  // Where files are few, three of eight or more are left to what is open for a moment: logs that wake, the journal, directories.
-  if (limit < 2 * logsLeast) return { logs: quarter, connections: quarter, beyond, webhooks }
-  const logs = Math.min(Math.max(quarter, logsLeast), logsMost)
-  return { logs, connections: limit - logs - beyond - othersMost - webhooks, beyond, webhooks }
+  const webhooks = Math.max(1, Math.min(webhooksMax, Math.floor(limit / 16)))
+  // When files are few, five sixteenths or more stay free for files that are open for a moment: logs that wake, the
+  // journal, directories.
+  if (limit < 2 * logsMin) return { logs: quarter, connections: quarter, beyond, webhooks }
+  const logs = Math.min(Math.max(quarter, logsMin), logsMax)
+  return { logs, connections: limit - logs - beyond - othersMax - webhooks, beyond, webhooks }
 }

@@ -1,6 +1,6 @@
 /**
- * The server's place in the network as a service: rooms can ask for it before the server listens, and find out afterwards
- * where it listens and how many connections are open.
+ * The server's place in the network as a service: rooms can ask for it before the server listens, and learn later at which
+ * address it listens and how many connections are open.
  */
 import { Context, Effect, Layer, type Scope } from "effect"
 import { registerSocketMetrics } from "./metrics.ts"
@@ -9,9 +9,9 @@ import { serve } from "./node-server.ts"
 import type { ServerNotStarted } from "./server-not-started.ts"
 
 export class Listener extends Context.Service<Listener, {
-  /** Starts listening, and stops with the scope. A listener listens once. */
+  /** Starts to listen, and stops with the scope. A listener listens once. */
   readonly listen: (options: ServerOptions) => Effect.Effect<RunningServer, ServerNotStarted, Scope.Scope>
-  /** Where it listens; undefined before it does. */
+  /** The address at which it listens; undefined before it listens. */
   readonly address: () => { readonly host: string; readonly port: number } | undefined
   /** How many connections are open now; 0 before it listens. */
   readonly connections: () => number

@@ -1,5 +1,6 @@
 /**
- * What Node's parser refuses, and with which status: the parser says where it stopped, and the line it stopped in says more.
+ * Chooses the status and the sentence for a request that Node's parser refuses. The parser says at which byte it stopped,
+ * and the line of that byte says more.
  */
 import { maxHeaderSize } from "node:http"
 import type { ClientError } from "./turns.ts"
@@ -10,7 +11,7 @@ interface MalformedRefusal {
   readonly detail: string
 }
 
-export const refusalOf = (error: ClientError): MalformedRefusal => {
+export const toRefusal = (error: ClientError): MalformedRefusal => {
   switch (error.code) {
     case "HPE_HEADER_OVERFLOW":
       return {
@@ -24,7 +25,7 @@ export const refusalOf = (error: ClientError): MalformedRefusal => {
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return { status: 408, title: "Request Timeout", detail: "The request did not arrive in time. Send it again." }
     case "HPE_INVALID_METHOD":
-      if (requestLine.test(lineOf(error))) {
+      if (requestLine.test(findLine(error))) {
         return {
           status: 501,
           title: "Not Implemented",
@@ -33,7 +34,7 @@ export const refusalOf = (error: ClientError): MalformedRefusal => {
       }
       break
     case "HPE_INVALID_VERSION":
-      if (requestLine.test(lineOf(error))) return unsupportedVersion
+      if (requestLine.test(findLine(error))) return unsupportedVersion
   }
   return { status: 400, title: "Bad Request", detail: "This is not a complete HTTP/1.1 request." }
 }
@@ -44,11 +45,11 @@ const unsupportedVersion: MalformedRefusal = {
   detail: "This server speaks HTTP/1.1 and HTTP/1.0. Send the request as one of them."
 }
 
-/** A whole first line, of whatever method and version (RFC 9112 3). */
+/** A whole request line, with any method and version (RFC 9112 3). */
 const requestLine = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/\d\.\d\r?$/
 
-/** The line in which the parser stopped. */
-const lineOf = ({ bytesParsed = 0, rawPacket = Buffer.alloc(0) }: ClientError): string => {
+/** Returns the line in which the parser stopped. */
+const findLine = ({ bytesParsed = 0, rawPacket = Buffer.alloc(0) }: ClientError): string => {
   const start = bytesParsed === 0 ? 0 : rawPacket.lastIndexOf(10, bytesParsed - 1) + 1
   const end = rawPacket.indexOf(10, bytesParsed)
   return rawPacket.subarray(start, end < 0 ? rawPacket.length : end).toString("latin1")

@@ -6,10 +6,10 @@ import { Effect, type Scope } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { registerGauge } from "../domain/metrics.ts"
 
-/** How often Node looks: a timer, so a server that nobody measures has none. */
+/** How often Node measures. This needs a timer, which starts with the first reading: a server without readings has none. */
 const resolutionMillis = 20
 
-/** Registers them until the scope closes. `connections` returns how many are open now. */
+/** Registers the metrics until the scope closes. `connections` returns how many connections are open now. */
 export const registerSocketMetrics = (connections: () => number): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     let delay: ReturnType<typeof monitorEventLoopDelay> | undefined

@@ -9,7 +9,7 @@ import type { BodyRefused, Done, Incoming } from "../http/exchange.ts"
 import { framingFault } from "../http/guard.ts"
 import type { Bodies, HeldBody } from "./bodies.ts"
 
-/** Long enough for the answer to cross a slow line; what arrives meanwhile is dropped as it comes. */
+/** Long enough for the answer to cross a slow line. The server drops the bytes that arrive meanwhile. */
 const discardFor = "1 second"
 
 export class NodeIncoming implements Incoming {
@@ -34,20 +34,20 @@ export class NodeIncoming implements Incoming {
     this.#request = request
     this.#response = response
     this.#bodies = bodies
-    this.refusedBody = framingFault(this) !== undefined
+    this.hasRefusedBody = framingFault(this) !== undefined
   }
 
-  /** Looked for among the few that came: Node's table of all of them costs more than a request asks. */
+  /** Searches the few headers that came: building Node's table of them costs more than all the lookups of a request. */
   header(name: string): string | undefined {
     const { rawHeaders } = this.#request
-    let found: string | undefined
+    let value: string | undefined
     for (let i = 0; i < rawHeaders.length; i += 2) {
       if (!isNamed(rawHeaders[i]!, name)) continue
-      // Which of two counts, and which are joined, Node knows.
-      if (found !== undefined) return joined(this.#request.headers[name])
-      found = rawHeaders[i + 1]!
+      // Node knows which headers are joined, and which of two counts in the others.
+      if (value !== undefined) return joinValues(this.#request.headers[name])
+      value = rawHeaders[i + 1]!
     }
-    return found
+    return value
   }
 
   headerCount(name: string): number {
@@ -59,10 +59,10 @@ export class NodeIncoming implements Incoming {
     return count
   }
 
-  /** Whether the connection cannot be used again: bytes of a refused body are still under way. */
-  refusedBody: boolean
+  /** Whether the connection cannot be used again, because bytes of a refused body are still under way. */
+  hasRefusedBody: boolean
 
-  /** Reads on for a moment without keeping anything, so that the caller can finish sending and read the answer. */
+  /** Reads on for a moment and keeps nothing, so that the client can send all of its body and then read the answer. */
   get discardRest(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       const done = () => resume(Effect.void)
@@ -77,14 +77,14 @@ export class NodeIncoming implements Incoming {
   bodyUnsafe(bytesMax: number, done: Done<Uint8Array, BodyRefused>): void {
     const request = this.#request
     const refuse = (refusal: PayloadTooLarge | Overloaded) => {
-      this.refusedBody = true
+      this.hasRefusedBody = true
       request.pause()
       done(Exit.fail(refusal))
     }
     const tooLarge = () => refuse(new PayloadTooLarge({ bytesMax }))
     if (Number(this.header("content-length") ?? 0) > bytesMax) return tooLarge()
     if (this.header("expect") !== undefined) this.#response.writeContinue()
-    const body = new Collected(this.header("content-length"))
+    const body = new BodyBuffer(this.header("content-length"))
     const onData = (chunk: Buffer) => {
       if (body.size + chunk.length > bytesMax) {
         stop()
@@ -95,7 +95,7 @@ export class NodeIncoming implements Incoming {
         this.#bodies.grow(held, body.size)
       }
     }
-    // Nothing follows the end of a body: the listeners go with the request.
+    // No event follows the end of a body, so the listeners stay: they are freed with the request.
     const onEnd = () => {
       if (this.#bodies.complete(held)) this.#response.once("close", () => this.#bodies.release(held))
       done(Exit.succeed(body.bytes))
@@ -124,26 +124,26 @@ export class NodeIncoming implements Incoming {
 }
 
 /**
- * The bytes of a body, in little more than their size however they come: kept apart until the end, a byte that comes alone
- * would take some hundred. A body that comes at once is not copied.
+ * Collects the bytes of a body in little more memory than their size, even if they come in many small chunks. A chunk of one
+ * byte, kept apart until the end, would take some hundred. A body that comes in one chunk is not copied.
  */
-class Collected {
+class BodyBuffer {
   size = 0
-  readonly #announced: number | undefined
+  readonly #contentLength: number | undefined
   readonly #pieces: Array<Buffer> = []
-  /** Filled from `#from` to `#to` with what is in no piece yet. */
-  #memory: Buffer = nothing
+  /** The bytes from `#from` to `#to` are in no piece yet. */
+  #memory: Buffer = noBytes
   #from = 0
   #to = 0
 
-  constructor(announced: string | undefined) {
-    this.#announced = announced === undefined ? undefined : Number(announced)
+  constructor(contentLength: string | undefined) {
+    this.#contentLength = contentLength === undefined ? undefined : Number(contentLength)
   }
 
   add(chunk: Buffer): void {
     const isFirst = this.size === 0
     this.size += chunk.length
-    if (isFirst || (this.#announced === undefined && chunk.length >= copiedBytesMax)) {
+    if (isFirst || (this.#contentLength === undefined && chunk.length >= copiedBytesMax)) {
       this.#seal()
       this.#pieces.push(chunk)
       return
@@ -159,10 +159,10 @@ class Collected {
 
   #renew(): void {
     this.#seal()
-    this.#memory = Buffer.allocUnsafeSlow(this.#announced ?? memoryBytes)
+    this.#memory = Buffer.allocUnsafeSlow(this.#contentLength ?? memoryBytes)
     this.#from = 0
-    // The whole body fits, so nothing of it is put together again at the end.
-    this.#to = this.#announced === undefined ? 0 : this.#pieces.pop()!.copy(this.#memory)
+    // The whole body fits, so `bytes` has nothing to join.
+    this.#to = this.#contentLength === undefined ? 0 : this.#pieces.pop()!.copy(this.#memory)
   }
 
   #seal(): void {
@@ -171,16 +171,16 @@ class Collected {
   }
 }
 
-const nothing = Buffer.alloc(0)
+const noBytes = Buffer.alloc(0)
 
-/** What Node reads from a socket at once. */
+/** Node reads as much from a socket at once. */
 const memoryBytes = 64 * 1024
 
-/** Larger chunks are kept as they are: their memory is mostly theirs. */
+/** Larger chunks are kept as they are: they fill most of their memory. */
 const copiedBytesMax = 4 * 1024
 
 const isNamed = (header: string, name: string): boolean =>
   header.length === name.length && (header === name || header.toLowerCase() === name)
 
-const joined = (value: string | Array<string> | undefined): string | undefined =>
+const joinValues = (value: string | Array<string> | undefined): string | undefined =>
   Array.isArray(value) ? value.join(", ") : value

@@ -1,6 +1,6 @@
 /**
- * Brings handlers to sockets with `node:http`: bodies are refused while they arrive, streamed answers go at the reader's
- * pace and hold no more than the socket's own buffer (promise 6), and stopping ends every answer cleanly.
+ * Connects handlers to sockets with `node:http`. A body can be refused while it arrives; a streamed answer goes at the
+ * reader's pace and holds no more than the socket's own buffer (promise 6); a stop ends every answer cleanly.
  */
 import { Deferred, Effect, Fiber, Schedule, type Scope } from "effect"
 import * as Http from "node:http"
@@ -18,7 +18,7 @@ import { refuseExpectation, refuseMalformed, refuseTunnel } from "./refusals.ts"
 import type { Sending } from "./sending.ts"
 import { send } from "./sending.ts"
 import type { ServerNotStarted } from "./server-not-started.ts"
-import { allArrived, closeIdleAfterGrace } from "./stopping.ts"
+import { acceptArrivals, closeIdleAfterGrace } from "./stopping.ts"
 import type { ClientError, HttpSocket } from "./turns.ts"
 import { Turns } from "./turns.ts"
 
@@ -28,7 +28,7 @@ export interface ServerOptions {
   readonly port: number
   readonly handler: Handler
   readonly limits?: ServerLimits
-  /** How many connections beyond the limit are told so. */
+  /** How many connections beyond the limit are accepted, to refuse their requests with the reason. */
   readonly connectionsBeyond?: number
 }
 
@@ -40,46 +40,46 @@ type ServerLimits = Pick<
 export interface RunningServer {
   readonly host: string
   readonly port: number
-  /** How many are open now. */
+  /** Returns how many connections are open now. */
   readonly connections: () => number
 }
 
-/** How much longer than it may a request can take; with Node's own 30 seconds, a slow header stays for 91. */
+/** A request can take this much longer than its limit. With Node's own 30 seconds, a slow header would stay for 91. */
 const connectionsCheckingInterval = 1_000
 
-/** Longer than the idle time of common proxies and client pools, so that the client is the one that closes. */
+/** Longer than the idle time of common proxies and client pools, so that the client closes first. */
 const keepAliveTimeout = 75_000
 
 /** Proxies and phones drop silent connections after 30 to 60 seconds. */
 const keepAliveEvery = "15 seconds"
 
-/** How long answers under way may take once the server is told to stop; DESIGN allows two seconds in all. */
+/** How long answers under way may take when the server must stop; a stop may take two seconds in all. */
 const stopTimeout = "1500 millis"
 
-/** Starts listening; stops with the scope. */
+/** Starts to listen, and stops with the scope. */
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { bodiesBytesMax, connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
   const services = yield* Effect.context<never>()
   const state: Sending = { open: new Map(), stallMillis, stopping: false }
   const answerings = new Answerings(Effect.runForkWith(services))
   const bodies = new Bodies(bodiesBytesMax)
-  const told = yield* Deferred.make<void>()
-  const stops = Deferred.await(told)
+  const stopSignal = yield* Deferred.make<void>()
+  const stopping = Deferred.await(stopSignal)
 
   const onRequest = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    const incoming = new NodeIncoming(request, response, bodies, stops)
-    const refused = connections.refusal(request, response)
-    if (refused !== undefined) incoming.refusedBody = true
-    const answering = refused === undefined ? options.handler(incoming) : Effect.succeed(refused)
+    const incoming = new NodeIncoming(request, response, bodies, stopping)
+    const refusal = connections.refusal(request, response)
+    if (refusal !== undefined) incoming.hasRefusedBody = true
+    const answering = refusal === undefined ? options.handler(incoming) : Effect.succeed(refusal)
     const interrupt = answerings.start(
       answering,
       (answer) => send(incoming, response, answer, state),
-      // The handler answers everything that it foresaw. The rest is our bug, for which the caller must not wait.
+      // The handler answers every failure that it expects. Any other is our bug, and the client must not wait for it.
       () => {
         if (!response.writableEnded) response.destroy()
       }
     )
-    // Also told after every answer, when there is nothing left to interrupt.
+    // The response also closes after every whole answer, when there is nothing left to interrupt.
     if (interrupt !== undefined) response.on("close", interrupt)
   }
 
@@ -89,21 +89,22 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     requestTimeout: requestMillis,
     keepAliveTimeout,
     noDelay: true,
-    // A missing `Host` is refused by the guard, as a problem.
+    // The guard refuses a request without `Host`, as a problem.
     requireHostHeader: false,
-    // A dead peer is noticed by the kernel, not kept for ever.
+    // The kernel notices a dead client, so that its connection does not stay for ever.
     keepAlive: true,
     keepAliveInitialDelay: 60_000
   })
   const turns = new Turns(server, requestMillis, (response) => state.open.has(response), probeHalfClosed(server, state))
-  state.followed = (socket) => turns.followed(socket)
-  const inTurn = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    // Node's parser drops what it has read behind a request for another protocol: nothing of it may be taken for a request.
+  state.onFollowing = (socket) => turns.onFollowing(socket)
+  const takeInTurn = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
+    // Node's parser drops the bytes that it has read behind a request for another protocol. No byte behind it may be taken
+    // for a request, so its answer closes the connection.
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     turns.take(request, response, onRequest)
   }
-  server.on("request", inTurn)
-  server.on("checkContinue", inTurn)
+  server.on("request", takeInTurn)
+  server.on("checkContinue", takeInTurn)
   server.on("checkExpectation", (request, response) => turns.take(request, response, refuseExpectation))
   server.on("connect", refuseTunnel)
   server.on("clientError", (error: ClientError, socket) => {
@@ -116,15 +117,15 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
     () =>
       Effect.gen(function*() {
         state.stopping = true
-        yield* allArrived(connections)
+        yield* acceptArrivals(connections)
         // Node's own `close` would also cut connections on which a request is just arriving.
-        const closed = Effect.callback<void>((resume) => {
+        const close = Effect.callback<void>((resume) => {
           NetServer.prototype.close.call(server, () => resume(Effect.void))
         })
-        const closing = yield* Effect.forkChild(closed, { startImmediately: true })
+        const closing = yield* Effect.forkChild(close, { startImmediately: true })
         for (const stream of state.open.values()) stream.end()
-        yield* Deferred.succeed(told, undefined)
-        // Every connection closes behind its last answer. Those that Node takes for idle may still have bytes to send.
+        yield* Deferred.succeed(stopSignal, undefined)
+        // Every connection closes after its last answer. A connection that Node takes for idle may still have bytes to send.
         yield* answerings.idle.pipe(
           Effect.andThen(Effect.raceFirst(Fiber.join(closing), closeIdleAfterGrace(server))),
           Effect.andThen(Fiber.join(closing)),

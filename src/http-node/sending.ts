@@ -1,6 +1,6 @@
 /**
- * An answer on its way to a socket: whole, or streamed at the reader's pace. It holds no more than the socket's own buffer
- * (promise 6), and a reader that takes nothing for too long is cut off.
+ * Sends an answer to a socket: whole, or streamed at the reader's pace. The answer holds no more than the socket's own
+ * buffer (promise 6). The server cuts off a reader that takes nothing for too long.
  */
 import { Effect, Exit } from "effect"
 import type * as Http from "node:http"
@@ -8,17 +8,17 @@ import type { Socket } from "node:net"
 import type { Answer, Live, Streamed } from "../http/exchange.ts"
 import { reusedBytesMin } from "../http/exchange.ts"
 import type { NodeIncoming } from "./node-incoming.ts"
-import { answeredEarly } from "./refusals.ts"
+import { noteEarlyAnswer } from "./refusals.ts"
 
-/** Up to here copying a body costs less than sending it apart from its headers. */
+/** Copying a body of this size or less costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
 
-/** Sends the answer, or as much of it as there is; what is answered here is to be run for the rest. */
+/** Sends the answer, or its beginning. Returns the effect that sends the rest; the caller must run it. */
 export const send = (incoming: NodeIncoming, response: Http.ServerResponse, answer: Answer, state: Sending) => {
   const { body, headers, status } = answer
   if (response.destroyed) return undefined
-  if (!response.req.complete && response.socket !== null) answeredEarly(response.socket, response.req)
-  if (incoming.refusedBody || state.stopping) response.setHeader("connection", "close")
+  if (!response.req.complete && response.socket !== null) noteEarlyAnswer(response.socket, response.req)
+  if (incoming.hasRefusedBody || state.stopping) response.setHeader("connection", "close")
   if (typeof body === "object" && "_tag" in body) {
     response.writeHead(status, headers)
     if (incoming.method === "HEAD") return void response.end()
@@ -26,36 +26,36 @@ export const send = (incoming: NodeIncoming, response: Http.ServerResponse, answ
     return stream(response, body, state)
   }
   if (body === undefined) {
-    // What a GET would send is not known to HEAD here, and a length that is not that one must not be said (RFC 9110 8.6).
+    // HEAD must state the length that GET would send, or none (RFC 9110 8.6). Here that length is not known.
     const isEmpty = status !== 204 && status !== 304 && incoming.method !== "HEAD"
     response.writeHead(status, isEmpty ? { ...headers, "content-length": "0" } : headers)
     return void response.end()
   }
   const length = typeof body === "string" ? Buffer.byteLength(body) : body.length
   response.writeHead(status, { ...headers, "content-length": length })
-  if (incoming.refusedBody) {
-    // Closing on bytes still under way resets the connection, and the caller would never read why.
+  if (incoming.hasRefusedBody) {
+    // Closing while bytes are under way would reset the connection, and the client would never read the reason.
     response.write(body)
     return Effect.andThen(incoming.discardRest, Effect.sync(() => void response.end()))
   }
   if (incoming.method === "HEAD") response.end()
   else if (typeof body === "string" || body.length > joinedBytesMax) {
     response.end(body)
-    // When it is gone, Node sets the time that it waits for the next request.
+    // After the last byte, Node sets the timeout to the time that it waits for the next request.
     if (response.writableLength > 0) response.socket?.setTimeout(state.stallMillis)
-  } // Node sends a string in one piece with the headers, but bytes as a second one.
+  } // Node sends a string in one piece with the headers, but bytes as a second piece.
   else response.end(asBuffer(body).toString("latin1"), "latin1")
   return undefined
 }
 
-/** What all answers of a server share. */
+/** The state that all answers of a server share. */
 export interface Sending {
   /** The followings under way. */
   readonly open: Map<Http.ServerResponse, OpenStream>
   readonly stallMillis: number
   stopping: boolean
-  /** Told of each following that begins. */
-  followed?: (socket: Socket | null) => void
+  /** Called for each following that begins. */
+  onFollowing?: (socket: Socket | null) => void
 }
 
 interface OpenStream {
@@ -63,53 +63,56 @@ interface OpenStream {
   readonly end: () => void
 }
 
-/** Writes what `pull` gives until it ends, or the caller leaves. A following (what is kept alive) the server may end, too. */
+/**
+ * Writes the bytes that `pull` returns until it ends or the client leaves. The server, too, may end a following: a body with
+ * `keepAlive`.
+ */
 const stream = (
   response: Http.ServerResponse,
   body: Streamed,
-  { followed, open, stallMillis, stopping }: Sending
+  { onFollowing, open, stallMillis, stopping }: Sending
 ): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
-    let ended = false
+    let isEnded = false
     const self: OpenStream = {
       keepAlive: () => {
-        // Bytes still waiting to be taken prove nothing to anybody, and one more would only add to them.
+        // While bytes wait for the reader, a comment proves nothing and would only add to them.
         if (body.keepAlive !== undefined && response.writableLength === 0) response.write(body.keepAlive)
       },
       end: () => {
-        ended = true
+        isEnded = true
         fiber.interruptUnsafe()
       }
     }
-    // Only a following may be ended early: any other answer would look whole, and is finished or cut.
+    // Only a following may end early: any other answer would look whole, so it is finished or its connection is cut.
     if (body.keepAlive !== undefined) {
       open.set(response, self)
-      followed?.(response.socket)
-      // The others were told already. What is at hand, such as where it begins, is sent before.
+      onFollowing?.(response.socket)
+      // The stop has ended the other followings. This one first sends the bytes at hand, such as the place it begins at.
       if (stopping) setImmediate(self.end)
     }
-    // Not in the loop below, which would keep the last bytes for as long as it follows.
-    const sendsOn = Effect.flatMap(body.pull, (bytes) =>
-      bytes === undefined ? Effect.succeed(false) : Effect.as(written(response, bytes, stallMillis), true))
-    const sending = Effect.gen(function*() {
+    // Apart from the loop below, which would keep the last bytes in memory for as long as it follows.
+    const sendNext = Effect.flatMap(body.pull, (bytes) =>
+      bytes === undefined ? Effect.succeed(false) : Effect.as(writeBytes(response, bytes, stallMillis), true))
+    const sendAll = Effect.gen(function*() {
       do {
         if (body.live !== undefined) {
-          yield* following(response, body.live, stallMillis)
+          yield* writeLive(response, body.live, stallMillis)
         }
-      } while (yield* sendsOn)
+      } while (yield* sendNext)
     })
-    // Once for the answer and not for every piece of it. Pieces are written whole, so it never ends within one.
-    const sent = body.endsAfterMillis === undefined
-      ? sending
-      : Effect.timeoutOrElse(sending, {
+    // One timeout for the answer and not one for each piece. Pieces are written whole, so the answer never ends within one.
+    const sendInTime = body.endsAfterMillis === undefined
+      ? sendAll
+      : Effect.timeoutOrElse(sendAll, {
         duration: body.endsAfterMillis,
         orElse: () =>
           Effect.void
       })
-    return sent.pipe(Effect.onExit((exit) =>
+    return sendInTime.pipe(Effect.onExit((exit) =>
       Effect.sync(() => {
         open.delete(response)
-        if (ended) response.end(() => response.socket?.destroySoon())
+        if (isEnded) response.end(() => response.socket?.destroySoon())
         else if (Exit.isSuccess(exit)) response.end()
         else response.destroy()
       })
@@ -117,10 +120,10 @@ const stream = (
   })
 
 /**
- * Writes, and waits while the reader is slow: until the socket's buffer has room again, or, for bytes whose memory will be
- * used again, until the system has them. One step, so that no `drain` falls between the writing and the waiting.
+ * Writes, and waits while the reader is slow: until the socket's buffer has room again or, for bytes whose memory will be
+ * used again, until the system has them. This is one step, so that no `drain` falls between the write and the wait.
  */
-const written = (response: Http.ServerResponse, bytes: Uint8Array, stallMillis: number) =>
+const writeBytes = (response: Http.ServerResponse, bytes: Uint8Array, stallMillis: number) =>
   Effect.callback<void>((resume) => {
     const done = () => {
       response.socket?.setTimeout(0)
@@ -128,46 +131,46 @@ const written = (response: Http.ServerResponse, bytes: Uint8Array, stallMillis: 
     }
     if (bytes.length >= reusedBytesMin) {
       response.write(bytes, done)
-      return mustTake(response, stallMillis)
+      return limitStall(response, stallMillis)
     }
     if (response.write(bytes)) return resume(Effect.void)
-    mustTake(response, stallMillis)
+    limitStall(response, stallMillis)
     response.once("drain", done)
     return Effect.sync(() => response.off("drain", done))
   })
 
-/** Node closes a connection of which the system has taken nothing for so long; it counts from the last that it took. */
-const mustTake = ({ socket }: Http.ServerResponse, stallMillis: number): void => void socket?.setTimeout(stallMillis)
+/** Node closes the connection when the system has taken no byte of it for so long, counted from the last that it took. */
+const limitStall = ({ socket }: Http.ServerResponse, stallMillis: number): void => void socket?.setTimeout(stallMillis)
 
-/** Writes what there is to take, as it comes and at the reader's pace, until something is to be pulled. */
-const following = (response: Http.ServerResponse, live: Live, stallMillis: number) =>
+/** Writes the live bytes as they come and at the reader's pace, until the body must be pulled. */
+const writeLive = (response: Http.ServerResponse, live: Live, stallMillis: number) =>
   Effect.callback<void>((resume) => {
     const { socket } = response
-    // Of another version of HTTP, or behind an answer to a request before: those know how to write for themselves.
-    const to = socket !== null && response.chunkedEncoding ? socket : undefined
-    const drained = () => {
+    // In HTTP/1.0, or behind the answer to an earlier request, the response writes the bytes itself.
+    const chunkSocket = socket !== null && response.chunkedEncoding ? socket : undefined
+    const onDrain = () => {
       socket?.setTimeout(0)
-      go()
+      writeOn()
     }
-    const go = () => {
+    const writeOn = () => {
       while (true) {
         const bytes = live.take()
         if (bytes === "pull") return resume(Effect.void)
-        if (bytes === undefined) return live.wait(go)
-        const hasRoom = to === undefined ? response.write(bytes) : to.write(toChunk(bytes))
+        if (bytes === undefined) return live.wait(writeOn)
+        const hasRoom = chunkSocket === undefined ? response.write(bytes) : chunkSocket.write(toChunk(bytes))
         if (hasRoom) continue
-        mustTake(response, stallMillis)
-        return void (to ?? response).once("drain", drained)
+        limitStall(response, stallMillis)
+        return void (chunkSocket ?? response).once("drain", onDrain)
       }
     }
-    go()
+    writeOn()
     return Effect.sync(() => {
-      live.leave(go)
-      ;(to ?? response).off("drain", drained)
+      live.leave(writeOn)
+      ;(chunkSocket ?? response).off("drain", onDrain)
     })
   })
 
-/** The bytes as a chunk (RFC 9112 7.1), made once for all who are sent them in a row. */
+/** Returns the bytes as a chunk (RFC 9112 7.1), made once for all followers that are sent the same bytes in a row. */
 const toChunk = (bytes: Uint8Array): Buffer => {
   if (bytes !== newest.bytes) {
     newest = { bytes, chunk: Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, lineEnd]) }

@@ -1,5 +1,5 @@
 /**
- * Why a server could not listen.
+ * The error of a server that could not listen; its message says the reason.
  */
 import { Data } from "effect"
 

@@ -13,7 +13,7 @@ import type { Answer, Incoming } from "./exchange.ts"
 import { Barred, makeGates } from "./gates.ts"
 import { Guard, originGate } from "./guard.ts"
 import { RequestCounts } from "./metrics.ts"
-import { problem } from "./problem.ts"
+import { toAnswer } from "./problem.ts"
 import type { Route } from "./router.ts"
 import { makeRouter, Router } from "./router.ts"
 
@@ -62,7 +62,7 @@ export class Front extends Context.Service<Front, { readonly handle: Handler }>(
 
         const answer = (request: Incoming, passed: Context.Context<never> | Barred): Answering<never> => {
           if (passed instanceof Barred) {
-            return Effect.succeed(leave(problem(passed.refusal), request, undefined, passed.isOfOrigin))
+            return Effect.succeed(leave(toAnswer(passed.refusal), request, undefined, passed.isOfOrigin))
           }
           found = undefined
           const answering = attempt(request, passed)
@@ -98,17 +98,17 @@ const withHeaders = ({ body, headers, status }: Answer, access: Readonly<Record<
   return { status, headers: all, body }
 }
 
-/** The problem of a refusal. A failure of the server is logged, and a defect's cause is told to the log only. */
+/** Returns the answer to a refusal. A failure of the server is logged, and a defect's cause is told to the log only. */
 const toProblem = (cause: Cause.Cause<Refusal>, request: Incoming, requestId: () => string) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
   const known = isRefusal(error)
   const status = known ? error.status : 500
-  if (status < 500) return Effect.succeed(problem(error as Refusal))
+  if (status < 500) return Effect.succeed(toAnswer(error as Refusal))
   const id = requestId()
   return Effect.logError(known ? error.message : cause).pipe(
     Effect.annotateLogs({ requestId: id, method: request.method, target: request.target, status }),
-    Effect.as(problem(known ? error : new InternalError({ requestId: id })))
+    Effect.as(toAnswer(known ? error : new InternalError({ requestId: id })))
   )
 }
 

@@ -10,7 +10,7 @@ import type { Incoming } from "./exchange.ts"
  * When a gate is asked, in this order; gates of one stage are asked in the order in which their rooms were added.
  *
  * - `origin`: may this page, or this address, use the server at all? A refusal here is hidden from web pages.
- * - `caller`: who asks?
+ * - `caller`: which caller sends this?
  * - `allowance`: may this caller do this, and now?
  *
  * An `OPTIONS` request passes the first stage only: browsers send it without credentials, and its answer tells nothing of
@@ -39,7 +39,7 @@ export const Caller: Context.Reference<string | undefined> = Context.Reference<s
   { defaultValue: () => undefined }
 )
 
-/** The name of who asks, for a route. */
+/** Returns the name of the caller, for a route. */
 export const callerOf = ({ context }: { readonly context: Context.Context<never> }): string | undefined =>
   Context.get(context, Caller)
 

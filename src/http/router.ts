@@ -19,7 +19,7 @@ export interface RouteRequest extends Incoming {
   /** The path as it came. */
   readonly path: string
   readonly query: URLSearchParams
-  /** What the gates said of the request, such as its `Caller`. */
+  /** The additions of the gates to the request, such as its `Caller`. */
   readonly context: Context.Context<never>
 }
 

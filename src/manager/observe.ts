@@ -1,6 +1,6 @@
 /**
- * Observing streams: which ones there are whose names begin with a prefix, and what happens to them from then on, without a
- * gap between the two.
+ * Observing streams: the names that begin with a prefix, and then every change to those streams, without a gap between the
+ * two.
  */
 import { Effect, type Scope } from "effect"
 import type { StorageError } from "../domain/errors.ts"

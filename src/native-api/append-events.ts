@@ -1,6 +1,6 @@
 /**
- * `POST /streams/:name` (docs/protocol.md 3): the body's events become one commit, on the conditions that the headers
- * name, and are answered with once they are durable.
+ * `POST /streams/:name` (docs/protocol.md 3): appends the events of the body as one commit, on the conditions that the
+ * headers name, and answers when they are durable.
  */
 import { Exit, Option } from "effect"
 import type { Refusal } from "../domain/refusal.ts"
@@ -34,13 +34,13 @@ export const appendEvents =
       )
 
       const append = whenDone(done, (body: Uint8Array) => {
-        const parsed = parse(body)
-        if (Exit.isFailure(parsed)) return done(Exit.failCause(parsed.cause))
-        const data = parsed.value
+        const result = parse(body)
+        if (Exit.isFailure(result)) return done(Exit.failCause(result.cause))
+        const data = result.value
         const by = callerOf(request)
         manager.appendUnsafe(name.value, { ...conditions.value, data, by }, (exit) => {
           if (!isMismatch(exit)) return answer(exit)
-          // A stream of bytes takes data that stands for bytes.
+          // A stream of bytes accepts JSON data that stands for bytes.
           toBytes(data, (bytes) => {
             if (bytes === undefined) answer(exit)
             else manager.appendUnsafe(name.value, { ...conditions.value, data: bytes, by }, answer)
@@ -74,6 +74,6 @@ const countText = (name: StreamName, { events, tail }: Appended): string =>
     nextOffset: toOffset(tail)
   })
 
-/** There is no event to show: which it was, nobody kept. */
+/** The answer to a repeated append shows no event: the stream does not keep which event it was. */
 const repeatedText = (name: string, { tail }: Appended, { epoch, seq }: NonNullable<Appended["producer"]>): string =>
   JSON.stringify({ eventStreamId: name, repeated: true, producer: { epoch, seq }, nextOffset: toOffset(tail) })

@@ -1,6 +1,7 @@
 /**
- * `GET /streams/:name` (docs/protocol.md 5): Server-Sent Events from a place on, each event once (promise 4). The follower
- * learns what it cannot have: in the refusal, or, when it resumes as an `EventSource` does, in a frame (promise 10).
+ * `GET /streams/:name` (docs/protocol.md 5): sends Server-Sent Events from a place on, each event once (promise 4). If the
+ * stream no longer has the events that a follower asks for, the refusal says so, or a frame when the follower resumes as an
+ * `EventSource` does (promise 10).
  */
 import { Effect } from "effect"
 import { keepAliveComment } from "../api/wire.ts"
@@ -30,47 +31,47 @@ export const followEvents = (manager: StreamManager["Service"], followers: Follo
     const name = yield* streamName(request.parameter)
     const life = yield* lifeOf(request)
     const offset = yield* offsetParameter(request.query)
-    const seen = yield* lastSeen(request)
-    const resumed = seen === undefined ? undefined : yield* lastEventId(seen)
-    const isResumed = resumed !== undefined
-    const opening = Effect.gen(function*() {
+    const lastId = yield* lastSeen(request)
+    const resumeOffset = lastId === undefined ? undefined : yield* lastEventId(lastId)
+    const isResumed = resumeOffset !== undefined
+    const open = Effect.gen(function*() {
       const stream = yield* manager.get(name)
-      const opened = yield* openAt(stream, {
+      const opening = yield* openAt(stream, {
         query: isResumed ? new URLSearchParams() : request.query,
-        offset: resumed ?? offset,
+        offset: resumeOffset ?? offset,
         otherwise: "now",
         isLife: (id) => life === undefined || id === life,
         mustExist: false
       })
-      return { stream, ...opened }
+      return { stream, ...opening }
     })
     return yield* openFollowing(
       followers,
       name,
       isResumed,
-      opening,
-      ({ stream, ...opened }) =>
+      open,
+      ({ stream, ...opening }) =>
         Effect.sync((): Answer => ({
           status: 200,
-          headers: { ...sseHeaders, ...placeHeaders(opened.start.next, false), ...lifeHeader(opened.description) },
-          body: following(new StreamFollowing(stream, opened.start), new EventRenderer(stream, opened), {
+          headers: { ...sseHeaders, ...placeHeaders(opening.start.next, false), ...lifeHeader(opening.description) },
+          body: following(new StreamFollowing(stream, opening.start), new EventRenderer(stream, opening), {
             target: request.target,
             keepAlive,
-            greeting: isResumed || isEventSource(request) || opened.start.next >= opened.tail
-              ? connectedFrame(name, opened.description, opened.start.next, opened.tail)
+            greeting: isResumed || isEventSource(request) || opening.start.next >= opening.tail
+              ? connectedFrame(name, opening.description, opening.start.next, opening.tail)
               : undefined
           })
         }))
     )
   })
 
-/** An `EventSource` names the one type that it takes (WHATWG HTML 9.2.2); curl takes all, and is sent events from the first. */
+/** An `EventSource` names the one type that it takes (WHATWG HTML 9.2.2). curl takes all types: its first frame is an event. */
 const isEventSource = (request: RouteRequest): boolean =>
   /^\s*text\/event-stream\s*(?:$|[,;])/i.test(request.header("accept") ?? "")
 
 /**
- * An event a frame. The end of a closed stream is an event named `closed`; the server ends a following without it. When a
- * stream that was waited for is made, `connected` comes again, in front of its first events.
+ * Renders each event as a frame. The end of a closed stream is an event named `closed`; a following that the server ends has
+ * none. When a stream that the follower waits for is created, `connected` comes again, in front of its first events.
  */
 class EventRenderer implements FollowingRenderer<ReadError> {
   readonly #stream: DurableStream<unknown>
@@ -97,7 +98,7 @@ class EventRenderer implements FollowingRenderer<ReadError> {
   }
 
   #connect({ bytes, isEnd }: Frames): Effect.Effect<Frames, ReadError> {
-    return Effect.map(infoIn(this.#stream, this.#start), ({ description, tail }) => {
+    return Effect.map(readInfo(this.#stream, this.#start), ({ description, tail }) => {
       this.#isUnborn = false
       const connected = connectedFrame(this.#stream.name, description, this.#start.next, tail)
       return { bytes: Buffer.concat([connected, bytes]), isEnd }
@@ -105,7 +106,7 @@ class EventRenderer implements FollowingRenderer<ReadError> {
   }
 }
 
-const infoIn = (stream: DurableStream<unknown>, { life }: Cursor) =>
+const readInfo = (stream: DurableStream<unknown>, { life }: Cursor) =>
   stream.info.pipe(
     Effect.filterOrFail((info) => info.life === life),
     Effect.mapError(() => new StreamDeleted({ stream: stream.name }))
@@ -117,9 +118,9 @@ const closedFrames = (next: number): Frames => ({
 })
 
 /**
- * Says where the follower is and in which life of the stream: first, for an `EventSource`, which can compare lives by it
- * alone, and when there is nothing to catch up with, so that a connection that is lost before the first event misses
- * nothing either (promise 4).
+ * Returns the frame that tells the follower its place and the life of the stream. It comes first in two cases: for an
+ * `EventSource`, which can compare lives by this frame alone, and when there is nothing to catch up with, so that a follower
+ * whose connection is lost before the first event misses nothing either (promise 4).
  */
 const connectedFrame = (
   name: StreamName,

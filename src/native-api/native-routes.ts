@@ -1,5 +1,5 @@
 /**
- * The native API (docs/protocol.md, part A): translates requests to calls of the stream manager, and their results to
+ * The native API (docs/protocol.md, part A): translates requests into calls of the stream manager, and their results into
  * answers.
  */
 import { Effect, type Layer } from "effect"
@@ -16,7 +16,7 @@ import { appendEvents } from "./append-events.ts"
 import { followEvents } from "./follow-events.ts"
 import { readEvents } from "./read-events.ts"
 
-/** The native API. */
+/** The routes of the native API, with the headers that they read and expose. */
 export const nativeApi: Layer.Layer<never, never, Router | StreamManager | CurrentFollowers> = Router.room(
   Effect.gen(function*() {
     const manager = yield* StreamManager

@@ -1,6 +1,6 @@
 /**
- * `GET /streams/:name/events` (docs/protocol.md 4): the events that exist when the request comes, as JSON or an event a
- * line.
+ * `GET /streams/:name/events` (docs/protocol.md 4): answers with the events that exist when the request comes, as JSON or as
+ * one event a line.
  */
 import { Effect } from "effect"
 import { prefers } from "../http/accept.ts"
@@ -35,7 +35,7 @@ export const readEvents = (manager: StreamManager["Service"]) =>
     return { status: 200, headers, body } satisfies Answer as Answer
   })
 
-/** A piece has the events of one read: an answer that one read has all of is not cut. */
+/** Each read ends a piece: an answer whose events all come from one read is not cut. */
 const pieceBytes = 1
 
 interface Shape {
@@ -50,7 +50,7 @@ const items: Shape = {
     joinEvents(blocks, { before: isFirst ? `{"events":[` : ",", between: ",", after: isLast ? "]}" : "" }, fill)
 }
 
-/** An event a line. */
+/** One event a line. */
 const lines: Shape = {
   contentType: "application/x-ndjson; charset=utf-8",
   render: (blocks, { fill }) =>

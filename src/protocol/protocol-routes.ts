@@ -7,7 +7,7 @@ import { CurrentLimits } from "../domain/limits.ts"
 import type { Refusal } from "../domain/refusal.ts"
 import { mapAnswering } from "../http/direct.ts"
 import type { Answer } from "../http/exchange.ts"
-import { problem } from "../http/problem.ts"
+import { toAnswer } from "../http/problem.ts"
 import { PublicUrl } from "../http/public-url.ts"
 import type { Route, RouteRequest } from "../http/router.ts"
 import { Router } from "../http/router.ts"
@@ -120,8 +120,8 @@ type RunFork = Parameters<typeof mapAnswering>[1]["runFork"]
 
 const withExtensions = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, ...extensions } })
 
-/** The problem of a refusal that is the client's fault. */
+/** Returns the answer to a refusal that is the client's fault. */
 const answerClient = (cause: Cause.Cause<Refusal>): Exit.Exit<Answer, Refusal> => {
   const refusal = Option.getOrUndefined(Cause.findErrorOption(cause))
-  return refusal !== undefined && refusal.status < 500 ? Exit.succeed(problem(refusal)) : Exit.failCause(cause)
+  return refusal !== undefined && refusal.status < 500 ? Exit.succeed(toAnswer(refusal)) : Exit.failCause(cause)
 }

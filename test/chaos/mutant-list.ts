@@ -97,7 +97,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "no more logs are open where there are more descriptors",
-    changes: change("http-node/file-limit.ts", "Math.max(quarter, logsLeast)", "logsLeast"),
+    changes: change("http-node/file-limit.ts", "Math.max(quarter, logsMin)", "logsMin"),
     killedBy: ["test/storage-filesystem/cost.test.ts"]
   },
   {
@@ -518,7 +518,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "what waits on a connection is parsed all the same",
-    changes: change("http-node/turns.ts", "?.held === true ? pause : usual", "?.held === true ? usual : usual"),
+    changes: change("http-node/turns.ts", "?.isHeld === true ? pause : usual", "?.isHeld === true ? usual : usual"),
     killedBy: ["test/http-node/pipelining.test.ts"]
   },
   {

@@ -11,7 +11,7 @@ import { exitCodes } from "../../src/domain/exit-codes.ts"
 import { isRefusal, Refusal } from "../../src/domain/refusal.ts"
 import { endingOf } from "../../src/durable-streams/cli.ts"
 import { HookError } from "../../src/hooks/hooks.ts"
-import { problem } from "../../src/http/problem.ts"
+import { toAnswer } from "../../src/http/problem.ts"
 
 class KettleOnly extends Refusal<KettleOnly>()(
   "KettleOnly",
@@ -42,7 +42,7 @@ const responses = (error: Schema.Top) => {
 
 describe("a refusal that a test defines", () => {
   it("is answered as a problem with its status, title, sentence, fields and headers", () => {
-    const { body, headers, status } = problem(new KettleOnly({ drink: "coffee", litres: 1.5 }))
+    const { body, headers, status } = toAnswer(new KettleOnly({ drink: "coffee", litres: 1.5 }))
     assert.strictEqual(status, 418)
     assert.deepStrictEqual(headers, {
       "content-type": "application/problem+json",
@@ -57,14 +57,14 @@ describe("a refusal that a test defines", () => {
   })
 
   it("leaves out a header whose value is not known", () => {
-    assert.deepStrictEqual(problem(new KettleOnly({ drink: "coffee" })).headers, {
+    assert.deepStrictEqual(toAnswer(new KettleOnly({ drink: "coffee" })).headers, {
       "content-type": "application/problem+json",
       "kettle-drink": "coffee"
     })
   })
 
   it("is answered with a body of its own if it has one", () => {
-    assert.deepStrictEqual(problem(new PlainlyRefused({ message: "not today" })), {
+    assert.deepStrictEqual(toAnswer(new PlainlyRefused({ message: "not today" })), {
       status: 409,
       headers: { "content-type": "text/plain" },
       body: "No: not today"

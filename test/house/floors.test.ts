@@ -2,18 +2,17 @@
  * The house keeps its shape, and `floors.ts` would say so if it did not: each complaint is seen once
  * on a made-up file.
  */
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import { complaints, crowded, type File, folders, leftovers, linesMax } from "./floors.ts"
+import { readFiles } from "./read-files.ts"
 
 describe("the house", () => {
   it("keeps its folders and its doors", () => {
-    assert.deepStrictEqual(complaints(read("src")), [])
+    assert.deepStrictEqual(complaints(readFiles("src")), [])
   })
 
   it("keeps no more than a quarter of its lines in one folder", () => {
-    assert.deepStrictEqual(crowded(read("src")), [])
+    assert.deepStrictEqual(crowded(readFiles("src")), [])
   })
 
   it("lists each folder below every folder it imports, so that no circle can be", () => {
@@ -25,7 +24,7 @@ describe("the house", () => {
   })
 
   it("leaves nothing half done", () => {
-    assert.deepStrictEqual([...read("src"), ...read("test")].flatMap(leftovers), [])
+    assert.deepStrictEqual([...readFiles("src"), ...readFiles("test")].flatMap(leftovers), [])
   })
 })
 
@@ -276,11 +275,3 @@ const file = (path: string, code: string): File => ({
   path: `src/${path}`,
   text: `${path.endsWith("/main.ts") ? "#!/usr/bin/env node\n" : ""}/** What it is for. */\n${code}`
 })
-
-const read = (folder: string): ReadonlyArray<File> => {
-  const root = join(import.meta.dirname, "../..")
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts"))
-    .toSorted()
-    .map((path) => ({ path: `${folder}/${path}`, text: readFileSync(join(root, folder, path), "utf8") }))
-}

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHmac } from "node:crypto"
 import * as fs from "node:fs"
-import { problem } from "../../src/http/problem.ts"
+import { toAnswer } from "../../src/http/problem.ts"
 import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { TooManySubscriptions } from "../../src/subscriptions/machine/refusals.ts"
@@ -180,7 +180,7 @@ describe("subscriptions over HTTP", () => {
     }).pipe(Effect.scoped, Effect.provide(stage)))
 
   it("of which there are too many say when to come again", () => {
-    assert.deepStrictEqual(problem(new TooManySubscriptions({ message: "As many as it keeps." })), {
+    assert.deepStrictEqual(toAnswer(new TooManySubscriptions({ message: "As many as it keeps." })), {
       status: 503,
       headers: { "content-type": "application/json", "retry-after": "1" },
       body: `{"error":{"code":"TOO_MANY_SUBSCRIPTIONS","message":"As many as it keeps."}}`

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { serve } from "../../src/http-node/node-server.ts"
 import { toEffect } from "../../src/http/direct.ts"
-import { problem } from "../../src/http/problem.ts"
+import { toAnswer } from "../../src/http/problem.ts"
 import { makeRouter } from "../../src/http/router.ts"
 import { subscriptionRoutes } from "../../src/subscriptions/subscription-routes.ts"
 
@@ -20,7 +20,7 @@ export const served = Effect.gen(function*() {
   const { port } = yield* serve({
     host: "127.0.0.1",
     port: 0,
-    handler: (request) => Effect.catch(toEffect(route(request)), (refusal) => Effect.succeed(problem(refusal)))
+    handler: (request) => Effect.catch(toEffect(route(request)), (refusal) => Effect.succeed(toAnswer(refusal)))
   })
   const base = `http://127.0.0.1:${port}`
   const say = (method: string, url: string, body?: unknown, headers: Record<string, string> = {}) =>

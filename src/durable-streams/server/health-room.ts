@@ -1,6 +1,7 @@
 /**
- * `GET /health` (docs/protocol.md 6): the server's identity, its settings, what is open, and whether it can store
- * anything now. A command that sends a challenge gets a proof that the server of its data directory made the answer.
+ * `GET /health` (docs/protocol.md 6): the server's identity, its settings, how many connections, streams, followers and
+ * awake streams it has, and whether it can store anything now. A command that sends a challenge gets a proof that the server
+ * of its data directory made the answer.
  */
 import { Clock, DateTime, Effect, type Layer } from "effect"
 import * as fs from "node:fs"

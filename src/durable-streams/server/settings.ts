@@ -1,6 +1,7 @@
 /**
  * The settings of a server, each written once. The flags of the command line, the variables, the arguments of a server that a
- * command starts, what a restart keeps, and the table in docs/cli.md all come from here. A room adds its own in one line.
+ * command starts, the settings that a restart keeps, and the table in docs/cli.md all come from here. A room adds its own in
+ * one line.
  */
 import { Context, Result } from "effect"
 import { defaultDirectory, resolveDirectory } from "../../data-directory/paths.ts"

@@ -172,7 +172,7 @@ const openToReadAtLeast = (path: string) =>
       }))
   )
 
-/** Gives a file that root creates in a user's directory to that user, who could not use it otherwise. */
+/** Gives a file that root creates in a user's directory to that user: otherwise the user could not use it. */
 const giveToOwner = (path: string): Effect.Effect<void> =>
   process.geteuid?.() !== 0 ? Effect.void : Effect.sync(() => {
     try {
