@@ -14,7 +14,7 @@ interface Options {
   readonly idle?: Duration.Input
   /** A waking stream waits for this. */
   readonly waking?: (name: StreamName) => Effect.Effect<void>
-  /** A stream that falls asleep waits for this. */
+  /** This must end before a stream has fallen asleep. */
   readonly falling?: (name: StreamName) => Effect.Effect<void>
 }
 
