@@ -115,7 +115,7 @@ describe("lines of stdin", () => {
     expect(await kept(room)).toEqual(["line 0", "line 1", "line 2", "half a line"].map(message))
   })
 
-  it("become as many events, a hundred thousand of them, in order, in commits that stdout names", async ({ room }) => {
+  it("become as many events if there are a hundred thousand, in order, in commits that stdout names", async ({ room }) => {
     const count = 100_000
     fs.writeFileSync(`${room.directory}/lines`, Array.from({ length: count }, (_, i) => `line ${i}\n`).join(""))
     const { code, stdout } = await room.sh("durable-streams stream append -n a < lines").ended

@@ -1,5 +1,5 @@
 /**
- * The commands that read, list and delete; the address of the server; and the behaviour of a command among other
+ * The commands that read, list and delete; the server that a command uses; and the behaviour of a command among other
  * programs.
  */
 import * as fs from "node:fs"
@@ -123,8 +123,8 @@ describe("listing and deleting", () => {
   })
 })
 
-describe("the address of the server", () => {
-  it("comes from the files that --data-dir and DURABLE_STREAMS_DATA_DIR name; the flag counts more", async ({ room }) => {
+describe("the server that a command uses", () => {
+  it("is the one whose files --data-dir and DURABLE_STREAMS_DATA_DIR name; the flag counts more", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "flag", "-m", "x", "--data-dir", "d1"])
     const env = { DURABLE_STREAMS_DATA_DIR: Path.join(room.directory, "d2") }
     await room.ds(["stream", "append", "-n", "env", "-m", "x"], { env })
@@ -136,7 +136,7 @@ describe("the address of the server", () => {
     expect(fs.existsSync(room.dataDirectory)).toBe(false)
   })
 
-  it("comes from DURABLE_STREAMS_URL, and then no daemon is started or looked for", async ({ room }) => {
+  it("is the one that DURABLE_STREAMS_URL names, and then no daemon is started or looked for", async ({ room }) => {
     await room.ds(["server", "start", "--data-dir", "far"])
     const port = fs.readFileSync(Path.join(room.directory, "far/daemon.port"), "utf8").trim()
     const near = Path.join(room.directory, "near")
@@ -149,7 +149,7 @@ describe("the address of the server", () => {
     expect(room.servers()).toHaveLength(1)
   })
 
-  it("may be redirected by a server: the command says so, and no event goes to the other address", async ({ room }) => {
+  it("may redirect: the command reports that, and no event goes to the other address", async ({ room }) => {
     const asked: Array<string> = []
     const other = http.createServer((request, response) => {
       asked.push(request.url!)
@@ -180,7 +180,7 @@ describe("the address of the server", () => {
     expect(asked).toEqual([])
   })
 
-  it("in DURABLE_STREAMS_URL, if nothing answers there, is code 6, even for commands that would wait", async ({ room }) => {
+  it("is code 6 if nothing answers at DURABLE_STREAMS_URL, even for commands that would wait", async ({ room }) => {
     for (
       const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"], ["get", "-f", "-n", "a"]]
     ) {
@@ -195,7 +195,7 @@ describe("the address of the server", () => {
     expect(fs.readdirSync(room.directory)).toEqual([])
   })
 
-  it("of a server that breaks off before it has answered is code 6 too, and the command does not say that no server was there", async ({ room }) => {
+  it("is code 6, too, if it breaks off before it has answered, and the command does not say that no server was there", async ({ room }) => {
     const server = net.createServer((socket) =>
       void socket.on("error", () => {}).once("data", () => socket.resetAndDestroy())
     )
@@ -211,7 +211,7 @@ describe("the address of the server", () => {
     server.close()
   })
 
-  it("of a server that refuses: the status becomes the exit code, and its sentence is printed", async ({ room }) => {
+  it("gives its status as the exit code if it refuses, and its sentence is printed", async ({ room }) => {
     const server = http.createServer((request, response) => {
       const status = Number(/\/streams\/(\d+)/.exec(request.url!)?.[1])
       response.writeHead(status, { "content-type": "application/problem+json" })
@@ -230,7 +230,7 @@ describe("the address of the server", () => {
     expect(got).toEqual(Object.entries(codes).map(([status, code]) => [status, code, `No, because of ${status}.\n`]))
   })
 
-  it("that only a new server would have is code 3 with --no-start, and no file is made", async ({ room }) => {
+  it("is not started with --no-start: code 3, and no file is made", async ({ room }) => {
     for (const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"]]) {
       expect(await room.ds(["stream", ...command, "--no-start"])).toMatchObject({
         code: 3,

@@ -63,7 +63,7 @@ const follow = (room: Room, { url }: Server) =>
 const shown = ({ lines }: Running): ReadonlyArray<unknown> => lines.map((line) => JSON.parse(line) as unknown)
 
 describe("a full disk", () => {
-  it("Promise 11: makes appends fail with 507 and a sentence, takes no acknowledged event, and takes appends a second after it has space", async ({ room, skip }) => {
+  it("Promise 11: gives 507 and a sentence, loses no acknowledged event, and takes appends within a second of having space", async ({ room, skip }) => {
     const disk = await smallDisk(room, skip)
     const server = await Server.of(disk.run(run))
     const follower = follow(room, server)
@@ -117,7 +117,7 @@ describe("a full disk", () => {
 })
 
 describe("a disk that cannot be written", () => {
-  it("that turned read-only under a server gives 503 with a sentence, reads go on, and appends work again by themselves", async ({ room, skip }) => {
+  it("gives 503 and a sentence if it turns read-only under a server, reads go on, and appends work again by themselves", async ({ room, skip }) => {
     const server = await Server.of(failing(room, skip, "pwrite64", "EROFS", "3..6"))
     const statuses: Array<number> = []
     for (let i = 0; i < 12; i++) {
@@ -136,7 +136,7 @@ describe("a disk that cannot be written", () => {
     expect(await (await Server.of(room.start(run))).events()).toEqual(server.acknowledged)
   })
 
-  it("in its folder of streams refuses new streams only, until it can be written again", async ({ room, skip }) => {
+  it("refuses new streams only, if only its folder of streams cannot be written, until it can", async ({ room, skip }) => {
     const nobody = asNobody(room, skip)
     const streams = Path.join(room.directory, "data/streams")
     fs.chmodSync(room.directory, 0o777)
@@ -152,7 +152,7 @@ describe("a disk that cannot be written", () => {
     expect(await server.events()).toEqual(["first", "second"])
   })
 
-  it("or used as a data directory is one sentence and code 1, and nothing is left behind", async ({ room, skip }) => {
+  it("is one sentence and code 1 if the data directory cannot be made or used, and nothing is left behind", async ({ room, skip }) => {
     const nobody = asNobody(room, skip)
     fs.chmodSync(room.directory, 0o755)
     fs.mkdirSync(Path.join(room.directory, "owned"), { mode: 0o755 })

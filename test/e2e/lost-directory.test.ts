@@ -240,7 +240,7 @@ describe("the address of a server", () => {
     expect(code).toBe(1)
   })
 
-  it("can be given by variables as by flags", async ({ room }) => {
+  it("is refused if it is wrong, by the name of its flag or of its variable", async ({ room }) => {
     for (
       const [name, value, reason] of [
         ["PORT", "abc", "expected a number"],
@@ -273,7 +273,7 @@ describe("the address of a server", () => {
     expect(free).toMatchObject({ code: 0, stderr: "" })
   })
 
-  it("and its options can be given by variables without a flag, too, and are checked before a server is started or stopped", async ({ room }) => {
+  it("is refused like every setting without a flag: the sentence names its variable, and no server is started or stopped", async ({ room }) => {
     for (
       const [name, value, advice] of [
         ["STREAM_IDLE", "abc", "write a number and a unit, such as 30 seconds or 2 minutes"],

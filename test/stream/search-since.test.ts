@@ -1,5 +1,6 @@
 /**
- * The first event since a time: found where a search event by event would find it, and with what a read brings besides.
+ * The first event since a time: the search finds the same event as a look at every event, and gives back the memory of
+ * its reads.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
