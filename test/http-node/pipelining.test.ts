@@ -1,6 +1,6 @@
 /**
- * Several requests on one connection, sent without waiting for answers: one runs at a time (RFC 9112 9.3.2), and the rest
- * costs the server next to nothing.
+ * Several requests on one connection, sent without a wait for answers: one runs at a time (RFC 9112 9.3.2), and the
+ * others cost the server next to nothing.
  */
 import { assert, layer } from "@effect/vitest"
 import { once } from "node:events"
@@ -30,7 +30,7 @@ const statuses = async (port: number, requests: ReadonlyArray<readonly [method: 
 layer(layerServer(), { excludeTestServices: true })(
   "requests on one connection",
   (it) => {
-    it.effect("are performed one after the other, each on what those before it did", () =>
+    it.effect("are performed one after the other, and each sees the effects of those before it", () =>
       talk(async (port) => {
         const name = freshName()
         const add = ["POST", request("POST", `/streams/${name}`, json, `{"data":1}`)] as const
@@ -47,7 +47,7 @@ layer(layerServer(), { excludeTestServices: true })(
       }))
 
     it.effect(
-      "end with their connection, also when the last one asks for a tunnel behind an answer that is under way",
+      "end with their connection, even if the last one asks for a tunnel behind an answer that is under way",
       () =>
         talk(async (port) => {
           const name = freshName()
@@ -121,7 +121,7 @@ layer(layerServer(), { excludeTestServices: true })(
         }
       }))
 
-    it.effect("have their answers whole and in order, also large ones that are read slowly", () =>
+    it.effect("have their answers whole and in order, even large ones that are read slowly", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, `"${"x".repeat(900_000)}"`)
@@ -142,7 +142,7 @@ layer(layerServer(), { excludeTestServices: true })(
         wire.close()
       }))
 
-    it.effect("are a quarter of a megabyte of small ones, and all are answered", () =>
+    it.effect("may be a quarter of a megabyte of small ones, and all are answered", () =>
       talk(async (port) => {
         const one = request("GET", "/streams?limit=1")
         const count = Math.ceil(2 ** 18 / one.length)
@@ -166,7 +166,7 @@ layer(layerServer(), { excludeTestServices: true })(
         }
       }))
 
-    it.effect("more than 64 KiB of them behind a following end it", () =>
+    it.effect("end the following before them when they are more than 64 KiB", () =>
       talk(async (port) => {
         const wire = await Wire.open(port)
         const follow = request("GET", `/streams/${freshName()}`)
@@ -211,7 +211,7 @@ layer(layerServer({ requestMillis: 1_000, longPollMillis: 2_000 }), { excludeTes
   "a request on a connection",
   (it) => {
     it.effect(
-      "that never gets whole is refused behind the answer in front, and not within it",
+      "that never becomes whole is refused behind the answer in front, and not within it",
       () =>
         talk(async (port) => {
           const name = freshName()

@@ -201,9 +201,12 @@ describe("An event's data", () => {
     assert.deepStrictEqual(EventData.fromText(data.text).value, JSON.parse(data.text))
   })
 
-  it.each([[undefined], [() => 1], [1n], [Symbol("a")]])("cannot be made from a value that JSON cannot express", (value) => {
-    assert.throws(() => EventData.fromValue(value), TypeError)
-  })
+  it.each([[undefined], [() => 1], [1n], [Symbol("a")]])(
+    "cannot be made from a value that JSON cannot express",
+    (value) => {
+      assert.throws(() => EventData.fromValue(value), TypeError)
+    }
+  )
 
   it.prop(
     "is found again in the event by position",
