@@ -98,13 +98,13 @@ layer(layerServer(), { excludeTestServices: true })("the document", (it) => {
     }))
 })
 
-it.effect("says which refusals an append can meet", () =>
+it.effect("the document says which refusals an append can meet", () =>
   Effect.sync(() => {
     const responses = Object.keys(paths["/streams/{name}"]!.post!.responses)
     assert.includeMembers(responses, ["201", "400", "403", "409", "412", "413", "415", "422", "500", "503", "507"])
   }))
 
-it.effect("has the version of package.json", () =>
+it.effect("the document has the version of package.json", () =>
   Effect.sync(() => {
     const file = new URL("../../package.json", import.meta.url)
     assert.strictEqual(version, (JSON.parse(fs.readFileSync(file, "utf8")) as { version: string }).version)

@@ -61,7 +61,7 @@ describe("lines of stdin", () => {
     ["a mark that says UTF-8 is no part of the text", "\ufeffone\n", [message("one")]],
     ["a character that arrives in two pieces is whole", "ü".repeat(70_000), [message("ü".repeat(70_000))]]
   ]
-  it("become events: each case of a table", async ({ room }) => {
+  it("become events as a table of cases says", async ({ room }) => {
     let count = 0
     for (const [title, input, data] of cases) {
       expect({ title, ...await room.ds(toStdin, { input }) }).toMatchObject({ title, code: 0 })

@@ -94,7 +94,7 @@ describe("a line that cannot become an event", () => {
     expect(stderr).toContain("Line 1 of stdin is too large: it has more than 1048576 bytes")
   })
 
-  it("with a condition, all lines are one append: nothing of them is kept, and the command says if they are more than the server takes", async ({ room }) => {
+  it("refuses all lines if they are one append with a condition, and so does a total over the server's limit", async ({ room }) => {
     await room.ds(["server", "start"])
     expect((await append(room, latin1, "--if-match", "0")).code).toBe(2)
     expect(await append(room, "x".repeat(100_000).concat("\n").repeat(20), "--if-match", "0")).toMatchObject({

@@ -97,7 +97,7 @@ describe("text that a terminal would obey", () => {
     expect((await room.ds(["stream", "get", "-n", "a", "-o", "pretty"])).stdout).toContain(seen)
   })
 
-  it("that is bytes is text on a terminal, and bytes in a pipe", async ({ room }) => {
+  it("is shown as text if it comes from a stream of bytes, and a pipe gets the bytes", async ({ room }) => {
     await room.ds(["server", "start"])
     const bytes = Buffer.concat([Buffer.from("caf"), Buffer.of(0xe9), Buffer.from(" \u001b[31m\u009b\r\nok\n")])
     await post(room, "b", "text/plain", bytes)
@@ -116,7 +116,7 @@ describe("text that a terminal would obey", () => {
   })
 })
 
-describe("pretty", () => {
+describe("the pretty format", () => {
   it("says which day it is, in UTC, when the day changes", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "a", "-i", "json"], { input: "1\n2\n" })
     const { stdout } = await room.ds(["stream", "get", "-n", "a", "-o", "pretty"])

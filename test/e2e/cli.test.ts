@@ -180,7 +180,7 @@ describe("the server that a command uses", () => {
     expect(asked).toEqual([])
   })
 
-  it("is code 6 if nothing answers at DURABLE_STREAMS_URL, even for commands that would wait", async ({ room }) => {
+  it("gives code 6 if nothing answers at DURABLE_STREAMS_URL, even for commands that would wait", async ({ room }) => {
     for (
       const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"], ["get", "-f", "-n", "a"]]
     ) {
@@ -195,7 +195,7 @@ describe("the server that a command uses", () => {
     expect(fs.readdirSync(room.directory)).toEqual([])
   })
 
-  it("is code 6, too, if it breaks off before it has answered, and the command does not say that no server was there", async ({ room }) => {
+  it("gives code 6, too, if it breaks off before it has answered, and the command does not say that no server was there", async ({ room }) => {
     const server = net.createServer((socket) =>
       void socket.on("error", () => {}).once("data", () => socket.resetAndDestroy())
     )

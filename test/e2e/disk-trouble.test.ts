@@ -152,7 +152,7 @@ describe("a disk that cannot be written", () => {
     expect(await server.events()).toEqual(["first", "second"])
   })
 
-  it("is one sentence and code 1 if the data directory cannot be made or used, and nothing is left behind", async ({ room, skip }) => {
+  it("gives one sentence and code 1 if the data directory cannot be made or used, and nothing is left behind", async ({ room, skip }) => {
     const nobody = asNobody(room, skip)
     fs.chmodSync(room.directory, 0o755)
     fs.mkdirSync(Path.join(room.directory, "owned"), { mode: 0o755 })

@@ -18,7 +18,7 @@ const unfinished = async (port: number): Promise<Wire> => {
 }
 
 layer(layerServer({ bodiesBytesMax: 4 * megabyte }), { excludeTestServices: true })("bodies", (it) => {
-  it.effect("that would take more memory together than the limit: the longest under way is refused, and others go on", () =>
+  it.effect("that together would exceed their memory limit have the longest of them refused, and the others go on", () =>
     talk(async (port) => {
       const wires: Array<Wire> = []
       for (let i = 0; i < 8; i++) wires.push(await unfinished(port))

@@ -48,4 +48,4 @@ conformance("fs", async (started, task) => {
   mayCrash = isSteady(task)
 })
 
-test("has been killed often", () => expect(crashes).toBeGreaterThan(20))
+test("the server of the suite has been killed often", () => expect(crashes).toBeGreaterThan(20))

@@ -32,7 +32,7 @@ export const conformance = (
     runConformanceTests(options)
   })
 
-  test(`has ${testsInSuite} tests, and all of them ran`, ({ task }) => {
+  test(`the suite has ${testsInSuite} tests, and all of them ran`, ({ task }) => {
     const suite = task.file.tasks.find(({ name }) => name === suiteName)
     const states = testsOf([suite!]).map(({ result }) => result?.state)
     expect(states.filter((state) => state === "pass" || state === "fail")).toHaveLength(testsInSuite)

@@ -115,7 +115,7 @@ describe("A file on the real disk", () => {
   })
 
   it.live.each([["a pipe", ["mkfifo"]], ["a directory", ["mkdir"]]] as const)(
-    "is a file and not %s: an open refuses that, and does not wait for it",
+    "is never %s: an open refuses that, and does not wait for it",
     ([, command]) =>
       withDirectory((directory) =>
         Effect.gen(function*() {

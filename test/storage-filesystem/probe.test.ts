@@ -59,7 +59,7 @@ describe("Trouble with the disk", () => {
       assert.isUndefined(yield* reasonOf(storage.trouble))
     }))
 
-  it.effect("with one log alone is not reported as trouble with the disk", () =>
+  it.effect("is not reported if only one log has it", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)

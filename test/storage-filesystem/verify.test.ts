@@ -82,7 +82,7 @@ describe("Promise 10: verify", () => {
   const hurting: ReadonlyArray<readonly [what: string, (bytes: Buffer, at: number) => void]> = [
     ["zeros", (bytes, at) => bytes.fill(0, at, at + 16)],
     ["line feeds", (bytes, at) => bytes.fill(0x0a, at, at + 3)],
-    ["others in their place", (bytes, at) => bytes.subarray(at, at + 16).swap64()]
+    ["swapped ones", (bytes, at) => bytes.subarray(at, at + 16).swap64()]
   ]
   it.effect.each(hurting)("finds bytes that became %s", ([what, hurt]) =>
     Effect.gen(function*() {

@@ -304,7 +304,7 @@ layer(layerServer(), { excludeTestServices: true })("an EventSource", (it) => {
 })
 
 it.live(
-  "Promise 10: whose server lost its memory is told, and reads the events that exist now",
+  "Promise 10: an EventSource whose server lost its memory is told, and reads the events that exist now",
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = serverSettings(yield* temporaryDirectory)

@@ -58,7 +58,7 @@ describe("A producer", () => {
       assert.deepStrictEqual(dataOf(yield* historyOf(stream)), ["p 0.0", "p 0.1", "p 2.0", "p 2.1", "q 0.0"])
     }).pipe(Effect.scoped, inMemory))
 
-  it.effect("counts towards a limit: with those of its commit and of a time before a sleep, and only in this life of the stream", () =>
+  it.effect("counts towards the limit of producers: with those of its commit and from before a sleep, and only in this life of the stream", () =>
     Effect.gen(function*() {
       const limited = Effect.provideService(make, CurrentLimits, { ...defaultLimits, producersMax: 3 })
       const appendAll = (stream: DurableStream, ids: ReadonlyArray<string>) =>

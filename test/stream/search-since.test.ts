@@ -14,7 +14,7 @@ const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
 const one = EventData.fromValue(1)
 
 it.effect.prop(
-  "finds the same as a look at every event, and gives the memory of every read back",
+  "the search for a time finds the same event as a look at every event, and gives the memory of every read back",
   [Schema.Array(Small), Schema.Array(Small)],
   ([counts, pauses]) =>
     Effect.gen(function*() {

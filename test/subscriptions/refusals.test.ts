@@ -61,7 +61,7 @@ describe("a subscription is not made of", () => {
 })
 
 describe("subscriptions over HTTP", () => {
-  it.live("are confirmed by a client that sends the same, even in other words, and refused to all others", () =>
+  it.live("are confirmed to a client that sends the same, even in other words, and refused to all others", () =>
     Effect.gen(function*() {
       const { say } = yield* served
       const body = { ...webhook, streams: ["b", "a"], description: "d" }
