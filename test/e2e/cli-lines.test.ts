@@ -16,7 +16,7 @@ const append = (room: Room, input: string | Uint8Array, ...flags: ReadonlyArray<
 const latin1 = Buffer.from("ok\ncaf\xe9\n\nok2\n", "latin1")
 
 describe("a line that cannot become an event", () => {
-  it("is named by its number and byte; the good lines before it are kept, those behind it are not", async ({ room }) => {
+  it("is named by its number and byte; the good lines before it are kept, those after it are not", async ({ room }) => {
     await room.ds(["server", "start"])
     expect(await append(room, latin1)).toMatchObject({
       code: 2,

@@ -46,7 +46,7 @@ describe("a stream that is made", () => {
 })
 
 describe("a stream that is closed", () => {
-  it("ends its followers, behind its last event, with code 0", async ({ room }) => {
+  it("ends its followers, after its last event, with code 0", async ({ room }) => {
     await stream(room, "append", "-n", "a", "-e", "0")
     const followers = [["subscribe", "--offset", "-1"], ["get", "-f"]].map((args) =>
       room.start(["stream", ...args, "-n", "a"])

@@ -22,7 +22,7 @@ const post = async (room: Room, data: unknown) => {
 const noPort = { env: { DURABLE_STREAMS_PORT: undefined } }
 
 describe("a follower outlives its server", () => {
-  it("Promise 4: over a restart, which keeps the port, it goes on behind the last event it printed", async ({ room }) => {
+  it("Promise 4: over a restart, which keeps the port, it goes on after the last event it printed", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     await append(room, "0")
     const port = room.read("daemon.port")

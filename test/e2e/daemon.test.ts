@@ -30,7 +30,7 @@ describe("one server for a data directory", () => {
     expect(room.servers()).toEqual([room.pid])
   })
 
-  it("Promise 9: a second server refuses within a second and names the first, also through a link", async ({ room }) => {
+  it("Promise 9: a second server refuses within a second and names the first, even through a link", async ({ room }) => {
     await room.ds(["server", "start"])
     fs.symlinkSync(room.dataDirectory, Path.join(room.directory, "link"))
     const [pid, port] = [room.pid, room.read("daemon.port")]

@@ -256,7 +256,7 @@ describe.each(ways)("%s around a before hook", (_, append) => {
       ["is interrupted", Exit.interrupt(), (exit) => Exit.hasInterrupts(exit)]
     ]
     it.effect.each(ends)(
-      "stores nothing when it %s, and asks no hook behind it",
+      "stores nothing when it %s, and asks no later hook",
       ([, end, isEnd]) =>
         Effect.gen(function*() {
           const asked: Array<unknown> = []
@@ -339,7 +339,7 @@ describe("appendUnsafe", () => {
       assert.deepStrictEqual([calls, ends], [[1], ["Success"]])
     }).pipe(inMemory))
 
-  it.effect.each(kinds)("is answered behind its after hooks: one that %s", ([, later]) =>
+  it.effect.each(kinds)("is answered after its after hooks: one that %s", ([, later]) =>
     Effect.gen(function*() {
       const told: Array<unknown> = []
       const hooked = withHooks(yield* make, {

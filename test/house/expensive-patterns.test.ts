@@ -48,7 +48,7 @@ describe("patterns", () => {
     assert.deepStrictEqual(found.flatMap(expense), [])
   })
 
-  it("that try again from every place of a run are told from those that do not", () => {
+  it("that try again from every place of a run can be told from those that do not", () => {
     assert.isNotEmpty(expense({ place: "here", pattern: /\/+$/ }))
     assert.isNotEmpty(expense({ place: "here", pattern: /^(?:a+)+$/ }))
     assert.deepStrictEqual(expense({ place: "here", pattern: /(?<!\/)\/+$/ }), [])

@@ -113,7 +113,7 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       }
     }))
 
-  it.effect("Promise 11: broken bytes behind a request that was answered are refused by themselves", () =>
+  it.effect("Promise 11: broken bytes after a request that was answered are refused by themselves", () =>
     talk(async (port) => {
       const wire = (await Wire.open(port)).send(request("GET", "/health")).send("nonsense\r\n\r\n")
       assert.strictEqual((await wire.reply()).status, 200)

@@ -47,7 +47,7 @@ layer(layerServer(), { excludeTestServices: true })(
       }))
 
     it.effect(
-      "end with their connection, even if the last one asks for a tunnel behind an answer that is under way",
+      "end with their connection, even if the last one asks for a tunnel after an answer that is under way",
       () =>
         talk(async (port) => {
           const name = freshName()
@@ -76,7 +76,7 @@ layer(layerServer(), { excludeTestServices: true })(
       60_000
     )
 
-    it.effect("behind one with Upgrade are not performed, whatever read they come with", () =>
+    it.effect("after one with Upgrade are not performed, whatever read they come with", () =>
       talk(async (port) => {
         const name = freshName()
         const upgrade = request("GET", "/health", { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c" })
@@ -151,7 +151,7 @@ layer(layerServer(), { excludeTestServices: true })(
         wire.close()
       }))
 
-    it.effect("behind a following take no place, and its place is free as soon as the client leaves", () =>
+    it.effect("after a following take no place, and its place is free as soon as the client leaves", () =>
       talk(async (port) => {
         const name = freshName()
         const follow = request("GET", `/streams/${name}`)
@@ -175,7 +175,7 @@ layer(layerServer(), { excludeTestServices: true })(
         assert.isTrue(ended)
       }))
 
-    it.effect("behind a refusal that closes, or behind Connection: close, are neither performed nor answered", () =>
+    it.effect("after a refusal that closes, or after Connection: close, are neither performed nor answered", () =>
       talk(async (port) => {
         const name = freshName()
         const add = request("POST", `/streams/${name}`, json, `{"data":1}`)
@@ -188,7 +188,7 @@ layer(layerServer(), { excludeTestServices: true })(
         assert.strictEqual((await fetch(`http://127.0.0.1:${port}/streams/${name}/events`)).status, 404)
       }))
 
-    it.effect("that are broken are refused behind the answer in front, and never in the middle of it", () =>
+    it.effect("that are broken are refused after the answer before them, and never in the middle of it", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, `"${"x".repeat(900_000)}"`)
@@ -211,7 +211,7 @@ layer(layerServer({ requestMillis: 1_000, longPollMillis: 2_000 }), { excludeTes
   "a request on a connection",
   (it) => {
     it.effect(
-      "that never becomes whole is refused behind the answer in front, and not within it",
+      "that never becomes whole is refused after the answer before it, and not within it",
       () =>
         talk(async (port) => {
           const name = freshName()

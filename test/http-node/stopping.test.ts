@@ -15,7 +15,7 @@ const handler = ({ target }: { readonly target: string }) =>
   Effect.succeed({ status: 200, headers: {}, body: target === "/" ? "ok" : following() })
 
 /**
- * Asks on as many connections as it is told to, reports when the system has taken all of them, and then prints their
+ * Asks on a given number of connections, reports when the system has taken all of them, and then prints their
  * answers.
  */
 const asking = `

@@ -25,7 +25,7 @@ const layerDisk = Layer.unwrap(Effect.sync(() => {
   return Layer.orDie(layerFileSystem({ directory: "/streams", durability: "fsync", disk }))
 }))
 
-/** Reads until it is interrupted, and then goes on behind the last event that it saw. */
+/** Reads until it is interrupted, and then goes on after the last event that it saw. */
 class ResumingFollower {
   readonly seen: Array<string> = []
   #fiber: Fiber.Fiber<unknown, unknown> | undefined

@@ -150,7 +150,7 @@ describe("A log whose file was removed by hand", () => {
       )
     }))
 
-  it.effect("and put back is the same stream again: the next append goes behind its events", () =>
+  it.effect("and put back is the same stream again: the next append goes after its events", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(

@@ -25,7 +25,7 @@ const assertConsecutive = (seen: ReadonlyArray<string>, from: number, texts: Rea
   assert.deepStrictEqual(seen, texts.slice(from, from + seen.length))
 }
 
-/** Follows until `until` events were seen; hangs up after every few, and resumes behind the last id. */
+/** Follows until `until` events were seen; hangs up after every few, and resumes after the last id. */
 const followInPieces = async (port: number, name: string, until: number, pieces: ReadonlyArray<number>) => {
   const seen: Array<string> = []
   let lastId = "-1"
@@ -175,7 +175,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("a follower of a closed stream is told behind the last event, whenever it was closed, and its answer ends", () =>
+    it.effect("a follower of a closed stream is told after the last event, whenever it was closed, and its answer ends", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, "0")

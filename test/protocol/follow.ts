@@ -22,13 +22,13 @@ export interface Followed<A> {
   readonly items: Array<A>
   /** Resolves when this many messages have come. */
   readonly reached: (count: number) => Promise<void>
-  /** The offset behind the last batch. */
+  /** The offset after the last batch. */
   readonly offset: () => string
   readonly stop: () => void
 }
 
 /**
- * Follows from the offset on until `stop`. A connection that is cut is made anew, from the offset behind the last
+ * Follows from the offset on until `stop`. A connection that is cut is made anew, from the offset after the last
  * batch.
  */
 export const follow = async <A>(target: Target, url: string, live: LiveMode, offset = "-1"): Promise<Followed<A>> => {

@@ -46,7 +46,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("Promise 4: Last-Event-ID resumes behind what was seen, and wins over the offset", () =>
+    it.effect("Promise 4: Last-Event-ID resumes after the last seen event, and wins over the offset", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 2)

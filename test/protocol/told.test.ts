@@ -12,7 +12,7 @@ import { append, during, layerServer, serverSettings, talk, temporaryDirectory }
 import { get, Live, post, putText, text } from "../support/speaking.ts"
 
 it.live(
-  "Promise 10: a damaged log is reported to followers in the refusal, or behind the whole events",
+  "Promise 10: a damaged log is reported to followers in the refusal, or after the whole events",
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = { ...serverSettings(yield* temporaryDirectory), storage: "fs" as const }

@@ -216,7 +216,7 @@ describe("Promise 10: a damaged log", () => {
       yield* goesOn(log)
     }).pipe(Effect.scoped))
 
-  it.effect("gives no offset a second time when old commits were moved behind new ones", () =>
+  it.effect("gives no offset a second time when old commits were moved after new ones", () =>
     Effect.gen(function*() {
       const { arranged, texts } = yield* linesOf(12, 20)
       const storage = yield* storageOn(FaultDisk.holding({ [path]: arranged([0, 1, 2, 10, 5, 6, 7, 8, 9, 3, 4]) }))

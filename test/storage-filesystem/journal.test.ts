@@ -306,7 +306,7 @@ describe("The journal", () => {
       const writing = yield* journaling(yield* storageOn(disk))
       for (let round = 0; round < 4; round++) yield* writing.commits(names, 2)
       const crashed = disk.crash("nothing", () => 0)
-      // These logs stay closed, so their commits cannot be replayed yet.
+      // Only these logs can be opened: the commits of the other logs cannot be replayed yet.
       const busy = names.slice(0, 3)
       crashed.before = (call, path) =>
         call === "open" && /[d-f]\.json/.test(path) ? Effect.fail(failing(call, path, "EMFILE")) : Effect.void

@@ -17,7 +17,7 @@ const making = Effect.fnUntraced(function*(disk: FaultDisk, description: StreamD
 }, Effect.scoped)
 
 describe("Promise 2: a log can be opened again, however long its first line is", () => {
-  // The second length is the most that fits into a request's 16 KB of headers, with two characters for each byte.
+  // The last length is the most that a request's 16 KB of headers can hold, if JSON writes each character as two.
   it.effect.each([4_000, 5_000, 32_000])("with %d bytes of content type", (bytes) =>
     Effect.gen(function*() {
       const disk = new FaultDisk()

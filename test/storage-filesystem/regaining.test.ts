@@ -225,7 +225,7 @@ describe("Promise 2: a file that is flushed for the journal", () => {
         })
       yield* turning(writing, flushes, names, areas[1]!)
       assert.isTrue(held)
-      // The log has this commit alone: the first area holds nothing of it any more.
+      // This commit comes by itself: the first area holds nothing of the log any more.
       yield* writing.commits(["a"], 1)
       flushes.length = 0
       yield* turning(writing, flushes, names.slice(1), areas[0]!)

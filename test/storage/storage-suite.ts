@@ -33,7 +33,7 @@ const names: ReadonlyArray<readonly [kind: string, name: string]> = [
   ["a backslash", "a\\b"],
   ["a quote", `"a"`],
   ["a percent sign", "100%"],
-  ["what looks encoded", "a%2Fb"],
+  ["a text that looks encoded", "a%2Fb"],
   ["a space", " a b "],
   ["letters of other scripts", "заказы-注文-🎈"],
   ["a combining accent", "e\u0301"],
@@ -194,7 +194,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a read goes on behind commits without an event, into one that is longer than its reader asks for", () =>
+    it.effect("a read goes on after commits without an event, into one that is longer than its reader asks for", () =>
       Effect.gen(function*() {
         // Some of these end just before the end of a small read.
         for (let length = 16_000; length < 16_384; length += 64) {

@@ -49,7 +49,7 @@ describe("the newest events", () => {
     tried(60, 80)
   )
 
-  it("are one block for all readers of the newest commit, or of the same events behind it", () => {
+  it("are one block for all readers of the newest commit, or of the same events after it", () => {
     const recent = new RecentEvents()
     for (let i = 0; i < 1_000; i++) {
       recent.add(commitOf(i, 1, 100))

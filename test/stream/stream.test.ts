@@ -65,7 +65,7 @@ describe("Promise 1: order", () => {
       assert.strictEqual((yield* historyOf(stream)).length, 3)
     }).pipe(inMemory))
 
-  it.effect("an append that names the tail of an earlier one in the same flush is judged behind it", () =>
+  it.effect("an append that names the tail of an earlier one in the same flush is judged after it", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const first = yield* Effect.forkChild(stream.append(appending(1)))

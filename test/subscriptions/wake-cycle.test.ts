@@ -234,7 +234,7 @@ describe("an acknowledgement", () => {
 })
 
 describe("links", () => {
-  it("by pattern begin at the beginning of a stream, or where a fork left its source; an older stream's begin at its tail", () => {
+  it("by pattern begin at the beginning of a stream or a fork's own events, and at the tail of an older stream", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, {}, linkByGlob(new Map([["old", tail(7)]])))
     one.step(onlyNews, { new: tail(2), fork: tail(9, "f", 6) })
