@@ -1,5 +1,6 @@
 /**
- * The document and the server say the same: what `Api` describes is served, and what is served is described.
+ * The document and the server agree: the server serves all that `Api` describes, and `Api` describes all that is
+ * served.
  */
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -12,7 +13,7 @@ import { describeSubscriptions } from "../../src/subscriptions/subscription-api.
 import { append, layerServer, talk } from "../support/served.ts"
 import { exchange, request } from "../support/wire.ts"
 
-/** What a server describes: itself, and each of its rooms. */
+/** The description that a server gives: of itself, and of each of its rooms. */
 const Described = HttpApi.make("durable-streams").add(server, streams, describeProtocol(), describeSubscriptions())
   .annotateMerge(about)
 
@@ -29,7 +30,7 @@ const json = { "Content-Type": "application/json" }
 const root = "/v1/stream/__ds/subscriptions/{id}"
 const wake = `{"wake_id":"w","generation":1}`
 
-/** What an operation is sent; the others are asked without a body. */
+/** The headers and the body for an operation; the others are called without a body. */
 const sent: Readonly<Record<string, readonly [headers?: Record<string, string>, body?: string]>> = {
   "POST /streams/{name}": [json, `{"data":1}`],
   "PUT /v1/stream/{name}": [json, ""],
@@ -44,7 +45,7 @@ const sent: Readonly<Record<string, readonly [headers?: Record<string, string>, 
 
 layer(layerServer(), { excludeTestServices: true })("the document", (it) => {
   it.effect.each(described)(
-    "what it describes is served, and answers what it describes: %s",
+    "describes only operations that the server answers as described: %s",
     (operation) =>
       talk(async (port) => {
         await append(port, "s", "1")
@@ -63,7 +64,7 @@ layer(layerServer(), { excludeTestServices: true })("the document", (it) => {
       })
   )
 
-  it.effect("what is served is described: methods are those of Allow, and other paths are not found", () =>
+  it.effect("describes all that is served: methods are those of Allow, and other paths are not found", () =>
     talk(async (port) => {
       const allowed: Array<string> = []
       const native = Object.keys(paths).filter((path) => !path.startsWith("/v1/"))
@@ -81,7 +82,7 @@ layer(layerServer(), { excludeTestServices: true })("the document", (it) => {
       assert.deepStrictEqual(own.toSorted(), expected.toSorted())
     }))
 
-  it.effect("it is served as it is, with a page that shows it and asks no other host for anything", () =>
+  it.effect("is served unchanged, with a page that shows it and asks no other host for anything", () =>
     talk(async (port) => {
       const answer = await fetch(`http://127.0.0.1:${port}/openapi.json`)
       assert.strictEqual(answer.headers.get("content-type"), "application/json")
@@ -97,13 +98,13 @@ layer(layerServer(), { excludeTestServices: true })("the document", (it) => {
     }))
 })
 
-it.effect("it says which refusals an append can meet", () =>
+it.effect("the document says which refusals an append can meet", () =>
   Effect.sync(() => {
     const responses = Object.keys(paths["/streams/{name}"]!.post!.responses)
     assert.includeMembers(responses, ["201", "400", "403", "409", "412", "413", "415", "422", "500", "503", "507"])
   }))
 
-it.effect("the version is that of package.json", () =>
+it.effect("the document has the version of package.json", () =>
   Effect.sync(() => {
     const file = new URL("../../package.json", import.meta.url)
     assert.strictEqual(version, (JSON.parse(fs.readFileSync(file, "utf8")) as { version: string }).version)

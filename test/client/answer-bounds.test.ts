@@ -1,5 +1,5 @@
 /**
- * What the client reads of an answer, piece by piece and clock by clock.
+ * The bounds of an answer that the client reads, piece by piece, on a clock of the test's own.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Stream } from "effect"
@@ -14,7 +14,7 @@ import { sliceEvent } from "../../src/domain/types.ts"
 
 const url = "http://127.0.0.1:1"
 
-/** Answers every request so. */
+/** Answers every request this way. */
 const answering = (answer: () => Effect.Effect<Response>) =>
   Effect.provideService(
     HttpClient.HttpClient,
@@ -46,7 +46,7 @@ const eventText = (name: string, data: string) =>
   },"data":${data},"createdAt":"2026-01-08T09:00:00.000Z"}`
 
 describe("a server that takes its time for ever", () => {
-  it.effect("is given up after two minutes where it begins no answer", () =>
+  it.effect("is given up after two minutes if it begins no answer", () =>
     Effect.gen(function*() {
       const client = makeClient(url)
       for (
@@ -65,7 +65,7 @@ describe("a server that takes its time for ever", () => {
       }
     }).pipe(answering(() => Effect.never)))
 
-  it.effect("is given up after two minutes where a short answer drips, and where a long one stops", () =>
+  it.effect("is given up after two minutes if a short answer drips, or a long one stops", () =>
     Effect.gen(function*() {
       const drip = Stream.fromEffectRepeat(Effect.as(Effect.sleep("1 second"), Uint8Array.of(0x20)))
       const body = yield* Stream.toReadableStreamEffect(drip)
@@ -118,7 +118,7 @@ describe("a server that takes its time for ever", () => {
 })
 
 describe("an answer that arrives in pieces", () => {
-  it.effect("is a list of names, or none: however it is cut", () =>
+  it.effect("is a list of names, or none, however it is cut", () =>
     Effect.gen(function*() {
       const good: ReadonlyArray<ReadonlyArray<string>> = [
         [],
@@ -149,7 +149,7 @@ describe("an answer that arrives in pieces", () => {
       }
     }))
 
-  it.effect("is lines; one that is longer than an event can be is refused when the server was asked", () =>
+  it.effect("is lines; a line over the default limit makes the client ask the server for its own, and is refused beyond that", () =>
     Effect.gen(function*() {
       for (const parts of pieces("one\n\nthree\nlast")) {
         assert.deepStrictEqual(yield* lines(parts), ["one", "", "three", "last"])

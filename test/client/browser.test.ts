@@ -1,6 +1,6 @@
 /**
- * The client as a page uses it: built as it is shipped, bundled, and run in a realm that has only what a browser has, and
- * in a browser.
+ * The client as a page uses it: the shipped build, bundled, and run in a realm with only the parts of a browser, and in
+ * a browser.
  */
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
@@ -14,7 +14,10 @@ import { chromiumMissing, Pages } from "../support/pages.ts"
 import { layerServer, talk } from "../support/served.ts"
 import { fetchOf } from "./page-fetch.ts"
 
-/** Appends two events, follows the stream, appends a third, and is refused another: what a page has of it. */
+/**
+ * Appends two events, follows the stream, appends a third, and is refused another; returns the results that the page
+ * has.
+ */
 const conversation = (client: string) => `
 import { follow, makeClient } from ${JSON.stringify(client)}
 import { Effect, Stream } from "effect"
@@ -112,7 +115,7 @@ describe("The client in a page", () => {
     assert.isTrue(modules.includes(Path.join(directory, "client/follow.js")))
   })
 
-  it("appends and follows with nothing but what a browser has, from another origin", async () => {
+  it("appends and follows with only the parts of a browser, from another origin", async () => {
     const origin = "https://app.example"
     const answer = await run(origin, (base) => {
       const page = vm.createContext({ ...ofBrowsers, fetch: fetchOf(origin) }) as {
@@ -158,7 +161,7 @@ const run = (origin: string, converse: (base: string) => Promise<unknown>) =>
     Effect.runPromise
   )
 
-/** What Node has in common with browsers, as far as a client needs it. */
+/** The parts that Node has in common with browsers, as far as a client needs them. */
 const ofBrowsers = {
   AbortController,
   AbortSignal,

@@ -1,6 +1,6 @@
 /**
- * `fetch` as a page of some origin has it (Fetch 4.8, CORS): it asks the server before it sends what a form could not send,
- * fails if the page is not let in, and hides the headers that the page may not read.
+ * `fetch` as a page of some origin has it (Fetch 4.8, CORS): it asks the server before it sends a request that no form
+ * could send, fails if the page is not let in, and hides the headers that the page may not read.
  */
 
 export const fetchOf = (origin: string) => async (input: string | URL | Request, init?: RequestInit) => {

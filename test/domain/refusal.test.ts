@@ -1,6 +1,6 @@
 /**
- * A refusal describes itself: a class that a test defines is answered, documented and ended with as it says, and every class
- * of the domain says the same in each of these places.
+ * A refusal describes itself: a class that a test defines is answered, documented and turned into an exit code as it
+ * says, and every class of the domain says the same in each of these places.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Exit, Runtime, Schema } from "effect"
@@ -71,7 +71,7 @@ describe("a refusal that a test defines", () => {
     })
   })
 
-  it("stands in the OpenAPI document of an endpoint that names it, with its status and its title", () => {
+  it("is in the OpenAPI document of an endpoint that names it, with its status and its title", () => {
     assert.strictEqual(responses(KettleOnly)["418"]?.description, "Not a coffee pot")
   })
 
@@ -84,7 +84,7 @@ describe("a refusal that a test defines", () => {
     assert.strictEqual(codeOf(418, "urn:durable-streams:KettleOnly"), 42, "when a server says it")
   })
 
-  it("is told from other errors by its value, and is still a schema and a tagged error", () => {
+  it("can be told from other errors by its value, and is still a schema and a tagged error", () => {
     const refusal = new KettleOnly({ drink: "coffee" })
     assert.isTrue(isRefusal(refusal))
     assert.isFalse(isRefusal(new Error("no refusal")) || isRefusal({ ...refusal }) || isRefusal(undefined))
@@ -106,7 +106,7 @@ describe("every refusal of the domain", () => {
     }
   })
 
-  it("ends a command with the same code when a server says it as when the command itself meets it", () => {
+  it("ends a command with the same code, whether a server sends it or the command itself meets it", () => {
     for (const { [Runtime.errorExitCode]: code, status, type } of prototypes) {
       assert.strictEqual(codeOf(status, type), code, type)
     }

@@ -1,5 +1,5 @@
 /**
- * Times of requests: what RFC 3339 5.6 and 5.7 have, and nothing else.
+ * Times of requests: those of RFC 3339 5.6 and 5.7, and nothing else.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -23,7 +23,7 @@ describe("A time by RFC 3339", () => {
     ["2000-02-29T00:00:00Z", of(2000, 1, 29)],
     ["0000-01-01T00:00:00Z", -62167219200000],
     ["9999-12-31T23:59:59.999Z", of(9999, 11, 31, 23, 59, 59, 999)],
-    // Leap seconds, RFC 3339 5.8 and another zone's.
+    // Leap seconds: those of RFC 3339 5.8, and one in another zone.
     ["1990-12-31T23:59:60Z", of(1991, 0, 1)],
     ["1990-12-31T15:59:60-08:00", of(1991, 0, 1)],
     ["2030-06-30T23:59:60.5Z", of(2030, 6, 1, 0, 0, 0, 500)],
@@ -44,7 +44,7 @@ describe("A time by RFC 3339", () => {
     "2030-01-08T24:00:00Z",
     "2030-01-08T09:60:00Z",
     "2030-01-08T09:00:61Z",
-    // No leap second there.
+    // This minute has no leap second.
     "2030-01-08T09:00:60Z",
     "2030-01-08T23:59:60Z",
     "1990-12-31T23:59:60-08:00",
@@ -63,13 +63,13 @@ describe("A time by RFC 3339", () => {
     assert.isUndefined(rfc3339Millis(text))
   })
 
-  it("is not asked of a log: one that was made with 30 February, when that was taken, expires as it did", () => {
+  it("is not required of a log: a stream that was made with 30 February, when that was accepted, expires as before", () => {
     const description = { expiresAt: "2030-02-30T00:00:00Z", createdAt: "2030-01-01T00:00:00.000Z" }
     const lifetime = new Lifetime({ description, touchedAt: 0, hidden: false } as unknown as Log)
     assert.strictEqual(lifetime.due(0, false), of(2030, 2, 2))
   })
 
-  it.prop("agrees with a clock about every moment that there is", [
+  it.prop("is read as the same moment as by a clock, for every moment", [
     Schema.Int.check(Schema.isBetween({ minimum: of(1, 0), maximum: of(9999, 11) }))
   ], ([millis]) => {
     assert.strictEqual(rfc3339Millis(new Date(millis).toISOString()), millis)

@@ -46,7 +46,7 @@ const post = (port: number, body: string) =>
     return { status: response.status, body: await response.json() as Record<string, unknown> }
   })
 
-it.live("a program that embeds the server shares its streams with those who come over HTTP", () =>
+it.live("a program that embeds the server shares its streams with clients that come over HTTP", () =>
   Effect.scoped(Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     const program = Effect.gen(function*() {

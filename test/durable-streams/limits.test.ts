@@ -1,5 +1,6 @@
 /**
- * Limits (docs/decisions/0010-limits.md): each is refused with an answer that says it, and what was there goes on.
+ * Limits (docs/decisions/0010-limits.md): an excess is refused with an answer that says so, and the work of others goes
+ * on.
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Option, Result } from "effect"
@@ -32,7 +33,7 @@ const until = async (isSo: () => Promise<boolean>) => {
 layer(layerServer({ streamsMax: 3, producersMax: 2, followersMax: 2 }), { excludeTestServices: true })(
   "a limit",
   (it) => {
-    it.effect("of streams: one more is refused with 507, by either API; those that are there go on, and a deleted one makes room", () =>
+    it.effect("of streams: one more is refused with 507, by either API; existing ones go on, and a deleted one makes room", () =>
       talk(async (port) => {
         for (const name of ["a", "b", "c"]) await append(port, name, "1")
         const native = await fetch(urlOf(port, "d"), {
@@ -116,7 +117,7 @@ layer(layerServer({ streamsMax: 3, producersMax: 2, followersMax: 2 }), { exclud
 )
 
 layer(layerServer({ connectionsMax: 3 }), { excludeTestServices: true })("a limit of connections", (it) => {
-  it.effect("one more is told so with 503, and closed; health is answered there, and one that leaves makes room", () =>
+  it.effect("refuses one more with 503, and closes it; health is answered there, and one that leaves makes room", () =>
     talk(async (port) => {
       const wires = await Promise.all(Array.from({ length: 3 }, () => Wire.open(port)))
       for (const wire of wires) assert.strictEqual((await wire.send(request("GET", "/streams")).reply()).status, 200)
@@ -144,7 +145,7 @@ layer(layerServer({ connectionsMax: 3 }), { excludeTestServices: true })("a limi
 layer(layerServer({ headersMillis: 200, requestMillis: 600 }), { excludeTestServices: true })(
   "a limit of time",
   (it) => {
-    it.effect("headers and bodies that do not come are answered 408 in their time", () =>
+    it.effect("refuses headers and bodies that do not come, with 408 in their time", () =>
       talk(async (port) => {
         const closed = async (bytes: string) => {
           const from = performance.now()
@@ -167,9 +168,9 @@ layer(layerServer({ headersMillis: 200, requestMillis: 600 }), { excludeTestServ
   }
 )
 
-describe("a follower that takes nothing", () => {
+describe("a follower that reads nothing", () => {
   it.live(
-    "is dropped after its time, and has all of it when it comes back",
+    "is dropped after its time, and gets all of it when it comes back",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const directory = yield* temporaryDirectory
@@ -182,7 +183,7 @@ describe("a follower that takes nothing", () => {
               const follower = await SseReader.open(server.port, "/streams/s")
               const other = await SseReader.open(server.port, "/streams/other")
               follower.wire.socket.pause()
-              // More than the system takes for anybody.
+              // More than the system buffers for a client.
               for (let i = 0; i < 3; i++) await append(server.port, "s", `"${"x".repeat(7_000_000)}"`)
               await until(async () => (await usageOf(server.port))["followers"] === 1)
               follower.wire.close()
@@ -198,8 +199,8 @@ describe("a follower that takes nothing", () => {
   )
 })
 
-describe("setting limits", () => {
-  it("what is written is what is passed on to a daemon", () => {
+describe("a setting of a limit", () => {
+  it("is passed on to a daemon as it is written", () => {
     assert.strictEqual(read(settings.stallMillis, "30"), 30_000)
     assert.strictEqual(read(settings.stallMillis, "250ms"), 250)
     assert.strictEqual(read(settings.streamsMax, "500"), 500)
@@ -214,7 +215,7 @@ describe("setting limits", () => {
     ])
   })
 
-  it("connections leave descriptors for logs, however few there are", () => {
+  it("of connections leaves descriptors for logs, however few there are", () => {
     // Node's own, the lock, the journal, a directory that is listed, a log that is read while it is made.
     const reserve = 32
     for (let files = 128; files <= 20_000; files++) {
@@ -226,7 +227,7 @@ describe("setting limits", () => {
     assert.deepStrictEqual(shares.map(({ logs }) => logs), [512, 1_024, 4_096, 4_096, 4_096])
     const { beyond, connections, logs, webhooks } = fileShares(64)
     assert.isBelow(connections + beyond + logs + webhooks, 64)
-    // Where the system does not say how many there are.
+    // The system does not say how many there are.
     assert.strictEqual(fileShares(Infinity).webhooks, 64)
     assert.deepStrictEqual(limitsInForce({ connectionsMax: 500 }, 320), { ...defaultLimits, connectionsMax: 320 })
     const megabyte = 1024 * 1024

@@ -6,7 +6,7 @@ import { Effect, Metric } from "effect"
 import { Server } from "../../src/durable-streams/server.ts"
 import { post, serverSettings, temporaryDirectory } from "../support/served.ts"
 
-/** A series by its name and its attributes: what it counts, or how many values a histogram has. */
+/** A series by its name and its attributes: its count, or the number of values of a histogram. */
 const read = Effect.map(
   Metric.snapshot,
   (all) =>
@@ -17,7 +17,7 @@ const read = Effect.map(
     }))
 )
 
-it.live("a server tells appends, events, flushes, requests, followers, connections and awake streams", () =>
+it.live("a server reports appends, events, flushes, requests, followers, connections and awake streams", () =>
   Effect.scoped(Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     const talk = Effect.gen(function*() {
@@ -58,6 +58,6 @@ it.live("a server tells appends, events, flushes, requests, followers, connectio
     assert.isAtLeast(told.get("flush_seconds log")!, 1)
     assert.strictEqual(told.get("flush_commits log"), told.get("flush_seconds log"))
     assert.strictEqual(told.get("event_loop_delay_seconds"), 0)
-    // A server that has ended is not read any more.
+    // The metrics of a server that has ended are not read any more.
     assert.deepStrictEqual([...(yield* read).keys()].filter((name) => !name.startsWith("flush_")), [])
   })).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))

@@ -1,5 +1,5 @@
 /**
- * Settings as one table: docs/cli.md shows it, and every command names the variable whose value will not do.
+ * Settings as one table: docs/cli.md shows it, and every command names the variable whose value is wrong.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
@@ -31,7 +31,7 @@ describe("docs/cli.md", () => {
 const rowOf = ({ choices, flag, metavar, page }: SettingTable[string]): string =>
   `| \`--${flag} ${choices?.join("\\|") ?? metavar.toUpperCase()}\` | ${page.default} | ${page.text} |`
 
-describe("a variable whose value will not do", () => {
+describe("a variable whose value is wrong", () => {
   inRoom("is named by every command, and no server is started", async ({ room }) => {
     const wrong = [
       ["DURABLE_STREAMS_PORT", "abc", "expected a number"],

@@ -1,5 +1,5 @@
 /**
- * Producers whose ids are written with escapes in a log are known again after a restart, each by its own name.
+ * Producers whose ids a log writes with escapes are recognised after a restart, each by its own name.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -33,7 +33,7 @@ describe("Promise 3: numbered appends", () => {
           await fetch(`http://127.0.0.1:${port}/v1/stream/${stream}`, put)
           assert.strictEqual(await send(port, stream, "first", 0), 200)
           assert.strictEqual(await send(port, stream, id, 0), 200)
-          // Behind so much the whole state is written.
+          // After this many bytes the whole state is written.
           assert.strictEqual(await send(port, stream, "first", 1, large), 200)
           assert.strictEqual(await send(port, stream, "first", 2), 200)
         }

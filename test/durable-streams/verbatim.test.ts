@@ -1,5 +1,6 @@
 /**
- * What was sent is what is kept: the text of `data` comes back byte for byte, wherever an event is shown (promise 8).
+ * The server keeps what clients send: the text of `data` comes back byte for byte, wherever an event is shown (promise
+ * 8).
  */
 import { assert, layer } from "@effect/vitest"
 import { Schema } from "effect"
@@ -12,7 +13,7 @@ import { SseReader } from "../support/sse-reader.ts"
 import { names, strange } from "../support/strange-inputs.ts"
 import { exchange, request } from "../support/wire.ts"
 
-/** Bodies that say the same as `{"data":…}` and more. */
+/** Bodies that mean the same as `{"data":…}`, with additions. */
 const wrappings: ReadonlyArray<readonly [title: string, wrap: (data: string) => string]> = [
   ["spaces around", (data) => ` \r\n\t{ "data" :\n ${data}\n } \n`],
   ["an escaped key", (data) => `{"d\\u0061ta":${data}}`],
@@ -21,7 +22,7 @@ const wrappings: ReadonlyArray<readonly [title: string, wrap: (data: string) => 
   ["a prototype", (data) => `{"__proto__":{"data":0},"data":${data}}`]
 ]
 
-/** The event's text, whatever its time. */
+/** Fails unless this is the event's text, whatever its time. */
 const assertEvent = (text: string | undefined, offset: number, name: string, data: string) => {
   const head = `{"offset":"${offsetOf(offset)}","eventStreamId":${JSON.stringify(name)},"data":`
   const tail = `,"createdAt":"2024-01-08T00:00:00.000Z"}`
@@ -101,7 +102,7 @@ for (const storage of ["memory", "fs"] as const) {
       }))
 
     it.effect.prop(
-      "Promise 8: any JSON text whatever is kept byte for byte",
+      "Promise 8: any JSON text is kept byte for byte",
       [Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))],
       ([bytes]) =>
         talk(async (port) => {
@@ -121,7 +122,7 @@ for (const storage of ["memory", "fs"] as const) {
           assert.include(reply.body.toString(), offsetOf(0), segment)
         }
         const { streams } = await (await fetch(`http://127.0.0.1:${port}/streams`)).json() as { streams: Array<string> }
-        // Sorted by UTF-16 code units is what `sort` does.
+        // `sort` orders by UTF-16 code units.
         const all = [...before.streams, ...names.map(([, name]) => name)]
         assert.deepStrictEqual(streams, all.toSorted((a, b) => a < b ? -1 : 1))
         for (const [segment, name] of names) {
@@ -135,7 +136,7 @@ for (const storage of ["memory", "fs"] as const) {
   })
 }
 
-/** JSON text made of the bytes as of a dice: every byte chooses the next thing to write. */
+/** JSON text made of the bytes as of dice: every byte chooses the next thing to write. */
 const jsonText = (bytes: ReadonlyArray<number>): string => {
   let at = 0
   const pick = <A>(choices: ReadonlyArray<A>): A => choices[(bytes[at++] ?? 0) % choices.length]!
@@ -144,7 +145,7 @@ const jsonText = (bytes: ReadonlyArray<number>): string => {
   const list = (open: string, close: string, item: () => string) =>
     open + space() + Array.from({ length: pick([0, 1, 2, 4]) }, item).join(`${space()},${space()}`) + space() + close
   const value = (): string => {
-    // With the dice used up, everything left is short.
+    // When the dice are used up, every remaining part is short.
     const kind = at >= bytes.length ? 0 : pick([0, 1, 2, 3, 4, 3, 4])
     if (kind === 0) return pick(["null", "true", "false", "0"])
     if (kind === 1) return pick(["-0", "1e400", "1E-7", "12345678901234567890", "-0.00", "3.14", "1e+05"])

@@ -1,5 +1,5 @@
 /**
- * `stream append`: what becomes an event, from flags and from stdin.
+ * `stream append`: it makes events from flags and from stdin.
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
@@ -41,7 +41,7 @@ describe("flags of an append", () => {
     }
     const { stdout } = await room.ds(["stream", "list"])
     expect(linesOf(stdout).toSorted()).toEqual(names.toSorted())
-    // These two never reach a server as they are: whoever tries is told.
+    // No server ever receives these two names: the command refuses them.
     for (const name of [".", ".."]) expect((await room.ds(["stream", "append", "-n", name, "-m", "x"])).code).toBe(2)
     expect(await room.ds(["stream", "list", "--prefix", "-x"])).toMatchObject({ code: 0, stdout: "-x\n" })
   })
@@ -61,7 +61,7 @@ describe("lines of stdin", () => {
     ["a mark that says UTF-8 is no part of the text", "\ufeffone\n", [message("one")]],
     ["a character that arrives in two pieces is whole", "ü".repeat(70_000), [message("ü".repeat(70_000))]]
   ]
-  it("become events: each case of a table", async ({ room }) => {
+  it("become events as a table of cases says", async ({ room }) => {
     let count = 0
     for (const [title, input, data] of cases) {
       expect({ title, ...await room.ds(toStdin, { input }) }).toMatchObject({ title, code: 0 })
@@ -70,7 +70,7 @@ describe("lines of stdin", () => {
     }
   })
 
-  it("what holds no line, and what is not UTF-8, is wrong usage and appends nothing", async ({ room }) => {
+  it("are wrong usage and append nothing if they hold no line, or are not UTF-8", async ({ room }) => {
     await room.ds(["server", "start"])
     for (const input of ["", "\n\n", undefined]) {
       expect(await room.ds(toStdin, input === undefined ? {} : { input })).toEqual({
@@ -89,7 +89,7 @@ describe("lines of stdin", () => {
     expect((await room.ds(["stream", "list"])).stdout).toBe("")
   })
 
-  it("-i says what they are", async ({ room }) => {
+  it("become the kind of event that -i says", async ({ room }) => {
     expect(await room.ds([...toStdin, "-i", "text"], { input: "{\"a\":1}\n" })).toMatchObject({ code: 0 })
     expect(await room.ds([...toStdin, "-i", "json"], { input: "\"x\"\n3\n" })).toMatchObject({ code: 0 })
     const wrong = await room.ds([...toStdin, "--input", "json"], { input: "{\"a\":1}\nnot json\n" })
@@ -115,7 +115,7 @@ describe("lines of stdin", () => {
     expect(await kept(room)).toEqual(["line 0", "line 1", "line 2", "half a line"].map(message))
   })
 
-  it("a hundred thousand of them become as many events, in order, in commits that stdout tells", async ({ room }) => {
+  it("become as many events if there are a hundred thousand, in order, in commits that stdout names", async ({ room }) => {
     const count = 100_000
     fs.writeFileSync(`${room.directory}/lines`, Array.from({ length: count }, (_, i) => `line ${i}\n`).join(""))
     const { code, stdout } = await room.sh("durable-streams stream append -n a < lines").ended

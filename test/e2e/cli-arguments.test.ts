@@ -1,5 +1,5 @@
 /**
- * What a person typed and the program cannot take as it was typed: refused, instead of something else being done.
+ * Arguments that the program cannot take as they were typed: it refuses them, and does not do something else instead.
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
@@ -27,7 +27,7 @@ describe("bytes that are not UTF-8", () => {
     expect(fs.readdirSync(room.directory)).toEqual([])
   })
 
-  it("are not meant by a U+FFFD that was typed", async ({ room }) => {
+  it("are not the same as a U+FFFD that was typed", async ({ room }) => {
     expect(await room.ds(["stream", "append", "-n", "a", "-m", "caf\ufffd"])).toMatchObject({ code: 0 })
     const { stdout } = await room.ds(["stream", "get", "-n", "a", "-o", "raw"])
     expect(stdout).toBe("{\"type\":\"message\",\"text\":\"caf\ufffd\"}\n")

@@ -1,6 +1,6 @@
 /**
- * The command line before a server that is none of ours, or means harm: bounded in memory, and told in a sentence that shows
- * no insides.
+ * The command line in front of a server that is not ours, or means harm: its memory is bounded, and it reports the
+ * trouble in a sentence that shows no insides.
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
@@ -27,7 +27,7 @@ const event = (data: string, number = 0) =>
 /** Requests whose answer has no body that is read. */
 const bodyless = /"(?:HEAD|PUT|DELETE) /
 
-/** Runs it and answers the most memory that it had, in megabytes. */
+/** Runs it and returns the most memory that it had, in megabytes. */
 const peakOf = async (room: Room, server: HostileServer, ...args: ReadonlyArray<string>) => {
   const running = room.start(["stream", ...args], { env: { DURABLE_STREAMS_URL: server.url } })
   let peak = 0
@@ -36,7 +36,7 @@ const peakOf = async (room: Room, server: HostileServer, ...args: ReadonlyArray<
       const status = fs.readFileSync(`/proc/${running.pid}/status`, "utf8")
       peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }, 10)
   const ended = await running.ended
@@ -44,7 +44,7 @@ const peakOf = async (room: Room, server: HostileServer, ...args: ReadonlyArray<
   return { ...ended, peak }
 }
 
-describe("a server that is none of ours", () => {
+describe("a server that is not ours", () => {
   const page = "<!doctype html><title>Sign in</title>"
   const answers: ReadonlyArray<readonly [title: string, answer: (line: string) => Buffer]> = [
     ["a portal's page", () => reply(200, "text/html", page)],
@@ -57,10 +57,10 @@ describe("a server that is none of ours", () => {
     ["nothing", () => Buffer.alloc(0)]
   ]
   for (const [title, answer] of answers) {
-    it(`Promise 11: is told in one sentence, without our insides: ${title}`, async ({ room }) => {
+    it(`Promise 11: is reported in one sentence, without our insides: ${title}`, async ({ room }) => {
       await using server = await startHostile(answer)
       for (const [command, flags] of Object.entries(commands)) {
-        // These read no body: an answer that says yes is enough for them.
+        // These commands read no body: an answer with a good status is enough for them.
         if (["info", "create", "delete"].includes(command) && !/proxy|HTTP|huge|nothing$/.test(title)) continue
         const { code, stderr, stdout } = await run(room, server, command, ...flags)
         expect({ command, code, stdout }).toEqual({ command, code: title === "a page of a proxy" ? 1 : 6, stdout: "" })
@@ -70,7 +70,7 @@ describe("a server that is none of ours", () => {
     })
   }
 
-  it("Promise 11: an event that is none is told, in every format, and is not looked into for ever", async ({ room }) => {
+  it("Promise 11: sends an event that is none: it is reported, in every format, and the search in it ends", async ({ room }) => {
     const bad = [`{"offset":"0000000000000000","eventStreamId":"a`, "{}", event("1").slice(0, -30), "x"]
     for (const text of bad) {
       await using server = await startHostile((line) =>
@@ -95,7 +95,7 @@ describe("a server that is none of ours", () => {
     }
   })
 
-  it("data that is no JSON is shown as it is", async ({ room }) => {
+  it("sends data that is no JSON: it is shown as it is", async ({ room }) => {
     await using server = await startHostile((line) =>
       line.startsWith("HEAD")
         ? reply(200, "application/octet-stream", "")
@@ -109,7 +109,7 @@ describe("a server that is none of ours", () => {
 describe("a server that never ends", () => {
   const x = Buffer.alloc(1024 * 1024, "x")
 
-  it("Promise 11: a refusal of any length costs little, and its status is told", async ({ room }) => {
+  it("Promise 11: sends a refusal of any length: it costs little, and its status is reported", async ({ room }) => {
     await using server = await startHostile((_, socket) => flood(socket, endless("application/problem+json", 409), x))
     for (const command of ["append", "get", "list"] as const) {
       const { code, peak, stderr } = await peakOf(room, server, command, ...commands[command])
@@ -118,7 +118,7 @@ describe("a server that never ends", () => {
     }
   })
 
-  it("Promise 11: a line, an event, an answer or a name without an end is given up at what one can be", async ({ room }) => {
+  it("Promise 11: sends a line, an event, an answer or a name without an end: the command gives up at the largest valid size", async ({ room }) => {
     await using server = await startHostile((line, socket) => {
       if (line.includes("/health")) return health()
       if (line.startsWith("HEAD")) return reply(200, "application/json", "")
@@ -137,7 +137,7 @@ describe("a server that never ends", () => {
     }
   })
 
-  it("a list without an end is printed as it comes, and costs what one name costs", async ({ room }) => {
+  it("sends a list without an end: it is printed as it comes, and costs what one name costs", async ({ room }) => {
     await using server = await startHostile((_, socket) =>
       flood(socket, `${endless("application/json")}{"streams":["first"`, Buffer.from(",\"name\"".repeat(10_000)))
     )
@@ -148,11 +148,11 @@ describe("a server that never ends", () => {
   })
 })
 
-describe("a server that wants to be obeyed by the terminal", () => {
+describe("a server that sends commands for the terminal", () => {
   const evil = "No\u001b]0;title\u0007\nTwo \u009b31m\u202eok"
   const seen = "No\\u001b]0;title\\u0007\\u000aTwo \\u009b31m\\u202eok"
 
-  it("a problem's detail, a name, an offset and a place to go to are shown on one line", async ({ room }) => {
+  it("sends a problem's detail, a name, an offset or an address: each is shown on one line", async ({ room }) => {
     await using refusing = await startHostile(() => problem(409, evil))
     expect((await run(room, refusing, "append", "-n", "a", "-m", "x")).stderr).toBe(`${seen}\n`)
 
@@ -177,7 +177,7 @@ describe("a server that wants to be obeyed by the terminal", () => {
     expect(info.stdout).toContain("text/\\u009b31m")
   })
 
-  it("an event of several lines is printed as one", async ({ room }) => {
+  it("sends an event of several lines: it is printed as one", async ({ room }) => {
     const lines = event(`[1,\n2]`).split("\n").map((line) => `data: ${line}\n`).join("")
     await using server = await startHostile((line) =>
       line.includes("/health")

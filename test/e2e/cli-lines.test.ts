@@ -16,7 +16,7 @@ const append = (room: Room, input: string | Uint8Array, ...flags: ReadonlyArray<
 const latin1 = Buffer.from("ok\ncaf\xe9\n\nok2\n", "latin1")
 
 describe("a line that cannot become an event", () => {
-  it("is named by its number and byte; the good lines before it are kept, those behind it are not", async ({ room }) => {
+  it("is named by its number and byte; the good lines before it are kept, those after it are not", async ({ room }) => {
     await room.ds(["server", "start"])
     expect(await append(room, latin1)).toMatchObject({
       code: 2,
@@ -31,7 +31,7 @@ describe("a line that cannot become an event", () => {
     expect(await kept(room)).toEqual([message("ok"), 1])
   })
 
-  it("is left out with --invalid skip, and mended with --invalid replace", async ({ room }) => {
+  it("is left out with --invalid skip, and repaired with --invalid replace", async ({ room }) => {
     await room.ds(["server", "start"])
     expect(await append(room, latin1, "--invalid", "skip")).toMatchObject({
       code: 0,
@@ -39,12 +39,12 @@ describe("a line that cannot become an event", () => {
     })
     expect(await append(room, latin1, "--invalid", "replace")).toMatchObject({ code: 0, stderr: "" })
     expect(await kept(room)).toEqual(["ok", "ok2", "ok", "caf\ufffd", "ok2"].map(message))
-    // U+FFFD that is there already, and a character that is cut in two by the line's end.
+    // One U+FFFD is in the line already, and the line's end cuts a character in two.
     const cut = Buffer.concat([Buffer.from("\ufffd"), Buffer.of(0xe2, 0x82), Buffer.from("\nend\n")])
     expect((await append(room, cut)).stderr).toContain("Line 1 of stdin is not UTF-8: byte 4 of it is 0xe2.")
   })
 
-  it("is told ten times, and counted at the end; if there is no good one, that is an error", async ({ room }) => {
+  it("is reported ten times, and counted at the end; if there is no good one, that is an error", async ({ room }) => {
     await room.ds(["server", "start"])
     const bad = "no\n".repeat(1000)
     for (
@@ -62,7 +62,7 @@ describe("a line that cannot become an event", () => {
     }
   })
 
-  it("is told with the size that it becomes, when that is too large; --invalid skip goes on", async ({ room }) => {
+  it("is reported with the size that it becomes if that is too large; --invalid skip goes on", async ({ room }) => {
     await room.ds(["server", "start"])
     const max = 1024 * 1024
     const quotes = "\"".repeat(600_000)
@@ -94,7 +94,7 @@ describe("a line that cannot become an event", () => {
     expect(stderr).toContain("Line 1 of stdin is too large: it has more than 1048576 bytes")
   })
 
-  it("with a condition, all lines are one append: nothing of them is kept, and more than the server takes is told", async ({ room }) => {
+  it("refuses all lines if they are one append with a condition, and so does a total over the server's limit", async ({ room }) => {
     await room.ds(["server", "start"])
     expect((await append(room, latin1, "--if-match", "0")).code).toBe(2)
     expect(await append(room, "x".repeat(100_000).concat("\n").repeat(20), "--if-match", "0")).toMatchObject({
@@ -107,7 +107,7 @@ describe("a line that cannot become an event", () => {
 })
 
 describe("groups of lines", () => {
-  it("are measured by what they become, and by what the server takes", async ({ room }) => {
+  it("are measured by the size of their events, and by the server's limit", async ({ room }) => {
     await room.ds(["server", "start", "--max-body", "5000"])
     const input = `${"\u0001\n".repeat(2000)}${"ü".repeat(2000)}\n${"x\n".repeat(500)}`
     expect(await append(room, input, "-i", "text")).toMatchObject({ code: 0, stderr: "" })
@@ -124,7 +124,7 @@ describe("a pipe outlasts a server that restarts", () => {
     await room.ds(["server", "start"])
     const port = () => Number(room.read("daemon.port"))
     let cut = 0
-    // Every other answer to a numbered append.
+    // The proxy cuts off every other answer to a numbered append.
     await using proxy = await startCutProxy(
       port,
       (head) => head.startsWith("POST") && /producer-id/i.test(head) && cut++ % 2 === 0
@@ -144,7 +144,7 @@ describe("a pipe outlasts a server that restarts", () => {
   })
 
   it("lines that come while the server is away are appended when it is back", async ({ room }) => {
-    // Not the port that others take when it is free.
+    // A port that no other server takes when it is free.
     await room.ds(["server", "start", "--port", "0"])
     const port = room.read("daemon.port")!
     const pipe = room.start(["stream", "append", "-n", "a", "-o", "raw"], {
@@ -164,7 +164,7 @@ describe("a pipe outlasts a server that restarts", () => {
     expect(await kept(room)).toEqual(["one", "two", "three"].map(message))
   })
 
-  it("a stream that was made anew meanwhile is told, and gets the rest", async ({ room }) => {
+  it("a stream that was made anew meanwhile is reported, and gets the remaining lines", async ({ room }) => {
     await room.ds(["server", "start"])
     const pipe = room.start(["stream", "append", "-n", "a", "-o", "raw"], { input: "open" })
     for (const [i, line] of ["one", "two", "three"].entries()) {

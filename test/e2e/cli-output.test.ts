@@ -1,6 +1,5 @@
 /**
- * What the command line writes: output that cannot be written is an error, and nothing that a terminal would obey gets to
- * one.
+ * The output of the command line: a write that fails is an error, and no text that a terminal would obey gets to one.
  */
 import * as fs from "node:fs"
 import { describe, expect } from "vitest"
@@ -32,7 +31,7 @@ const commands = [
 ]
 
 describe("output that cannot be written", () => {
-  it("Promise 11: ends every command with code 1 and a sentence, also where all of it is one write", async ({ room }) => {
+  it("Promise 11: ends every command with code 1 and a sentence, even if all of it is one write", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "a", "-m", "first"])
     for (const command of commands) {
       const { code, stderr } = await room.sh(`durable-streams ${command} > /dev/full`).ended
@@ -44,15 +43,15 @@ describe("output that cannot be written", () => {
     }
   })
 
-  it("Promise 11: is told where a file takes a part of the last write, as a disk does that is nearly full", async ({ room }) => {
+  it("Promise 11: is reported if a file takes a part of the last write, as on a disk that is nearly full", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "a", "-m", "x".repeat(3000)])
-    // 2 KiB of room for one write of 3 KB, of which Node's own stream would take the first part for the whole.
+    // 2 KiB of room for one write of 3 KB: Node's own stream would take the first part for the whole.
     const { code, stderr } = await room.sh("ulimit -f 2; durable-streams stream get -n a -o raw > got").ended
     expect({ code, stderr }).toEqual({ code: 1, stderr: told("the file may not grow further (EFBIG)") })
     expect(fs.statSync(`${room.directory}/got`).size).toBe(2048)
   })
 
-  it("what lines of stdin became before it stays, and is told once", async ({ room }) => {
+  it("does not undo the events that lines of stdin became before, and is reported once", async ({ room }) => {
     const { code, stderr } = await room.sh("echo one | durable-streams stream append -n a --data-dir d > /dev/full")
       .ended
     expect({ code, stderr: linesOf(stderr).slice(1) }).toEqual({
@@ -64,7 +63,7 @@ describe("output that cannot be written", () => {
   })
 })
 
-/** As bytes, so that nothing on the way escapes them: CSI and OSC of C1, DEL, an override, a mark, a separator. */
+/** As bytes, so that no layer on the way escapes them: CSI and OSC of C1, DEL, an override, a mark, a separator. */
 const evil = "\u009b31mRED\u009d0;title\u0007\u007f\u202eevil\u2066\u200f\u2028end"
 const seen = "\\u009b31mRED\\u009d0;title\\u0007\\u007f\\u202eevil\\u2066\\u200f\\u2028end"
 
@@ -79,7 +78,7 @@ const post = async (room: Room, name: string, contentType: string, body: string 
   expect(answer.status).toBe(201)
 }
 
-describe("what a terminal would obey", () => {
+describe("text that a terminal would obey", () => {
   it("is shown and not obeyed, in every format; a pipe gets json and raw as they are", async ({ room }) => {
     await room.ds(["server", "start"])
     const data = `{"type":"message","text":"${evil.replace("\u0007", "\\u0007")}"}`
@@ -98,7 +97,7 @@ describe("what a terminal would obey", () => {
     expect((await room.ds(["stream", "get", "-n", "a", "-o", "pretty"])).stdout).toContain(seen)
   })
 
-  it("bytes are text on a terminal, and bytes in a pipe", async ({ room }) => {
+  it("is shown as text if it comes from a stream of bytes, and a pipe gets the bytes", async ({ room }) => {
     await room.ds(["server", "start"])
     const bytes = Buffer.concat([Buffer.from("caf"), Buffer.of(0xe9), Buffer.from(" \u001b[31m\u009b\r\nok\n")])
     await post(room, "b", "text/plain", bytes)
@@ -107,7 +106,7 @@ describe("what a terminal would obey", () => {
     expect(piped.stdout).toBe(bytes.toString("hex"))
   })
 
-  it("a name that turns the line around is escaped for eyes, and told by --json to programs", async ({ room }) => {
+  it("in a name, if it turns the line around, is escaped for eyes, and given unescaped to programs by --json", async ({ room }) => {
     const name = "a\u202eb"
     await room.ds(["stream", "append", "-n", name, "-m", "x"])
     expect((await room.ds(["stream", "list"])).stdout).toBe("a\\u202eb\n")
@@ -117,8 +116,8 @@ describe("what a terminal would obey", () => {
   })
 })
 
-describe("pretty", () => {
-  it("says which day it is, in UTC, where that changes", async ({ room }) => {
+describe("the pretty format", () => {
+  it("says which day it is, in UTC, when the day changes", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "a", "-i", "json"], { input: "1\n2\n" })
     const { stdout } = await room.ds(["stream", "get", "-n", "a", "-o", "pretty"])
     expect(stdout).toMatch(

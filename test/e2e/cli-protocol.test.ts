@@ -1,5 +1,5 @@
 /**
- * `stream create | info | close | fork`, what an append may depend on, and streams that hold bytes. The sentences are in
+ * `stream create | info | close | fork`, the conditions of an append, and streams that hold bytes. The sentences are in
  * test/e2e/transcripts/protocol.txt.
  */
 import { Exit } from "effect"
@@ -20,7 +20,7 @@ const info = async (room: Room, name: string) =>
   JSON.parse(await stream(room, "info", "-n", name, "--json")) as Record<string, unknown>
 
 describe("a stream that is made", () => {
-  it("is what it was asked to be, under any name a stream can have", async ({ room }) => {
+  it("is as the request asked, under any name that a stream can have", async ({ room }) => {
     for (const name of ["a/b", "../up", "100% ü", "a//b/"]) {
       await stream(room, "create", "-n", name, "-m", "first")
       expect(await info(room, name)).toEqual({
@@ -35,7 +35,7 @@ describe("a stream that is made", () => {
     }
   })
 
-  it("expires and is closed when it was asked to be", async ({ room }) => {
+  it("expires and is closed if the request asked for that", async ({ room }) => {
     await stream(room, "create", "-n", "a", "--ttl", "1h30m", "--closed", "-e", "[1,2]")
     expect(await info(room, "a")).toMatchObject({ closed: true, ttlSeconds: 5400, nextOffset: "0000000000000001" })
     expect(await kept(room, "a")).toEqual([[1, 2]])
@@ -46,7 +46,7 @@ describe("a stream that is made", () => {
 })
 
 describe("a stream that is closed", () => {
-  it("ends those who follow it, behind its last event, with code 0", async ({ room }) => {
+  it("ends its followers, after its last event, with code 0", async ({ room }) => {
     await stream(room, "append", "-n", "a", "-e", "0")
     const followers = [["subscribe", "--offset", "-1"], ["get", "-f"]].map((args) =>
       room.start(["stream", ...args, "-n", "a"])
@@ -60,9 +60,9 @@ describe("a stream that is closed", () => {
   })
 })
 
-describe("an append that depends on something", () => {
+describe("an append with a condition", () => {
   it("takes all lines of stdin as one, however they arrive", async ({ room }) => {
-    // More than arrives at once, or is else taken for one commit.
+    // More than arrives at once, and more than one commit takes otherwise.
     const lines = Array.from({ length: 3_000 }, (_, i) => JSON.stringify(`${i} ${"x".repeat(200)}`))
     const producer = ["--producer-id", "-x", "--producer-epoch", "0", "--producer-seq", "0"]
     for (const answer of [{ count: lines.length }, { repeated: true, producer: { epoch: 0, seq: 0 } }]) {
@@ -79,13 +79,13 @@ describe("an append that depends on something", () => {
     expect(await info(room, "a")).toMatchObject({ closed: true })
   })
 
-  it("prints no event where none was appended", async ({ room }) => {
+  it("prints no event if none was appended", async ({ room }) => {
     const flags = ["append", "-n", "a", "-e", "1", "--producer-id", "p", "--producer-epoch", "0", "--producer-seq", "0"]
     await stream(room, ...flags)
     for (const output of ["raw", "pretty"]) expect(await stream(room, ...flags, "-o", output)).toBe("")
   })
 
-  it("is told at once when it cannot be meant, and no server is started", async ({ room }) => {
+  it("is refused at once if it cannot be valid, and no server is started", async ({ room }) => {
     const wrong = [
       ["--producer-id", "p", "--producer-seq", "0"],
       ["--producer-epoch", "0", "--producer-seq", "0"],
@@ -104,7 +104,7 @@ describe("an append that depends on something", () => {
 })
 
 describe("a stream of bytes", () => {
-  it("is printed raw as the bytes that were sent, whether they are there or come", async ({ room }) => {
+  it("is printed raw as the bytes that were sent, whether they are stored already or come later", async ({ room }) => {
     await stream(room, "create", "-n", "a", "--content-type", "application/octet-stream")
     const sent = [Buffer.from("text"), Buffer.of(0xff, 0x00, 0x0a), Buffer.from("\"ü\"\n")]
     const follower = room.sh("durable-streams stream subscribe -n a -o raw --offset -1 -l 3 | od -An -tx1")
@@ -134,7 +134,7 @@ describe("a stream of bytes", () => {
 })
 
 describe("a refusal", () => {
-  it("ends with the code of what happened, where the status could mean two things", () => {
+  it("ends with the code of its own kind if the status could mean two things", () => {
     expect([codeOf(403, "AccessRefused"), codeOf(403, "ProducerFenced")]).toEqual([4, 5])
     expect([codeOf(410, "StreamDeleted"), codeOf(410, "StreamGone")]).toEqual([3, 5])
     expect([codeOf(409, "ProducerGap"), codeOf(409, "SourceGone"), codeOf(404, "StreamNotFound")]).toEqual([5, 5, 3])

@@ -1,5 +1,5 @@
 /**
- * The flags of the server, the shells' completions, and what depends on a terminal.
+ * The flags of the server, the completions for shells, and behaviour that depends on a terminal.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -21,7 +21,7 @@ describe("flags of the server", () => {
     expect((await room.ds(["stream", "list"])).stdout).toBe("")
   })
 
-  it("--storage fs and --durability os keep events over a restart, and say what they are", async ({ room }) => {
+  it("--storage fs and --durability os keep events over a restart, and the server names both", async ({ room }) => {
     await room.ds(["server", "start", "--storage", "fs", "--durability", "os"])
     expect(await health(room.url)).toMatchObject({ storage: "fs", durability: "os" })
     await room.ds(["stream", "append", "-n", "a", "-e", "1"])
@@ -49,7 +49,7 @@ describe("flags of the server", () => {
     expect(await room.ds(["stream", "append", "-n", "a", "-m", "x"])).toMatchObject({ code: 0, stderr: "" })
   })
 
-  it("Promise 12: --cors-origin lets pages of other origins in, and is warned about where it lets in all", async ({ room }) => {
+  it("Promise 12: --cors-origin lets pages of other origins in, and the server warns if it lets in all", async ({ room }) => {
     const server = room.start(["server", "run", "--port", "0", "--cors-origin", "https://App.example:443"])
     await server.told("Listening")
     const status = async (origin: string) => (await fetch(`${room.url}/streams`, { headers: { origin } })).status
@@ -72,7 +72,7 @@ describe("flags of the server", () => {
     expect(open.stderr).toContain("(--cors-origin *)")
   })
 
-  it("Promise 12: --allow-host lets names in, a restart keeps them, and what is no name starts no server", async ({ room }) => {
+  it("Promise 12: --allow-host lets names in, a restart keeps them, and a value that is no name starts no server", async ({ room }) => {
     await room.ds([
       "server",
       "start",
@@ -106,7 +106,7 @@ describe("flags of the server", () => {
     expect((await status()).allowHosts).toEqual(["a.example", "c.example"])
   })
 
-  it("DURABLE_STREAMS_CORS_ORIGIN and DURABLE_STREAMS_LONG_POLL_TIMEOUT stand in for flags, also where nobody starts a server by name", async ({ room }) => {
+  it("DURABLE_STREAMS_CORS_ORIGIN and DURABLE_STREAMS_LONG_POLL_TIMEOUT stand in for flags, even if a command starts the server", async ({ room }) => {
     const env = {
       DURABLE_STREAMS_CORS_ORIGIN: "https://a.example, tauri://localhost,",
       DURABLE_STREAMS_LONG_POLL_TIMEOUT: "2",
@@ -125,7 +125,7 @@ describe("flags of the server", () => {
     expect(await health(room.url)).toMatchObject({ corsOrigins: [], longPollMillis: 90_000 })
   })
 
-  it("what is no origin, or no time, is wrong usage, and no server is started", async ({ room }) => {
+  it("a value that is no origin, or no time, is wrong usage, and no server is started", async ({ room }) => {
     const origins = [
       "https://a.example/",
       "a.example",
@@ -179,7 +179,7 @@ describe("flags of the server", () => {
 })
 
 describe("completions", () => {
-  it("are there for bash, zsh and fish, and know the commands and flags", async ({ room }) => {
+  it("exist for bash, zsh and fish, and know the commands and flags", async ({ room }) => {
     for (const shell of ["bash", "zsh", "fish"]) {
       const { code, stderr, stdout } = await room.ds(["--completions", shell])
       expect({ shell, code, stderr }).toEqual({ shell, code: 0, stderr: "" })
@@ -233,7 +233,7 @@ describe("on a terminal", () => {
 })
 
 describe("on a Node that is too old", () => {
-  it("the program says which one it needs, and does nothing", async ({ room }) => {
+  it("the program says which version it needs, and does nothing", async ({ room }) => {
     const older = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })`
     const { code, stderr } = await room.spawn(process.execPath, [
       "--import",
@@ -250,7 +250,7 @@ describe("on a Node that is too old", () => {
   })
 })
 
-describe("through tsx, as it is written in the documents", () => {
+describe("through tsx, as the documents write it", () => {
   it("a daemon is started, found and stopped", async ({ room }) => {
     room.makeRepository()
     const tsx = (line: string) => room.sh(`npx tsx src/durable-streams/main.ts ${line}`).ended

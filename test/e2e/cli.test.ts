@@ -1,5 +1,6 @@
 /**
- * The commands that read, list and delete; where the server is; and how a command behaves among other programs.
+ * The commands that read, list and delete; the server that a command uses; and the behaviour of a command among other
+ * programs.
  */
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -48,7 +49,7 @@ describe("reading", () => {
     expect(dataOf(follower.lines)).toEqual([8, 9, 10])
   })
 
-  it("subscribe begins where it is told, and --limit ends it", async ({ room }) => {
+  it("subscribe begins at its --offset, and --limit ends it", async ({ room }) => {
     await ten(room)
     const read = async (...args: ReadonlyArray<string>) => {
       const { code, stderr, stdout } = await room.ds(["stream", "subscribe", "-n", "a", ...args])
@@ -62,7 +63,7 @@ describe("reading", () => {
     expect(await read("--since", "10m", "-l", "1")).toEqual([0])
   })
 
-  it("Promise 4: whoever is interrupted is told which offset comes next, and misses nothing by it", async ({ room }) => {
+  it("Promise 4: a reader who is interrupted is told the next offset, and misses nothing from there", async ({ room }) => {
     await ten(room)
     let next = "-1"
     const seen: Array<number> = []
@@ -92,7 +93,7 @@ describe("reading", () => {
       expect(follower).toMatchObject({ code: 0, stderr: "" })
       expect(linesOf(follower.stdout)[1]).toBe("0")
     }
-    // The one after it in a pipeline, too.
+    // So does the next command in a pipeline.
     const two = "durable-streams stream subscribe -n a -o raw | head -1"
     const follower = room.sh(`${two}; echo "\${PIPESTATUS[0]}"`)
     await until(async () => {
@@ -100,7 +101,7 @@ describe("reading", () => {
       return follower.lines.length === 2
     }, () => "the follower's end")
     expect(await follower.ended).toMatchObject({ code: 0, stderr: "" })
-    // A named pipe, of which nobody has the other end by the time that it is looked at.
+    // A named pipe whose other end is closed before the command looks at it.
     const pipe = await room.sh(
       "mkfifo pipe; (exec 3< pipe) & durable-streams stream subscribe -n a > pipe; echo \"$?\""
     ).ended
@@ -109,7 +110,7 @@ describe("reading", () => {
 })
 
 describe("listing and deleting", () => {
-  it("list takes --prefix, --after, --limit and --json; delete says what it did, and 3 for what is not there", async ({ room }) => {
+  it("list takes --prefix, --after, --limit and --json; delete says what it did, and ends with 3 if there is no such stream", async ({ room }) => {
     for (const name of ["b", "a/2", "a/1"]) await room.ds(["stream", "append", "-n", name, "-m", "x"])
     const list = async (...args: ReadonlyArray<string>) => (await room.ds(["stream", "list", ...args])).stdout
     expect(await list()).toBe("a/1\na/2\nb\n")
@@ -122,8 +123,8 @@ describe("listing and deleting", () => {
   })
 })
 
-describe("where the server is", () => {
-  it("--data-dir and DURABLE_STREAMS_DATA_DIR name its files; the flag counts more", async ({ room }) => {
+describe("the server that a command uses", () => {
+  it("is the one whose files --data-dir and DURABLE_STREAMS_DATA_DIR name; the flag counts more", async ({ room }) => {
     await room.ds(["stream", "append", "-n", "flag", "-m", "x", "--data-dir", "d1"])
     const env = { DURABLE_STREAMS_DATA_DIR: Path.join(room.directory, "d2") }
     await room.ds(["stream", "append", "-n", "env", "-m", "x"], { env })
@@ -135,7 +136,7 @@ describe("where the server is", () => {
     expect(fs.existsSync(room.dataDirectory)).toBe(false)
   })
 
-  it("DURABLE_STREAMS_URL names another, and no daemon is started or looked for", async ({ room }) => {
+  it("is the one that DURABLE_STREAMS_URL names, and then no daemon is started or looked for", async ({ room }) => {
     await room.ds(["server", "start", "--data-dir", "far"])
     const port = fs.readFileSync(Path.join(room.directory, "far/daemon.port"), "utf8").trim()
     const near = Path.join(room.directory, "near")
@@ -148,7 +149,7 @@ describe("where the server is", () => {
     expect(room.servers()).toHaveLength(1)
   })
 
-  it("a server that sends elsewhere is told, and no event goes there", async ({ room }) => {
+  it("may redirect: the command reports that, and no event goes to the other address", async ({ room }) => {
     const asked: Array<string> = []
     const other = http.createServer((request, response) => {
       asked.push(request.url!)
@@ -179,7 +180,7 @@ describe("where the server is", () => {
     expect(asked).toEqual([])
   })
 
-  it("a DURABLE_STREAMS_URL where nobody answers is code 6, also for those who would wait", async ({ room }) => {
+  it("gives code 6 if nothing answers at DURABLE_STREAMS_URL, even for commands that would wait", async ({ room }) => {
     for (
       const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"], ["get", "-f", "-n", "a"]]
     ) {
@@ -194,7 +195,7 @@ describe("where the server is", () => {
     expect(fs.readdirSync(room.directory)).toEqual([])
   })
 
-  it("a server that breaks off before it has answered is code 6 too, and nobody is told that it was not there", async ({ room }) => {
+  it("gives code 6, too, if it breaks off before it has answered, and the command does not say that no server was there", async ({ room }) => {
     const server = net.createServer((socket) =>
       void socket.on("error", () => {}).once("data", () => socket.resetAndDestroy())
     )
@@ -210,7 +211,7 @@ describe("where the server is", () => {
     server.close()
   })
 
-  it("a refusal's status becomes the exit code, and its sentence is told", async ({ room }) => {
+  it("gives its status as the exit code if it refuses, and its sentence is printed", async ({ room }) => {
     const server = http.createServer((request, response) => {
       const status = Number(/\/streams\/(\d+)/.exec(request.url!)?.[1])
       response.writeHead(status, { "content-type": "application/problem+json" })
@@ -229,7 +230,7 @@ describe("where the server is", () => {
     expect(got).toEqual(Object.entries(codes).map(([status, code]) => [status, code, `No, because of ${status}.\n`]))
   })
 
-  it("--no-start starts none: code 3, and no file is made", async ({ room }) => {
+  it("is not started with --no-start: code 3, and no file is made", async ({ room }) => {
     for (const command of [["list"], ["append", "-n", "a", "-m", "x"], ["subscribe", "-n", "a"]]) {
       expect(await room.ds(["stream", ...command, "--no-start"])).toMatchObject({
         code: 3,

@@ -1,5 +1,5 @@
 /**
- * The examples of the HTTP API, with a real curl, as they are written for people; only the port is another one.
+ * The examples of the HTTP API, with a real curl, as the documents write them; only the port is another one.
  */
 import { assert, layer } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import { offsetOf } from "../support/names.ts"
 import { append, layerServer, talk } from "../support/served.ts"
 
-/** Runs a command line; with `until`, as long as its output does not hold that. */
+/** Runs a command line; with `until`, runs until its output holds that text. */
 const shell = (port: number, command: string, until?: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(
@@ -60,7 +60,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("curl", (it
       )
       assert.strictEqual(some.slice(0, some.indexOf("{")), `id: ${offsetOf(5)}\ndata: `)
       const live = shell(port, "curl -N http://localhost:3000/streams/my-stream", `data: {"offset":`)
-      // Whether or not curl is there already: it is shown the first event appended after it came.
+      // Whether curl follows already or not: it is shown the first event that is appended after it came.
       const seen = { done: false }
       void live.finally(() => seen.done = true)
       let next = 6
@@ -103,7 +103,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("curl", (it
       assert.deepStrictEqual(outputs, ["", "", "", answer!])
     }))
 
-  it.effect("Promise 11: can send 600 MB and reads why they are not wanted", () =>
+  it.effect("Promise 11: can send 600 MB and reads why they are refused", () =>
     talk(async (port) => {
       const zeros = `sh -c 'head -c 600000000 /dev/zero | curl -s -w " %{http_code}" -X POST -T - ` +
         `-H "Content-Type: application/json" http://localhost:3000/streams/large'`

@@ -1,5 +1,5 @@
 /**
- * A proxy that passes every request on and cuts off some of the answers: their sender does not learn what became of them.
+ * A proxy that passes every request on and cuts off some of the answers: their sender does not learn the result.
  */
 import * as net from "node:net"
 import type { AddressInfo } from "node:net"
@@ -10,7 +10,7 @@ export interface CutProxy extends AsyncDisposable {
   readonly heads: ReadonlyArray<string>
 }
 
-/** `cuts` says of a request's head whether its answer is cut off: the server has given it by then. */
+/** `cuts` gets a request's head and returns whether its answer is cut off: the server has given the answer by then. */
 export const startCutProxy = async (port: () => number, cuts: (head: string) => boolean): Promise<CutProxy> => {
   const heads: Array<string> = []
   const sockets = new Set<net.Socket>()

@@ -1,5 +1,5 @@
 /**
- * The daemon over time: restarts, kills, followers that go on, and what it leaves on the disk.
+ * The daemon over time: restarts, kills, followers that go on, and the files that it leaves on the disk.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -8,7 +8,7 @@ import { dataOf, it, linesOf, offsetsOf, type Room, until } from "../support/roo
 
 const append = (room: Room, text: string) => room.ds(["stream", "append", "-n", "a", "-e", text])
 
-/** Appends without the price of a process. */
+/** Appends without the cost of a process. */
 const post = async (room: Room, data: unknown) => {
   const response = await fetch(`${room.url}/streams/a`, {
     method: "POST",
@@ -22,7 +22,7 @@ const post = async (room: Room, data: unknown) => {
 const noPort = { env: { DURABLE_STREAMS_PORT: undefined } }
 
 describe("a follower outlives its server", () => {
-  it("Promise 4: over a restart, which keeps the port, it goes on behind the last event it printed", async ({ room }) => {
+  it("Promise 4: over a restart, which keeps the port, it goes on after the last event it printed", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     await append(room, "0")
     const port = room.read("daemon.port")
@@ -105,7 +105,7 @@ describe("a follower outlives its server", () => {
     expect(linesOf(follower.stderr).filter((line) => line.startsWith("Lost"))).toHaveLength(5)
   })
 
-  it("before the first event too, and wherever the server comes back", async ({ room }) => {
+  it("before its first event, too, and whatever port the next server has", async ({ room }) => {
     const server = room.start(["server", "run", "--port", "0", "--log-level", "debug"])
     await server.told("Listening")
     const follower = room.start(["stream", "subscribe", "-n", "a"])
@@ -113,7 +113,7 @@ describe("a follower outlives its server", () => {
     await room.ds(["server", "stop"])
     await follower.told("Lost the server")
     await room.ds(["server", "start", "--port", "0"])
-    // Appended while the follower may not be back yet: it says where it goes on, and misses nothing.
+    // Appended while the follower may not be back yet: it says its place when it goes on, and misses nothing.
     await post(room, "first")
     expect(dataOf(await follower.line(1))).toEqual(["first"])
     expect(follower.stderr).toContain("Back again, going on at offset 0000000000000000.")
@@ -147,14 +147,15 @@ describe("a command outlives the server it found", () => {
     }
   )
 
-  it("lines that come before and behind a kill are all appended", async ({ room }) => {
+  it("lines that come before and after a kill are all appended", async ({ room }) => {
     const command = room.start(["stream", "append", "-n", "a", "-i", "json"], { input: "open" })
     for (let i = 0; i < 3; i++) {
       command.write(`${i}\n`)
       await command.line(i + 1)
       const { pid, url } = room
       process.kill(pid, "SIGKILL")
-      // What is sent while a server dies may be lost or done, and nobody could know: this is about what comes later.
+      // Lines that are sent while a server dies may be lost or stored, and no client can know: this is about later
+      // lines.
       await gone(pid, url)
     }
     command.endInput()
@@ -164,7 +165,7 @@ describe("a command outlives the server it found", () => {
   })
 })
 
-/** Nobody is there who answers for that process; another one may have its port by then. */
+/** Waits until no server answers for that process; another one may have its port by then. */
 const gone = (pid: number, url: string) =>
   until(
     () =>
@@ -173,8 +174,8 @@ const gone = (pid: number, url: string) =>
   )
 
 describe("a server that has the port of one that was killed", () => {
-  it("is not taken for it: what a command or a follower goes on with is for its own data directory", async ({ room }) => {
-    // Not the port that others take when it is free.
+  it("is not taken for it: a command or a follower goes on with the server of its own data directory", async ({ room }) => {
+    // A port that no other server takes when it is free.
     await room.ds(["server", "start", "--port", "0"])
     const command = room.start(["stream", "append", "-n", "a", "-i", "json"], { input: "open" })
     command.write("0\n")
@@ -207,7 +208,7 @@ describe("a server that has the port of one that was killed", () => {
 
 describe("a server ends in order", () => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    it(`on ${signal}, within two seconds, with followers and with what it acknowledged kept`, async ({ room }) => {
+    it(`on ${signal}, within two seconds, with followers, and every acknowledged event is kept`, async ({ room }) => {
       const server = room.start(["server", "run"])
       await server.told("Listening")
       const followers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${room.url}/streams/a`)))
@@ -224,8 +225,8 @@ describe("a server ends in order", () => {
   }
 })
 
-describe("what a daemon leaves behind", () => {
-  it("Promise 12: its files are the user's own, whatever the umask", async ({ room }) => {
+describe("a daemon", () => {
+  it("Promise 12: leaves files that only their user can read, whatever the umask", async ({ room }) => {
     const { code } = await room.sh("umask 000; durable-streams stream append -n a -m secret >/dev/null").ended
     expect(code).toBe(0)
     const modes = fs.readdirSync(room.dataDirectory, { recursive: true, withFileTypes: true }).map((entry) => {
@@ -237,7 +238,7 @@ describe("what a daemon leaves behind", () => {
     expect(fs.statSync(room.dataDirectory).mode & 0o777).toBe(0o700)
   })
 
-  it("its log is JSON lines and never holds a payload", async ({ room }) => {
+  it("writes its log as JSON lines and never writes a payload into it", async ({ room }) => {
     const secret = "s3cr3t-p4yl04d"
     await room.ds(["stream", "append", "-n", "a", "-m", secret])
     const bad = await fetch(`${room.url}/streams/a`, {
@@ -262,7 +263,7 @@ describe("what a daemon leaves behind", () => {
     expect(lines.join("\n")).not.toContain(secret)
   })
 
-  it("it starts from an empty environment", async ({ room }) => {
+  it("starts from an empty environment", async ({ room }) => {
     const { code, stderr } = await room.ds(["stream", "append", "-n", "a", "-m", "hi"], {
       bare: true,
       env: { PATH: "/usr/bin:/bin" }
@@ -270,7 +271,7 @@ describe("what a daemon leaves behind", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Started a server at .*\n$/) })
   })
 
-  it("it does not hold on to the terminal, nor to the output of the command that started it", async ({ room }) => {
+  it("does not hold on to the terminal, nor to the output of the command that started it", async ({ room }) => {
     // A pipe ends when the last process that could write to it is gone.
     const { code, stdout } = await room.sh(
       "durable-streams server start | cat; readlink /proc/$(cat .iterate/daemon.pid)/fd/[012]"

@@ -30,7 +30,7 @@ describe("one server for a data directory", () => {
     expect(room.servers()).toEqual([room.pid])
   })
 
-  it("Promise 9: a second server refuses within a second and names the first, also through a link", async ({ room }) => {
+  it("Promise 9: a second server refuses within a second and names the first, even through a link", async ({ room }) => {
     await room.ds(["server", "start"])
     fs.symlinkSync(room.dataDirectory, Path.join(room.directory, "link"))
     const [pid, port] = [room.pid, room.read("daemon.port")]
@@ -40,7 +40,7 @@ describe("one server for a data directory", () => {
     for (const directory of [".iterate", "link"]) {
       const from = Date.now()
       const { code, stderr } = await room.ds(["server", "run", "--data-dir", directory])
-      // What Node takes to start is not the lock's doing.
+      // The time that Node takes to start does not count.
       expect(Date.now() - from - startUp).toBeLessThan(1000)
       expect(stderr).toMatch(oneSentence)
       expect(stderr).toContain(`Another server (pid ${pid}, port ${port}) is using ${room.directory}/${directory}.`)
@@ -68,7 +68,7 @@ describe("one server for a data directory", () => {
     await server.ended
   })
 
-  it("a server is started once, and told to be there the second time", async ({ room }) => {
+  it("a server is started once, and the second start says that it runs", async ({ room }) => {
     const first = await room.ds(["server", "start"])
     const second = await room.ds(["server", "start"])
     expect(first).toMatchObject({ code: 0, stderr: "" })
@@ -97,7 +97,7 @@ describe("one server for a data directory", () => {
     for (const [command, servers] of [["restart", 1], ["stop", 0]] as const) {
       await room.ds(["server", "start", "--port", "0"])
       const { pid } = room
-      // A body that never comes to its end is waited for, for as long as a stop may take.
+      // The server waits for a body that never ends, for as long as a stop may take.
       const slow = net.connect(Number(room.read("daemon.port")), "127.0.0.1")
       slow.on("error", () => {})
       slow.write("POST /streams/a HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n")
@@ -111,7 +111,8 @@ describe("one server for a data directory", () => {
   })
 
   it("Promise 9: a command starts its server once more when a stop took longer than that server waited", async ({ room }) => {
-    // As if this test were the server that takes so long: it has the lock and its name stands there, but it answers nobody.
+    // This test stands in for a server that takes so long: it has the lock and its pid is in the file, but it answers
+    // no request.
     room.write("daemon.pid", `${process.pid}\n`)
     const stopping = Scope.makeUnsafe()
     expect(await Effect.runPromise(Scope.provide(tryLock(filesOf(room.dataDirectory).lock), stopping))).toBe(true)
@@ -124,7 +125,7 @@ describe("one server for a data directory", () => {
   })
 })
 
-describe("what daemon.pid says is not believed", () => {
+describe("daemon.pid is not believed", () => {
   const remains: ReadonlyArray<readonly [title: string, put: (room: Room, file: string) => void]> = [
     ["a process that is gone", (_, file) => fs.writeFileSync(file, "4194303\n")],
     ["the first process of the machine", (_, file) => fs.writeFileSync(file, "1\n")],
@@ -136,7 +137,7 @@ describe("what daemon.pid says is not believed", () => {
   ]
 
   for (const [title, put] of remains) {
-    it(`Promise 9: it holds ${title}`, async ({ room }) => {
+    it(`Promise 9: when it holds ${title}`, async ({ room }) => {
       room.write("daemon.port", "1\n")
       put(room, Path.join(room.dataDirectory, "daemon.pid"))
       expect((await room.ds(["server", "stop"])).code).toBe(3)
@@ -145,7 +146,7 @@ describe("what daemon.pid says is not believed", () => {
     })
   }
 
-  it("Promise 9: it holds a stranger, who is left alone", async ({ room }) => {
+  it("Promise 9: when it holds a stranger, who is left alone", async ({ room }) => {
     const stranger = room.spawn("sleep", ["1000"])
     room.write("daemon.pid", `${stranger.pid}\n`)
     room.write("daemon.port", "1\n")
@@ -155,7 +156,7 @@ describe("what daemon.pid says is not believed", () => {
     expect(isAlive(stranger.pid)).toBe(true)
   })
 
-  it("Promise 9: it holds a server of ours with another data directory, which is left alone", async ({ room }) => {
+  it("Promise 9: when it holds a server of ours with another data directory, which is left alone", async ({ room }) => {
     await room.ds(["server", "start", "--data-dir", "other"])
     for (const name of ["daemon.pid", "daemon.port"]) {
       room.write(name, fs.readFileSync(Path.join(room.directory, "other", name), "utf8"))
@@ -176,7 +177,7 @@ describe("a port that is taken", () => {
   ]
 
   for (const [title, make] of strangers) {
-    it(`is told in one sentence where it was asked for, and believed by nobody: ${title}`, async ({ room }) => {
+    it(`is reported in one sentence if the user asked for it, and no command believes it: ${title}`, async ({ room }) => {
       const { port, stop } = await listen(make(), 0)
       const { code, stderr } = await room.ds(["server", "start", "--port", String(port)])
       expect(stderr).toMatch(oneSentence)
@@ -189,9 +190,9 @@ describe("a port that is taken", () => {
       await stop()
     })
 
-    it(`is left to its owner where none was asked for: ${title} on 3000`, async ({ room }) => {
+    it(`is left to its owner if the user asked for none: ${title} on 3000`, async ({ room }) => {
       while (true) {
-        // Where something else has the port already, that is the stranger, for as long as it stays.
+        // If another program has the port already, that is the stranger, for as long as it stays.
         const held = await listen(make(), 3000).catch(() => undefined)
         const none = { env: { DURABLE_STREAMS_PORT: undefined } }
         const { code, stderr } = await room.ds(["stream", "append", "-n", "a", "-m", "one"], none)
@@ -220,12 +221,12 @@ describe("a port that is taken", () => {
 })
 
 describe("a server of another version", () => {
-  it("is used all the same, and each command says so once, and what to do", async ({ room }) => {
+  it("is used all the same, and each command says so once, with a way to change it", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     const { pid, url } = room
     const old = await listen(inFrontOf(url, "0.0.9"), 0)
     room.write("daemon.port", `${old.port}\n`)
-    // It wrote none.
+    // An earlier version wrote no such file.
     fs.rmSync(Path.join(room.dataDirectory, "daemon.secret"))
     const said = `The server is version 0.0.9, this command ${version}. Restart it with this version: server restart\n`
     const lines = await room.ds(["stream", "append", "-n", "a"], { input: "one\ntwo\n" })
@@ -246,7 +247,7 @@ describe("a server of another version", () => {
   })
 })
 
-/** The server as one of an earlier version would be, which says less: what is asked of it is passed on. */
+/** The server as one of an earlier version, which says less: requests are passed on to it. */
 const inFrontOf = (url: string, version: string) =>
   http.createServer(async (request, response) => {
     if (request.url === "/health") {

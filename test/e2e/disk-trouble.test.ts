@@ -1,7 +1,7 @@
 /**
- * Disks that are full, read-only, forbidden or broken, under the real program: a small tmpfs in a mount namespace of its
- * own, another user, and system calls that `strace` makes fail. Where the machine does not permit that, a test is skipped
- * and says why.
+ * Disks that are full, read-only, forbidden or broken, under the real program: a small tmpfs in a mount namespace of
+ * its own, another user, and system calls that `strace` makes fail. If the machine does not permit that, a test is
+ * skipped and says why.
  */
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -12,7 +12,7 @@ import { builtMain } from "../support/built.ts"
 import { dataOf, it, linesOf, type Room, type Running, until } from "../support/room.ts"
 import { request, Wire } from "../support/wire.ts"
 
-/** A server in the foreground, and what was said to it and by it. */
+/** A server in the foreground, its requests and its output. */
 class Server {
   readonly process: Running
   readonly url: string
@@ -63,7 +63,7 @@ const follow = (room: Room, { url }: Server) =>
 const shown = ({ lines }: Running): ReadonlyArray<unknown> => lines.map((line) => JSON.parse(line) as unknown)
 
 describe("a full disk", () => {
-  it("Promise 11: refuses with 507 and a sentence, keeps what it acknowledged, and takes appends within a second of having space", async ({ room, skip }) => {
+  it("Promise 11: gives 507 and a sentence, loses no acknowledged event, and takes appends within a second of having space", async ({ room, skip }) => {
     const disk = await smallDisk(room, skip)
     const server = await Server.of(disk.run(run))
     const follower = follow(room, server)
@@ -105,7 +105,7 @@ describe("a full disk", () => {
     expect(next.process.stderr).not.toMatch(/^\S+ (?:Warn|Error|Fatal)\b/m)
   })
 
-  it("from the start: the server serves all the same, and appends when there is space", async ({ room, skip }) => {
+  it("does not keep a server from starting: it serves, and appends when there is space", async ({ room, skip }) => {
     const disk = await smallDisk(room, skip)
     fs.writeFileSync(disk.path("filler"), Buffer.alloc(4 * 1024 * 1024 - 4096 - 4096))
     fs.writeFileSync(disk.path("more"), Buffer.alloc(4096))
@@ -117,7 +117,7 @@ describe("a full disk", () => {
 })
 
 describe("a disk that cannot be written", () => {
-  it("a read-only file system while running: 503 with a sentence, reads go on, and appends work again by themselves", async ({ room, skip }) => {
+  it("gives 503 and a sentence if it turns read-only under a server, reads go on, and appends work again by themselves", async ({ room, skip }) => {
     const server = await Server.of(failing(room, skip, "pwrite64", "EROFS", "3..6"))
     const statuses: Array<number> = []
     for (let i = 0; i < 12; i++) {
@@ -136,7 +136,7 @@ describe("a disk that cannot be written", () => {
     expect(await (await Server.of(room.start(run))).events()).toEqual(server.acknowledged)
   })
 
-  it("a folder of streams that may not be written any more refuses new streams only, until it may", async ({ room, skip }) => {
+  it("refuses new streams only, if only its folder of streams cannot be written, until it can", async ({ room, skip }) => {
     const nobody = asNobody(room, skip)
     const streams = Path.join(room.directory, "data/streams")
     fs.chmodSync(room.directory, 0o777)
@@ -152,7 +152,7 @@ describe("a disk that cannot be written", () => {
     expect(await server.events()).toEqual(["first", "second"])
   })
 
-  it("a data directory that cannot be made or used is one sentence and code 1, and leaves nothing behind", async ({ room, skip }) => {
+  it("gives one sentence and code 1 if the data directory cannot be made or used, and nothing is left behind", async ({ room, skip }) => {
     const nobody = asNobody(room, skip)
     fs.chmodSync(room.directory, 0o755)
     fs.mkdirSync(Path.join(room.directory, "owned"), { mode: 0o755 })
@@ -171,8 +171,8 @@ describe("a disk that cannot be written", () => {
   })
 })
 
-describe("few files", () => {
-  it("more streams than the process may have files open take turns, and every append is taken", async ({ room, skip }) => {
+describe("a process with few files", () => {
+  it("has more streams than files: they take turns, and every append is taken", async ({ room, skip }) => {
     skip(!onPath("prlimit"), "there is no prlimit on this machine")
     const server = await Server.of(room.spawn("prlimit", ["--nofile=96:96", process.execPath, builtMain, ...run]))
     for (let i = 0; i < 120; i++) {
@@ -183,7 +183,7 @@ describe("few files", () => {
     await server.stop()
   })
 
-  it("a flood of connections keeps nobody who is connected from a log that has to be opened", async ({ room, skip }) => {
+  it("under a flood of connections still opens logs for every connected client", async ({ room, skip }) => {
     skip(!onPath("prlimit"), "there is no prlimit on this machine")
     const server = await Server.of(room.spawn("prlimit", ["--nofile=128:128", process.execPath, builtMain, ...run]))
     const port = Number(new URL(server.url).port)
@@ -203,7 +203,7 @@ describe("few files", () => {
 })
 
 describe("a disk that fails to flush", () => {
-  it("Promise 2: what was not flushed is neither acknowledged nor shown, later appends work, and a restart finds what was acknowledged", async ({ room, skip }) => {
+  it("Promise 2: loses only events that were neither acknowledged nor shown, later appends work, and a restart finds every acknowledged one", async ({ room, skip }) => {
     const server = await Server.of(failing(room, skip, "fdatasync", "EIO", "2+3"))
     const follower = follow(room, server)
     const statuses: Array<number> = []

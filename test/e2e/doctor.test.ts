@@ -1,5 +1,5 @@
 /**
- * `doctor` says what is right, what is not, and what to do about it, whatever state it finds; and changes nothing.
+ * `doctor` checks everything, and for each problem says how to fix it, whatever state it finds; it changes nothing.
  */
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -19,7 +19,7 @@ import { builtMain } from "../support/built.ts"
 import { freePort } from "../support/free-port.ts"
 import { it, linesOf, type Room } from "../support/room.ts"
 
-/** What `doctor` says of the room's data directory, by check. */
+/** The findings of `doctor` about the room's data directory, by check. */
 const examined = async (room: Room, options: Partial<DoctorOptions> = {}) => {
   const checks = new Map<string, Checked>()
   const healthy = await examine({
@@ -45,7 +45,7 @@ const listen = async (server: net.Server): Promise<number> => {
   return (server.address() as net.AddressInfo).port
 }
 
-/** Everything there is below a folder, with its bytes. */
+/** Everything below a folder, with its bytes. */
 const contents = (directory: string): ReadonlyArray<readonly [string, string]> =>
   fs.readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
     .map((entry) => Path.join(entry.parentPath, entry.name)).toSorted()
@@ -54,7 +54,7 @@ const contents = (directory: string): ReadonlyArray<readonly [string, string]> =
 const machine = ["file system", "open files"]
 
 describe("doctor", () => {
-  it("finds nothing wrong with a folder that nobody has used, nor with a server that runs, and changes neither", async ({ room }) => {
+  it("finds nothing wrong with an unused folder, nor with a running server, and changes neither", async ({ room }) => {
     const unused = await examined(room)
     expect(unused("data directory")).toMatch(/^ok: .* is not there yet/)
     expect(unused("port")).toMatch(/^ok: Port \d+ is free/)
@@ -111,7 +111,7 @@ describe("doctor", () => {
     expect((await examined(room))("data directory")).toMatch(/^(?:ok|warn): /)
   })
 
-  it("says how many files the server may have open, where one runs, and not how many it may itself", async ({ room }) => {
+  it("says how many files the running server may have open, and not how many doctor itself may have", async ({ room }) => {
     const server = room.sh("ulimit -n 200; durable-streams server run --port 0")
     await server.told("Listening")
     const found = await examined(room)
@@ -119,14 +119,14 @@ describe("doctor", () => {
     expect(found.advice("open files")).toMatch(/ulimit -n 65536, then: durable-streams server restart$/)
   })
 
-  it("names files that others can read, and how to close them", async ({ room }) => {
+  it("names files that other users can read, and the way to close them", async ({ room }) => {
     room.write("daemon.log", "")
     fs.chmodSync(room.dataDirectory, 0o700)
     fs.chmodSync(Path.join(room.dataDirectory, "daemon.log"), 0o644)
     expect((await examined(room))("data directory")).toMatch(/^warn: Other users .* can use .*daemon\.log\.$/)
   })
 
-  it("says that a port is a stranger's, which only fails where it was asked for", async ({ room }) => {
+  it("says that a port belongs to a stranger, and that this only fails if the user asked for the port", async ({ room }) => {
     const stranger = http.createServer((_, response) => response.end("hello"))
     const port = await listen(stranger)
     expect((await examined(room, { port }))("port")).toBe(`warn: Port ${port} is taken by a stranger.`)
@@ -134,7 +134,7 @@ describe("doctor", () => {
     stranger.close()
   })
 
-  it("says of a pid file that was left behind that nothing has to be done, whoever has the number now", async ({ room }) => {
+  it("says that a left-over pid file needs no action, whatever process has the number now", async ({ room }) => {
     for (const pid of [process.pid, 2 ** 22 + 1, "garbage"]) {
       room.write("daemon.pid", `${pid}\n`)
       room.write("daemon.port", `${await freePort()}\n`)
@@ -142,7 +142,7 @@ describe("doctor", () => {
     }
   })
 
-  it("tells a server that does not answer from one that is not there, one of another version, or of another directory", async ({ room }) => {
+  it("tells a server that does not answer from a missing one, one of another version, and one of another directory", async ({ room }) => {
     const { stdout } = await room.ds(["server", "start", "--port", "0"])
     const pid = room.pid
     const port = Number(room.read("daemon.port"))
@@ -161,7 +161,7 @@ describe("doctor", () => {
     )
     room.write("daemon.port", `${await listen(old)}\n`)
     expect((await examined(room))("daemon")).toBe("fail: A server holds the lock and does not answer.")
-    // An earlier version wrote none.
+    // An earlier version wrote no such file.
     fs.rmSync(Path.join(room.dataDirectory, "daemon.secret"))
     const local = await examined(room)
     expect(local("daemon")).toMatch(/^ok: It answers at .* version 0\.0\.9\.$/)
@@ -179,7 +179,7 @@ describe("doctor", () => {
     old.close()
   })
 
-  it("names what is damaged: a log, a lock, the directory itself", async ({ room }) => {
+  it("names damage: in a log, in a lock, in the directory itself", async ({ room }) => {
     room.write("streams/../lock", "this is no lock".repeat(100))
     fs.mkdirSync(Path.join(room.dataDirectory, "streams"))
     room.write("streams/a.json", `{"format":1,"eventStreamId":"a"}\n`)
@@ -195,7 +195,7 @@ describe("doctor", () => {
     expect(file("logs")).toMatch(/^fail: .* failed with ENOTDIR\.$/)
   })
 
-  it("measures whether what is in between passes events on as they come", async ({ room }) => {
+  it("measures whether a proxy in between passes events on as they come", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     const through = async (pass: (chunk: Buffer, response: http.ServerResponse) => void, patience = 5_000) => {
       const proxy = http.createServer((request, response) => {

@@ -1,5 +1,6 @@
 /**
- * A data directory that somebody else made or filled, and a server that only says it is ours: neither is believed.
+ * A data directory that another user made or filled, and a server that only claims to be ours: the program believes
+ * neither.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -14,7 +15,7 @@ const append = (room: Room, text: string) => room.ds(["stream", "append", "-n", 
 
 const at = (room: Room, ...names: ReadonlyArray<string>) => Path.join(room.dataDirectory, ...names)
 
-/** As one that the server made itself. */
+/** A data directory like one that the server made itself. */
 const makeDirectory = (room: Room) => fs.mkdirSync(room.dataDirectory, { mode: 0o700 })
 
 const isRoot = process.geteuid?.() === 0
@@ -89,7 +90,7 @@ describe("Promise 12: a data directory is not used, and nothing outside of it is
     await room.ds(["server", "stop"])
     expect((await append(room, "two")).code).toBe(0)
     await room.ds(["server", "stop"])
-    // As git leaves it.
+    // The mode that git gives it.
     fs.chmodSync(at(room, "streams"), 0o755)
     const { code, stderr } = await append(room, "three")
     expect(stderr).toContain(`${at(room, "streams")} has subscriptions, which call the addresses that they name`)
@@ -129,7 +130,7 @@ describe("a data directory", () => {
     expect(fs.readdirSync(Path.join(room.directory, "disk"))).toContain("streams")
   })
 
-  it("is left out by git, when the server made it", async ({ room }) => {
+  it("is ignored by git if the server made it", async ({ room }) => {
     execFileSync("git", ["init", "-q"], { cwd: room.directory })
     await append(room, "one")
     expect(execFileSync("git", ["status", "--porcelain"], { cwd: room.directory, encoding: "utf8" })).toBe("")
@@ -154,7 +155,7 @@ const asUser = (room: Room, uid: number, args: ReadonlyArray<string>) =>
   ).ended
 
 describe("Promise 9: a server that only repeats what /health tells everybody", () => {
-  it("gets no event of a command, and no process is ended for it", async ({ room }) => {
+  it("gets no event of a command, and no command ends a process for it", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     const health = await (await fetch(`${room.url}/health`)).text()
     const { pid } = room
@@ -198,7 +199,7 @@ describe("Promise 9: a server that only repeats what /health tells everybody", (
     fake.close()
   })
 
-  it("the secret is this user's alone, and nobody is told it", async ({ room }) => {
+  it("does not learn the secret, which belongs to this user alone", async ({ room }) => {
     await room.ds(["server", "start", "--port", "0"])
     const secret = room.read("daemon.secret")!.trim()
     expect(secret).toMatch(/^[0-9a-f]{64}$/)

@@ -1,6 +1,6 @@
 /**
- * A command that follows, and whose stream comes back without events that were shown: it says so, goes on with what is
- * there, and prints nothing twice (promise 10).
+ * A command follows a stream that comes back without events that were shown: it reports that, goes on with the events
+ * of the stream, and prints nothing twice (promise 10).
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -33,7 +33,7 @@ const append = async (port: string, ...events: ReadonlyArray<unknown>) => {
 const follow = (room: Room, port: string, ...args: ReadonlyArray<string>) =>
   room.start(["stream", ...args], { env: { DURABLE_STREAMS_URL: `http://127.0.0.1:${port}` } })
 
-it("Promise 10: a server that lost its memory is told, however long the new stream is, and read from its beginning", async ({ room }) => {
+it("Promise 10: a server that lost its memory is reported, however long the new stream is, and read from its beginning", async ({ room }) => {
   const first = await serve(room, "--port", "0", "--storage", "memory")
   const { port } = first
   await append(port, 1, 2, 3, 4, 5)
@@ -44,7 +44,7 @@ it("Promise 10: a server that lost its memory is told, however long the new stre
   for (const follower of followers) expect(dataOf(await follower.line(5))).toEqual([1, 2, 3, 4, 5])
   const expected = [1, 2, 3, 4, 5]
   let running = first
-  // Shorter than the place, then longer than it: beyond the tail, and of another life.
+  // First shorter than the place, then longer: beyond the tail, and of another life.
   for (const events of [["a", "b"], ["c", "d", "e", "f"]]) {
     await running.stop()
     for (const follower of followers) await follower.told("Lost the server")
@@ -65,7 +65,7 @@ it("Promise 10: a server that lost its memory is told, however long the new stre
   await running.stop()
 })
 
-it("Promise 10: a stream that was restored from a copy is followed from its tail, and what is gone is counted", async ({ room }) => {
+it("Promise 10: a stream that was restored from a copy is followed from its tail, and the missing events are counted", async ({ room }) => {
   const early = await serve(room, "--port", "0")
   const { port } = early
   await append(port, 0, 1, 2)
@@ -92,7 +92,7 @@ it("Promise 10: a stream that was restored from a copy is followed from its tail
   await restored.stop()
 })
 
-it("a following that is asked to begin beyond the tail is refused with what to do, and ends with 3", async ({ room }) => {
+it("a follower that asks to begin beyond the tail is refused with a way out, and ends with 3", async ({ room }) => {
   const server = await serve(room, "--port", "0")
   await append(server.port, 0)
   for (const command of [["subscribe"], ["get"], ["get", "-f"]]) {

@@ -1,6 +1,6 @@
 /**
- * What a server tells those who watch it, and that it lives: a flood of new streams in a small heap, and a data directory
- * that is not there, full or forbidden.
+ * The health that a server reports, and its survival: a flood of new streams in a small heap, and a data directory that
+ * is missing, full or forbidden.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -37,7 +37,7 @@ const started = async (room: Room, node: ReadonlyArray<string> = [], more: Reado
   return { process, url, port: Number(new URL(url).port), health, append }
 }
 
-/** Asks until it is so; what was asked last is what is shown where that never comes. */
+/** Asks until the answer is right; if it never is, the last answer is shown. */
 const until = async <A>(ask: () => Promise<A>, isSo: (answer: A) => boolean): Promise<A> => {
   for (let left = 100;; left--) {
     const answer = await ask()
@@ -47,7 +47,7 @@ const until = async <A>(ask: () => Promise<A>, isSo: (answer: A) => boolean): Pr
 }
 
 describe("a flood of new streams", () => {
-  it("Promise 7: ends no server whose heap is too small to have them all awake", async ({ room }) => {
+  it("Promise 7: does not end a server whose heap is too small to have them all awake", async ({ room }) => {
     const heap = ["--max-old-space-size=32", "--max-semi-space-size=1"]
     const server = await started(room, heap, ["--durability", "os"])
     const wire = await Wire.open(server.port)
@@ -69,7 +69,7 @@ describe("a flood of new streams", () => {
     expect(await first.json()).toEqual([1])
   })
 
-  it("is refused where all streams that may be awake are followed, and goes on when one is left", async ({ room }) => {
+  it("is refused if followers use all streams that may be awake, and goes on when one of them leaves", async ({ room }) => {
     const server = await started(room, [], ["--max-awake", "2"])
     const followers = [new AbortController(), new AbortController()]
     for (const [i, { signal }] of followers.entries()) await fetch(`${server.url}/streams/followed-${i}`, { signal })
@@ -110,7 +110,7 @@ describe("/health", () => {
     expect(fs.readdirSync(Path.join(data, "streams"))).toEqual(["a.json"])
   })
 
-  it("tells that the directory is gone though nobody appends, and commands find the server all the same", async ({ room }) => {
+  it("reports that the directory is gone though no writer appends, and commands find the server all the same", async ({ room }) => {
     const server = await started(room)
     expect(await server.append("a")).toBe(201)
     fs.renameSync(Path.join(room.directory, "data/streams"), Path.join(room.directory, "data/elsewhere"))

@@ -1,5 +1,5 @@
 /**
- * A server that says whatever a test has it say, in the bytes of its own choice.
+ * A server that sends the bytes that a test chooses.
  */
 import * as net from "node:net"
 import type { AddressInfo } from "node:net"
@@ -10,7 +10,7 @@ export interface HostileServer extends AsyncDisposable {
   readonly requests: ReadonlyArray<string>
 }
 
-/** Answers each request with what `answer` writes; the connection ends with it unless that says otherwise. */
+/** Answers each request with the bytes of `answer`; the connection ends with them unless they say otherwise. */
 export const startHostile = async (
   answer: (line: string, socket: net.Socket) => string | Buffer | undefined
 ): Promise<HostileServer> => {
@@ -51,7 +51,7 @@ export const problem = (status: number, detail: string): Buffer =>
 export const endless = (type: string, status = 200): string =>
   `HTTP/1.1 ${status} Status\r\ncontent-type: ${type}\r\n\r\n`
 
-/** Writes the same bytes again and again, as fast as the reader takes them, until it leaves. */
+/** Writes the same bytes again and again, as fast as the reader takes them, until the reader leaves. */
 export const flood = (socket: net.Socket, head: string, bytes: Buffer): undefined => {
   socket.write(head)
   const go = () => {

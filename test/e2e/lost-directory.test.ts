@@ -1,6 +1,6 @@
 /**
- * What becomes of a server whose data directory is renamed, removed, on a full disk, or that runs where its process id means
- * another process; and of addresses and ports that will not do.
+ * Servers in odd places: the data directory is renamed, removed, or on a full disk; the process id means another
+ * process here; an address or a port cannot be used.
  */
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -16,12 +16,12 @@ const textsOf = (stdout: string) =>
 const append = (room: Room, text: string, cwd = room.directory) =>
   room.ds(["stream", "append", "-n", "a", "-m", text], { cwd })
 
-/** Runs the command where there is no current folder. */
+/** Runs the command in a current folder that does not exist any more. */
 const inGone = (room: Room, command: string, env: Readonly<Record<string, string>> = {}) =>
   room.sh(`mkdir gone; cd gone; rmdir ../gone; durable-streams ${command}`, { env }).ended
 
 describe("a data directory that goes away under its server", () => {
-  it("by another name is told at once, with the pid and the old name, and the server can be stopped", async ({ room }) => {
+  it("by a new name is reported at once, with the pid and the old name, and the server can be stopped", async ({ room }) => {
     const [before, after] = ["p", "q"].map((name) => Path.join(room.directory, name)) as [string, string]
     fs.mkdirSync(before)
     await append(room, "one", before)
@@ -45,7 +45,7 @@ describe("a data directory that goes away under its server", () => {
     await room.ds(["server", "stop"], { cwd: after })
   })
 
-  it("is not taken for renamed when it was copied: the copy has a server of its own", async ({ room }) => {
+  it("is not taken for renamed if it was copied: the copy has a server of its own", async ({ room }) => {
     const [original, copy] = ["p", "q"].map((name) => Path.join(room.directory, name)) as [string, string]
     fs.mkdirSync(original)
     await append(room, "one", original)
@@ -61,7 +61,7 @@ describe("a data directory that goes away under its server", () => {
     await room.ds(["server", "stop"], { cwd: original })
   })
 
-  it("ends its server, which takes nothing of the next one along", async ({ room }) => {
+  it("ends its server, which takes nothing of the next server with it", async ({ room }) => {
     await append(room, "one")
     const first = room.pid!
     fs.rmSync(room.dataDirectory, { recursive: true })
@@ -77,7 +77,7 @@ describe("a data directory that goes away under its server", () => {
 })
 
 describe("a current folder that was removed", () => {
-  it("is told where the data directory would lie in it, and matters to no other command", async ({ room }) => {
+  it("is reported if the data directory would lie in it, and matters to no other command", async ({ room }) => {
     await append(room, "one")
     const told = "The current directory is not there any more. Change to one that is.\n"
     for (const command of ["doctor", "verify", "stream list", "server status", "server start", "server run"]) {
@@ -102,7 +102,7 @@ describe("a current folder that was removed", () => {
 })
 
 describe("a server in a container", () => {
-  it("Promise 9: is not ended by the number that it has there, which is another process here", async ({ room, skip }) => {
+  it("Promise 9: is not ended by its process id there, which is another process here", async ({ room, skip }) => {
     const space = await MountSpace.make()
     if (typeof space === "string") return skip(`needs ${space}`)
     space.close()
@@ -134,7 +134,7 @@ describe("a server in a container", () => {
 
 describe("on a full disk", () => {
   for (const isFirst of [false, true]) {
-    it(`a server starts, serves what there is and deletes it${isFirst ? ", also without its reserve" : ""}`, async ({ room, skip }) => {
+    it(`a server starts, serves its streams and deletes them${isFirst ? ", even without its reserve" : ""}`, async ({ room, skip }) => {
       const space = await MountSpace.make()
       if (typeof space === "string") return skip(`needs ${space}`)
       const disk = Path.join(room.directory, "disk")
@@ -160,7 +160,7 @@ describe("on a full disk", () => {
       if (!isFirst) expect((await ds("stream", "append", "-n", "b", "-m", "x".repeat(9000))).code).toBe(1)
       const second = await ds("stream", "delete", "-n", "b")
       if (isFirst) {
-        // Nothing could be written by which this command could find it.
+        // The file by which this command could find the server could not be written.
         expect(second.stderr).toMatch(/^A process \(pid \d+\) uses .* and does not answer as its server\./)
         expect(second.code).toBe(5)
         space.run("rm", `${disk}/fill`)
@@ -209,8 +209,8 @@ describe("on a disk that is filled again whenever something is freed", () => {
   })
 })
 
-describe("where a server listens", () => {
-  it("may be an IPv6 address in brackets, and is said when it is", async ({ room, skip }) => {
+describe("the address of a server", () => {
+  it("may be IPv6 in brackets, and is printed that way", async ({ room, skip }) => {
     if (!(await hasIPv6())) return skip("this machine has no ::1")
     const server = room.start(["server", "run", "--host", "[::1]", "--port", "0"])
     await server.told("Listening")
@@ -220,7 +220,7 @@ describe("where a server listens", () => {
     expect((await server.ended).code).toBe(0)
   })
 
-  it("is not where a server was that was killed", async ({ room }) => {
+  it("is not where a killed server was", async ({ room }) => {
     const server = room.start(["server", "run", "--host", "127.0.0.2", "--port", "0"])
     await server.told("Listening")
     await until(() => room.read("daemon.pid") !== undefined, () => "the server's files")
@@ -232,7 +232,7 @@ describe("where a server listens", () => {
     expect(room.read("daemon.host")).toBeUndefined()
   })
 
-  it("is no name that nobody knows, and no warning comes first", async ({ room }) => {
+  it("is refused if it is a name that no name service knows, and no warning comes first", async ({ room }) => {
     const { code, stderr } = await room.ds(["server", "run", "--host", "no-such-host.invalid"])
     expect(stderr).toBe(
       `There is no address for the name "no-such-host.invalid". Choose one of this machine with --host.\n`
@@ -240,7 +240,7 @@ describe("where a server listens", () => {
     expect(code).toBe(1)
   })
 
-  it("is told by variables as by flags", async ({ room }) => {
+  it("is refused if it is wrong, by the name of its flag or of its variable", async ({ room }) => {
     for (
       const [name, value, reason] of [
         ["PORT", "abc", "expected a number"],
@@ -273,7 +273,7 @@ describe("where a server listens", () => {
     expect(free).toMatchObject({ code: 0, stderr: "" })
   })
 
-  it("and how is told by variables without a flag, too, before anything is started or stopped", async ({ room }) => {
+  it("is refused like every setting without a flag: the sentence names its variable, and no server is started or stopped", async ({ room }) => {
     for (
       const [name, value, advice] of [
         ["STREAM_IDLE", "abc", "write a number and a unit, such as 30 seconds or 2 minutes"],
@@ -299,7 +299,7 @@ describe("where a server listens", () => {
     expect((await room.ds(["stream", "append", "-n=a", "-m=b"], { env })).code).toBe(0)
   })
 
-  it("is not 3000 when another program is there at ::1, and doctor names a port that is", async ({ room, skip }) => {
+  it("is not port 3000 if another program is there at ::1, and doctor names a free port", async ({ room, skip }) => {
     if (!(await hasIPv6())) return skip("this machine has no ::1")
     const other = net.createServer()
     const isListening = await new Promise<boolean>((resolve) =>
@@ -314,7 +314,7 @@ describe("where a server listens", () => {
     other.close()
   })
 
-  it("is told with the reason when the data directory cannot be made", async ({ room, skip }) => {
+  it("is reported with the reason if the data directory cannot be made", async ({ room, skip }) => {
     const space = await MountSpace.make()
     if (typeof space === "string") return skip(`needs ${space}`)
     const disk = Path.join(room.directory, "disk")

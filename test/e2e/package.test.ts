@@ -1,6 +1,6 @@
 /**
- * The package as users get it: packed, installed into an empty folder, run by name on the newest and on the oldest Node it
- * is made for, and imported.
+ * The package as users get it: packed, installed into an empty folder, run by name on the newest and on the oldest
+ * supported Node, and imported.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -14,7 +14,7 @@ const oldest = "22.19.0"
 const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]
 const shelf = new Room()
 
-// Most of its time goes by while something is fetched.
+// Most of its time is spent on downloads.
 describe.concurrent("the package", () => {
   let tarball = ""
   let nodes: ReadonlyArray<readonly [version: string, directory: string | undefined]> = []
@@ -35,7 +35,7 @@ describe.concurrent("the package", () => {
       [oldest, got.code === 0 && fs.existsSync(Path.join(binary, "node")) ? binary : undefined]
     ]
     return () => shelf.close()
-    // Ten times what a build and two installations take where nothing else runs.
+    // Ten times the time of a build and two installations on an idle machine.
   }, 400_000)
 
   for (const [index, version] of [process.versions.node, oldest].entries()) {
@@ -51,7 +51,7 @@ describe.concurrent("the package", () => {
       expect((await sh("node --version")).stdout).toBe(`v${version}\n`)
       const installed = await sh(`npm install ${quiet.join(" ")} '${tarball}'`)
       expect(installed).toMatchObject({ code: 0 })
-      // The events' library is the user's own, so that there is one of it.
+      // The `effect` of events is the user's own, so that there is only one.
       expect(fs.readdirSync(Path.join(room.directory, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(
         [
           "durable-streams",
@@ -79,7 +79,7 @@ describe.concurrent("the package", () => {
   }
 })
 
-/** Reads what the command line wrote, and appends to it, without a server. */
+/** Reads the events of the command line, and appends to them, without a server. */
 const program = `
 import { Effect, Layer } from "effect"
 import { ActiveFactory, EventData, layerFileSystem, StreamManager } from "durable-streams"

@@ -1,5 +1,5 @@
 /**
- * How the server ends: asked to (SIGTERM) or not (SIGKILL), as a process of its own.
+ * The end of a server: by request (SIGTERM) or not (SIGKILL), as a process of its own.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,7 +11,7 @@ import { append, appendNumbers, eventTexts, temporaryDirectory } from "../suppor
 import { ServerProcess, startServer } from "../support/server-process.ts"
 import { SseReader } from "../support/sse-reader.ts"
 
-/** A conversation with servers on a directory of their own; those still there at its end are killed. */
+/** A conversation with servers on a directory of their own; those that still run at its end are killed. */
 const withServers = (
   conversation: (
     start: (...options: ReadonlyArray<string>) => Promise<ServerProcess>,
@@ -31,14 +31,14 @@ const withServers = (
     )
   }))
 
-/** Starts one that is expected to end by itself. */
+/** Starts a server that is expected to end by itself. */
 const startInVain = async (directory: string, ...flags: ReadonlyArray<string>) => {
   const server = await ServerProcess.make(directory)
   server.launch({ flags })
   return { code: await server.ended(), log: server.log }
 }
 
-/** Appends one after the other until the server is gone; answers with what was acknowledged. */
+/** Appends one event after the other until the server is gone; returns the acknowledged ones. */
 const appendUntilGone = async (port: number, name: string): Promise<ReadonlyArray<string>> => {
   const acknowledged: Array<string> = []
   try {
@@ -191,7 +191,7 @@ it.live("Promise 3: a request of many events that was cut by kill -9 is there as
   }))
 
 it.live(
-  "a long-poll that waits while the server stops is answered with the tail, as when its time is over",
+  "a long-poll that waits while the server stops is answered with the tail, as if its time had run out",
   () =>
     withServers(async (start) => {
       const server = await start("--storage=memory")

@@ -1,6 +1,6 @@
 /**
- * A slow follower costs nothing but its place (promise 6): the server's memory, with and without one that has stopped
- * reading. The memory is that of a server in a process of its own.
+ * A slow follower costs nothing but its place (promise 6): the server's memory, with and without a follower that has
+ * stopped reading. The memory is that of a server in a process of its own.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,11 +11,13 @@ import { append, temporaryDirectory } from "../support/served.ts"
 import { type ServerProcess, startServer } from "../support/server-process.ts"
 import { SseReader } from "../support/sse-reader.ts"
 
-/** 100 MB in events of 64 KB: fifty times what the kernel takes for a socket that nobody reads. */
+/**
+ * 100 MB in events of 64 KB: fifty times the bytes that the kernel buffers for a socket that its client does not read.
+ */
 const count = 1_600
 const payload = `"${"x".repeat(64 * 1024)}"`
 
-/** Appends them all; answers with the memory the server holds then. */
+/** Appends them all; returns the memory that the server holds then. */
 const memoryAfterLoad = async (server: ServerProcess): Promise<number> => {
   let left = count
   const appender = async () => {
@@ -25,7 +27,7 @@ const memoryAfterLoad = async (server: ServerProcess): Promise<number> => {
   return server.residentMegabytes()
 }
 
-/** Followers that have read four megabytes and wait for more, and what they may cost each: as if they had come later. */
+/** Followers that have read four megabytes and wait for more; each may cost no more than a follower that came later. */
 const waiting = 100
 const kilobytesMax = 60
 

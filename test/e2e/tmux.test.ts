@@ -1,6 +1,6 @@
 /**
- * The recipe of the documents for trying it in three panes of tmux, typed as it is written there, and then a kill -9 in
- * the middle.
+ * The recipe of the documents for a try in three panes of tmux, typed as it is written there, and then a kill -9 in the
+ * middle.
  */
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
@@ -62,7 +62,7 @@ it("the tmux recipe works, and its follower goes on after a kill -9", { timeout:
   }
 })
 
-/** A tmux of the room's own, whose shells know nothing of this machine's habits. */
+/** A tmux of the room's own, whose shells ignore this machine's configuration. */
 const tmuxOf = (room: Room) => {
   fs.writeFileSync(Path.join(room.directory, "shell"), "#!/bin/sh\nPS1='$ ' exec sh\n", { mode: 0o755 })
   return (...args: ReadonlyArray<string>) =>

@@ -1,6 +1,6 @@
 /**
- * The scanner accepts what `JSON.parse` accepts, and finds what it finds (promise 8): held against it over valid texts,
- * and over the same with characters changed, taken out and put in.
+ * The scanner accepts the same texts as `JSON.parse` and finds the same parts (promise 8): the tests compare them on
+ * valid texts, and on the same texts with characters changed, removed and inserted.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -16,7 +16,7 @@ const isJson = (text: string): boolean => {
   }
 }
 
-/** Whether the bytes are one value with nothing but space around it. */
+/** Whether the bytes are one value with only space around it. */
 const isOne = (bytes: Buffer): boolean => {
   const end = valueEnd(bytes, 0)
   return end >= 0 && /^[ \t\r\n]*$/.test(bytes.toString("latin1", end))
@@ -104,7 +104,7 @@ describe("Promise 8: the scanner of JSON", () => {
   })
 
   it.each(["[1", "{\"data\":1", "{\"data\":1}x", "{\"data\":1}{", "{\"data\" 1}", "{data:1}", "[1]]", "1 1"])(
-    "says of %j that it is no JSON, whatever is looked for",
+    "says of %j that it is no JSON, whatever it looks for",
     (text) => {
       assert.isUndefined(memberRange(Buffer.from(text), "data"))
       assert.isUndefined(elementRanges(Buffer.from(text), Infinity))

@@ -1,6 +1,6 @@
 /**
- * A value has the keys of its text, whatever was read before it in the process: what hooks are shown, and what programs
- * subscribe to.
+ * A value has the keys of its text, whatever the process read before: hooks see such values, and programs subscribe to
+ * them.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -9,14 +9,14 @@ import { members } from "../../src/event/json-scan.ts"
 import { parseJson } from "../../src/event/json-values.ts"
 import { tried } from "../support/properties.ts"
 
-/** Keys of which many begin alike and go on with something that is written with an escape. */
+/** Keys of which many begin alike and go on with a character that is written with an escape. */
 const Key = Schema.Array(
   Schema.Literals(["\\", "\"", "\t", "\n", "w", "u0022", "é", "\u0000", "\ue000", "0", "__proto__"])
 )
   .check(Schema.isMaxLength(3))
 const Entries = Schema.Array(Schema.Tuple([Key, Schema.Json])).check(Schema.isMaxLength(4))
 
-/** Object keys are compared by their code: two objects of a wrong key each would be alike. */
+/** Compares keys by their code units: two objects with one wrong key each would count as equal. */
 const keysOf = (value: object) => Object.keys(value).map((key) => Buffer.from(key).toString("hex"))
 
 /** How long the text takes, in milliseconds. */
@@ -45,7 +45,7 @@ describe("Promise 3: the keys of a JSON text", () => {
     }
   }, tried(2_000))
 
-  it("are right behind a text that V8 takes them from", () => {
+  it("are right after a text from which V8 takes them", () => {
     JSON.parse(`{"x":1,"w\\\\":1}`)
     assert.deepStrictEqual(Object.keys(parseJson(`{"x":1,"w\\"":1}`) as object), ["x", "w\""])
     assert.deepStrictEqual(parseJson(`{"\\u0061":1,"a":2,"b":"\\":"}`), { a: 2, b: "\":" })
@@ -72,8 +72,8 @@ describe("Promise 3: the keys of a JSON text", () => {
     assert.deepStrictEqual(Object.keys(parseJson(texts[2]!) as object), ["0", "a", "b"])
   })
 
-  it("cost what the text costs, however it is made", () => {
-    // What a plain text of that length takes, many times over: what is not linear takes minutes.
+  it("cost no more than the text, however it is made", () => {
+    // The time of a plain text of that length, many times over: a search that is not linear takes minutes.
     const length = 1_000_000
     const plain = timed(`{"\\n":"${"x".repeat(length)}"}`)
     const most = 100 * (plain + 20)

@@ -1,5 +1,6 @@
 /**
- * Guests: what a hook sees, in which order, what its failure does, with a fiber and without; and the three factories.
+ * Hooks: the events that they see, their order, the effect of their failure, with a fiber and without; and the three
+ * factories.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Layer, Logger, Option, References, Stream } from "effect"
@@ -31,7 +32,7 @@ const refusing = (id: string, refused: unknown): BeforeAppendHook => ({
     data === refused ? Effect.fail(new HookError({ hookId: id, message: `not ${String(data)}` })) : Effect.void
 })
 
-/** Collects what is logged, with its annotations. */
+/** Collects the messages of the log, with their annotations. */
 const logged = () => {
   const lines: Array<{ readonly level: string; readonly message: unknown; readonly annotations: object }> = []
   const logger = Logger.make(({ fiber, logLevel, message }) => {
@@ -40,7 +41,7 @@ const logged = () => {
   return { lines, layer: Logger.layer([logger]) }
 }
 
-/** Whether a stream of that factory takes the data, and what is logged then. */
+/** Whether a stream of that factory takes the data, and the messages that it logs then. */
 const takes = (factory: Layer.Layer<StreamFactory, never, Storage>, data: unknown) =>
   Effect.gen(function*() {
     const { layer, lines } = logged()
@@ -53,7 +54,7 @@ const takes = (factory: Layer.Layer<StreamFactory, never, Storage>, data: unknow
   }).pipe(Effect.scoped, Effect.provide(Layer.provide(factory, layerMemory)))
 
 describe("withHooks", () => {
-  it.effect("before hooks run in order for every event, then the append, then after hooks in order", () =>
+  it.effect("runs before hooks in order for every event, then the append, then after hooks in order", () =>
     Effect.gen(function*() {
       const calls: Array<string> = []
       const stream = yield* make
@@ -87,7 +88,7 @@ describe("withHooks", () => {
       ])
     }).pipe(inMemory))
 
-  it.effect("the first failure vetoes: later hooks do not run, and nothing is stored", () =>
+  it.effect("lets the first failure veto: later hooks do not run, and nothing is stored", () =>
     Effect.gen(function*() {
       const calls: Array<string> = []
       const stream = yield* make
@@ -102,7 +103,7 @@ describe("withHooks", () => {
       assert.strictEqual((yield* Effect.flip(stream.info))._tag, "StreamNotFound")
     }).pipe(inMemory))
 
-  it.effect("one refused event refuses the whole append, the closing with it", () =>
+  it.effect("refuses the whole append for one refused event, and its closing with it", () =>
     Effect.gen(function*() {
       const stream = yield* make
       const hooked = withHooks(stream, { beforeAppend: [refusing("picky", "bad")] })
@@ -112,7 +113,7 @@ describe("withHooks", () => {
       assert.deepStrictEqual([info.tail, info.closed], [1, false])
     }).pipe(inMemory))
 
-  it.effect("after hooks do not run for an append that is refused", () =>
+  it.effect("runs no after hook for an append that is refused", () =>
     Effect.gen(function*() {
       const calls: Array<string> = []
       const stream = yield* make
@@ -132,7 +133,7 @@ describe("withHooks", () => {
     }]
   ]
   it.effect.each(failures)(
-    "an after hook that %s is logged, and neither the append nor the next hook notices",
+    "logs an after hook that %s, and neither the append nor the next hook notices",
     ([, run]) =>
       Effect.gen(function*() {
         const { layer, lines } = logged()
@@ -156,7 +157,7 @@ describe("withHooks", () => {
       }).pipe(inMemory)
   )
 
-  it.effect("hooks around hooks ask the outer ones first", () =>
+  it.effect("asks the outer hooks first when hooks are put around hooks", () =>
     Effect.gen(function*() {
       const stream = yield* make
       const inner = withHooks(stream, { beforeAppend: [refusing("inner", "bad")] })
@@ -165,14 +166,14 @@ describe("withHooks", () => {
       assert.deepStrictEqual(error, new HookError({ hookId: "outer", message: "not bad" }))
     }).pipe(inMemory))
 
-  it.effect("a stream without hooks is the stream itself", () =>
+  it.effect("gives the stream itself back if there are no hooks", () =>
     Effect.gen(function*() {
       const stream = yield* make
       assert.strictEqual(withHooks(stream, {}), stream)
       assert.strictEqual(withHooks(stream, { beforeAppend: [], afterAppend: [] }), stream)
     }).pipe(inMemory))
 
-  it.effect("reading, following and deleting go through untouched", () =>
+  it.effect("leaves reading, following and deleting untouched", () =>
     Effect.gen(function*() {
       const hooked = withHooks(yield* make, { beforeAppend: [refusing("picky", "bad")] })
       yield* hooked.append(appending(1, 2))
@@ -182,7 +183,7 @@ describe("withHooks", () => {
       yield* hooked.delete
     }).pipe(inMemory))
 
-  it.effect("Promise 8: a hook sees the value, and the text is stored as it was sent", () =>
+  it.effect("Promise 8: shows a hook the value, and stores the text as it was sent", () =>
     Effect.gen(function*() {
       const seen: Array<unknown> = []
       const look: BeforeAppendHook = { id: "look", run: ({ data }) => Effect.sync(() => seen.push(data)) }
@@ -199,13 +200,13 @@ type Way = (
   request: AppendRequest
 ) => Effect.Effect<Appended, AppendError | HookError>
 
-/** How an append is made: by a fiber, or by a call that is answered. */
+/** The ways to append: by a fiber, or by a call that is answered. */
 const ways: ReadonlyArray<readonly [how: string, append: Way]> = [
   ["append", (stream, request) => stream.append(request)],
   ["appendUnsafe", (stream, request) => Effect.callback((resume) => stream.appendUnsafe(request, resume))]
 ]
 
-/** How a hook comes to its end: at once, when it is run, or in a later turn. */
+/** The ways in which a hook ends: at once, when it is run, or in a later turn. */
 const kinds: ReadonlyArray<readonly [how: string, later: <E>(end: Exit.Exit<void, E>) => Effect.Effect<void, E>]> = [
   ["has its end at once", (end) => end],
   ["has its end when it is run", (end) => Effect.suspend(() => end)],
@@ -227,7 +228,7 @@ const counted = (stream: DurableStream) => {
 
 describe.each(ways)("%s around a before hook", (_, append) => {
   describe.each(kinds)("that %s", (_, later) => {
-    it.effect("asks every hook of every event in order, and appends what all of them let pass", () =>
+    it.effect("asks every hook of every event in order, and appends the data that all of them let pass", () =>
       Effect.gen(function*() {
         const asked: Array<string> = []
         const hook = (id: string): BeforeAppendHook => ({
@@ -255,7 +256,7 @@ describe.each(ways)("%s around a before hook", (_, append) => {
       ["is interrupted", Exit.interrupt(), (exit) => Exit.hasInterrupts(exit)]
     ]
     it.effect.each(ends)(
-      "stores nothing when it %s, and asks no hook behind it",
+      "stores nothing when it %s, and asks no later hook",
       ([, end, isEnd]) =>
         Effect.gen(function*() {
           const asked: Array<unknown> = []
@@ -338,7 +339,7 @@ describe("appendUnsafe", () => {
       assert.deepStrictEqual([calls, ends], [[1], ["Success"]])
     }).pipe(inMemory))
 
-  it.effect.each(kinds)("is answered behind its after hooks: one that %s", ([, later]) =>
+  it.effect.each(kinds)("is answered after its after hooks: one that %s", ([, later]) =>
     Effect.gen(function*() {
       const told: Array<unknown> = []
       const hooked = withHooks(yield* make, {
@@ -353,7 +354,7 @@ describe("appendUnsafe", () => {
       assert.deepStrictEqual(told, ["x", "y"])
     }).pipe(inMemory))
 
-  it.effect("logs the failure of an after hook where the stream was made, and is answered all the same", () =>
+  it.effect("logs the failure of an after hook with the stream's own logger, and is answered all the same", () =>
     Effect.gen(function*() {
       const { layer, lines } = logged()
       const factory = StreamFactory.layerWith({ afterAppend: [{ id: "broken", run: () => Effect.fail("down") }] })
@@ -370,16 +371,16 @@ describe("appendUnsafe", () => {
     }))
 })
 
-describe("The factories", () => {
+describe("A stream of", () => {
   const untyped: ReadonlyArray<unknown> = [1, "text", null, [], {}, { _type: 1 }, { _type: null }, { type: "a" }]
 
-  it.effect("PlainFactory takes everything, and is the one that is active", () =>
+  it.effect("PlainFactory takes everything, and this factory is the active one", () =>
     Effect.gen(function*() {
       for (const data of untyped) assert.isUndefined((yield* takes(PlainFactory, data)).refused)
       assert.strictEqual(ActiveFactory, PlainFactory)
     }))
 
-  it.effect("ValidatedFactory takes what has a _type that is a string", () =>
+  it.effect("ValidatedFactory takes data with a _type that is a string", () =>
     Effect.gen(function*() {
       for (const data of untyped) assert.strictEqual((yield* takes(ValidatedFactory, data)).refused, "validate-type")
       for (const _type of ["", "note", "agent:started"]) {
@@ -387,7 +388,7 @@ describe("The factories", () => {
       }
     }))
 
-  it.effect("EmbryonicAgentFactory takes what has a _type that starts with agent:, and logs it", () =>
+  it.effect("EmbryonicAgentFactory takes data with a _type that starts with agent:, and logs it", () =>
     Effect.gen(function*() {
       for (const data of [...untyped, { _type: "note" }, { _type: "Agent:a" }, { _type: " agent:a" }]) {
         const { lines, refused } = yield* takes(EmbryonicAgentFactory, data)

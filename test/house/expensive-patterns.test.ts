@@ -1,6 +1,6 @@
 /**
- * No pattern of the sources takes long for any text: one that tries again from every place of a long run would let a single
- * request hold the whole server (promise 11).
+ * No pattern of the sources is slow for any text: a pattern that tries again from every place of a long run would let a
+ * single request hold the whole server (promise 11).
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -10,18 +10,18 @@ import { assert, describe, it } from "vitest"
 const charactersMax = 100_000
 const millisMax = 50
 
-/** So long a text shows what is worth a longer one: squared time takes 1.5 ms for it, linear time some microseconds. */
+/** A text of this length shows the pattern's cost: squared time takes 1.5 ms for it, linear time some microseconds. */
 const charactersTried = 2_000
 const suspectMillis = 0.3
 
-/** Exponential time shows before that. */
+/** Exponential time shows at this length already. */
 const charactersFirst = 26
 
-/** What a run is made of: all that patterns here give a meaning to, and what is easily taken for it. */
+/** The pieces of a run: all that patterns here give a meaning to, and texts that are easily taken for them. */
 const units = ["/", "a", "A", "0", " ", "\t", "\n", "\r", "\0", "%", ".", "-", ":", "_", "*", "~", "\"", "é", "{", "["]
   .concat(["1m", "1ms", "1h", "0.", "::", "a/", "/a", "a-", " a", "\r\n", "?#", "a.", ".-", "a:", "\\"])
 
-/** What a text may have to begin with before a pattern looks further. */
+/** Beginnings that a text may need before a pattern looks further. */
 const beginnings = [
   "",
   "x",
@@ -48,7 +48,7 @@ describe("patterns", () => {
     assert.deepStrictEqual(found.flatMap(expense), [])
   })
 
-  it("that try again from every place of a run are told from those that do not", () => {
+  it("that try again from every place of a run can be told from those that do not", () => {
     assert.isNotEmpty(expense({ place: "here", pattern: /\/+$/ }))
     assert.isNotEmpty(expense({ place: "here", pattern: /^(?:a+)+$/ }))
     assert.deepStrictEqual(expense({ place: "here", pattern: /(?<!\/)\/+$/ }), [])
@@ -75,7 +75,7 @@ const patterns = (): ReadonlyArray<Found> =>
     return inFile
   })
 
-/** A sentence where some text takes the pattern too long. */
+/** A sentence if some text takes the pattern too long. */
 const expense = ({ pattern, place }: Found): ReadonlyArray<string> => {
   const everywhere = new RegExp(pattern, `${pattern.flags.replace("g", "")}g`)
   const millisFor = (text: string) => {
@@ -84,7 +84,7 @@ const expense = ({ pattern, place }: Found): ReadonlyArray<string> => {
     return performance.now() - from
   }
   for (const { first, longer, tried } of texts) {
-    // What the machine did meanwhile is not the pattern's: it is to be so each time.
+    // Other work of the machine must not count, so each of three tries has to take long.
     const takesLong = (text: () => string) => [1, 2, 3].every(() => millisFor(text()) > millisMax)
     const isExpensive = takesLong(() => first) || (millisFor(tried) > suspectMillis && longer.some(takesLong))
     if (isExpensive) {

@@ -1,6 +1,5 @@
 /**
- * The house keeps its shape, and `floors.ts` would say so if it did not: each complaint is seen once
- * on a made-up file.
+ * The house keeps its shape, and `floors.ts` would say so if it did not: each complaint is seen once on a made-up file.
  */
 import { assert, describe, it } from "vitest"
 import { complaints, crowded, type File, folders, leftovers, linesMax } from "./floors.ts"
@@ -15,7 +14,7 @@ describe("the house", () => {
     assert.deepStrictEqual(crowded(readFiles("src")), [])
   })
 
-  it("lists each folder below every folder it imports, so that no circle can be", () => {
+  it("lists each folder below every folder it imports, so that no circle is possible", () => {
     const seen = new Set<string>()
     for (const [folder, imports] of folders) {
       assert.deepStrictEqual(imports.filter((name) => !seen.has(name)), [], folder)
@@ -199,7 +198,7 @@ describe("the house complains about", () => {
     ])
   })
 
-  it("a file that does not begin by saying what it is for", () => {
+  it("a file that does not begin with its purpose", () => {
     for (const text of [`export const a = 1\n`, `// What for.\n`, `#!/usr/bin/env node\nexport {}\n`]) {
       assert.deepStrictEqual(complaints([{ path: "src/http/router.ts", text }]), [
         "src/http/router.ts does not begin with a module comment: say what it is for."
@@ -207,7 +206,7 @@ describe("the house complains about", () => {
     }
   })
 
-  it("a program that does not say what runs it", () => {
+  it("a program that does not name the command that runs it", () => {
     assert.deepStrictEqual(complaints([{ path: "src/durable-streams/main.ts", text: "/** What for. */\n" }]), [
       "src/durable-streams/main.ts does not begin with #!/usr/bin/env node: the shipped program takes it from here."
     ])
@@ -264,7 +263,7 @@ describe("the house is content with", () => {
     it(title, () => assert.deepStrictEqual(complaints([file(path, code)]), []))
   }
 
-  it("tests that run only where they can", () => {
+  it("tests that run only on machines that can run them", () => {
     const code = `it.skipIf(windows)("a", run)\nreader.skip(1)\nit("b", { timeout: 1 }, () => list.only)`
     assert.deepStrictEqual(leftovers(file("a.test.ts", code)), [])
   })

@@ -68,7 +68,7 @@ const withoutNode = ["src/durable-streams/cli/", "src/subscriptions/machine/"]
 /** The program is the one folder that meets the platform. */
 const program = "durable-streams"
 
-/** A file longer than a reader can hold wants to be two. */
+/** A file that is longer than a reader can hold wants to be two. */
 export const linesMax = 350
 
 /** A folder with more of all lines than this share wants to be two. */
@@ -148,7 +148,7 @@ const folderOf = (path: string): string => {
   return rest.length === 0 ? "" : folder
 }
 
-/** What a file imports in whatever way: from the root of the house where the file says `./`, else as it says. */
+/** The paths that a file imports in any way: from the root of the house if the file says `./`, else unchanged. */
 const importsOf = ({ path, text }: File): ReadonlyArray<string> => {
   const found: Array<string> = []
   const add = (source: ESTree.Expression | null) => {
@@ -212,7 +212,7 @@ const objectionWithin = (path: string, target: string): string | undefined => {
 
 const unless = (allowed: boolean, sentence: string) => allowed ? undefined : sentence
 
-/** The library is what `index.ts` reaches; it is shipped file by file, with nothing but `effect` beside it. */
+/** The library is all that `index.ts` reaches; it is shipped file by file, with only `effect` beside it. */
 const strangersInTheLibrary = (files: ReadonlyArray<File>): ReadonlyArray<string> => {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const reached = new Set(["src/durable-streams/index.ts"])

@@ -1,5 +1,5 @@
 /**
- * Every promise of docs/promises.md is named by a test, and no test names one that is not made.
+ * A test names every promise of docs/promises.md, and no test names a promise that does not exist.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
@@ -21,5 +21,6 @@ describe("the promises", () => {
     it(`${number} is named by a test`, () => assert.isTrue(named.has(number)))
   }
 
-  it("are all that tests name", () => assert.deepStrictEqual([...named].filter((number) => !made.includes(number)), []))
+  it("are the only ones that tests name", () =>
+    assert.deepStrictEqual([...named].filter((number) => !made.includes(number)), []))
 })

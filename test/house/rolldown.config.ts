@@ -1,18 +1,21 @@
 /**
- * The shipped program: `dist/main.js`, which is started, `dist/program.js`, the command line, and what that shares with
- * files that are read later. The server itself is one of those, read by who becomes one; so is the page at `/docs`, which
- * is far larger, when somebody asks for it. The build fails where a command would read more.
+ * The shipped program: `dist/main.js`, which is started, `dist/program.js`, the command line, and the code that it
+ * shares with files that are read later. The server is one of those, read only by a process that becomes a server; so
+ * is the page at `/docs`, which is far larger, when a client asks for it. The build fails if a command would read more.
  */
 import { defineConfig } from "rolldown"
 
-/** One shared with the server, one with the client's rest. Each further file is a part of a millisecond of a command. */
+/**
+ * One shared with the server, one with the rest of the client. Each further file costs a command a part of a
+ * millisecond.
+ */
 const besideMax = 2
 
 /** The folders of `src` that only a server needs. */
 const serverFolders =
   /src\/(storage-filesystem|stream|hooks|manager|http-node|stream-http|native-api|protocol|subscriptions)\//
 
-/** Tests make one for themselves. */
+/** Tests set a directory of their own. */
 const dir = process.env["BUILD_DIR"] ?? "dist"
 
 export default defineConfig([{

@@ -18,7 +18,7 @@ import { withToyRoom } from "./toy-program.ts"
 import { toyRoom, toySettings } from "./toy-room.ts"
 
 describe("a room's setting", () => {
-  it.live("reaches the room and /health with the value that was asked for, or with its default", () =>
+  it.live("reaches the room and /health with its given value, or with its default", () =>
     Effect.forEach([{}, { toyMax: 3 }], (asked) =>
       Effect.scoped(Effect.gen(function*() {
         const directory = yield* temporaryDirectory

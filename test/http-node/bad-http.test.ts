@@ -1,6 +1,6 @@
 /**
- * Requests that are broken or hostile below the level of routes, over bare sockets: every one has an answer, and the next
- * request on the connection is never misread (promise 11).
+ * Requests that are broken or hostile below the level of routes, over bare sockets: every one has an answer, and the
+ * next request on the connection is never misread (promise 11).
  */
 import { assert, layer } from "@effect/vitest"
 import * as Net from "node:net"
@@ -30,11 +30,11 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       }), 5_000)
   }
 
-  it.effect("Promise 11: whoever sends something broken and resets the connection harms nobody", () =>
+  it.effect("Promise 11: a client that sends something broken and resets the connection harms no other client", () =>
     talk(async (port) => {
       const before = await connections(port)
       for (const { bytes, title } of [...badHttp, ...upgrades]) {
-        // At once, and when the answer is under way or there: the reset meets each of them.
+        // At once, and when the answer is under way or complete: the reset meets each of them.
         for (const waits of [false, true]) {
           const wire = (await Wire.open(port)).send(bytes)
           if (waits) await new Promise((resolve) => setTimeout(resolve, 2))
@@ -45,11 +45,11 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       await areOpen(port, before)
     }))
 
-  it.effect("Promise 11: a connection that was refused is closed, also where the other side leaves it open", () =>
+  it.effect("Promise 11: a connection that was refused is closed, even if the other side leaves it open", () =>
     talk(async (port) => {
       const before = await connections(port)
       const bytes = ["CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", "hello\r\n\r\n", broken("/nothing", "chunked")]
-      // Allowed to stay half open, a client does not answer the end of the connection with its own.
+      // A client that may stay half open does not answer the end of the connection with its own.
       const sockets = bytes.map(() => Net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }))
       await Promise.all(sockets.map((socket, i) => {
         socket.on("error", () => {}).write(bytes[i]!)
@@ -79,10 +79,10 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       await fetch(`http://127.0.0.1:${port}/streams/${name}`, { method: "DELETE" })
     }))
 
-  it.effect("Promise 11: what follows a refused request on the same connection is read as what it is", () =>
+  it.effect("Promise 11: the bytes after a refused request on the same connection are read as the requests they are", () =>
     talk(async (port) => {
       const health = request("GET", "/health")
-      // Each body is itself a request, which must never be taken for one.
+      // Each body is itself a request, which the server must never take for one.
       const inner = request("DELETE", "/streams/kept").toString()
       const refused = [
         request("POST", "/streams/kept", { "Content-Type": "text/plain" }, inner),
@@ -103,7 +103,7 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       assert.deepStrictEqual(await listStreams(port), ["kept"])
     }))
 
-  it.effect("Promise 11: one request has one answer, also where it was refused before the rest of it turned out to be broken", () =>
+  it.effect("Promise 11: one request has one answer, even if it was refused before the rest of it turned out to be broken", () =>
     talk(async (port) => {
       for (const bytes of [broken("/streams/bad", "xchunked"), broken("/nothing", "chunked")]) {
         const wire = (await Wire.open(port)).send(bytes)
@@ -113,7 +113,7 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
       }
     }))
 
-  it.effect("Promise 11: what is broken behind a request that was answered is refused by itself", () =>
+  it.effect("Promise 11: broken bytes after a request that was answered are refused by themselves", () =>
     talk(async (port) => {
       const wire = (await Wire.open(port)).send(request("GET", "/health")).send("nonsense\r\n\r\n")
       assert.strictEqual((await wire.reply()).status, 200)
@@ -149,7 +149,7 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
     }))
 
   it.effect.each(["chunked", "announced"])(
-    "a body in large and small pieces is put together as it was (%s)",
+    "a body in large and small pieces is put together unchanged (%s)",
     (how) =>
       talk(async (port) => {
         const name = freshName()
@@ -205,17 +205,17 @@ layer(layerServer(), { excludeTestServices: true })("broken HTTP", (it) => {
     }))
 })
 
-/** A request with a body that has no chunks where it says so. */
+/** A request whose body claims to have chunks and has none. */
 const broken = (target: string, coding: string) =>
   `POST ${target} HTTP/1.1\r\n${host}${json}Transfer-Encoding: ${coding}\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`
 
-/** Requests to speak something else from there on, which are answered as if they had not asked. */
+/** Requests to switch to another protocol; they are answered as if they had not asked. */
 const upgrades = ["websocket", "h2c", "TLS/1.2"].map((protocol) => ({
   title: `Upgrade: ${protocol}`,
   bytes: `GET /health HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
 }))
 
-/** Waits until there are so many connections again; one that is refused may stay open for a second. */
+/** Waits until there are this many connections again; a refused one may stay open for a second. */
 const areOpen = (port: number, count: number) =>
   vi.waitUntil(async () => (await connections(port)) <= count, { timeout: 2_500, interval: 50 })
 

@@ -1,5 +1,5 @@
 /**
- * What the bodies of all requests take of memory together has a limit (docs/decisions/0010-limits.md).
+ * The bodies of all requests may take only so much memory together (docs/decisions/0010-limits.md).
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName } from "../support/names.ts"
@@ -18,7 +18,7 @@ const unfinished = async (port: number): Promise<Wire> => {
 }
 
 layer(layerServer({ bodiesBytesMax: 4 * megabyte }), { excludeTestServices: true })("bodies", (it) => {
-  it.effect("that would take more memory together than they may: the longest under way is refused, and others go on", () =>
+  it.effect("that together would exceed their memory limit have the longest of them refused, and the others go on", () =>
     talk(async (port) => {
       const wires: Array<Wire> = []
       for (let i = 0; i < 8; i++) wires.push(await unfinished(port))
@@ -31,7 +31,7 @@ layer(layerServer({ bodiesBytesMax: 4 * megabyte }), { excludeTestServices: true
         assert.strictEqual(problem["limit"], 4 * megabyte)
         assert.include(problem["detail"], "--max-bodies")
       }
-      // Small ones are never refused, and a large one that comes quickly is not, either.
+      // Small bodies are never refused, and neither is a large one that comes quickly.
       const name = freshName()
       await append(port, name, "1")
       for (let i = 0; i < 8; i++) {
@@ -41,7 +41,7 @@ layer(layerServer({ bodiesBytesMax: 4 * megabyte }), { excludeTestServices: true
       for (const wire of wires) wire.close()
     }))
 
-  it.effect("that were answered, refused or cut off take none of it", () =>
+  it.effect("that were answered, refused or cut off free their part of it", () =>
     talk(async (port) => {
       const name = freshName()
       for (let i = 0; i < 12; i++) {

@@ -1,5 +1,5 @@
 /**
- * An answer that the server could not finish is cut, never ended as if it were whole.
+ * An answer that the server could not finish is cut, and never ends as if it were whole.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -14,7 +14,7 @@ const endless = (keepAlive: Uint8Array | undefined): Streamed => ({
   keepAlive
 })
 
-/** How an answer ends for a reader who stops reading until the server has been stopped. */
+/** The end of an answer for a reader who stops reading until the server has been stopped. */
 const endOf = (body: Streamed) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -38,7 +38,7 @@ it.live("Promise 10: a long answer that a stopping server cannot finish is cut, 
     assert.strictEqual(yield* endOf(endless(undefined)), "cut")
   }))
 
-it.live("a following is ended by a stopping server, so that its reader knows to come again", () =>
+it.live("a stopping server ends a following, so that its reader knows to come again", () =>
   Effect.gen(function*() {
     assert.strictEqual(yield* endOf(endless(Buffer.from(": here\n\n"))), "ended")
   }))

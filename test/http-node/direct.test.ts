@@ -1,6 +1,6 @@
 /**
- * Answers that are made without a fiber: sent like all others, waited for by a server that stops, and no mistake of theirs
- * is more than one connection's end.
+ * Answers that are made without a fiber: they are sent like all others, a stopping server waits for them, and a mistake
+ * in one of them ends no more than its own connection.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -11,7 +11,7 @@ import type { Answer, Done } from "../../src/http/exchange.ts"
 
 const plain = (body: string): Answer => ({ status: 200, headers: { "content-type": "text/plain" }, body })
 
-/** Answers `/ok`, fails to send `/unsendable`, and keeps the others until somebody takes them. */
+/** Answers `/ok`, fails to send `/unsendable`, and keeps the others until a test takes them. */
 const answering = (kept: Array<Done<Answer, never>>) => ({ target }: { readonly target: string }): Direct<never> => ({
   answerUnsafe: (done) => {
     if (target === "/ok") return done(Exit.succeed(plain("ok")))
@@ -33,7 +33,7 @@ const ask = (port: number, path: string) =>
   )
 
 describe("An answer without a fiber", () => {
-  it.live("that cannot be sent ends its connection, and nobody else's", () =>
+  it.live("that cannot be sent ends its connection, and no other", () =>
     Effect.gen(function*() {
       const { port } = yield* serve({ host: "127.0.0.1", port: 0, handler: answering([]) })
       assert.strictEqual(yield* ask(port, "/unsendable"), "cut")
@@ -54,7 +54,7 @@ describe("An answer without a fiber", () => {
       yield* Fiber.join(stopped)
     }))
 
-  it.effect("tells a mistake that is made on the way", () =>
+  it.effect("reports a mistake that is made on the way", () =>
     Effect.gen(function*() {
       const mistaken: Direct<never> = {
         answerUnsafe: (done) =>

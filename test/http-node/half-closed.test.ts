@@ -1,6 +1,6 @@
 /**
- * Clients that end their side of the connection behind the request and wait for the answer (RFC 9112 9.6): they get it. Those
- * that are gone look the same, and are found out.
+ * Clients that end their side of the connection after the request and wait for the answer (RFC 9112 9.6): they get it.
+ * Clients that are gone look the same, and the server finds them out.
  */
 import { assert, layer } from "@effect/vitest"
 import { vi } from "vitest"
@@ -22,7 +22,7 @@ const followers = async (port: number): Promise<number> =>
     .usage.followers
 
 layer(layerServer(), { excludeTestServices: true })("a client that has ended its side", (it) => {
-  it.effect("has its append answered, and the connection ends behind it", () =>
+  it.effect("has its append answered, and the connection ends after the answer", () =>
     talk(async (port) => {
       for (let i = 0; i < 20; i++) {
         const wire = await sendAndEnd(port, request("POST", `/streams/${freshName()}`, json, `{"data":1}`))
@@ -42,7 +42,7 @@ layer(layerServer(), { excludeTestServices: true })("a client that has ended its
       assert.isTrue(await wire.ended())
     }))
 
-  it.effect("gets what its long-poll waits for", () =>
+  it.effect("gets the event for which its long-poll waits", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "0")
@@ -50,14 +50,14 @@ layer(layerServer(), { excludeTestServices: true })("a client that has ended its
       await new Promise((resolve) => setTimeout(resolve, 800))
       await append(port, name, "1")
       let reply = await wire.head()
-      // It was asked whether it is there.
+      // The server asked whether the client is still there.
       while (reply.status === 102) reply = await wire.head()
       assert.strictEqual(reply.status, 200)
       assert.strictEqual((await wire.body(reply)).toString(), "[1]")
       assert.isTrue(await wire.ended())
     }))
 
-  it.effect("follows on until that ends", () =>
+  it.effect("goes on following until the following ends", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "0")
@@ -96,7 +96,7 @@ layer(layerServer(), { excludeTestServices: true })("a client that has ended its
       await vi.waitUntil(async () => (await followers(port)) === before, { timeout: 3_000 })
     }))
 
-  it.effect("in the middle of a request is told that this is none", () =>
+  it.effect("in the middle of a request is told that the request is not complete", () =>
     talk(async (port) => {
       for (
         const bytes of [

@@ -1,5 +1,5 @@
 /**
- * HTTP as RFC 9110 to 9112 have it, where no other test shows it (docs/http.md).
+ * The rules of RFC 9110 to 9112 for HTTP that no other test shows (docs/http.md).
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
@@ -28,7 +28,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       }
     }))
 
-  it.effect("HEAD says what GET says, sends no body, and no length that is not that of GET", () =>
+  it.effect("says to HEAD the same as to GET, sends no body, and no length other than that of GET", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "1")
@@ -50,7 +50,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
         const get = await wire.send(request("GET", target)).head()
         assert.strictEqual(head.status, get.status, target)
         assert.strictEqual(head.headers["content-type"], get.headers["content-type"], target)
-        // What is told of the server changes with each request.
+        // The health of the server changes with each request.
         if (length !== undefined && target !== "/health") {
           assert.strictEqual(length, get.headers["content-length"], target)
         }
@@ -59,7 +59,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       assert.isUndefined((await exchange(port, request("HEAD", `/v1/stream/${name}`))).headers["content-length"])
     }))
 
-  it.effect("204 and 304 have neither a body nor a length", () =>
+  it.effect("sends neither a body nor a length with 204 and 304", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "1")
@@ -97,7 +97,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       }
     }))
 
-  it.effect("quality values count: 0 means no, and the better liked wins", () =>
+  it.effect("obeys quality values: 0 means no, and the better liked type wins", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "1")
@@ -121,7 +121,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       }
     }))
 
-  it.effect("an empty line before a request is overlooked", () =>
+  it.effect("ignores an empty line before a request", () =>
     talk(async (port) => {
       const wire = (await Wire.open(port)).send("\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n")
       assert.strictEqual((await wire.reply()).status, 200)
@@ -129,7 +129,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       wire.close()
     }))
 
-  it.effect("TRACE and OPTIONS tell what is allowed, and nothing of the request", () =>
+  it.effect("answers TRACE and OPTIONS with the allowed methods, and nothing of the request", () =>
     talk(async (port) => {
       const trace = await exchange(port, request("TRACE", "/health", { "X-Secret": "hidden" }))
       assert.strictEqual(trace.status, 405)
@@ -139,7 +139,7 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       assert.strictEqual(headers["allow"], "POST, GET, HEAD, DELETE, OPTIONS")
     }))
 
-  it.effect("401 names a scheme, and 405 what is allowed, also of subscriptions", () =>
+  it.effect("names a scheme with 401, and the allowed methods with 405, even for subscriptions", () =>
     talk(async (port) => {
       const path = "/v1/stream/__ds/subscriptions/x"
       const unauthorised = await exchange(port, request("POST", `${path}/ack`, json, "{}"))
@@ -150,14 +150,14 @@ layer(layerServer(), { excludeTestServices: true })("HTTP", (it) => {
       assert.strictEqual(wrong.headers["allow"], "GET, HEAD, PUT, DELETE")
     }))
 
-  it.effect("a refusal of too many headers says how many there may be", () =>
+  it.effect("says how many headers there may be when it refuses too many", () =>
     talk(async (port) => {
       const { body, status } = await exchange(port, request("GET", "/health", { Cookie: "a".repeat(20_000) }))
       assert.strictEqual(status, 431)
       assert.include(body.toString(), "larger than 16 KiB")
     }))
 
-  it.effect("a time whose + was not escaped is one", () =>
+  it.effect("takes a time whose + was not escaped", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "1")

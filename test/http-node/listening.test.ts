@@ -1,5 +1,5 @@
 /**
- * What a server does about connections that the system could not give it.
+ * Connections that the system could not give to the server.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
@@ -13,7 +13,7 @@ it.live("Promise 11: a server that cannot accept a connection says so, once for 
   return Effect.gen(function*() {
     const server = Http.createServer((_, response) => void response.end("ok"))
     yield* listen(server, { host: "127.0.0.1", port: 0 })
-    // As Node tells it where the system has no descriptor left (net.js, onconnection).
+    // As Node reports it when the system has no descriptor left (net.js, onconnection).
     for (let i = 0; i < 3; i++) server.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }))
     const { port } = server.address() as AddressInfo
     const answer = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`, { headers: { connection: "close" } }))

@@ -1,6 +1,6 @@
 /**
- * Several requests on one connection, sent without waiting for answers: one runs at a time (RFC 9112 9.3.2), and the rest
- * costs the server next to nothing.
+ * Several requests on one connection, sent without a wait for answers: one runs at a time (RFC 9112 9.3.2), and the
+ * others cost the server next to nothing.
  */
 import { assert, layer } from "@effect/vitest"
 import { once } from "node:events"
@@ -30,7 +30,7 @@ const statuses = async (port: number, requests: ReadonlyArray<readonly [method: 
 layer(layerServer(), { excludeTestServices: true })(
   "requests on one connection",
   (it) => {
-    it.effect("are performed one after the other, each on what those before it did", () =>
+    it.effect("are performed one after the other, and each sees the effects of those before it", () =>
       talk(async (port) => {
         const name = freshName()
         const add = ["POST", request("POST", `/streams/${name}`, json, `{"data":1}`)] as const
@@ -47,7 +47,7 @@ layer(layerServer(), { excludeTestServices: true })(
       }))
 
     it.effect(
-      "end with their connection, also when the last one asks for a tunnel behind an answer that is under way",
+      "end with their connection, even if the last one asks for a tunnel after an answer that is under way",
       () =>
         talk(async (port) => {
           const name = freshName()
@@ -76,7 +76,7 @@ layer(layerServer(), { excludeTestServices: true })(
       60_000
     )
 
-    it.effect("behind one with Upgrade are not performed, whatever read they come with", () =>
+    it.effect("after one with Upgrade are not performed, whatever read they come with", () =>
       talk(async (port) => {
         const name = freshName()
         const upgrade = request("GET", "/health", { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c" })
@@ -121,7 +121,7 @@ layer(layerServer(), { excludeTestServices: true })(
         }
       }))
 
-    it.effect("have their answers whole and in order, also large ones that are read slowly", () =>
+    it.effect("have their answers whole and in order, even large ones that are read slowly", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, `"${"x".repeat(900_000)}"`)
@@ -142,7 +142,7 @@ layer(layerServer(), { excludeTestServices: true })(
         wire.close()
       }))
 
-    it.effect("are a quarter of a megabyte of small ones, and all are answered", () =>
+    it.effect("may be a quarter of a megabyte of small ones, and all are answered", () =>
       talk(async (port) => {
         const one = request("GET", "/streams?limit=1")
         const count = Math.ceil(2 ** 18 / one.length)
@@ -151,7 +151,7 @@ layer(layerServer(), { excludeTestServices: true })(
         wire.close()
       }))
 
-    it.effect("behind a following take no place, and its place is free as soon as the client leaves", () =>
+    it.effect("after a following take no place, and its place is free as soon as the client leaves", () =>
       talk(async (port) => {
         const name = freshName()
         const follow = request("GET", `/streams/${name}`)
@@ -166,7 +166,7 @@ layer(layerServer(), { excludeTestServices: true })(
         }
       }))
 
-    it.effect("more than 64 KiB of them behind a following end it", () =>
+    it.effect("end the following before them when they are more than 64 KiB", () =>
       talk(async (port) => {
         const wire = await Wire.open(port)
         const follow = request("GET", `/streams/${freshName()}`)
@@ -175,7 +175,7 @@ layer(layerServer(), { excludeTestServices: true })(
         assert.isTrue(ended)
       }))
 
-    it.effect("behind a refusal that closes, or behind Connection: close, are neither performed nor answered", () =>
+    it.effect("after a refusal that closes, or after Connection: close, are neither performed nor answered", () =>
       talk(async (port) => {
         const name = freshName()
         const add = request("POST", `/streams/${name}`, json, `{"data":1}`)
@@ -188,7 +188,7 @@ layer(layerServer(), { excludeTestServices: true })(
         assert.strictEqual((await fetch(`http://127.0.0.1:${port}/streams/${name}/events`)).status, 404)
       }))
 
-    it.effect("that are broken are refused behind the answer in front, and never in the middle of it", () =>
+    it.effect("that are broken are refused after the answer before them, and never in the middle of it", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, `"${"x".repeat(900_000)}"`)
@@ -211,7 +211,7 @@ layer(layerServer({ requestMillis: 1_000, longPollMillis: 2_000 }), { excludeTes
   "a request on a connection",
   (it) => {
     it.effect(
-      "that never gets whole is refused behind the answer in front, and not within it",
+      "that never becomes whole is refused after the answer before it, and not within it",
       () =>
         talk(async (port) => {
           const name = freshName()

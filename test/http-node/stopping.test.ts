@@ -1,5 +1,5 @@
 /**
- * What a server that stops does for those who have just come.
+ * A server that stops, and clients that have just come.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -14,7 +14,10 @@ const comers = 40
 const handler = ({ target }: { readonly target: string }) =>
   Effect.succeed({ status: 200, headers: {}, body: target === "/" ? "ok" : following() })
 
-/** Asks on as many connections as it is told to, says when the system has taken all of them, and then what they got. */
+/**
+ * Asks on a given number of connections, reports when the system has taken all of them, and then prints their
+ * answers.
+ */
 const asking = `
   const { parentPort, workerData: { comers, port, taken } } = require("node:worker_threads")
   const answers = Array.from({ length: comers }, () => new Promise((resolve) => {
@@ -31,20 +34,20 @@ const asking = `
   Promise.all(answers).then((all) => parentPort.postMessage(all))
 `
 
-it.live("Promise 9: all who were connected when a server was told to stop are answered, however many they are", () =>
+it.live("Promise 9: all clients that are connected when a server is told to stop are answered, however many they are", () =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     const { port } = yield* Scope.provide(serve({ host: "127.0.0.1", port: 0, handler }), scope)
     const taken = new Int32Array(new SharedArrayBuffer(4))
     const worker = new Worker(asking, { eval: true, workerData: { comers, port, taken } })
     const answers = new Promise((resolve) => worker.once("message", resolve))
-    // The server's thread stands still meanwhile: the system takes them for it.
+    // The server's thread stands still meanwhile: the system accepts the connections for it.
     for (let there = 0; there < comers; there = taken[0]!) Atomics.wait(taken, 0, there)
     yield* Scope.close(scope, Exit.void)
     assert.deepStrictEqual(yield* Effect.promise(() => answers), Array.from({ length: comers }, () => "200"))
   }))
 
-/** Says where it begins, and then nothing. */
+/** Sends its place at the beginning, and nothing after it. */
 const following = (): Streamed => {
   let frame: Uint8Array | undefined = Buffer.from("id: 7\n\n")
   return {
@@ -58,7 +61,7 @@ const following = (): Streamed => {
   }
 }
 
-it.live("Promise 4: who begins to follow while a server stops is told where that is and ended cleanly, and no stop waits for it", () =>
+it.live("Promise 4: a follower that begins while a server stops is told its place and ended cleanly, and no stop waits for it", () =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     const { port } = yield* Scope.provide(serve({ host: "127.0.0.1", port: 0, handler }), scope)
@@ -66,7 +69,7 @@ it.live("Promise 4: who begins to follow while a server stops is told where that
     yield* Effect.promise(() => wire.send(request("GET", "/")).reply())
     const from = performance.now()
     const stopped = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-    // By then all who follow were told, and connections of a moment ago are still open.
+    // By then all followers were told, and connections of a moment ago are still open.
     yield* Effect.sleep("50 millis")
     const follower = yield* Effect.promise(() => SseReader.on(wire, "/follow"))
     assert.deepStrictEqual(

@@ -1,5 +1,5 @@
 /**
- * Who may talk to the server, over bare sockets (promise 12; docs/decisions/0003-closed-by-default.md).
+ * The clients that may talk to the server, over bare sockets (promise 12; docs/decisions/0003-closed-by-default.md).
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -37,7 +37,7 @@ const badHosts = [
   "xn--lcalhost-x1a"
 ]
 
-/** Not in the form of a host: RFC 9112 3.2 has these answered with 400. */
+/** Values that are not in the form of a host: RFC 9112 3.2 requires 400 for them. */
 const noHosts = [
   "localhost:3000@evil",
   "localhost@evil.com",
@@ -237,7 +237,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
       }
     }))
 
-  it.effect("Promise 12: what a browser sends without asking first (a simple POST) is no append, even from this machine", () =>
+  it.effect("Promise 12: a request that a browser sends without asking first (a simple POST) is no append, even from this machine", () =>
     talk(async (port) => {
       const name = freshName()
       const types = [
@@ -263,7 +263,7 @@ layer(layerServer({ storage: "fs" }), { excludeTestServices: true })("access", (
       const before = await listStreams(port)
       const targets = ["/streams/ghost", "/streams/ghost?offset=-1", "/streams/ghost/events", "/streams/ghost?since=1m"]
       for (const target of targets) {
-        // An answer without end is not waited for: its head is enough.
+        // The test does not wait for an endless answer: its head is enough.
         await fetch(`http://127.0.0.1:${port}${target}`).then((answer) => answer.body?.cancel())
         await exchange(port, request("HEAD", target))
         await exchange(port, request("OPTIONS", target))
@@ -325,7 +325,7 @@ describe("beyond loopback", () => {
     assert.isUndefined(verdict(evil, { loopback: false, hosts: ["*"], origins: [] }))
   })
 
-  it("Promise 12: on loopback a name is answered that was let in, and the refusal of another says how that is done", () => {
+  it("Promise 12: on loopback a name that was let in is answered, and the refusal of another says how to let it in", () => {
     const options = { loopback: true, hosts: ["app.localhost"], origins: [] }
     assert.isUndefined(verdict({ host: "app.localhost:3000" }, options))
     for (const host of ["b.localhost", "192.168.1.7"]) assert.strictEqual(verdict({ host }, options), "AccessRefused")
@@ -335,7 +335,7 @@ describe("beyond loopback", () => {
     assert.include(said, "proxy_set_header Host 127.0.0.1:PORT")
   })
 
-  it("Promise 12: HTTP/1.0 needs no Host, and is refused another one", () => {
+  it("Promise 12: an HTTP/1.0 request needs no Host, and is refused with a wrong one", () => {
     assert.isUndefined(verdict({}, { loopback: true, hosts: [], origins: [] }, "1.0"))
     assert.strictEqual(
       verdict({ host: "evil.com" }, { loopback: true, hosts: [], origins: [] }, "1.0"),
@@ -347,7 +347,7 @@ describe("beyond loopback", () => {
     )
   })
 
-  it("Promise 12: where a request comes from counts however it is written", () => {
+  it("Promise 12: the origin of a request counts, however it is written", () => {
     for (const site of ["Cross-Site", "SAME-SITE", "same-origin, cross-site", "cross-site, none", " cross-site"]) {
       assert.strictEqual(verdict({ host: "localhost", "sec-fetch-site": site }), "AccessRefused")
     }

@@ -1,6 +1,6 @@
 /**
- * Which web pages may use the server besides those of this machine, and what they are told (promise 12;
- * docs/protocol.md 1).
+ * The web pages besides those of this machine that may use the server, and their answers (promise 12; docs/protocol.md
+ * 1).
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName } from "../support/names.ts"
@@ -111,7 +111,7 @@ layer(layerServer({ corsOrigins: ["https://app.example", "tauri://localhost"] })
         }
       }))
 
-    it.effect("Promise 12: what another site embeds without saying which it is, is refused", () =>
+    it.effect("Promise 12: a request that another site embeds, without saying which site it is, is refused", () =>
       talk(async (port) => {
         const reply = await exchange(port, request("GET", "/streams", { "Sec-Fetch-Site": "cross-site" }))
         assert.strictEqual(reply.status, 403)

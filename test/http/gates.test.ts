@@ -1,5 +1,5 @@
 /**
- * Gates on a whole server: their order, what they tell routes and hooks, and how they refuse.
+ * Gates on a whole server: their order, the context they give to routes and hooks, and their refusals.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
@@ -124,7 +124,7 @@ describe("Gates", () => {
       assert.strictEqual(none, "200 null")
     }))
 
-  it.live("tell hooks who appends, by every way to append", () =>
+  it.live("tell hooks the caller of an append, by every way to append", () =>
     Effect.gen(function*() {
       const seen: Array<readonly [data: unknown, by: string | undefined]> = []
       const factory = StreamFactory.layerWith({

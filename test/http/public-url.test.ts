@@ -1,5 +1,5 @@
 /**
- * Where others reach a server that was not told: where the request at hand reached it.
+ * The address of a server without a public address: it is the one at which the present request reached it.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -13,14 +13,14 @@ const baseFor = (host: string) =>
 
 const longest = `${"a".repeat(63)}.${"b".repeat(189)}`
 
-it.effect("is kept as it came, with its port", () =>
+it.effect("the address is kept as it came, with its port", () =>
   Effect.gen(function*() {
     for (const host of ["localhost:3000", "127.0.0.1", "[::1]:65535", `${longest}:3000`]) {
       assert.strictEqual(yield* baseFor(host), `http://${host}`)
     }
   }))
 
-it.effect("is not known by what is none, or longer than a name can be", () =>
+it.effect("a value that is no host, or longer than a name can be, gives no address", () =>
   Effect.gen(function*() {
     for (const host of ["", "a b", "a/b", "[::1", "localhost:", `${longest}c`, `[${":".repeat(46)}]`]) {
       assert.isUndefined(yield* baseFor(host))

@@ -1,5 +1,5 @@
 /**
- * Routes on the raw path (promise 12): what stands for what, and which of several paths wins.
+ * Routes on the raw path (promise 12): the meaning of a star, and which of several paths wins.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
@@ -56,7 +56,7 @@ describe("the router", () => {
     assert.strictEqual(answer("GET", "/s/__ds/1"), "GET /s/__ds/:id 1")
     assert.strictEqual(answer("DELETE", "/s/__ds/1/streams/a/b"), "DELETE /s/__ds/:id/streams/* 1|a/b")
     assert.strictEqual(answer("POST", "/s/__ds/a/b"), "POST /s/__ds/* a/b")
-    // What is not served there falls through to nothing wider.
+    // A path that this room does not serve falls through to no wider one.
     assert.strictEqual(answer("PUT", "/s/__ds/a/b"), "MethodNotAllowed")
     assert.strictEqual(answer("GET", "/s/%5F_ds/1"), "GET /s/* __ds/1")
   })

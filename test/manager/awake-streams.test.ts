@@ -1,5 +1,6 @@
 /**
- * Which streams are awake: no more than may be, the longest idle one asleep first, and none twice at once.
+ * The streams that are awake: no more than the limit, the longest idle one falls asleep first, and no name is awake
+ * twice.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
@@ -11,13 +12,13 @@ import { isDone, named, settled } from "../support/storage-fixtures.ts"
 interface Options {
   readonly awakeMax?: number
   readonly idle?: Duration.Input
-  /** What a waking stream waits for. */
+  /** A waking stream waits for this. */
   readonly waking?: (name: StreamName) => Effect.Effect<void>
-  /** What one that falls asleep waits for. */
+  /** This must end before a stream has fallen asleep. */
   readonly falling?: (name: StreamName) => Effect.Effect<void>
 }
 
-/** Streams that are their names, and a record of which of them hold something. */
+/** Streams that are only names, and a record of the names that hold something. */
 const make = Effect.fnUntraced(function*(options: Options = {}) {
   const { awakeMax = 3, falling = () => Effect.void, idle = "1 minute", waking = () => Effect.void } = options
   const open: Array<StreamName> = []
@@ -58,7 +59,7 @@ describe("Awake streams", () => {
       assert.strictEqual(streams.count(), 3)
     }))
 
-  it.effect("stay awake if they are in use: one more is refused, and has its place as soon as one is left", () =>
+  it.effect("stay awake while they are in use: one more is refused, and gets a place as soon as a user leaves", () =>
     Effect.gen(function*() {
       const { open, streams, use } = yield* make()
       const leaving = yield* Scope.make()
@@ -76,7 +77,7 @@ describe("Awake streams", () => {
       assert.deepStrictEqual(open.toSorted(), ["b", "c", "d"])
     }))
 
-  it.effect("are not woken before the one whose place they get has let go of everything", () =>
+  it.effect("wake only after the stream whose place they get has released everything", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       const { open, openMost, use } = yield* make({ awakeMax: 2, falling: () => Deferred.await(gate) })
@@ -94,7 +95,7 @@ describe("Awake streams", () => {
       assert.strictEqual(openMost(), 2)
     }))
 
-  it.effect("fall asleep in their time though the time of day is set back by a day", () =>
+  it.effect("fall asleep in their time even if the clock is set back by a day", () =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       let setBack = 0
@@ -112,7 +113,7 @@ describe("Awake streams", () => {
       assert.deepStrictEqual(open, [])
     }))
 
-  it.effect("are never two of one name, even if a stream is given up before it has woken", () =>
+  it.effect("are never two of one name, even if a caller gives up a stream before it has woken", () =>
     Effect.gen(function*() {
       const waking = yield* Deferred.make<void>()
       const { open, streams, twice, use } = yield* make({
@@ -139,7 +140,7 @@ describe("Awake streams", () => {
       assert.deepStrictEqual(open, [])
     }))
 
-  it.effect("have let go of everything when their scope has closed, those that were waking then included", () =>
+  it.effect("have released everything when their scope has closed, even those that were waking then", () =>
     Effect.gen(function*() {
       const waking = yield* Deferred.make<void>()
       const scope = yield* Scope.make()

@@ -1,5 +1,5 @@
 /**
- * Followers who come and go while events arrive and the stream falls asleep: each sees every event once, in order.
+ * Followers come and go while events arrive and the stream falls asleep: each follower sees every event once, in order.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
@@ -18,14 +18,14 @@ const name = named("orders")
 const layerOn = (storage: Layer.Layer<Storage>) =>
   StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provideMerge(storage))
 
-/** A disk whose every call lets others run, so that reads and commits cross. */
+/** A disk that yields at every call, so that reads and commits cross. */
 const layerDisk = Layer.unwrap(Effect.sync(() => {
   const disk = new FaultDisk()
   disk.before = () => Effect.yieldNow
   return Layer.orDie(layerFileSystem({ directory: "/streams", durability: "fsync", disk }))
 }))
 
-/** Reads until it is interrupted, and then goes on behind the last event it saw. */
+/** Reads until it is interrupted, and then goes on after the last event that it saw. */
 class ResumingFollower {
   readonly seen: Array<string> = []
   #fiber: Fiber.Fiber<unknown, unknown> | undefined
@@ -56,7 +56,7 @@ class ResumingFollower {
   }))
 }
 
-/** What happens next; small numbers mean the same thing for a small counterexample. */
+/** The next step of the history; its number stays the same, so that a counterexample stays small. */
 const steps = ["append", "append many", "append large", "let run", "let run a little", "come", "go", "sleep"] as const
 const Step = Schema.Struct({
   what: Schema.Literals(steps),
@@ -80,7 +80,7 @@ const run = Effect.fnUntraced(function*(happens: ReadonlyArray<typeof Step.Type>
         appends.push(yield* append(7))
         break
       case "append large":
-        // More than is kept in memory for those who are live.
+        // More than the memory for live followers keeps.
         appends.push(yield* append(2, "x".repeat(50_000)))
         break
       case "let run":
@@ -133,8 +133,8 @@ describe("Promise 4: a follower who comes and goes sees every event once, in ord
   )
 })
 
-describe("A stream that falls asleep", () => {
-  it.effect("does so a minute after the last use, and wakes with its tail", () =>
+describe("A stream", () => {
+  it.effect("falls asleep a minute after its last use, and wakes with its tail", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = Layer.orDie(layerFileSystem({ directory: "/streams", durability: "fsync", disk }))
@@ -153,7 +153,7 @@ describe("A stream that falls asleep", () => {
       }).pipe(Effect.provide(layerOn(storage)))
     }))
 
-  it.effect("does not while somebody follows it", () =>
+  it.effect("stays awake while a follower is there", () =>
     Effect.gen(function*() {
       const manager = yield* StreamManager
       const scope = yield* Scope.make()
@@ -166,7 +166,7 @@ describe("A stream that falls asleep", () => {
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(layerOn(layerMemory))))
 
-  it.effect("and could not be opened is opened anew by whoever comes next", () =>
+  it.effect("is opened anew by the next caller when it could not be opened before", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = Layer.orDie(layerFileSystem({ directory: "/streams", durability: "fsync", disk }))

@@ -1,5 +1,5 @@
 /**
- * Streams that end by themselves: at a moment, or when nobody has used them for a while (PROTOCOL.md 5.1).
+ * Streams that end by themselves: at a fixed moment, or after some time without use (PROTOCOL.md 5.1).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
@@ -27,18 +27,18 @@ const layerOn = (storage: Layer.Layer<Storage>) =>
   StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(storage))
 const inMemory = Effect.provide(layerOn(layerMemory))
 
-/** Second by second, as time goes: what looks every few seconds is done with one look before the next. */
+/** The clock moves second by second, so that work that is due every few seconds finishes one turn before the next. */
 const seconds = (count: number) =>
   Effect.repeat(Effect.andThen(TestClock.adjust(Duration.seconds(1)), turn), { times: count - 1 })
 
-/** Whether the stream is there; does not use it. */
+/** Returns whether the stream exists; this is no use of it. */
 const isThere = Effect.gen(function*() {
   const manager = yield* StreamManager
   const stream = yield* manager.get(name)
   return (yield* Effect.result(stream.info))._tag === "Success"
 }).pipe(Effect.scoped)
 
-/** Reads as a request would: a cursor and what it finds. */
+/** Reads as a request does: takes a cursor, then reads from it. */
 const use = Effect.gen(function*() {
   const manager = yield* StreamManager
   const stream = yield* manager.get(name)
@@ -46,7 +46,7 @@ const use = Effect.gen(function*() {
 }).pipe(Effect.scoped)
 
 describe("A stream with a time to live", () => {
-  it.effect("ends when nobody has read or written it for so long; asking about it is no use of it", () =>
+  it.effect("ends when no client has read or written it for that time; a question about it is no use", () =>
     Effect.gen(function*() {
       const manager = yield* StreamManager
       yield* manager.create(name, withTtl(10))
@@ -63,7 +63,7 @@ describe("A stream with a time to live", () => {
       assert.deepStrictEqual(yield* manager.list(), [])
     }).pipe(inMemory))
 
-  it.effect("does not end while somebody follows it, and does so long after he left", () =>
+  it.effect("does not end while a follower is there, and ends that time after he has left", () =>
     Effect.gen(function*() {
       const manager = yield* StreamManager
       yield* manager.create(name, withTtl(10))
@@ -82,7 +82,7 @@ describe("A stream with a time to live", () => {
       assert.isFalse(yield* isThere)
     }).pipe(inMemory))
 
-  it.effect("does not end while somebody reads it, however long a piece of it takes him", () =>
+  it.effect("does not end during a read, however long the reader takes over one piece", () =>
     Effect.gen(function*() {
       const manager = yield* StreamManager
       yield* manager.create(name, withTtl(10))
@@ -103,7 +103,7 @@ describe("A stream with a time to live", () => {
       assert.isFalse(yield* isThere)
     }).pipe(inMemory))
 
-  it.effect("is another stream when it is written after its end", () =>
+  it.effect("is another stream when a writer appends after its end", () =>
     Effect.gen(function*() {
       const manager = yield* StreamManager
       yield* manager.create(name, withTtl(10))
@@ -171,7 +171,7 @@ describe("A stream that ends at a moment", () => {
 })
 
 describe("A server that starts anew", () => {
-  it.effect("knows about when a stream was last used, and ends those whose time came while there was none", () =>
+  it.effect("knows roughly when each stream was last used, and ends those whose time came while no server ran", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const restarted = Effect.map(storageOn(disk), (storage) => layerOn(Layer.succeed(Storage, storage)))

@@ -12,13 +12,13 @@ import { appending, historyOf, named } from "../support/storage-fixtures.ts"
 export const [source, fork] = [named("source"), named("fork")]
 export const forking = { contentType: undefined, data: [], fork: { source, offset: undefined, subOffset: 0 } }
 
-/** Runs with the manager of a server that starts on the disk. */
+/** Runs the program with the manager of a server that starts on this disk. */
 export const served = <A, E>(disk: FaultDisk, program: Effect.Effect<A, E, StreamManager>) =>
   Effect.flatMap(storageOn(disk), (storage) =>
     Effect.provide(
       program,
       StreamManager.layer.pipe(Layer.provide(PlainFactory), Layer.provide(Layer.succeed(Storage, storage))),
-      // A server of its own, also while another one runs.
+      // Each call has a server of its own, even if another one runs.
       { local: true }
     ))
 
@@ -32,7 +32,7 @@ export const makeBoth = Effect.gen(function*() {
   yield* (yield* StreamManager).append(fork, appending("own"))
 })
 
-/** What there is of a stream: its data, or why it cannot be had. */
+/** A stream's data, or the reason why it cannot be read. */
 export const stateOf = Effect.fnUntraced(function*(name: typeof source) {
   const manager = yield* StreamManager
   const stream = yield* manager.get(name)

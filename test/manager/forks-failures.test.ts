@@ -1,6 +1,6 @@
 /**
- * Deletions and forks on a disk that refuses on their way: whatever was answered fits what is there after a power cut, and
- * no fork loses its history (docs/storage-format.md 5).
+ * Deletions and forks on a disk that starts to refuse in between: each answer agrees with the streams after a power
+ * cut, and no fork loses its history (docs/storage-format.md 5).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -10,7 +10,7 @@ import { pathOf } from "../support/log-fixtures.ts"
 import { appending, settled } from "../support/storage-fixtures.ts"
 import { fork, makeBoth, makeFork, makeSource, remove, served, source, stateOf } from "./fork-fixtures.ts"
 
-/** A call of the disk that fails, so many times after so many that do not. */
+/** A call of the disk that fails `times` times, after `from` calls that succeed. */
 type Fault = readonly [call: Call, from: number, times: number]
 
 const refuse = (disk: FaultDisk, faults: ReadonlyArray<Fault>) => {
@@ -30,7 +30,7 @@ const single = calls.flatMap((call) =>
   [0, 1, 2].flatMap((from) => [1, 2, 9].map((times): Fault => [call, from, times]))
 )
 
-/** Each alone, and all flushes from one on with each other call that fails meanwhile. */
+/** Each fault alone, and a failure of all flushes from one on together with a failure of each other call. */
 const faultsOf: ReadonlyArray<ReadonlyArray<Fault>> = [
   ...single.map((fault) => [fault]),
   ...single.filter(([call, from, times]) => call !== "flushDirectory" && from < 2 && times !== 2).flatMap((other) =>
@@ -40,7 +40,7 @@ const faultsOf: ReadonlyArray<ReadonlyArray<Fault>> = [
 
 const gone = "gone"
 
-/** What there can be of the source after a power cut, as far as the answers say. */
+/** The states that the source may have after a power cut, as far as the answers say. */
 class Possible {
   states: ReadonlyArray<string> = [JSON.stringify([0, 1])]
 
@@ -76,7 +76,7 @@ const appendingOne = (value: string) =>
     Effect.match({ onSuccess: ({ events }) => events.first, onFailure: ({ _tag }) => _tag as string })
   )
 
-/** What the next process finds, whatever a power cut takes now. */
+/** The state that the next process finds, for each way in which a power cut may happen now. */
 const afterPowerCuts = Effect.fnUntraced(function*(
   disk: FaultDisk,
   check: (source: string, fork: string) => void
@@ -91,7 +91,7 @@ const afterPowerCuts = Effect.fnUntraced(function*(
 
 describe("On a disk that refuses for a while", () => {
   it.effect.each([true, false])(
-    "a stream that is deleted and appended to is what was answered (forked: %s)",
+    "a stream that is deleted and appended to is as the answers say (forked: %s)",
     (forked) =>
       Effect.gen(function*() {
         for (const faults of faultsOf) {
@@ -126,7 +126,7 @@ describe("On a disk that refuses for a while", () => {
   )
 
   it.effect(
-    "a fork that cannot be made is not there, or has its history when its source is deleted",
+    "a fork that cannot be made does not exist, or keeps its history when its source is deleted",
     () =>
       Effect.gen(function*() {
         for (const faults of faultsOf) {
@@ -149,7 +149,7 @@ describe("On a disk that refuses for a while", () => {
     60_000
   )
 
-  it.effect("what a server that was killed had not flushed is flushed by the next one, before anything is added to it", () =>
+  it.effect("the next server flushes the events that a killed server had not flushed, before it adds any", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const append = Effect.scoped(served(disk, appendingOne("a")))
@@ -163,7 +163,7 @@ describe("On a disk that refuses for a while", () => {
     }))
 })
 
-/** The files that are there after both were deleted, and somebody has asked for them. */
+/** The files that are left after both streams were deleted, and a caller has asked for them. */
 const leftBy = Effect.fnUntraced(function*(disk: FaultDisk) {
   const clearing = Effect.gen(function*() {
     for (const name of [source, fork]) yield* deleting(name)

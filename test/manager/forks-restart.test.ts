@@ -1,5 +1,5 @@
 /**
- * Sources and forks that a server finds when it starts anew, also where the one before it was killed in between.
+ * Sources and forks that a server finds when it starts, even if the server before it was killed in between.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -42,7 +42,7 @@ it.effect("a source that kept a place for a fork that was never made is deleted 
     assert.deepStrictEqual(Object.keys(disk.files), [])
   }).pipe(Effect.scoped))
 
-it.effect("a source is given up by whoever looks for it, where its last fork went without a word", () =>
+it.effect("a hidden source is removed by the next caller who looks for it, if its last fork vanished without a trace", () =>
   Effect.gen(function*() {
     const disk = new FaultDisk()
     yield* served(disk, makeBoth)
@@ -61,7 +61,7 @@ it.effect("a source is given up by whoever looks for it, where its last fork wen
 
 const modes: ReadonlyArray<CrashMode> = ["nothing", "prefix", "everything"]
 
-it.effect("power that goes at any call while a fork is made and its source deleted loses no fork its history", () =>
+it.effect("a power cut at any call, while a fork is made and its source deleted, takes no fork's history", () =>
   Effect.gen(function*() {
     const disk = new FaultDisk()
     const choose = choosing(7)
@@ -100,7 +100,7 @@ it.effect("power that goes at any call while a fork is made and its source delet
           if (acknowledged === 3) assert.deepStrictEqual(after, [0, 1, "own"], where)
           if (acknowledged >= 4) assert.include(["\"StreamGone\"", "\"StreamNotFound\""], JSON.stringify(before), where)
           if (Array.isArray(after)) assert.deepStrictEqual(after.slice(0, 2), [0, 1], where)
-          // Whatever was left behind goes in the end.
+          // All that was left behind is removed in the end.
           for (const name of [source, fork]) yield* Effect.ignore(remove(name))
           yield* settled
           yield* stateOf(source)

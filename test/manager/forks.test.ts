@@ -24,7 +24,7 @@ const fork = (source: string, offset?: number, subOffset = 0): CreateRequest => 
   fork: { source: named(source), offset, subOffset }
 })
 
-/** `made`, `there`, or why not. */
+/** Returns `made`, `there`, or the reason of the refusal. */
 const create = Effect.fnUntraced(function*(name: string, request: CreateRequest) {
   const manager = yield* StreamManager
   const exit = yield* Effect.result(manager.create(named(name), request))
@@ -37,7 +37,7 @@ const remove = Effect.fnUntraced(function*(name: string) {
   return exit._tag === "Failure" ? exit.failure._tag : "deleted"
 })
 
-/** The text of a stream of bytes, its events divided by bars; or why it cannot be had. */
+/** The text of a stream of bytes, its events separated by bars; or the reason why it cannot be read. */
 const read = Effect.fnUntraced(function*(name: string) {
   const manager = yield* StreamManager
   const stream = yield* manager.get(named(name))
@@ -53,7 +53,7 @@ const read = Effect.fnUntraced(function*(name: string) {
   }
 }, Effect.scoped)
 
-/** Waits for what happens behind an answer. */
+/** Waits for work that goes on after an answer. */
 const until = (name: string, wanted: string) =>
   Effect.gen(function*() {
     for (let turn = 0; turn < 1000; turn++) {
@@ -67,7 +67,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
   it.layer(Layer.provide(StreamManager.layer, Layer.provideMerge(PlainFactory, layer)), { excludeTestServices: true })(
     `Streams made and forked (${backend})`,
     (it) => {
-      it.effect("a stream is made once; asked for again it is there, if it was made so", () =>
+      it.effect("a stream is made once; a second request finds it, if it asks for the same stream", () =>
         Effect.gen(function*() {
           const name = freshName()
           assert.strictEqual(yield* create(name, plain("a", "b")), "made")
@@ -88,7 +88,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
           assert.strictEqual(yield* read(name), "a|b")
         }))
 
-      it.effect("a stream is made closed together with its events", () =>
+      it.effect("a stream can be made closed together with its events", () =>
         Effect.gen(function*() {
           const name = freshName()
           assert.strictEqual(yield* create(name, { ...plain("all"), closed: true }), "made")
@@ -99,7 +99,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
           assert.strictEqual(refused._tag, "StreamClosed")
         }))
 
-      it.effect("bytes are forked at every byte: an event is cut, and the rest is the fork's own", () =>
+      it.effect("bytes can be forked at every byte: an event is cut, and the rest is the fork's own", () =>
         Effect.gen(function*() {
           const source = freshName()
           yield* create(source, plain("ab", "\"c\"\n", ""))
@@ -125,11 +125,11 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
             assert.strictEqual(yield* create(name, fork(source, offset, subOffset)), "there")
             assert.strictEqual(yield* create(name, fork(source, offset ?? 3, subOffset + 1)), "StreamExists")
           }
-          // What was refused keeps nothing of the source.
+          // A refused fork keeps nothing of the source.
           assert.strictEqual(yield* remove(source), "deleted")
         }))
 
-      it.effect("a fork goes its own way, and so does its source", () =>
+      it.effect("a fork and its source grow apart", () =>
         Effect.gen(function*() {
           const manager = yield* StreamManager
           const [source, name, second] = [freshName(), freshName(), freshName()]
@@ -182,7 +182,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
           assert.strictEqual(yield* create(a, plain("anew")), "made")
         }))
 
-      it.effect("a stream cannot be forked from itself, nor from what is not there", () =>
+      it.effect("a stream cannot be forked from itself, nor from a stream that does not exist", () =>
         Effect.gen(function*() {
           const [a, b] = [freshName(), freshName()]
           assert.strictEqual(yield* create(a, fork(a)), "StreamNotFound")
@@ -192,7 +192,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
           assert.strictEqual(yield* create(a, fork(a)), "StreamExists")
         }))
 
-      it.effect("of many who make one fork at once one does, and no other is counted among its source's forks", () =>
+      it.effect("one of many callers who make one fork at once makes it, and the source counts one fork", () =>
         Effect.gen(function*() {
           const [source, name] = [freshName(), freshName()]
           yield* create(source, plain("x"))
@@ -217,7 +217,7 @@ const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
           }
         }))
 
-      it.effect("who hangs up while a fork is made leaves a fork and its source, or neither", () =>
+      it.effect("a caller who hangs up while a fork is made leaves a fork and its source, or neither", () =>
         Effect.gen(function*() {
           const [source, name] = [freshName(), freshName()]
           yield* create(source, plain("x"))

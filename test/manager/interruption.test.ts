@@ -1,5 +1,5 @@
 /**
- * Callers who hang up: what was begun is finished and counted, and nobody else notices.
+ * Callers who hang up: the server finishes and counts the work it has begun, and no other caller notices.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schema } from "effect"
@@ -161,7 +161,7 @@ describe("Promise 5: a caller who hangs up", () => {
             if (at < 0) assert.notInclude(stored, expected.at(-1))
             else assert.deepStrictEqual(stored.slice(at, at + events), expected)
           }
-          // Whatever was stored was told, in the order of its append.
+          // Every stored event was told to the after hooks, in the order of its append.
           assert.deepStrictEqual([...told].toSorted(), stored.toSorted())
         }).pipe(Effect.scoped, Effect.provide(layer))
       }),

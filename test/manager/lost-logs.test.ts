@@ -1,6 +1,6 @@
 /**
- * Logs that go away under those who use them, by deletion or by hand: everybody is told what became of the stream, and
- * nothing that depends on it is kept for ever (promise 10).
+ * Logs that vanish while they are used, by deletion or by hand: each user is told what became of the stream, and
+ * nothing that depends on the log is kept for ever (promise 10).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
@@ -17,7 +17,7 @@ import { appending, historyOf, named, settled, turn } from "../support/storage-f
 
 const name = named("orders")
 
-/** Longer than a log believes that its file is there. */
+/** Longer than a log believes that its file still exists. */
 const aWhile = TestClock.adjust("1 second")
 
 const served = <A, E>(
@@ -35,7 +35,7 @@ const served = <A, E>(
     return yield* Effect.scoped(Effect.provide(talk, layer))
   }).pipe(Effect.scoped)
 
-/** What happens to streams, in words. */
+/** The changes of streams, in words. */
 const heard = Effect.gen(function*() {
   const manager = yield* StreamManager
   const told: Array<string> = []
@@ -59,7 +59,7 @@ describe("A log that is deleted under its readers", () => {
             Effect.gen(function*() {
               const manager = yield* StreamManager
               const names = Array.from({ length: 6 }, (_, i) => named(`stream ${i}`))
-              // More than is kept in memory, in several commits.
+              // More than the memory keeps, in several commits.
               const events = Array.from({ length: 20 }, (_, i) => `${i} ${"x".repeat(1_000)}`)
               const commits = 10
               for (const name of names) {
@@ -102,8 +102,8 @@ describe("A log that is deleted under its readers", () => {
   }
 })
 
-describe("A log that is taken away by hand", () => {
-  it.effect("is told to all who keep lists and count, and its name can be used again", () =>
+describe("A log whose file was removed by hand", () => {
+  it.effect("is reported to all lists and counts, and its name can be used again", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(
@@ -125,7 +125,7 @@ describe("A log that is taken away by hand", () => {
       )
     }))
 
-  it.effect("frees what was kept for it alone: the deleted source of a fork", () =>
+  it.effect("frees the deleted source that was kept only for it", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(
@@ -150,7 +150,7 @@ describe("A log that is taken away by hand", () => {
       )
     }))
 
-  it.effect("and put back is the stream again: what is appended then goes behind what it has", () =>
+  it.effect("and put back is the same stream again: the next append goes after its events", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(
@@ -158,7 +158,7 @@ describe("A log that is taken away by hand", () => {
         Effect.gen(function*() {
           const manager = yield* StreamManager
           yield* manager.append(name, appending("kept"))
-          // A follower keeps it awake.
+          // A follower keeps the stream awake.
           const stream = yield* manager.get(name)
           const copy = disk.files[pathOf(name)]!
           yield* Effect.orDie(disk.remove(pathOf(name)))
@@ -174,7 +174,7 @@ describe("A log that is taken away by hand", () => {
       )
     }))
 
-  it.effect("and replaced by a copy with less in it ends the life that its readers know", () =>
+  it.effect("and replaced by a copy with fewer events ends the life that its readers know", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(
@@ -200,7 +200,7 @@ describe("A log that is taken away by hand", () => {
 })
 
 describe("A log that is being opened", () => {
-  it.effect("when nobody wants the stream any more is let go all the same", () =>
+  it.effect("is closed again if no caller wants the stream any more", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* served(disk, Effect.flatMap(StreamManager, (manager) => manager.append(name, appending(0))))

@@ -1,5 +1,5 @@
 /**
- * Observing streams by a prefix: a reader of the names who hears of the changes as well misses none.
+ * Observation of streams by a prefix: it reads the names and hears of every change, and misses none.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
@@ -15,7 +15,9 @@ import { Storage } from "../../src/storage/storage.ts"
 const one = { data: [EventData.fromValue(1)] }
 const named = (name: string) => name as StreamName
 
-/** Streams in memory. Listing them fails while `isFailing` says so, and stops for `meanwhile` before it answers. */
+/**
+ * Streams in memory. A listing of them fails while `isFailing` says so, and waits for `meanwhile` before it answers.
+ */
 const layerOn = (options: {
   readonly isFailing?: () => boolean
   readonly meanwhile?: () => Effect.Effect<unknown>
@@ -36,7 +38,7 @@ const layerOn = (options: {
     )
   )
 
-/** Observes streams, and writes down what happens to them. */
+/** Observes streams, and records the changes that it is told. */
 const begin = Effect.fnUntraced(function*(prefix: string) {
   const manager = yield* StreamManager
   const told: Array<string> = []
@@ -50,7 +52,7 @@ const begin = Effect.fnUntraced(function*(prefix: string) {
 })
 
 describe("An observation", () => {
-  it.effect("gives the names that are there and tells the changes that follow, of names with its prefix only", () =>
+  it.effect("gives the names that exist and then the changes that follow, only of names with its prefix", () =>
     Effect.gen(function*() {
       const { append, delete: remove } = yield* StreamManager
       yield* append(named("orders/1"), one)
@@ -65,7 +67,7 @@ describe("An observation", () => {
       assert.deepStrictEqual(yield* names, ["orders/2"])
     }).pipe(Effect.scoped, Effect.provide(layerOn({}))))
 
-  it.effect("tells what happens while the names are read", () => {
+  it.effect("tells the changes that happen while the names are read", () => {
     let meanwhile: Effect.Effect<unknown> = Effect.void
     return Effect.gen(function*() {
       const { append, delete: remove } = yield* StreamManager
@@ -77,7 +79,7 @@ describe("An observation", () => {
     }).pipe(Effect.scoped, Effect.provide(layerOn({ meanwhile: () => meanwhile })))
   })
 
-  it.effect("goes on when the names could not be read, and they can be read again", () => {
+  it.effect("goes on after the names could not be read, and they can be read again", () => {
     let isFailing = true
     return Effect.gen(function*() {
       const { append } = yield* StreamManager

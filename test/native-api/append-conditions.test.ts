@@ -1,6 +1,6 @@
 /**
- * On what an append of the native API may depend, by the protocol's headers (docs/protocol.md 3): a producer's number, the
- * writer's sequence, the closing of the stream.
+ * The conditions of an append of the native API, by the protocol's headers (docs/protocol.md 3): a producer's number,
+ * the writer's sequence, the closing of the stream.
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
@@ -37,12 +37,12 @@ const producer = (epoch: number | string, seq: number | string, id = "writer") =
 const dataOf = async (port: number, name: string) =>
   (await eventTexts(port, name)).map((text) => (JSON.parse(text) as { readonly data: unknown }).data)
 
-/** What kind of refusal it was. */
+/** The kind of the refusal. */
 const kindOf = ({ body, status }: Answered) => `${status} ${String(body["type"]).replace("urn:durable-streams:", "")}`
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`conditions of an append (${storage})`, (it) => {
-    it.effect("a producer's number counts once, however often it is sent, and a repetition says so", () =>
+    it.effect("a producer's number counts once, however often it is sent, and the answer to a repetition says so", () =>
       talk(async (port) => {
         const name = freshName()
         const first = await append(port, name, 0, producer(0, 0))
@@ -66,7 +66,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.deepStrictEqual(await dataOf(port, name), [0, 1, 2])
       }))
 
-    it.effect("a producer's number that is missing, and a producer of an older epoch, are refused with what they need", () =>
+    it.effect("a producer that leaves a number out, or has an older epoch, is refused with the value it needs", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, 0, producer(3, 0))
@@ -114,7 +114,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.deepStrictEqual(await dataOf(port, name), [0, 0, 0, 0, 1, 2])
       }))
 
-    it.effect("half a producer, and what is no number, are refused, and nothing is kept", () =>
+    it.effect("half a producer, and a value that is no number, are refused, and nothing is kept", () =>
       talk(async (port) => {
         const name = freshName()
         const { "Producer-Epoch": _, ...withoutEpoch } = producer(0, 0)

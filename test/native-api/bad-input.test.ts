@@ -1,6 +1,6 @@
 /**
- * What cannot be accepted is refused with a problem that says why, and leaves nothing behind (promise 11); what is merely
- * strange is kept as it came (promise 8).
+ * A request that cannot be accepted is refused with a problem that says why, and leaves nothing behind (promise 11);
+ * input that is merely strange is kept as it came (promise 8).
  */
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,7 +11,7 @@ import { exchange, json, type Reply, request, Wire } from "../support/wire.ts"
 
 const bodyBytesMax = 1024 * 1024
 
-/** RFC 9457 3.1, and that the sentence is one. */
+/** Fails unless the problem follows RFC 9457 3.1 and its detail is one sentence. */
 const assertProblem = (reply: Reply, status: number, type: string) => {
   assert.strictEqual(reply.status, status, reply.body.toString())
   assert.strictEqual(reply.headers["content-type"], "application/problem+json")
@@ -141,7 +141,7 @@ for (const storage of ["memory", "fs"] as const) {
       5_000
     )
 
-    it.effect("Promise 10: the largest offset there can be is beyond every tail, and told with 16 digits", () =>
+    it.effect("Promise 10: the largest possible offset is beyond every tail, and the refusal gives it with 16 digits", () =>
       talk(async (port) => {
         const offset = "9".repeat(16)
         const path = `/streams/${freshName()}`
@@ -172,7 +172,7 @@ for (const storage of ["memory", "fs"] as const) {
 }
 
 layer(layerServer({ bodyBytesMax: 128 * 1024 * 1024 }), { excludeTestServices: true })("a large limit", (it) => {
-  it.effect("what is within the limit is taken, also where it is more than may wait for the disk", () =>
+  it.effect("takes a body within it, even if it is larger than the appends that may wait for the disk", () =>
     talk(async (port) => {
       const data = `"${"x".repeat(65 * 1024 * 1024)}"`
       const answer = await post(port, "large", `{"data":${data}}`)

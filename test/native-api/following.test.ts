@@ -20,12 +20,12 @@ import {
 } from "../support/served.ts"
 import { SseReader } from "../support/sse-reader.ts"
 
-/** What the frames hold is exactly the events from `from` on. */
+/** Fails unless the frames hold exactly the events from `from` on. */
 const assertConsecutive = (seen: ReadonlyArray<string>, from: number, texts: ReadonlyArray<string>) => {
   assert.deepStrictEqual(seen, texts.slice(from, from + seen.length))
 }
 
-/** Follows until `until` events were seen, hanging up after every few and resuming behind the last id. */
+/** Follows until `until` events were seen; hangs up after every few, and resumes after the last id. */
 const followInPieces = async (port: number, name: string, until: number, pieces: ReadonlyArray<number>) => {
   const seen: Array<string> = []
   let lastId = "-1"
@@ -67,7 +67,7 @@ for (const storage of ["memory", "fs"] as const) {
         for (const each of seen) assert.deepStrictEqual(each, texts)
       }))
 
-    it.effect("Promise 4: whoever connects while appends are under way begins where the answer says, without a gap", () =>
+    it.effect("Promise 4: a reader who connects while appends are under way begins where the answer says, without a gap", () =>
       talk(async (port) => {
         const name = freshName()
         const total = 300
@@ -77,7 +77,7 @@ for (const storage of ["memory", "fs"] as const) {
         })()
         const readers: Array<Promise<{ from: number; seen: ReadonlyArray<string> }>> = []
         const starts = ["now", "-1", "0", "beginning", "now", "17", "now"]
-        // A new reader for as long as there is something to be appended.
+        // A new reader as long as there are events to append.
         for (let i = 0; texts.length < total; i++) {
           const start = starts[i % starts.length]!
           const offset = Number(start) > texts.length ? "0" : start
@@ -97,7 +97,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isAbove(readers.length, 10)
       }))
 
-    it.effect("Promise 4: when nothing is to be caught up with, what comes first is named and has an id to resume from", () =>
+    it.effect("Promise 4: a follower with nothing to catch up gets a first frame with a name and an id to resume from", () =>
       talk(async (port) => {
         const name = freshName()
         const missed = async (follower: SseReader) => {
@@ -115,7 +115,7 @@ for (const storage of ["memory", "fs"] as const) {
         await missed(await SseReader.open(port, `/streams/${name}`, { "Last-Event-ID": offsetOf(2) }))
       }))
 
-    it.effect("Promise 4: a thousand events of history and what comes next arrive as one run", () =>
+    it.effect("Promise 4: a thousand events of history and the next ones arrive as one run", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 1_000)
@@ -140,7 +140,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("a stream that does not exist yet is waited for, and made by nobody but its first append", () =>
+    it.effect("a stream that does not exist yet can be waited for, and only its first append makes it", () =>
       talk(async (port) => {
         const name = freshName()
         const followers = [
@@ -162,7 +162,7 @@ for (const storage of ["memory", "fs"] as const) {
         const life = (await SseReader.open(port, `/streams/${name}?offset=-1`)).headers["stream-life"]
         assert.isDefined(life)
         for (const follower of followers) {
-          // It is told which life it now is in, before the first event.
+          // The follower is told which life this is, before the first event.
           const born = await follower.frame()
           assert.deepStrictEqual([born?.event, born?.id], ["connected", "-1"])
           assert.strictEqual((JSON.parse(born!.data!) as Record<string, unknown>)["life"], life)
@@ -175,7 +175,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("a follower of a closed stream is told behind the last event, whenever it was closed, and its answer ends", () =>
+    it.effect("a follower of a closed stream is told after the last event, whenever it was closed, and its answer ends", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, "0")
@@ -231,7 +231,7 @@ it.effect("a quiet following says every fifteen seconds that it is alive", () =>
         yield* TestClock.adjust("15 seconds")
         assert.strictEqual((yield* Fiber.join(frame))?.text, ": keep-alive")
       }
-      // Nothing but the clock has moved: the stream is still served.
+      // Only the clock has moved: the stream is still served.
       const name = yield* Effect.promise(() => listStreams(port))
       assert.deepStrictEqual(name, [])
       quiet.close()

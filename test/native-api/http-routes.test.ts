@@ -1,5 +1,5 @@
 /**
- * The native API as documented (docs/protocol.md), route by route: statuses, headers and bodies, to the letter.
+ * The documented native API (docs/protocol.md), route by route: statuses, headers and bodies, to the letter.
  */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -72,7 +72,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await eventTexts(port, name)).length, 2)
       }))
 
-    it.effect("of many who append at one expected tail, exactly one succeeds", () =>
+    it.effect("of many writers who append at one expected tail, exactly one succeeds", () =>
       talk(async (port) => {
         const name = freshName()
         const bytes = request("POST", `/streams/${name}`, { ...json, "If-Match": offsetOf(0) }, `{"data":1}`)
@@ -113,7 +113,7 @@ for (const storage of ["memory", "fs"] as const) {
         follower.close()
       }))
 
-    it.effect("a following begins where it is told to", () =>
+    it.effect("a following begins at its offset or its place to resume", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 5)
@@ -144,7 +144,7 @@ for (const storage of ["memory", "fs"] as const) {
           const what = `${query} ${JSON.stringify(headers)}`
           assert.strictEqual(follower.headers["stream-next-offset"], offsetOf(from), what)
           const first = await follower.frame()
-          // A resume and a following with nothing to catch up with begin by saying where they are.
+          // A resume, and a following with nothing to catch up, begin with their place.
           const isTold = from === 5 || headers["Last-Event-ID"] !== undefined
           if (isTold) {
             assert.deepStrictEqual(
@@ -258,7 +258,7 @@ for (const storage of ["memory", "fs"] as const) {
           page = await list(`&limit=2&after=${encodeURIComponent(page.at(-1)!)}`)
         }
         assert.deepStrictEqual(pages, sorted)
-        // A name that is not there has its place, too.
+        // A name that does not exist has its place, too.
         assert.deepStrictEqual(await list("&after=list%2Fa%2F11"), sorted.slice(sorted.indexOf("list/a/2")))
         for (const name of names) await fetch(urlOf(port, name), { method: "DELETE" })
       }))
@@ -322,7 +322,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isAtLeast(uptimeSeconds as number, 0)
       }))
 
-    it.effect("nothing stays awake of streams that are not there, or not any more", () =>
+    it.effect("no stream stays awake that does not exist, or not any more", () =>
       talk(async (port) => {
         const awake = async () => {
           const { usage } = JSON.parse((await exchange(port, request("GET", "/health"))).body.toString())
@@ -339,7 +339,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(await awake(), before)
       }))
 
-    it.effect("every answer says that it is no page to be guessed at or embedded", () =>
+    it.effect("every answer tells browsers not to guess its type and not to embed it", () =>
       talk(async (port) => {
         for (const target of ["/streams", "/health", "/docs", "/nothing", "/streams/x/events?limit=0"]) {
           const { headers } = await exchange(port, request("GET", target))
@@ -353,7 +353,7 @@ for (const storage of ["memory", "fs"] as const) {
 layer(layerServer({}, ValidatedFactory), {
   excludeTestServices: true
 })("hooks", (it) => {
-  it.effect("Promise 11: what a hook refuses is 422, names the hook, and nothing of the request is kept", () =>
+  it.effect("Promise 11: a request that a hook refuses is 422, the answer names the hook, and nothing of the request is kept", () =>
     Effect.gen(function*() {
       const { port } = yield* Server
       yield* Effect.promise(async () => {

@@ -1,5 +1,5 @@
 /**
- * `@durable-streams/client`, as it is published, against our server on files.
+ * The published `@durable-streams/client` against our server on files.
  */
 import { DurableStream, stream } from "@durable-streams/client"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -31,7 +31,7 @@ describe("the client", () => {
     assert.strictEqual((await headOf(streamAt(url))).offset, head.offset)
   })
 
-  it("appends JSON and reads it back as it was", async () => {
+  it("appends JSON and reads it back unchanged", async () => {
     const { stream, url } = await make("client-json")
     const values = [{ n: 1 }, ["an", ["array"]], "text \u2028 é 漢 🎈", 1.5, null, true, { "": {} }]
     for (const value of values) await stream.append(JSON.stringify(value))

@@ -1,7 +1,7 @@
 /**
- * The public conformance suite (`@durable-streams/server-conformance-tests`) as tests of ours, against a server process.
- * The suite registers its tests with the vitest it finds; the last test here counts that all of them were registered and
- * ran, so that a suite that says nothing is not taken for one that is content.
+ * The public conformance suite (`@durable-streams/server-conformance-tests`) as tests of ours, against a server
+ * process. The suite registers its tests with the vitest it finds; the last test here counts that all of them were
+ * registered and ran, so that a suite that registered nothing does not pass for a suite that succeeded.
  */
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
 import {
@@ -17,12 +17,12 @@ import {
 } from "vitest"
 import { longPollMillis, Target } from "../support/target.ts"
 
-/** What version 0.3.6 of the suite has, subscriptions included. */
+/** The number of tests in version 0.3.6 of the suite, subscriptions included. */
 export const testsInSuite = 338
 
 const suiteName = "the suite"
 
-/** Registers the suite. `beforeTest` is told of each test, after the one before is over. */
+/** Registers the suite. `beforeTest` is called for each test, after the test before it has ended. */
 export const conformance = (
   storage: "memory" | "fs",
   beforeTest?: (target: Target, task: RunnerTestCase) => Promise<void>
@@ -36,14 +36,14 @@ export const conformance = (
   })
   afterAll(() => target.stop())
 
-  // Its tests have streams of their own, and many of them wait for seconds to pass. Kills need one at a time.
+  // Its tests have streams of their own, and many of them wait for seconds to pass. Kills need one test at a time.
   describe(suiteName, { concurrent: beforeTest === undefined }, () => {
     if (beforeTest !== undefined) beforeEach(({ task }) => beforeTest(target, task))
     else beforeEach(takeTurn())
     runConformanceTests(options)
   })
 
-  test(`has ${testsInSuite} tests, and all of them ran`, ({ task }) => {
+  test(`the suite has ${testsInSuite} tests, and all of them ran`, ({ task }) => {
     const suite = task.file.tasks.find(({ name }) => name === suiteName)
     const states = testsOf([suite!]).map(({ result }) => result?.state)
     expect(states.filter((state) => state === "pass" || state === "fail")).toHaveLength(testsInSuite)

@@ -1,6 +1,6 @@
 /**
- * After `kill -9` everything that was answered is as it was: contents, offsets, closings, forks, what a deleted source
- * is kept for, the time to live, and each producer's last number, which is not appended twice.
+ * After `kill -9` every answered state is unchanged: contents, offsets, closings, forks, a deleted source that its
+ * forks keep, the time to live, and each producer's last number, which is not appended twice.
  */
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Target } from "../support/target.ts"
@@ -25,7 +25,7 @@ const send = async (name: string, method: string, headers: Headers, body?: strin
 
 const status = async (...request: Parameters<typeof send>): Promise<number> => (await send(...request)).status
 
-/** Sends what has to succeed; answers with the offset it led to. */
+/** Sends a request that has to succeed; returns the offset in its answer. */
 const done = async (...request: Parameters<typeof send>): Promise<string> => {
   const { headers, status } = await send(...request)
   assert.include([200, 201, 204], status, `${request[1]} ${request[0]}`)
@@ -38,7 +38,7 @@ const numbered = (id: string, epoch: number, seq: number): Headers => ({
   "producer-seq": String(seq)
 })
 
-/** All that a stream says of itself; the time it was asked at left out. */
+/** All that a stream says of itself, except the time of the request. */
 const seen = async (name: string) => {
   const read = await fetch(`${target.url(name)}?offset=-1`)
   const head = await fetch(target.url(name), { method: "HEAD" })
@@ -51,7 +51,7 @@ const seen = async (name: string) => {
   }
 }
 
-/** Appends that producers made last, to be sent again. */
+/** The producers' last appends, to be sent again. */
 interface Last {
   readonly name: string
   readonly headers: Headers
@@ -61,7 +61,7 @@ interface Last {
 const all = Uint8Array.from({ length: 256 }, (_, i) => i)
 const year = "2099-01-01T00:00:00Z"
 
-/** Makes streams of every kind; answers with their names and the last numbered appends. */
+/** Makes streams of every kind; returns their names and the last numbered appends. */
 const makeAll = async (at: string) => {
   const name = (of: string) => `${at}/${of}`
   const lasts: Array<Last> = []
@@ -125,7 +125,7 @@ const makeAll = async (at: string) => {
 }
 
 describe("after kill -9", () => {
-  it("every stream is what it was, and no producer's append is made twice", async () => {
+  it("every stream is unchanged, and no producer's append is made twice", async () => {
     const { lasts, names } = await makeAll("once")
     const seenAll = () => Promise.all(names.map(async (name) => [name, await seen(name)] as const))
     const before = await seenAll()
@@ -142,7 +142,7 @@ describe("after kill -9", () => {
     }
   })
 
-  it("what was forbidden is forbidden, and what was to come next comes next", async () => {
+  it("a forbidden request is still forbidden, and each producer's next number is accepted", async () => {
     await makeAll("next")
     await target.crash()
     assert.strictEqual(await status("next/json", "POST", { ...json, "stream-seq": "c" }, "[1]"), 409)

@@ -16,11 +16,11 @@ describe("cursors", () => {
     assert.strictEqual(currentInterval(Date.parse("2024-10-09T00:00:39.999Z")), 1)
     assert.strictEqual(currentInterval(Date.parse("2024-10-09T00:00:40Z")), 2)
     assert.strictEqual(currentInterval(Date.parse("2024-10-10T00:00:00Z")), 4320)
-    // A clock that is not set yet: a cursor is a cursor all the same.
+    // A clock that is not set yet still gives a cursor.
     assert.strictEqual(currentInterval(0), 1)
   })
 
-  it.effect("are the current one for whoever sent none, one of the past, or nonsense", () =>
+  it.effect("are the current one for a client that sent none, a past one, or nonsense", () =>
     Effect.gen(function*() {
       yield* at("2024-10-10T00:00:00Z")
       const past = `${cursorOf(Date.parse("2024-10-09T23:59:59Z"), "a")}`
@@ -29,7 +29,7 @@ describe("cursors", () => {
       }
     }))
 
-  it.effect("go ahead of a client's that is not past, by at most an hour", () =>
+  it.effect("are ahead of a client's cursor that is not past, by at most an hour", () =>
     Effect.gen(function*() {
       yield* at("2024-10-10T00:00:00Z")
       const seen = new Set<number>()
@@ -40,11 +40,11 @@ describe("cursors", () => {
       assert.isAbove(seen.size, 50)
       const ahead = cursorOf(Date.parse("2031-01-01T00:00:00Z"), "a")
       assert.isAbove(yield* nextCursor(`${ahead}`, "a"), ahead)
-      // A bare interval, as other servers write it: ours is greater, whatever it is.
+      // Other servers write a bare interval: our cursor is greater, whatever theirs is.
       assert.isAbove(yield* nextCursor("9999999", "a"), 9_999_999)
     }))
 
-  it("Promise 10: name the life of their stream; what is no cursor of ours names none", () => {
+  it("Promise 10: name the life of their stream, and a cursor that is not ours names none", () => {
     const given = `${now("00000000000000a1")}`
     assert.isTrue(isOfLife(given, "00000000000000a1"))
     for (const other of ["00000000000000a2", "10000000000000a1", "", "b"]) assert.isFalse(isOfLife(given, other), other)

@@ -1,6 +1,6 @@
 /**
- * What the tests of the real clients share: following a JSON stream to a number of messages, and a fetch that loses
- * answers and asks again.
+ * Helpers that the tests of the real clients share: one follows a JSON stream to a number of messages, one is a fetch
+ * that loses answers and asks again.
  */
 import { DurableStream, type LiveMode } from "@durable-streams/client"
 import type { Target } from "../support/target.ts"
@@ -11,7 +11,7 @@ export const backoffOptions = { initialDelay: 20, maxDelay: 200, multiplier: 1.5
 export const streamAt = (url: string, contentType = "application/json"): DurableStream =>
   new DurableStream({ url, contentType, backoffOptions, warnOnHttp: false })
 
-/** What is known of a stream that is there. */
+/** The head of a stream that exists. */
 export const headOf = async (stream: DurableStream) => {
   const head = await stream.head()
   if (!head.exists) throw new Error(`There is no ${stream.url}.`)
@@ -20,14 +20,17 @@ export const headOf = async (stream: DurableStream) => {
 
 export interface Followed<A> {
   readonly items: Array<A>
-  /** Resolves when so many messages have come. */
+  /** Resolves when this many messages have come. */
   readonly reached: (count: number) => Promise<void>
-  /** The offset behind the last batch. */
+  /** The offset after the last batch. */
   readonly offset: () => string
   readonly stop: () => void
 }
 
-/** Follows from the offset on until `stop`. A connection that is cut is made anew, from the offset behind the last batch. */
+/**
+ * Follows from the offset on until `stop`. A connection that is cut is made anew, from the offset after the last
+ * batch.
+ */
 export const follow = async <A>(target: Target, url: string, live: LiveMode, offset = "-1"): Promise<Followed<A>> => {
   const controller = new AbortController()
   const { signal } = controller
@@ -60,13 +63,13 @@ export const follow = async <A>(target: Target, url: string, live: LiveMode, off
   }
 }
 
-/** All there is, in as many answers as the server makes of it. */
+/** All messages of the stream, in as many answers as the server makes of them. */
 export const readAll = async <A>(url: string, offset = "-1"): Promise<ReadonlyArray<A>> =>
   (await streamAt(url).stream<A>({ live: false, offset, json: true })).json()
 
 /**
- * A fetch that loses answers after the server has given them, as `loses` says of each by its number from 1, and sends
- * again whatever was not answered. `onAnswer` is told of each answer that came through.
+ * A fetch that loses answers after the server has given them, and sends a request without an answer again. `loses` gets
+ * the number of each answer, from 1, and decides; `onAnswer` gets each answer that came through.
  */
 export const stubborn = (
   target: Target,

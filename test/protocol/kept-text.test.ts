@@ -1,6 +1,6 @@
 /**
- * Text of clients that is kept in a log's first line or its state has a limit (docs/decisions/0010-limits.md): what is
- * within it is there again after a restart, and what is beyond it is refused and leaves nothing behind.
+ * Text of clients that a log's first line or its state holds has a limit (docs/decisions/0010-limits.md): text within
+ * the limit survives a restart, and longer text is refused and leaves nothing behind.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -8,7 +8,9 @@ import { offsetOf } from "../support/names.ts"
 import { during, listStreams, serverSettings, temporaryDirectory } from "../support/served.ts"
 import { get, head, post, put, text } from "../support/speaking.ts"
 
-/** The longest that are taken, of characters that take two in JSON where they may be there at all. */
+/**
+ * The longest texts that are accepted, of characters that take two bytes in JSON if the text may hold such characters.
+ */
 const contentType = `text/plain; x=${"\"".repeat(1_024 - "text/plain; x=".length)}`
 const expiresAt = "2126-01-08T09:00:00.123456789+01:00"
 const id = "\"".repeat(512)
@@ -26,13 +28,13 @@ const from = (id: string, seq: number) => ({
 const settingsOf = (directory: string) =>
   ({ ...serverSettings(directory), storage: "fs", durability: "fsync" }) as const
 
-/** What a refusal of the request itself says. */
+/** The sentence of a refused request. */
 const sentence = async (answer: Response): Promise<string> => {
   assert.strictEqual(answer.status, 400)
   return ((await answer.json()) as { readonly detail: string }).detail
 }
 
-it.live("Promise 2: the longest texts that are taken are there again after a restart, all in one stream", () =>
+it.live("Promise 2: the longest accepted texts survive a restart, all in one stream", () =>
   Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     yield* during(settingsOf(directory), async (port) => {
@@ -58,7 +60,7 @@ it.live("Promise 2: the longest texts that are taken are there again after a res
     })
   }).pipe(Effect.scoped))
 
-it.live("Promise 11: a byte more is refused in a sentence with the limit, and nothing of it is kept", () =>
+it.live("Promise 11: one byte more is refused in a sentence with the limit, and nothing of it is kept", () =>
   Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     yield* during(settingsOf(directory), async (port) => {

@@ -1,5 +1,5 @@
 /**
- * What counts as use of a stream that expires (docs/protocol.md 10), on a clock of the test's own.
+ * Requests that count as use of a stream that expires (docs/protocol.md 10), on the test's own clock.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,7 +11,7 @@ import { get, head, Live, post, put, text } from "../support/speaking.ts"
 const ask = (question: (port: number) => Promise<{ readonly status: number }>) =>
   Effect.map(talk(question), ({ status }) => status)
 
-it.effect("reads and appends do, HEAD and a PUT that finds it do not tell otherwise", () =>
+it.effect("reads and appends are use of a stream, a HEAD and a PUT that finds it are not", () =>
   Effect.gen(function*() {
     const name = freshName()
     yield* talk((port) => put(port, name, { ...text, "stream-ttl": "10" }, "a"))
@@ -32,7 +32,7 @@ it.effect("reads and appends do, HEAD and a PUT that finds it do not tell otherw
     assert.strictEqual(yield* ask((port) => get(port, name)), 404)
   }).pipe(Effect.provide(layerServer())))
 
-it.effect("a stream that expires under a follower ends what it is sent, and says so", () =>
+it.effect("a stream that expires under a follower ends the answer, and says so", () =>
   Effect.gen(function*() {
     const name = freshName()
     yield* talk((port) => put(port, name, { ...text, "stream-expires-at": "1970-01-01T00:00:10Z" }, "a"))

@@ -1,6 +1,5 @@
 /**
- * What is done to a server and to the model at once: each command is sent, and its answer held against what the model
- * says.
+ * Commands for a server and the model at once: each command is sent, and its answer compared with the model's.
  */
 import { assert } from "vitest"
 import { until } from "../support/room.ts"
@@ -12,9 +11,9 @@ export class World {
   readonly #url: (name: string) => string
   readonly #prefix: string
   readonly #crash: () => Promise<void>
-  /** Places whose stream was kept for a fork that is gone now. */
+  /** Places whose stream was kept for a fork that no longer exists. */
   readonly #leaving = new Set<number>()
-  /** What was sent, and how it was answered. */
+  /** The requests that were sent, each with its answer. */
   readonly #told: Array<string> = []
 
   constructor(prefix: string, url: (name: string) => string, crash: () => Promise<void>) {
@@ -23,11 +22,11 @@ export class World {
     this.#crash = crash
   }
 
-  /** Does it all, and reads every stream there is when all is done. */
+  /** Runs all commands, and then reads every stream that exists. */
   async run(commands: ReadonlyArray<Command>): Promise<void> {
     try {
       for (const command of commands) {
-        // A crash may come before what was kept for a fork alone is cleaned away.
+        // A crash may come before the server has removed a stream that only a fork had kept.
         if (command.do !== "crash") await this.#tidy()
         await this.#do(command)
       }
@@ -99,7 +98,7 @@ export class World {
     const isJson = stream?.isJson ?? true
     const state = stream?.producers.get(id) ?? { epoch: 0, seq: -1 }
     const epoch = Math.max(0, state.epoch + epochStep)
-    // Most new epochs begin as they should.
+    // Most new epochs begin with number 0, as they should.
     const seq = epochStep > 0 && seqStep > 0 ? seqStep - 1 : Math.max(0, state.seq + seqStep)
     const answer = await this.#send(slot, "POST", {
       "content-type": typeOf(isJson),
@@ -203,7 +202,7 @@ export class World {
     for (const gone of this.#model.delete(slot)) if (gone !== slot) this.#leaving.add(gone)
   }
 
-  /** Sources go when their last fork has gone, soon afterwards (PROTOCOL 4.2). */
+  /** Sources go soon after their last fork has gone (PROTOCOL 4.2). */
   async #tidy(): Promise<void> {
     for (const slot of this.#leaving) {
       await until(
@@ -224,7 +223,7 @@ export class World {
     this.#learnTail(stream, answer)
   }
 
-  /** Whether there is no stream to speak to, which the answer has to say. */
+  /** Whether there is no stream to speak to; the answer has to say so. */
   #isAway(stream: ModelStream | undefined, { status }: Answer): stream is undefined {
     if (stream !== undefined && !stream.hidden) return false
     assert.strictEqual(status, stream === undefined ? 404 : 410)
@@ -281,8 +280,9 @@ const unitsOf = (isJson: boolean, { bytes, values }: Payload): ReadonlyArray<Uni
 const pick = <A>(values: ReadonlyArray<A>, n: number): A => values[n % values.length]!
 
 /**
- * Whether a stream is the fork that is asked for. Another way to name the same place, a fork from the tail, which
- * may be another now, and a source that is gone since may be taken for the same or not: the protocol does not say.
+ * Whether a stream is the fork that is asked for. The protocol leaves three cases open, and a server may take them for
+ * the same or not: another way to name the same place; a fork from the tail, which may have moved; a source that is
+ * gone.
  */
 const likeness = (there: ModelStream | undefined, wanted: Origin): "yes" | "no" | "maybe" => {
   const origin = there?.origin

@@ -1,9 +1,9 @@
 /**
- * Random histories: what can be done to streams, in any order, on a few places, so that commands often meet.
+ * Random histories: every command on streams, in any order, on a few places, so that commands often meet.
  */
 import * as fc from "fast-check"
 
-/** Values as JSON messages, and bytes for streams of bytes; which one is used is for the stream to say. */
+/** Values as JSON messages, and bytes for streams of bytes; the stream's type decides which of them is used. */
 export interface Payload {
   readonly values: ReadonlyArray<unknown>
   readonly bytes: Uint8Array
@@ -47,7 +47,7 @@ export interface Fork extends At {
   readonly at: number
   readonly sub: number
   readonly tooFar: boolean
-  /** Whether the content type is named. */
+  /** Whether the request has a content type. */
   readonly typed: boolean
 }
 
@@ -70,7 +70,7 @@ const steady = fc.oneof(
       do: is("produce"),
       slot,
       id: fc.constantFrom("a\\", "a\""),
-      // Mostly the next number, or one that was had.
+      // Mostly the next number, or a number that was used before.
       epoch: fc.constantFrom(0, 0, 0, 0, 1, -1),
       seq: fc.constantFrom(1, 1, 1, 0, -1, 2),
       payload
@@ -94,7 +94,7 @@ const steady = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: is("head"), slot }) }
 )
 
-/** Histories; where they have crashes, one command in so many is one. */
+/** Histories; if they have crashes, one command in this many is a crash. */
 export const histories = (toCrash: number | undefined): fc.Arbitrary<ReadonlyArray<Command>> => {
   const crash = fc.record({ do: is("crash") })
   const one: fc.Arbitrary<Command> = toCrash === undefined

@@ -1,6 +1,6 @@
 /**
- * Random histories against the model: everything that can be done to streams and forks, in any order, in memory, and on
- * files with crashes between.
+ * Random histories against the model: every command on streams and forks, in any order, in memory, and on files with
+ * crashes in between.
  */
 import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -10,7 +10,7 @@ import { histories } from "./model-histories.ts"
 
 const seed = 20_261_121
 
-/** Of this many commands, one is a crash. */
+/** One command in this many is a crash. */
 const commandsToCrash = 200
 
 describe.for(
@@ -32,7 +32,7 @@ describe.for(
       (history) =>
         new World(`history-${storage}-${++told}`, (name) => target.url(name), () => target.crash()).run(history)
     )
-    // What fails is made shorter for a while, and then told.
+    // A failing history is shortened for a while, and then reported.
     await fc.assert(property, { seed, numRuns, interruptAfterTimeLimit: 25_000, markInterruptAsFailure: true })
     expect(told).toBe(numRuns)
   })

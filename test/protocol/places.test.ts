@@ -1,5 +1,5 @@
 /**
- * What followers share and what they must not: the bytes of a frame, and the place in a stream's life.
+ * Followers share the bytes of a frame, and must not share a place in another life of the stream.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -18,7 +18,7 @@ const block = () =>
 const control = { next: 1, cursor: 7, isTail: true, isEnd: false }
 
 describe("frames", () => {
-  it("Promise 6: are made once for all who are at one place and told the same", () => {
+  it("Promise 6: are made once for all followers who are at one place and get the same events", () => {
     const one = block()
     const first = sharedFrames(one, "json", control)
     assert.strictEqual(sharedFrames(one, "json", { ...control }), first)
@@ -29,7 +29,7 @@ describe("frames", () => {
     assert.notStrictEqual(sharedFrames(block(), "json", control), first)
   })
 
-  it("of a block of one's own are nobody else's, and its memory is given back", () => {
+  it("of a follower's own block are not shared, and its memory is given back", () => {
     let released = 0
     const own = { ...block(), release: () => void released++ }
     const frames = dataFrames(own, "json", control, fillNew)
@@ -38,7 +38,7 @@ describe("frames", () => {
   })
 })
 
-it.effect("a place is told of the life that was read, never of the next one", () =>
+it.effect("a place names the life that was read, never the next one", () =>
   Effect.gen(function*() {
     const name = freshName()
     yield* talk((port) => append(port, name, "1"))

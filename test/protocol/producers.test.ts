@@ -1,6 +1,6 @@
 /**
  * Idempotent producers of `@durable-streams/client` whose answers get lost, and whose server is killed under them:
- * afterwards each message is there once, in its producer's order, and whoever followed has seen the same.
+ * afterwards each message is there once, in its producer's order, and each follower has seen the same.
  */
 import { DurableStream, IdempotentProducer, type LiveMode } from "@durable-streams/client"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -36,7 +36,7 @@ const produce = async (stream: DurableStream, fetch: typeof globalThis.fetch): P
   }))
 }
 
-/** Each producer's numbers, each once, in order. */
+/** Fails unless each producer's numbers are there once each, in order. */
 const assertComplete = (messages: ReadonlyArray<Message>) => {
   for (let producer = 0; producer < producers; producer++) {
     const numbers = messages.filter((message) => message.producer === producer).map(({ n }) => n)
@@ -100,7 +100,7 @@ describe("idempotent producers", () => {
     assert.isTrue((await headOf(stream)).streamClosed)
   })
 
-  it("are fenced off by a later epoch, and claim the next one where they may", async () => {
+  it("are fenced off by a later epoch, and may claim the next one if they are set to", async () => {
     const stream = await DurableStream.create({
       url: target.url("fenced"),
       contentType: "application/json",

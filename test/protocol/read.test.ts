@@ -1,5 +1,5 @@
 /**
- * Reading without following (docs/protocol.md 8, 12, 13): blocks, tags, caches, what is added, and long-polls.
+ * Reading without following (docs/protocol.md 8, 12, 13): blocks, tags, caches, our additions, and long-polls.
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
@@ -12,7 +12,7 @@ const asked = "private, no-cache"
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage, longPollMillis: 400 }), { excludeTestServices: true })(`reading (${storage})`, (it) => {
-    it.effect("offsets are -1, now, 1 to 16 digits, and the written zero; all else is 400", () =>
+    it.effect("offsets are -1, now, 1 to 16 digits, and the written zero; all others are 400", () =>
       talk(async (port) => {
         const name = freshName()
         await putText(port, name, "a", "b")
@@ -26,7 +26,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await get(port, name, "?offset=0&live=yes")).status, 400)
       }))
 
-    it.effect("Promise 10: an offset beyond the tail is refused, and the answer says where the tail is", () =>
+    it.effect("Promise 10: an offset beyond the tail is refused, and the answer names the tail", () =>
       talk(async (port) => {
         const name = freshName()
         await putText(port, name, "a", "b")
@@ -48,7 +48,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await get(port, freshName(), "?offset=9")).status, 404)
       }))
 
-    it.effect("an answer is all there is, streamed where it is large", () =>
+    it.effect("an answer has all events to the tail, and is streamed if it is large", () =>
       talk(async (port) => {
         for (const [type, joined] of [["text/plain", ""], ["application/json", ","]] as const) {
           const name = freshName()
@@ -74,7 +74,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("limit, tail and since choose what is answered, the latest start counts", () =>
+    it.effect("limit, tail and since choose the events of an answer, and the latest start counts", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 10)
@@ -132,7 +132,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.isUndefined(same.headers["content-length"])
       }))
 
-    it.effect("what can change is asked for again; the end of a closed stream cannot", () =>
+    it.effect("a cache asks again for an answer that can change, and not for the end of a closed stream", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, json, "[1]")
@@ -147,7 +147,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(end.headers.get("content-security-policy"), "sandbox")
       }))
 
-    it.effect("a long-poll is answered with what comes, once", () =>
+    it.effect("a long-poll is answered with the next events, once", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, text, "old")
@@ -165,7 +165,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(none.headers.get("cache-control"), "no-store")
       }))
 
-    it.effect("a final append that closes reaches who waits, with its data", () =>
+    it.effect("a final append that closes the stream reaches a waiting client, with its data", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, json)

@@ -1,5 +1,5 @@
 /**
- * The registry (docs/protocol.md 16): what it tells, in the form the State Protocol's own client makes and reads.
+ * The registry (docs/protocol.md 16): its events, in the form that the State Protocol's own client makes and reads.
  */
 import { createStateSchema, MaterializedState } from "@durable-streams/state"
 import { assert, it } from "@effect/vitest"
@@ -21,10 +21,10 @@ import { append, layerServer, listStreams, serverSettings, talk, temporaryDirect
 import { get, json, put, remove, text } from "../support/speaking.ts"
 import { commitOf, described, named } from "../support/storage-fixtures.ts"
 
-/** On the test's own clock: far enough from its beginning to be told from nothing. */
+/** A time on the test's own clock that cannot be confused with its beginning. */
 const now = 5_000
 
-/** The registry, once it holds so many changes. */
+/** The registry, once it holds this many changes. */
 const registry = async (port: number, count: number): Promise<ReadonlyArray<Change>> => {
   while (true) {
     const answer = await get(port, "__registry__")
@@ -36,7 +36,7 @@ const registry = async (port: number, count: number): Promise<ReadonlyArray<Chan
 
 type Change = Parameters<MaterializedState["apply"]>[0]
 
-it.effect("tells of every stream that is made or deleted, in order, as the state client would", () =>
+it.effect("the registry tells of every stream that is made or deleted, in order, as the state client would", () =>
   Effect.andThen(
     TestClock.setTime(now),
     talk(async (port) => {
@@ -76,7 +76,7 @@ it.effect("tells of every stream that is made or deleted, in order, as the state
     })
   ).pipe(Effect.provide(layerServer())))
 
-it.effect("tells of all there are when it is made anew, and goes on where it cannot be written", () =>
+it.effect("a registry that is made anew tells of all streams that exist, and goes on after it could not be written", () =>
   talk(async (port) => {
     const names = Array.from({ length: 4 }, freshName)
     await put(port, "__registry__", json)
@@ -93,7 +93,7 @@ it.effect("tells of all there are when it is made anew, and goes on where it can
     assert.deepStrictEqual(changes.map(({ key }) => key), names)
   }).pipe(Effect.provide(layerServer())))
 
-it.effect("is told at the next start what it could not be told before, and what is there is not told twice", () =>
+it.effect("the registry is told at the next start of changes it missed, and of no existing stream twice", () =>
   Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     const settings = { ...serverSettings(directory), storage: "fs" as const }
@@ -104,7 +104,7 @@ it.effect("is told at the next start what it could not be told before, and what 
       await append(port, gone, "1")
       await registry(port, 2)
     }).pipe(Effect.provide(Server.layer(settings)))
-    // As if the server had been killed before it could say so.
+    // The same as a server that was killed before it could write this.
     yield* Effect.gen(function*() {
       const storage = yield* Storage
       yield* storage.delete(named(gone))
@@ -122,7 +122,7 @@ it.effect("is told at the next start what it could not be told before, and what 
     }).pipe(Effect.provide(Server.layer(settings)))
   }).pipe(Effect.scoped))
 
-it.effect("10: tells when there is room again what it could not tell on a full disk, without a new start", () =>
+it.effect("Promise 10: the registry on a full disk gets the missed changes when there is room again, without a new start", () =>
   Effect.gen(function*() {
     let isFull = false
     const memory = Context.get(yield* Layer.build(layerMemory), Storage)
@@ -170,7 +170,7 @@ it.effect("10: tells when there is room again what it could not tell on a full d
     }).pipe(Effect.provide(layerRegistry.pipe(Layer.provideMerge(manager))))
   }).pipe(Effect.scoped))
 
-it.effect("is not there unless somebody makes it", () =>
+it.effect("the registry does not exist until a client makes it", () =>
   talk(async (port) => {
     const name = freshName()
     await append(port, name, "1")

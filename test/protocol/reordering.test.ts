@@ -1,6 +1,6 @@
 /**
- * Numbered appends that arrive in any order, several times and at once: whatever the network does to them, each is there
- * once, in the order of its producer's numbers (PROTOCOL 5.2.1).
+ * Numbered appends that arrive in any order, several times and at once: whatever the network does to them, each is
+ * there once, in the order of its producer's numbers (PROTOCOL 5.2.1).
  */
 import * as fc from "fast-check"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -34,7 +34,7 @@ const send = async (url: string, message: Numbered) => {
   return answer
 }
 
-/** Sends all at once in this order, and those that came too early again, until none is left. */
+/** Sends all at once in this order, and sends those that came too early again, until none is left. */
 const deliver = async (url: string, messages: ReadonlyArray<Numbered>): Promise<ReadonlyArray<Numbered>> => {
   const accepted: Array<Numbered> = []
   for (let left = messages; left.length > 0;) {
@@ -61,7 +61,7 @@ const deliver = async (url: string, messages: ReadonlyArray<Numbered>): Promise<
 const numbers = (id: string, epoch: number, count: number): ReadonlyArray<Numbered> =>
   Array.from({ length: count }, (_, seq) => ({ id, epoch, seq }))
 
-/** What one life of each producer sends: every number at least once, in any order. */
+/** The messages of one life of each producer: every number at least once, in any order. */
 const life = (epoch: number) =>
   fc.record({ a: fc.integer({ min: 1, max: 12 }), b: fc.integer({ min: 0, max: 6 }) }).chain(({ a, b }) => {
     const once = [...numbers("a", epoch, a), ...numbers("b", epoch, b)]
@@ -84,7 +84,8 @@ describe("numbered appends", () => {
         assert.deepStrictEqual(of(messages), of([...first.once, ...second.once]))
         assert.lengthOf(of(accepted), of(messages).length)
       }
-      // A life that is over is told so, and by what; where the producer did not come back, its number was had before.
+      // A message of a finished life is refused, and the refusal names the life that ended it. If the producer had no
+      // later life, the number is a duplicate.
       for (const message of first.shuffled.slice(0, 3)) {
         const answer = await send(url, message)
         const isOver = second.once.some(({ id }) => id === message.id)

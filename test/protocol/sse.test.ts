@@ -11,7 +11,7 @@ import { closing, head, json, Live, post, put, putText, remove, text } from "../
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`following by the protocol (${storage})`, (it) => {
-    it.effect("a batch is one data and one control event, both with the offset that is next", () =>
+    it.effect("a batch is one data and one control event, both with the next offset", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 3)
@@ -32,7 +32,7 @@ for (const storage of ["memory", "fs"] as const) {
         live.close()
       }))
 
-    it.effect("where there is nothing to catch up with, a control event comes at once", () =>
+    it.effect("a follower with nothing to catch up gets a control event at once", () =>
       talk(async (port) => {
         const name = freshName()
         await putText(port, name, "old")
@@ -46,7 +46,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("Promise 4: Last-Event-ID resumes behind what was seen, and wins over the offset", () =>
+    it.effect("Promise 4: Last-Event-ID resumes after the last seen event, and wins over the offset", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 2)
@@ -77,7 +77,7 @@ for (const storage of ["memory", "fs"] as const) {
         const live = await Live.open(port, name, "offset=-1")
         await live.batch()
         let data = ""
-        // One byte at a time: nothing is sent that is not whole.
+        // One byte at a time: the server sends only whole characters.
         for (const byte of euro) await post(port, name, text, new Uint8Array([byte]))
         while (data.length < "1€2😀3".length) {
           const batch = await live.batch()
@@ -88,7 +88,7 @@ for (const storage of ["memory", "fs"] as const) {
         live.close()
       }))
 
-    it.effect("half a character that nobody completes is sent all the same", () =>
+    it.effect("half a character is sent after all if no writer completes it", () =>
       talk(async (port) => {
         const name = freshName()
         await putText(port, name, "a", new Uint8Array([0xe2, 0x82]))
@@ -119,7 +119,7 @@ for (const storage of ["memory", "fs"] as const) {
         live.close()
       }))
 
-    it.effect("a final append that closes is sent, and the answer ends", () =>
+    it.effect("a final append that closes the stream is sent, and the answer ends", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, json, "[0]")

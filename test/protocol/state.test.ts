@@ -1,5 +1,5 @@
 /**
- * `@durable-streams/state` with `@tanstack/db` against our server on files: collections that follow a stream of changes,
+ * `@durable-streams/state` with `@tanstack/db` against our server on files: collections follow a stream of changes,
  * through a crash of the server.
  */
 import { DurableStream } from "@durable-streams/client"
@@ -88,7 +88,7 @@ describe("the state client", () => {
     db.close()
   })
 
-  it("catches up with what was written before it came, and knows where it is", async () => {
+  it("catches up with changes from before it came, and knows its place", async () => {
     const { db, stream, users, write } = await follow("state-late", "sse")
     const { users: user } = state
     await db.preload()
@@ -107,7 +107,7 @@ describe("the state client", () => {
     late.close()
   })
 
-  it("materialises what was read, message by message", async () => {
+  it("builds the state from messages that it has read, one by one", async () => {
     const { stream } = await follow("state-materialised", "sse")
     const { users: user } = state
     const changes = [

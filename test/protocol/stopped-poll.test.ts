@@ -8,7 +8,7 @@ import { offsetOf } from "../support/names.ts"
 import { append, layerServer } from "../support/served.ts"
 import { request, Wire } from "../support/wire.ts"
 
-it.live("a long-poll that waits while the server stops is answered as after its time, with the tail", () =>
+it.live("a long-poll that waits while the server stops is answered with the tail, as if its time had run out", () =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     const { port } = Context.get(yield* Layer.buildWithScope(layerServer(), scope), Server)

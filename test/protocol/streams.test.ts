@@ -1,6 +1,6 @@
 /**
  * The Durable Streams Protocol and the native API are two views of the same streams: names, offsets, data, refusals
- * (docs/protocol.md 8 to 11). What the public conformance suite asks is not asked again.
+ * (docs/protocol.md 8 to 11). These tests do not repeat the public conformance suite.
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
@@ -10,7 +10,7 @@ import { exchange, request } from "../support/wire.ts"
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage }), { excludeTestServices: true })(`streams of the protocol (${storage})`, (it) => {
-    it.effect("are listed and read natively, under the same offsets", () =>
+    it.effect("can be listed and read natively, under the same offsets", () =>
       talk(async (port) => {
         const name = freshName()
         const made = await put(port, name, json, "[1,2]")
@@ -27,7 +27,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(await native.text(), `{"events":[]}`)
       }))
 
-    it.effect("a stream of the native API is a JSON stream here, and closing it here closes it there", () =>
+    it.effect("of the native API are JSON streams here, and a closing here closes them there", () =>
       talk(async (port) => {
         const name = freshName()
         await append(port, name, `{"a": 1}`)
@@ -41,7 +41,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(refused.headers.get("stream-next-offset"), offsetOf(1))
       }))
 
-    it.effect("Promise 8: messages are kept and answered as the text that was sent", () =>
+    it.effect("Promise 8: keep messages and answer them as the text that was sent", () =>
       talk(async (port) => {
         const name = freshName()
         const sent = [`12345678901234567890.10`, `{"b":1, "a":2,"b":3}`, `"\\u00e9é\\/"`, `-0.0`, `1E+2`]
@@ -50,7 +50,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(await (await get(port, name)).text(), `[${sent.join(",")}]`)
       }))
 
-    it.effect("bytes that are no text come back as they are, and are base64 natively", () =>
+    it.effect("of bytes that are no text answer the same bytes, and are base64 natively", () =>
       talk(async (port) => {
         const name = freshName()
         const pieces = [[0xff, 0xfe, 0x00], [0x22, 0x5c, 0x0a, 0x7f], [0xc3], [0xa9]].map((all) => new Uint8Array(all))
@@ -62,7 +62,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.deepStrictEqual(first.data, { base64: "//4A" })
       }))
 
-    it.effect("Promise 12: a name is the raw rest of the path, decoded once", () =>
+    it.effect("Promise 12: have names that are the raw rest of the path, decoded once", () =>
       talk(async (port) => {
         const names = ["a/%2e%2e/b", "a%2Fb/c", "a//b", "../x", "%252F", "caf%C3%A9", "a/", "__dsx"]
         for (const path of names) {
@@ -81,7 +81,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await exchange(port, request("GET", "/v1/stream"))).status, 404)
       }))
 
-    it.effect("names below __ds are nobody's, here and natively", () =>
+    it.effect("cannot have names below __ds, here and natively", () =>
       talk(async (port) => {
         for (const path of ["__ds", "__ds/x", "__ds%2Fx", "%5F_ds/x"]) {
           for (const method of ["PUT", "POST", "GET", "HEAD", "DELETE"]) {
@@ -94,7 +94,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(forked.status, 400)
       }))
 
-    it.effect("every answer says what is added to the protocol, and refusals are problems", () =>
+    it.effect("have our additions to the protocol in every answer, and refusals are problems", () =>
       talk(async (port) => {
         const name = freshName()
         const answers = [
@@ -118,7 +118,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(allowed.headers["allow"], "PUT, POST, GET, HEAD, DELETE, OPTIONS")
       }))
 
-    it.effect("malformed headers are 400, and leave nothing behind", () =>
+    it.effect("refuse malformed headers with 400, and keep nothing of the request", () =>
       talk(async (port) => {
         const name = freshName()
         const bad: ReadonlyArray<Readonly<Record<string, string>>> = [
@@ -164,7 +164,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await head(port, name)).headers.get("stream-next-offset"), offsetOf(0))
       }))
 
-    it.effect("the writer of a closed stream learns that it is closed, whatever else is wrong", () =>
+    it.effect("that are closed tell their writer so, whatever else is wrong", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, { ...json, ...closing }, "[1]")
@@ -182,7 +182,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("If-Match appends only at the tail, which the refusal names", () =>
+    it.effect("take an append with If-Match only at the tail, and the refusal names the tail", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, text, "a")
@@ -194,7 +194,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual(await (await get(port, name)).text(), "ab")
       }))
 
-    it.effect("what is too deep or too large is refused, never a failure of the server", () =>
+    it.effect("refuse data that is too deep or too large, and the server never fails of it", () =>
       talk(async (port) => {
         const name = freshName()
         await put(port, name, json)
@@ -205,7 +205,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await post(port, name, json, `"${"a".repeat(1024 * 1024)}"`)).status, 413)
       }))
 
-    it.effect("a fork with a body and no type takes it as its source's", () =>
+    it.effect("that are forks with a body and no type have their source's type", () =>
       talk(async (port) => {
         const [source, fork, other] = [freshName(), freshName(), freshName()]
         await put(port, source, json, `[1,2]`)
@@ -218,7 +218,7 @@ for (const storage of ["memory", "fs"] as const) {
         assert.strictEqual((await exchange(port, request("PUT", `/v1/stream/${other}`, missing, "x"))).status, 404)
       }))
 
-    it.effect("HEAD tells what PUT was told", () =>
+    it.effect("answer a HEAD with the values that PUT was given", () =>
       talk(async (port) => {
         const name = freshName()
         const expiresAt = "2099-01-01T00:00:00+02:00"

@@ -1,5 +1,6 @@
 /**
- * What a follower by `live=sse` is told when it cannot be read on (docs/protocol.md 14), and text that is cut anywhere.
+ * The answer to a follower by `live=sse` when the log cannot be read any further (docs/protocol.md 14), and text that
+ * is cut anywhere.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,7 +12,7 @@ import { append, during, layerServer, serverSettings, talk, temporaryDirectory }
 import { get, Live, post, putText, text } from "../support/speaking.ts"
 
 it.live(
-  "Promise 10: a log that is damaged is told to followers in the refusal, or behind what is whole",
+  "Promise 10: a damaged log is reported to followers in the refusal, or after the whole events",
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = { ...serverSettings(yield* temporaryDirectory), storage: "fs" as const }
@@ -42,7 +43,7 @@ it.live(
         const told = await live.event()
         assert.strictEqual(told?.type, "problem")
         assert.include(told?.data, "urn:durable-streams:LogDamaged")
-        // It comes back to the same place: what is behind the damage is not skipped.
+        // The follower comes back to the same place, so it does not skip the damaged part.
         assert.strictEqual(told?.id, "")
         assert.isUndefined(await live.event())
         assert.strictEqual((await get(port, "d", "?offset=3&live=sse")).status, 500)
@@ -88,7 +89,7 @@ it.live("Promise 6: text that ends in half a character with each event is sent w
       if (i === 0) continue
       const batch = await live.batch()
       data += batch.data
-      // One event is held at the most.
+      // One event is held back at most.
       assert.isAtLeast(Number(batch.control.streamNextOffset), i)
     }
     assert.include(data, "caf\ufffdcaf\ufffd")

@@ -1,6 +1,6 @@
 /**
- * `@durable-streams/y-durable-streams` with `yjs`: its document server keeps updates, snapshots and presence in streams
- * of ours, on files, and two documents converge through it, also when our server crashes.
+ * `@durable-streams/y-durable-streams` with `yjs`: its document server keeps updates, snapshots and presence in our
+ * streams, on files, and two documents converge through it, even if our server crashes.
  */
 import { YjsProvider } from "@durable-streams/y-durable-streams"
 import { YjsServer } from "@durable-streams/y-durable-streams/server"
@@ -14,7 +14,7 @@ let target: Target
 let documents: YjsServer
 let baseUrl: string
 beforeAll(async () => {
-  // The document server tells of every snapshot, and of every request that the crash cuts off.
+  // The document server reports every snapshot, and every request that the crash cuts off.
   vi.spyOn(console, "error").mockReturnValue()
   vi.spyOn(console, "log").mockReturnValue()
   target = await Target.start("fs")
@@ -26,7 +26,7 @@ afterAll(async () => {
   await target.stop()
 })
 
-/** A document that is connected, and says what it holds. */
+/** A connected document, and its contents. */
 const open = async (docId: string, liveMode: "sse" | "long-poll" = "sse") => {
   const doc = new Y.Doc()
   const awareness = new Awareness(doc)
@@ -40,7 +40,7 @@ const open = async (docId: string, liveMode: "sse" | "long-poll" = "sse") => {
 
 type Opened = Awaited<ReturnType<typeof open>>
 
-/** What all documents hold, once they hold the same and all of what is wanted. */
+/** The contents of all documents, once they hold the same and all wanted entries. */
 const converged = async (documents: ReadonlyArray<Opened>, ...wanted: ReadonlyArray<string>): Promise<string> => {
   const texts = () => documents.map(({ has }) => has())
   await until(
@@ -64,7 +64,7 @@ describe("the Yjs provider", () => {
     })
   }
 
-  it("gives a late document everything, from a snapshot where there is one", async () => {
+  it("gives a late document everything, from a snapshot if there is one", async () => {
     const first = await open("late")
     for (let n = 0; n < 40; n++) {
       first.text.insert(0, `${n} ${"x".repeat(400)} `)
@@ -83,7 +83,7 @@ describe("the Yjs provider", () => {
     second.provider.destroy()
   })
 
-  it("shows who is present", async () => {
+  it("shows the users who are present", async () => {
     const left = await open("present")
     const right = await open("present")
     left.awareness.setLocalStateField("user", "Ada")

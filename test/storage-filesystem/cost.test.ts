@@ -1,6 +1,6 @@
 /**
- * Promise 7: what an append, an opening, a read and a start cost does not depend on how much is stored. Counted in calls
- * and bytes of the disk, not in time.
+ * Promise 7: the cost of an append, an opening, a read and a start does not grow with the amount of stored data. The
+ * tests count calls and bytes of the disk, not time.
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -21,10 +21,10 @@ const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, 
     return yield* use(Path.join(yield* fs.makeTempDirectoryScoped({ prefix: "durable-streams-" }), "streams"))
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 
-/** An event of a length that differs from its neighbours', so that a guess by proportion is not always right. */
+/** The length of each event differs from its neighbours', so a guess by proportion is not always right. */
 const data = (offset: number) => `{"n":${offset},"text":"${"x".repeat(offset * 7919 % 300)}"}`
 
-/** Makes a log of that many events, a hundred in a commit. */
+/** Makes a log of this many events, in commits of a hundred. */
 const fill = Effect.fnUntraced(function*(storage: Storage["Service"], name: string, count: number) {
   const commit = (first: number) => commitOf(name, first, Array.from({ length: 100 }, (_, i) => data(first + i)))
   const log = yield* storage.create(described(name), commit(0))
@@ -33,8 +33,8 @@ const fill = Effect.fnUntraced(function*(storage: Storage["Service"], name: stri
 
 const sizes = [["small", 2_000], ["large", 60_000]] as const
 
-describe("Promise 7: the disk is asked for no more by a log of 60,000 events than by one of 2,000", () => {
-  it.live("to open it, to append to it, and to read at its end; to find an offset, for a few small reads", () =>
+describe("Promise 7: a log of 60,000 events asks no more of the disk than a log of 2,000", () => {
+  it.live("when it is opened, appended to and read at its end; a search for an offset takes a few small reads", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const disk = new CountingDisk(nodeDisk)
@@ -48,7 +48,7 @@ describe("Promise 7: the disk is asked for no more by a log of 60,000 events tha
             disk.reset()
             const log = yield* storage.open(named(name))
             const opening: Record<string, number> = { ...disk.calls, bytes: disk.bytesRead }
-            // No more than its last commit, which a process that was killed may not have flushed.
+            // The log's last commit and no more: an earlier process may have been killed before it flushed that commit.
             assert.isAtMost(disk.bytesWritten, 30_000)
             assert.strictEqual(log.tail, tail)
             assert.isAtMost(disk.bytesRead, 200_000)
@@ -69,7 +69,7 @@ describe("Promise 7: the disk is asked for no more by a log of 60,000 events tha
             return { opening, appending }
           })
         )
-        // A log that is shorter than the window is read whole: only that may differ, and only downwards.
+        // The log that is shorter than the window is read whole: only this number may differ, and only downwards.
         const [small, large] = measured
         assert.deepStrictEqual(large!.appending, small!.appending)
         assert.deepStrictEqual({ ...large!.appending, written: 0 }, { write: 10, flush: 10, bytes: 0, written: 0 })
@@ -79,21 +79,22 @@ describe("Promise 7: the disk is asked for no more by a log of 60,000 events tha
     ))
 })
 
-/** Reads from many places, each by a search of its own. */
+/** Reads from many places; each read makes its own search. */
 const seeks = Effect.fnUntraced(function*(disk: CountingDisk, log: Log, tail: number) {
   for (let i = 1; i <= 200; i++) {
     const offset = i * 7_919_993 % tail
     disk.reset()
     const block = yield* log.read(offset, 1)
     assert.include(textsOf(block)[0], `"data":{"n":${offset},`)
-    // Sixteen halvings would find it; a guess by proportion needs fewer. Then the line, its commit, and the events.
+    // A binary search needs sixteen halvings; a guess by proportion needs fewer. Then come the line, its commit, and
+    // the events.
     assert.isAtMost(disk.calls["read"]!, 16, `reads for offset ${offset} of ${tail}`)
     assert.isAtMost(disk.bytesRead, 400_000, `bytes for offset ${offset} of ${tail}`)
   }
 })
 
 describe("Promise 7: a log that is followed from its beginning", () => {
-  it.effect("is read once, not searched anew for every piece", () =>
+  it.effect("is read once, without a new search for every piece", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
       const storage = yield* storageOn(disk)
@@ -112,21 +113,21 @@ describe("Promise 7: a log that is followed from its beginning", () => {
 })
 
 describe("Promise 7: two thousand sleeping streams", () => {
-  it.effect("cost a start one listing of the directory, and a list a look at the directory's time", () =>
+  it.effect("cost a start one listing of the directory, and a later list only asks for the directory's time", () =>
     Effect.gen(function*() {
       const sleeping = Object.fromEntries(
         Array.from({ length: 2_000 }, (_, i) => [pathOf(`stream/${i}`), Buffer.from("not even looked at")])
       )
       const disk = new CountingDisk(FaultDisk.holding(sleeping))
       const storage = yield* storageOn(disk)
-      // What an earlier process did is flushed; the two are the journal's areas, which are looked for.
+      // An earlier process flushed the logs, so a start only looks for the journal's two areas.
       assert.deepStrictEqual(disk.calls, { makeDirectory: 1, stampOf: 1, list: 1, flushDirectory: 1, open: 2 })
       disk.reset()
       assert.strictEqual((yield* storage.list()).length, 2_000)
       assert.deepStrictEqual(disk.calls, { stampOf: 1 })
     }).pipe(Effect.scoped))
 
-  it.effect("cost a start one listing of the directory for all its questions about them", () =>
+  it.effect("cost a start one listing of the directory, however much the start asks about them", () =>
     Effect.gen(function*() {
       const names = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? `stream/${i}` : `${i}`.padStart(400, "x"))
       const expiring = names.filter((_, i) => i % 5 === 0)
@@ -149,7 +150,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
       assert.strictEqual(disk.calls["list"], 1)
     }).pipe(Effect.scoped))
 
-  it.effect("are opened once to be listed if their names are too long for a file name", () =>
+  it.effect("are opened once for the list if their names are too long for a file name", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
       const names = Array.from({ length: 20 }, (_, i) => `${i}`.padStart(400, "x"))
@@ -166,7 +167,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
         read: 20
       })
       disk.reset()
-      // Whatever is in the directory, it is read again only when a second has gone by.
+      // The directory is read again only after a second has passed, whatever is in it.
       yield* storage.delete(named(names[0]!))
       assert.deepStrictEqual(yield* storage.list(), names.slice(1).map(named).toSorted())
       assert.isUndefined(disk.calls["list"])
@@ -178,7 +179,7 @@ describe("Promise 7: two thousand sleeping streams", () => {
 })
 
 describe("Promise 7: a thousand streams that are used in turn", () => {
-  it.effect("cost as much as one stream: an append opens no file if there are descriptors enough", () =>
+  it.effect("cost as much as one stream: an append opens no file if there are enough descriptors", () =>
     Effect.gen(function*() {
       const disk = new CountingDisk(new FaultDisk())
       const storage = yield* storageOn(disk, { openFilesMax: fileShares(4_096).logs })

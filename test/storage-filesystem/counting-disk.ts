@@ -1,5 +1,5 @@
 /**
- * A disk that counts what it is asked for: what something costs, in calls and bytes and not in time.
+ * A disk that counts the calls it gets and their bytes: a measure of cost that does not depend on time.
  */
 import { Effect } from "effect"
 import type { Disk, DiskFile } from "../../src/storage-filesystem/disk/disk.ts"
@@ -8,7 +8,7 @@ export class CountingDisk implements Disk {
   readonly calls: Record<string, number> = {}
   bytesRead = 0
   bytesWritten = 0
-  /** The lowest position that was written to. */
+  /** The lowest position that a write began at. */
   lowestWrite = Infinity
   readonly #disk: Disk
 

@@ -1,6 +1,6 @@
 /**
- * Damage before the tail: found, named, never served and never cut away; what is before it is served, and so is every
- * other stream (docs/storage-format.md 6).
+ * Damage before the tail is found and named; it is never served and never cut away. The events before it are served,
+ * and so is every other stream (docs/storage-format.md 6).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -22,7 +22,7 @@ import {
 } from "../support/log-fixtures.ts"
 import { commitOf, named, readUpTo, textsOf } from "../support/storage-fixtures.ts"
 
-/** Reads on until an error; the events before it, and the offset that it names. */
+/** Reads until an error; returns the events before it and the offset that the error names. */
 const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0) {
   const texts: Array<string> = []
   while (from < tail) {
@@ -38,7 +38,7 @@ const readUntilDamage = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail
 })
 
 /**
- * Opens the disk and fails unless the damage, in the commit with number `hurt` (-1: in the header), is treated as
+ * Opens the disk and fails unless the log treats the damage, in the commit with number `hurt` (-1: in the header), as
  * section 6 says.
  */
 const checkDamage = Effect.fnUntraced(
@@ -59,7 +59,7 @@ const checkDamage = Effect.fnUntraced(
       const found = yield* readUntilDamage(log, log.tail)
       assert.deepStrictEqual(found.texts, whole, `${where}: what is before the damage`)
       assert.strictEqual(found.named, toOffset(whole.length), `${where}: the offset that cannot be had`)
-      // Whoever asks for what lies behind the damage gets the true event or an error, never another.
+      // A reader that starts behind the damage gets the true event or an error, never another event.
       for (let from = whole.length; from < all.length; from++) {
         const answer = yield* Effect.result(log.read(from, 1))
         if (answer._tag === "Success") assert.strictEqual(textsOf(answer.success)[0], all[from], where)
@@ -74,14 +74,14 @@ const checkDamage = Effect.fnUntraced(
   Effect.scoped
 )
 
-/** What is appended now is read back. */
+/** The log takes an append now, and a read returns it. */
 const goesOn = Effect.fnUntraced(function*(log: Log) {
   const more = commitOf(name, log.tail, [`"behind it"`])
   yield* log.commit(more)
   assert.deepStrictEqual(textsOf(yield* log.read(log.tail, 1)), textsOf(more.events))
 })
 
-/** A log of commits of one event each, which are a line each, to be put in another order. */
+/** A log of commits of one event each. Each commit is one line, so that a test can reorder them. */
 const linesOf = Effect.fnUntraced(function*(count: number, bytes: number) {
   const disk = new FaultDisk()
   const commits = Array.from({ length: count }, (_, i) => commitOf(name, i, [`"${`${i}`.padEnd(bytes, "x")}"`]))
@@ -96,9 +96,9 @@ const linesOf = Effect.fnUntraced(function*(count: number, bytes: number) {
 const commitAt = (ends: ReadonlyArray<number>, headerEnd: number, at: number): number =>
   at < headerEnd ? -1 : ends.findIndex((end) => at < end)
 
-describe("Promise 10: one bit that flips in any byte before the last commit", () => {
+describe("Promise 10: one flipped bit in any byte before the last commit", () => {
   it.effect.each(["with an event", "alone", "not"] as const)(
-    "is found, and what is before it is served (the stream is closed: %s)",
+    "is found, and the events before it are served (the stream is closed: %s)",
     (closing) =>
       Effect.gen(function*() {
         const commits = sixCommits(closing)
@@ -122,19 +122,22 @@ describe("Promise 10: bytes before the last two commits", () => {
     ["that became line feeds", (bytes, at) => bytes.fill(0x0a, at, at + 3)],
     ["that were swapped", (bytes, at) => bytes.subarray(at, at + 16).swap64()]
   ]
-  it.effect.each(hurting)("%s are found, and what is before them is served", ([what, hurt]) =>
-    Effect.gen(function*() {
-      const commits = sixCommits()
-      const { bytes, ends, files } = yield* twoLogs(commits)
-      const headerEnd = bytes.indexOf("\n") + 1
-      for (let at = 0; at + 16 <= ends.at(-3)!; at++) {
-        const changed = Buffer.from(bytes)
-        hurt(changed, at)
-        if (changed.equals(bytes)) continue
-        const first = commitAt(ends, headerEnd, changed.findIndex((byte, i) => byte !== bytes[i]))
-        yield* checkDamage({ ...files, [path]: changed }, commits, first, `${what}, from byte ${at}`)
-      }
-    }))
+  it.effect.each(hurting)(
+    "%s are found, and the events before them are served",
+    ([what, hurt]) =>
+      Effect.gen(function*() {
+        const commits = sixCommits()
+        const { bytes, ends, files } = yield* twoLogs(commits)
+        const headerEnd = bytes.indexOf("\n") + 1
+        for (let at = 0; at + 16 <= ends.at(-3)!; at++) {
+          const changed = Buffer.from(bytes)
+          hurt(changed, at)
+          if (changed.equals(bytes)) continue
+          const first = commitAt(ends, headerEnd, changed.findIndex((byte, i) => byte !== bytes[i]))
+          yield* checkDamage({ ...files, [path]: changed }, commits, first, `${what}, from byte ${at}`)
+        }
+      })
+  )
 })
 
 describe("Promise 10: commits", () => {
@@ -143,7 +146,7 @@ describe("Promise 10: commits", () => {
     ["swapped", [0, 2, 1, 3, 4, 5], 1]
   ]
   it.effect.each(rearranged)(
-    "that were %s are found, though each of them is whole",
+    "that were %s are found, though each commit is whole",
     ([what, order, hurt]) =>
       Effect.gen(function*() {
         const commits = sixCommits()
@@ -155,7 +158,7 @@ describe("Promise 10: commits", () => {
       })
   )
 
-  it.effect("of another stream under this one's name are not taken for it", () =>
+  it.effect("of another stream under this stream's name are not served as this stream's", () =>
     Effect.gen(function*() {
       const { files } = yield* twoLogs(sixCommits())
       const disk = FaultDisk.holding({ ...files, [path]: files[pathOf(other)]! })
@@ -165,14 +168,14 @@ describe("Promise 10: commits", () => {
 })
 
 describe("Promise 10: a damaged log", () => {
-  it.effect("answers with what is before the damage, though the search for it meets damaged lines", () =>
+  it.effect("serves the events before the damage, though the search for them meets damaged lines", () =>
     Effect.gen(function*() {
-      // Long enough to be searched and not read through.
+      // Long enough that the log searches it and does not read it through.
       const commits = Array.from({ length: 400 }, (_, i) => commitOf(name, i, [`"${"x".repeat(200)}"`]))
       const { bytes, ends, files } = yield* twoLogs(commits)
       for (let hurt = 150; hurt < 350; hurt += 2) {
         const changed = Buffer.from(bytes)
-        // Another number, or none.
+        // The damaged line has another number, or none.
         const digit = ends[hurt - 1]! + `{"offset":"0000000000000`.length
         changed.write(hurt % 4 === 0 ? "0" : "?", digit)
         const storage = yield* storageOn(FaultDisk.holding({ ...files, [path]: changed }))
@@ -184,7 +187,7 @@ describe("Promise 10: a damaged log", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("goes on at its tail, and what is appended is read back", () =>
+  it.effect("takes appends at its tail, and they are read back", () =>
     Effect.gen(function*() {
       const commits = sixCommits("not")
       const { bytes, ends, files } = yield* twoLogs(commits)
@@ -200,7 +203,7 @@ describe("Promise 10: a damaged log", () => {
       assert.deepStrictEqual(added, textsOf(commitOf(name, tail, [`"after the damage"`]).events))
     }).pipe(Effect.scoped))
 
-  it.effect("goes on behind commits that are there twice, also for whoever has read up to them", () =>
+  it.effect("goes on behind commits that are there twice, and so do readers who have read up to them", () =>
     Effect.gen(function*() {
       const commits = sixCommits("not")
       const { bytes, ends, files } = yield* twoLogs(commits)
@@ -208,12 +211,12 @@ describe("Promise 10: a damaged log", () => {
       const storage = yield* storageOn(FaultDisk.holding({ ...files, [path]: twice }))
       const log = yield* storage.open(named(name))
       assert.deepStrictEqual(yield* readUpTo(log, log.tail, 0, 1), textsOfAll(commits))
-      // The one that is there first, and not the other: from there a reader goes on.
+      // The search must find the first of the two copies: a reader goes on from there.
       yield* log.read(log.tail - 1, 1)
       yield* goesOn(log)
     }).pipe(Effect.scoped))
 
-  it.effect("gives no offset again because old commits were moved behind new ones", () =>
+  it.effect("gives no offset a second time when old commits were moved after new ones", () =>
     Effect.gen(function*() {
       const { arranged, texts } = yield* linesOf(12, 20)
       const storage = yield* storageOn(FaultDisk.holding({ [path]: arranged([0, 1, 2, 10, 5, 6, 7, 8, 9, 3, 4]) }))
@@ -223,7 +226,7 @@ describe("Promise 10: a damaged log", () => {
       yield* goesOn(log)
     }).pipe(Effect.scoped))
 
-  it.effect("serves what was appended at the offset of a damaged line", () =>
+  it.effect("serves the event that was appended at the offset of a damaged line", () =>
     Effect.gen(function*() {
       const { arranged } = yield* linesOf(10, 20)
       const bytes = arranged([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 4, 5])
@@ -241,14 +244,14 @@ describe("Promise 10: a damaged log", () => {
     ["into one another", 9_000, [0, 1, 4, 2, 5, 3, 6, 7, 7, 6]]
   ]
   it.effect.each(moved)(
-    "whose commits were moved %s serves what it served before, whatever is read meanwhile",
+    "whose commits were moved %s serves the same events as before, whatever is read in between",
     ([, bytes, order]) =>
       Effect.gen(function*() {
         const { arranged } = yield* linesOf(8, bytes)
         const tail = Math.max(...order) + 1
         const offsets = Array.from({ length: tail + 1 }, (_, i) => i)
         const more = commitOf(name, tail, [`"after the damage"`])
-        /** What the last of these reads gives. */
+        /** Makes these reads and returns the last one's result. */
         const last = Effect.fnUntraced(function*(reads: ReadonlyArray<number>) {
           const storage = yield* storageOn(FaultDisk.holding({ [path]: arranged(order) }))
           const log = yield* storage.open(named(name))
@@ -269,7 +272,7 @@ describe("Promise 10: a damaged log", () => {
   )
 
   it.effect.each([0, 1, 12])(
-    "in which a commit is there twice serves each event once, and tells of it in the server's log (commit %i)",
+    "that holds a commit twice serves each event once, and the server's log reports it (commit %i)",
     (twice) =>
       Effect.gen(function*() {
         const { arranged, texts } = yield* linesOf(20, 4_000)

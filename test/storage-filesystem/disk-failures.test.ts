@@ -1,6 +1,6 @@
 /**
- * Disks that refuse: a flush that fails, a disk that is full, a file that is taken away. Nothing refused is shown, nothing
- * acknowledged is lost, and the log goes on (docs/storage-format.md 5).
+ * Disks that refuse: a flush fails, a disk is full, a file is taken away. The log shows no refused event, loses no
+ * acknowledged event, and goes on (docs/storage-format.md 5).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
@@ -54,7 +54,7 @@ describe("Promise 2: a flush that fails", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("is followed by opening the file anew, cutting, flushing and reading back, and only then by a write", () =>
+  it.effect("makes the log open its file anew, cut it, flush it and read it back before it writes again", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -64,7 +64,7 @@ describe("Promise 2: a flush that fails", () => {
       disk.before = (call) => Effect.sync(() => calls.push(call))
       yield* Effect.flip(log.commit(commitOf(name, 1, ["2"])))
       yield* log.commit(commitOf(name, 1, ["3"]))
-      // The old descriptor is closed when its last user has left; whether the file is there was asked a moment ago.
+      // The old descriptor is closed when its last user has left. The log asked a moment ago whether the file is there.
       assert.deepStrictEqual(calls.filter((call) => call !== "close"), [
         "links",
         "write",
@@ -79,7 +79,7 @@ describe("Promise 2: a flush that fails", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.effect("again and again refuses every commit until the file could be read back", () =>
+  it.effect("again and again makes the log refuse every commit until it can read its file back", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -95,7 +95,7 @@ describe("Promise 2: a flush that fails", () => {
       assert.deepStrictEqual(yield* readUpTo(log, 2), [shown(name, 0, "1"), shown(name, 1, "3")])
     }).pipe(Effect.scoped))
 
-  it.effect("while somebody reads lets the reading go on", () =>
+  it.effect("does not stop a reader who is reading at that time", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -117,7 +117,7 @@ describe("Promise 2: a flush that fails", () => {
 
 describe("A full disk", () => {
   it.effect.each(Array.from({ length: 40 }, (_, i) => i * 23))(
-    "refuses with StorageFull, keeps what was acknowledged, and takes appends again when there is room (%i bytes left)",
+    "makes the log refuse with StorageFull, keep every acknowledged event, and take appends again when there is room (%i bytes left)",
     (space) =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
@@ -146,7 +146,7 @@ describe("A full disk", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("that also cannot cut the torn write off refuses until it can", () =>
+  it.effect("on which a torn write cannot be cut off either makes the log refuse commits until the cut succeeds", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -162,7 +162,7 @@ describe("A full disk", () => {
     }).pipe(Effect.scoped))
 
   it.effect.each([0, 20, 150])(
-    "makes no stream and leaves no file behind (%i bytes left)",
+    "makes no stream and keeps no file of one (%i bytes left)",
     (space) =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
@@ -182,7 +182,7 @@ describe("A full disk", () => {
 
 describe("A stream that cannot be made", () => {
   it.effect.each(["create", "write", "flush", "rename", "flushDirectory"] as const)(
-    "because %s fails is not there, and can be made afterwards",
+    "because %s fails does not exist, and can be made afterwards",
     (failed) =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
@@ -200,9 +200,9 @@ describe("A stream that cannot be made", () => {
   )
 })
 
-describe("A log that was taken away by hand", () => {
+describe("A log whose file was removed by hand", () => {
   it.effect.each([["its file open", 512], ["its file closed for others' sake", 1]] as const)(
-    "is noticed by the next commit, with %s",
+    "refuses its next commit, since the stream is not found, with %s",
     ([, openFilesMax]) =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
@@ -216,8 +216,8 @@ describe("A log that was taken away by hand", () => {
   )
 })
 
-describe("A log that was taken away by hand while the clock was set back", () => {
-  it.effect("is noticed by the next commit", () =>
+describe("A log whose file was removed by hand while the clock was set back", () => {
+  it.effect("refuses its next commit, since the stream is not found", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -231,7 +231,7 @@ describe("A log that was taken away by hand while the clock was set back", () =>
 })
 
 describe("Open files", () => {
-  it.effect("are never more than allowed, and every stream has its turn", () =>
+  it.effect("are never more than the limit, and every stream has its turn", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk, { openFilesMax: 3 })
@@ -249,7 +249,7 @@ describe("Open files", () => {
       assert.isAtMost(disk.opened, 3, "after ten were opened")
     }).pipe(Effect.scoped))
 
-  it.effect("are closed when the streams sleep", () =>
+  it.effect("are closed when their streams sleep", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* Effect.scoped(Effect.gen(function*() {
@@ -258,12 +258,12 @@ describe("Open files", () => {
         yield* log.read(0, 1)
         yield* storage.open(named(name))
       }))
-      // Closing is not waited for.
+      // Nothing waits for the close.
       yield* settled
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("that are not logs are left alone: not listed, not removed", () =>
+  it.effect("that are not logs are left alone: the storage neither lists nor removes them", () =>
     Effect.gen(function*() {
       const files = Object.fromEntries(
         ["notes.txt", "notes.new", "UPPER.json", "a b.json", "%41.json.bak", "x~y.json", ".json"].map((

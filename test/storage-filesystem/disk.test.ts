@@ -1,5 +1,5 @@
 /**
- * The real disk: what the logs rely on beyond the calls themselves.
+ * The real disk: properties that the logs rely on besides the calls themselves.
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -20,7 +20,7 @@ const withDirectory = <A, E, R>(use: (directory: string) => Effect.Effect<A, E, 
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
 
 describe("A file on the real disk", () => {
-  it.live("that is closed in the moment a call returns is closed once: no other file loses its descriptor", () =>
+  it.live("that is closed at the moment a call returns is closed once: no other file loses its descriptor", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const paths = Array.from({ length: 16 }, (_, i) => Path.join(directory, `${i}`))
@@ -44,7 +44,7 @@ describe("A file on the real disk", () => {
       })
     ))
 
-  it.live("is closed only when the calls under way have returned", () =>
+  it.live("is closed only after the calls under way have returned", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const path = Path.join(directory, "file")
@@ -58,7 +58,7 @@ describe("A file on the real disk", () => {
       })
     ))
 
-  it("is in directories that a power cut does not take: each one above them is flushed", (context) => {
+  it("survives a power cut together with its directories: each directory above it is flushed", (context) => {
     context.skip(!isInstalled("strace"), "needs strace")
     const directory = fs.mkdtempSync(Path.join(os.tmpdir(), "durable-streams-"))
     const module = Path.resolve(import.meta.dirname, "../../src/storage-filesystem/disk/disk.ts")
@@ -67,7 +67,7 @@ describe("A file on the real disk", () => {
       await Effect.runPromise(nodeDisk.makeDirectory(${JSON.stringify(Path.join(directory, "a/b"))}))
       await Effect.runPromise(nodeDisk.makeDirectory(${JSON.stringify(Path.join(directory, "a/b"))}))`
     const traced = Path.join(directory, "trace")
-    // In front of it and not beside it: what it saw is all written when it ends.
+    // strace runs the program and is not attached to it: its output is complete when it ends.
     const [tracer, ...tracing] = strace(traced, "-y", "-e", "trace=fsync").filter((option) => option !== "-D")
     const { status, stderr } = spawnSync(
       tracer!,
@@ -80,7 +80,7 @@ describe("A file on the real disk", () => {
     fs.rmSync(directory, { recursive: true })
   })
 
-  it("can be read where the file system turned read-only, and says why it cannot be written", (context) => {
+  it("can be read when the file system has turned read-only, and the refusal of a write says why", (context) => {
     context.skip(process.getuid?.() !== 0, "only root can mount")
     const mounting = "mount -t tmpfs tmpfs /mnt && echo there > /mnt/file && mount -o remount,ro /mnt && exec \"$@\""
     const script = `
@@ -115,7 +115,7 @@ describe("A file on the real disk", () => {
   })
 
   it.live.each([["a pipe", ["mkfifo"]], ["a directory", ["mkdir"]]] as const)(
-    "is a file: %s is not opened, and not waited for",
+    "is never %s: an open refuses that, and does not wait for it",
     ([, command]) =>
       withDirectory((directory) =>
         Effect.gen(function*() {
@@ -128,7 +128,7 @@ describe("A file on the real disk", () => {
       )
   )
 
-  it.live("that is sparse and larger than any memory is no log, which a piece of it tells", () =>
+  it.live("that is sparse and larger than any memory is no log, and the disk tells that from a small piece of it", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const path = Path.join(directory, "a.json")
@@ -140,7 +140,7 @@ describe("A file on the real disk", () => {
       })
     ))
 
-  it.live("belongs to its user alone, in a directory that does too", () =>
+  it.live("belongs to its user alone, and so does its directory", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const inner = Path.join(directory, "a", "b")
@@ -153,7 +153,7 @@ describe("A file on the real disk", () => {
       })
     ))
 
-  it.live("that was removed says so, and one that is not there names the call, the path and why", () =>
+  it.live("that was removed fails with that reason, and one that never existed fails with the call, the path and the reason", () =>
     withDirectory((directory) =>
       Effect.gen(function*() {
         const path = Path.join(directory, "file")

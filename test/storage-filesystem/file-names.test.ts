@@ -1,6 +1,6 @@
 /**
- * Names of streams as names of files (docs/storage-format.md 2): different for different streams on every file system,
- * and readable again.
+ * Names of streams as names of files (docs/storage-format.md 2): different streams have different names on every file
+ * system, and the name of a file gives the name of its stream.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -9,7 +9,7 @@ import { fromFileName, toFileName } from "../../src/storage-filesystem/format/fi
 import { tried } from "../support/properties.ts"
 import { named } from "../support/storage-fixtures.ts"
 
-/** Pieces that make names which file systems take for one another, or for something else. */
+/** Pieces of names that file systems confuse with one another, or give another meaning. */
 const pieces = [
   "a",
   "A",
@@ -62,7 +62,7 @@ const options = tried(500, 30)
 
 describe("The file of a stream", () => {
   it.prop(
-    "has a name of safe characters that fits, with .new behind it, and cannot leave the directory",
+    "has a name of safe characters that is short enough even with .new behind it, and cannot leave the directory",
     [Name],
     ([parts]) => {
       if (!good(parts)) return
@@ -74,20 +74,33 @@ describe("The file of a stream", () => {
     options
   )
 
-  it.prop("tells its stream's name, or that the name stands inside", [Name], ([parts]) => {
-    if (!good(parts)) return
-    const name = nameOf(parts)
-    const file = toFileName(name)
-    assert.strictEqual(fromFileName(file), file.includes("~") ? "hashed" : name)
-  }, options)
+  it.prop(
+    "has a name that gives its stream's name, or says that the name stands inside the file",
+    [Name],
+    ([parts]) => {
+      if (!good(parts)) return
+      const name = nameOf(parts)
+      const file = toFileName(name)
+      assert.strictEqual(fromFileName(file), file.includes("~") ? "hashed" : name)
+    },
+    options
+  )
 
-  it.prop("is another for another stream, upper and lower case taken for the same", [Name, Name], ([one, other]) => {
-    if (!good(one) || !good(other)) return
-    const same = toFileName(nameOf(one)).toLowerCase() === toFileName(nameOf(other)).toLowerCase()
-    assert.strictEqual(same, nameOf(one) === nameOf(other))
-  }, options)
+  it.prop(
+    "has another name than the file of any other stream, even if upper and lower case are the same",
+    [Name, Name],
+    ([one, other]) => {
+      if (!good(one) || !good(other)) return
+      const same = toFileName(nameOf(one)).toLowerCase() === toFileName(nameOf(other)).toLowerCase()
+      assert.strictEqual(same, nameOf(one) === nameOf(other))
+    },
+    options
+  )
 
-  it.prop("is another where any name of any letters is another", [Schema.String, Schema.String], ([one, other]) => {
+  it.prop("has another name when the streams' names differ in any letter of any alphabet", [
+    Schema.String,
+    Schema.String
+  ], ([one, other]) => {
     if (nameFault(one) !== undefined || nameFault(other) !== undefined) return
     assert.strictEqual(toFileName(named(one)) === toFileName(named(other)), one === other)
     assert.strictEqual(fromFileName(toFileName(named(one))), one)
@@ -128,13 +141,16 @@ describe("The file of a stream", () => {
     [256, "A", true],
     [512, "A", true]
   ]
-  it.each(lengths)("of %i bytes of the letter %s fits (a hash stands for the rest: %s)", (bytes, letter, hashed) => {
-    const name = named(letter.repeat(bytes))
-    const file = toFileName(name)
-    assert.isAtMost(file.length + ".new".length, 255)
-    assert.strictEqual(fromFileName(file), hashed ? "hashed" : name)
-    assert.notStrictEqual(toFileName(named(letter.repeat(bytes - 1) + "b")), file)
-  })
+  it.each(lengths)(
+    "has a name that fits for %i bytes of the letter %s (a hash stands for the rest: %s)",
+    (bytes, letter, hashed) => {
+      const name = named(letter.repeat(bytes))
+      const file = toFileName(name)
+      assert.isAtMost(file.length + ".new".length, 255)
+      assert.strictEqual(fromFileName(file), hashed ? "hashed" : name)
+      assert.notStrictEqual(toFileName(named(letter.repeat(bytes - 1) + "b")), file)
+    }
+  )
 
   const foreign = [
     "",
@@ -157,7 +173,7 @@ describe("The file of a stream", () => {
     "é.json",
     `${"a".repeat(247)}.json`
   ]
-  it.each(foreign)("is not taken to be %j, which no stream's name gives", (file) => {
+  it.each(foreign)("is never named %j, and the storage takes no such file for a log", (file) => {
     assert.isUndefined(fromFileName(file))
   })
 })

@@ -1,5 +1,5 @@
 /**
- * Every offset is found, wherever the windows that are read begin and end.
+ * The search finds every offset, wherever the windows that it reads begin and end.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ import { blockOfLines } from "../support/storage-fixtures.ts"
 
 const createdAt = "2024-01-08T00:00:00.000Z"
 
-/** A log that is one commit of so many events. */
+/** A log that is one commit of this many events. */
 const oneCommit = (count: number): Uint8Array => {
   const lines = Array.from(
     { length: count },
@@ -31,11 +31,12 @@ const inMemory = (bytes: Uint8Array): Pick<DiskFile, "read"> => ({
     })
 })
 
-it.effect("an offset is found though a window begins with the line feed of the line before, which never ended", () =>
+it.effect("a search finds an offset though its window begins with the line feed that ends the line before", () =>
   Effect.gen(function*() {
     const bytes = oneCommit(2_000)
     const file = inMemory(bytes) as DiskFile
-    // Windows look back from the event's line, so among so many events some begin anywhere in a line.
+    // A window begins some bytes before the event's line, so with this many events some windows begin anywhere in a
+    // line.
     for (let offset = 0; offset < 2_000; offset++) {
       const place = yield* findCommit(file, offset, 0, { offset: 2_000, position: bytes.length }, new Map())
       assert.deepStrictEqual([offset, place?.offset], [offset, 0])

@@ -1,5 +1,6 @@
 /**
- * A disk without any room: what is there is opened, read, listed and deleted, which makes room (promise 11).
+ * A disk without any room: logs on it are still opened, read, listed and deleted, and a deletion makes room (promise
+ * 11).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,7 +8,7 @@ import { choosing, failing, FaultDisk } from "../simulation/fault-disk.ts"
 import { name, path, storageOn } from "../support/log-fixtures.ts"
 import { commitOf, described, named, readUpTo, shown } from "../support/storage-fixtures.ts"
 
-/** Nothing can be written, however little of it would be new. */
+/** The disk takes no write, not even one that adds few bytes. */
 const fill = (disk: FaultDisk) => {
   disk.before = (call, path) =>
     call === "write" || call === "create" ? Effect.fail(failing(call, path, "ENOSPC")) : Effect.void
@@ -17,7 +18,7 @@ const texts = [shown(name, 0, "1"), shown(name, 1, "2")]
 
 describe("Promise 11: on a full disk", () => {
   it.effect.each(["with its server", "in the middle of a write"])(
-    "a log that ended %s is read, listed and deleted, and makes room",
+    "a log whose last run ended %s can be read, listed and deleted, and that makes room",
     (ending) =>
       Effect.gen(function*() {
         const first = new FaultDisk()
@@ -47,7 +48,7 @@ describe("Promise 11: on a full disk", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("what was not vouched for is written again as soon as there is room", () =>
+  it.effect("a commit that was not known to be flushed is written again as soon as there is room", () =>
     Effect.gen(function*() {
       const first = new FaultDisk()
       yield* Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /**
- * Logs that are written to side by side, so that a journal takes their commits.
+ * Logs that get commits at the same time, so that a journal takes them.
  */
 import { Effect, Exit, Schedule } from "effect"
 import type { Log, Storage } from "../../src/storage/storage.ts"
@@ -8,13 +8,15 @@ import { commitOf, described } from "../support/storage-fixtures.ts"
 export const names = ["a", "b", "c", "d", "e", "f"]
 export const areas = ["/journal.0", "/journal.1"]
 
-/** Time for what is done beside the appends. */
+/** Yields often enough for the work that runs beside the appends. */
 export const turns = Effect.repeat(Effect.yieldNow, Schedule.recurs(20))
 
-/** Events of different lengths, which their log and offset determine. */
+/** Events of different lengths; the log's name and the offset determine each one. */
 export const dataOf = (name: string, offset: number) => `"${name} ${offset} ${"x".repeat(offset * 37 % 90)}"`
 
-/** Logs that are written to side by side, and how many events of each are acknowledged and may be there. */
+/**
+ * Logs that get commits at the same time, with the number of events of each that are acknowledged and that may exist.
+ */
 export class Writing {
   readonly acknowledged = new Map<string, number>()
   readonly begun = new Map<string, number>()
@@ -30,7 +32,7 @@ export class Writing {
     return writing
   })
 
-  /** One commit of so many events on each of the logs, all at once; a refusal is no failure of the test. */
+  /** Commits this many events to each of the logs, all at once; a refusal does not fail the test. */
   readonly commits = (each: ReadonlyArray<string>, events: number) =>
     Effect.forEach(each, (name) =>
       Effect.suspend(() => {
@@ -44,10 +46,10 @@ export class Writing {
       }), { concurrency: "unbounded" })
 }
 
-/** Logs side by side in a storage whose journal is ready. */
+/** Logs with commits at the same time, in a storage whose journal is ready. */
 export const journaling = Effect.fnUntraced(function*(storage: Storage["Service"]) {
   const writing = yield* Writing.on(storage)
-  // The first time many come together it is made, and they are flushed one by one.
+  // The first time that many commits come together, the storage makes the journal and flushes the logs one by one.
   yield* writing.commits(names, 1)
   yield* turns
   return writing

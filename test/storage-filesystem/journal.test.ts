@@ -1,6 +1,6 @@
 /**
- * The journal (docs/storage-format.md 10): commits of many logs become durable with one flush, and none that was
- * acknowledged is lost, whatever a power cut leaves of the logs, the journal and the directory.
+ * The journal (docs/storage-format.md 10): one flush makes commits of many logs durable, and no acknowledged commit is
+ * lost, whatever a power cut leaves of the logs, the journal and the directory.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
@@ -14,14 +14,17 @@ import { pathOf, storageOn } from "../support/log-fixtures.ts"
 import { commitOf, described, named, readUpTo } from "../support/storage-fixtures.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
 
-/** The files that are flushed from now on. */
+/** The list of files that are flushed from now on. */
 const flushedOn = (disk: FaultDisk) => {
   const flushes: Array<string> = []
   disk.before = (call, path) => Effect.sync(() => void (call === "flush" && flushes.push(path.replace(/\.new$/, ""))))
   return flushes
 }
 
-/** Opens each log as the next process does, and holds it against what was acknowledged and begun before the power went. */
+/**
+ * Opens each log as the next process does, and compares it with the events that were acknowledged or begun before the
+ * power cut.
+ */
 const holds = Effect.fnUntraced(function*(
   disk: FaultDisk,
   acknowledged: ReadonlyMap<string, number>,
@@ -36,7 +39,7 @@ const holds = Effect.fnUntraced(function*(
     const texts = yield* readUpTo(log, log.tail)
     texts.forEach((text, offset) => assert.include(text, `"data":${dataOf(name, offset)},`, `${hint}: ${name}`))
     assert.strictEqual(texts.length, log.tail)
-    // It goes on.
+    // The log takes the next append.
     yield* log.commit(commitOf(name, log.tail, [dataOf(name, log.tail)]))
   }
 }, Effect.scoped)
@@ -59,20 +62,20 @@ const snapshotsOf = (disk: FaultDisk, writing: () => Writing | undefined, choose
 }
 
 describe("The journal", () => {
-  it.effect("takes one flush for many logs, and their files' flushes later", () =>
+  it.effect("takes one flush for many logs, and their own files are flushed later", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk))
       const flushes = flushedOn(disk)
       for (let round = 0; round < 5; round++) yield* writing.commits(names, 2)
       assert.deepStrictEqual(flushes, Array.from({ length: 5 }, () => areas[0]))
-      // One or two at once need no journal.
+      // One or two commits at once need no journal.
       flushes.length = 0
       yield* writing.commits(["a", "b"], 1)
       assert.deepStrictEqual(flushes, [pathOf("a"), pathOf("b")])
     }).pipe(Effect.scoped))
 
-  it.effect("is gone after a clean end, when every file was flushed", () =>
+  it.effect("is removed at a clean end, after every file was flushed", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const scope = yield* Scope.make()
@@ -89,7 +92,7 @@ describe("The journal", () => {
       yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after a clean end")
     }))
 
-  it.effect("Promises 2 and 3: loses nothing that was acknowledged, whenever the power goes (400 power cuts)", () =>
+  it.effect("Promises 2 and 3: loses no acknowledged event, whenever the power goes (400 power cuts)", () =>
     Effect.gen(function*() {
       let cuts = 0
       let journaled = 0
@@ -99,7 +102,7 @@ describe("The journal", () => {
         let writing: Writing | undefined
         const taken = snapshotsOf(disk, () => writing, choose, 12)
         yield* Effect.gen(function*() {
-          // Small areas: they take turns every few rounds.
+          // The areas are small, so they take turns every few rounds.
           const storage = yield* storageOn(disk, { journalBytesMax: 2_000 + choose(6_000) })
           writing = yield* Writing.on(storage)
           for (let round = 0; round < 25; round++) {
@@ -116,7 +119,7 @@ describe("The journal", () => {
       assert.isAtLeast(journaled, 15, "the power hardly ever went while the journal was flushed")
     }))
 
-  it.effect("Promises 2 and 3: loses nothing when the power goes again while the next process puts things back", () =>
+  it.effect("Promises 2 and 3: loses no acknowledged event when the power goes again while the next process replays it", () =>
     Effect.gen(function*() {
       for (let seed = 1; seed <= 60; seed++) {
         const choose = choosing(seed)
@@ -147,7 +150,7 @@ describe("The journal", () => {
       }
     }))
 
-  it.effect("Promise 2: when it cannot be flushed, each log is flushed by itself, and it begins anew later", () =>
+  it.effect("Promise 2: that cannot be flushed makes each log flush its own file, and begins anew later", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk))
@@ -180,7 +183,7 @@ describe("The journal", () => {
       yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after it began anew")
     }).pipe(Effect.scoped))
 
-  it.effect("Promise 2: when a log's file loses what only the journal has, it is written to it again", () =>
+  it.effect("Promise 2: replays its commits into a log's file that loses them", () =>
     Effect.gen(function*() {
       for (let seed = 1; seed <= 40; seed++) {
         const choose = choosing(seed)
@@ -189,7 +192,7 @@ describe("The journal", () => {
           const writing = yield* Writing.on(yield* storageOn(disk, { journalBytesMax: 3_000 }))
           for (let round = 0; round < 4; round++) yield* writing.commits(names, 1)
           for (let round = 0; round < 12; round++) {
-            // Pages of a file whose flush fails are not written any more, by any later flush.
+            // After a flush of a file fails, no later flush writes the pages that it should have written.
             disk.flushesUntilFailure = choose(8)
             yield* writing.commits(names.filter(() => choose(3) > 0).slice(0, 1 + choose(6)), 1)
             disk.flushesUntilFailure = Infinity
@@ -207,7 +210,7 @@ describe("The journal", () => {
       }
     }))
 
-  it.effect("brings nothing of a log back that was deleted, nor into another one of its name", () =>
+  it.effect("replays no commit of a deleted log, not even into a new log with its name", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* Effect.gen(function*() {
@@ -228,7 +231,7 @@ describe("The journal", () => {
       assert.strictEqual(hidden.tail, 4)
     }).pipe(Effect.scoped))
 
-  it.effect("brings nothing back into a log that was made anew and is longer than the old one", () =>
+  it.effect("replays nothing into a log that was made anew and is longer than the old one", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* Effect.gen(function*() {
@@ -245,9 +248,9 @@ describe("The journal", () => {
       texts.slice(1).forEach((text, i) => assert.include(text, `"new ${i + 1}"`))
     }).pipe(Effect.scoped))
 
-  // More of the other one than is read at first.
+  // The second number is more of the other commit than is read at first.
   it.effect.each([10, 70_000])(
-    "brings no refused commit back where another one of %i bytes stands in its place",
+    "replays no refused commit over another commit of %i bytes in its place",
     (length) =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
@@ -261,14 +264,14 @@ describe("The journal", () => {
         disk.before = () => Effect.void
         const first = writing.acknowledged.get("a")!
         yield* writing.logs.get("a")!.commit(commitOf("a", first, [`"another${"x".repeat(length)}"`]))
-        // The refused one reached the journal on the medium all the same.
+        // The refused commit reached the journal on the medium all the same.
         const log = yield* (yield* storageOn(disk.crash("everything", () => 0))).open(named("a"))
         assert.strictEqual(log.tail, first + 1)
         assert.include((yield* readUpTo(log, log.tail)).at(-1), `"another`)
       }).pipe(Effect.scoped)
   )
 
-  it.effect("keeps what a hidden log has, also when its descriptor was given to others", () =>
+  it.effect("keeps the commits of a hidden log, even when the log's descriptor was given to other logs", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* Effect.gen(function*() {
@@ -286,7 +289,7 @@ describe("The journal", () => {
       }).pipe(Effect.scoped)
     }))
 
-  it.effect("is gone only when what it has put back is on the medium", () =>
+  it.effect("is removed only after the commits that it replayed are on the medium", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk))
@@ -297,13 +300,13 @@ describe("The journal", () => {
       yield* holds(crashed.crash("nothing", () => 0), writing.acknowledged, writing.begun, "after it was gone")
     }).pipe(Effect.scoped))
 
-  it.effect("is not written over before all that is in it is safe", () =>
+  it.effect("is not overwritten before all its commits are safe in their logs", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk))
       for (let round = 0; round < 4; round++) yield* writing.commits(names, 2)
       const crashed = disk.crash("nothing", () => 0)
-      // The logs that nobody opens cannot be put right yet.
+      // Only these logs can be opened: the commits of the other logs cannot be replayed yet.
       const busy = names.slice(0, 3)
       crashed.before = (call, path) =>
         call === "open" && /[d-f]\.json/.test(path) ? Effect.fail(failing(call, path, "EMFILE")) : Effect.void
@@ -319,13 +322,13 @@ describe("The journal", () => {
       yield* holds(crashed.crash("nothing", () => 0), writing.acknowledged, writing.begun, "three were written to")
     }).pipe(Effect.scoped))
 
-  it.effect("Promise 2: keeps what a log's file failed to flush when its turn came", () =>
+  it.effect("Promise 2: keeps the commits that a log's file failed to flush when its turn came", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk, { journalBytesMax: 3_000 }))
       for (let round = 0; round < 40; round++) {
         yield* writing.commits(names, 1)
-        // One file's pages are lost while the other area is written to.
+        // The pages of one file are lost while commits go to the other area.
         disk.flushesUntilFailure = round % 7
         yield* turns
         disk.flushesUntilFailure = Infinity
@@ -334,7 +337,7 @@ describe("The journal", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("takes one round at a time: who comes while it is flushed waits for the next", () =>
+  it.effect("takes one round at a time: a commit that comes during a flush waits for the next", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk))
@@ -348,7 +351,7 @@ describe("The journal", () => {
       yield* holds(disk.crash("nothing", () => 0), writing.acknowledged, writing.begun, "side by side")
     }).pipe(Effect.scoped))
 
-  it.effect("is read by a server that does not flush, too", () =>
+  it.effect("is replayed by a server that does not flush, too", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* Effect.gen(function*() {
@@ -363,7 +366,7 @@ describe("The journal", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("puts back as many commits of one log as its areas hold, into a file of which only zeros are left", () =>
+  it.effect("replays as many commits of one log as its areas hold, into a file that is only zeros now", () =>
     Effect.gen(function*() {
       const count = 150_000
       const start = encodeNewLog(described("a"), commitOf("a", 0, ["0"]))
@@ -386,7 +389,7 @@ describe("The journal", () => {
       yield* file.close
     }))
 
-  it("is cut at any byte to the rounds before the cut", () => {
+  it("that is cut at any byte holds the rounds before the cut", () => {
     const header = encodeAreaHeader(7)
     const records = names.map((log, i) => ({
       log: `${log}.json`,
@@ -398,7 +401,7 @@ describe("The journal", () => {
     const area = Buffer.concat([header.bytes, first.bytes, second.bytes])
     const ends = [header.bytes.length, header.bytes.length + first.bytes.length, area.length]
     for (let cut = 0; cut <= area.length; cut++) {
-      // What an earlier turn left behind it is no part of it.
+      // Bytes that an area's earlier turn left behind are no part of this turn.
       for (const rest of [Buffer.alloc(0), Buffer.alloc(40), area.subarray(ends[0])]) {
         const decoded = decodeArea(Buffer.concat([area.subarray(0, cut), rest]))
         if (cut < ends[0]!) {

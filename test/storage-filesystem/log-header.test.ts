@@ -8,7 +8,7 @@ import { FaultDisk } from "../simulation/fault-disk.ts"
 import { pathOf, storageOn } from "../support/log-fixtures.ts"
 import { commitOf, described, named, readUpTo, textsOf } from "../support/storage-fixtures.ts"
 
-/** So long that the name of its file is a hash, and it is the first line that says what it is. */
+/** This name is so long that the name of its file is a hash, and only the first line gives the name. */
 const name = "\"".repeat(512)
 
 const making = Effect.fnUntraced(function*(disk: FaultDisk, description: StreamDescription) {
@@ -16,8 +16,8 @@ const making = Effect.fnUntraced(function*(disk: FaultDisk, description: StreamD
   yield* storage.create(description, commitOf(name, 0, ["1"]))
 }, Effect.scoped)
 
-describe("Promise 2: a log is opened whatever its first line takes", () => {
-  // The second is what fits between a request's 16 KB of headers, with two characters for each.
+describe("Promise 2: a log can be opened again, however long its first line is", () => {
+  // The last length is the most that a request's 16 KB of headers can hold, if JSON writes each character as two.
   it.effect.each([4_000, 5_000, 32_000])("with %d bytes of content type", (bytes) =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
@@ -31,7 +31,7 @@ describe("Promise 2: a log is opened whatever its first line takes", () => {
       assert.deepStrictEqual(yield* readUpTo(log, log.tail), textsOf(commitOf(name, 0, ["1"])))
     }).pipe(Effect.scoped))
 
-  it.effect("one that no opening would find the end of is not written", () =>
+  it.effect("a first line whose end no opening would find is not written", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const contentType = `text/plain; x=${"y".repeat(64 * 1024)}`
@@ -41,7 +41,7 @@ describe("Promise 2: a log is opened whatever its first line takes", () => {
       assert.deepStrictEqual(Object.keys(disk.files), [])
     }))
 
-  it.effect("Promise 10: a file that is one line without an end is damaged, and left as it is", () =>
+  it.effect("Promise 10: a file that is one line without an end is damaged, and the storage does not change it", () =>
     Effect.gen(function*() {
       const bytes = Buffer.alloc(1024 * 1024, "{")
       const disk = FaultDisk.holding({ [pathOf("a")]: bytes })

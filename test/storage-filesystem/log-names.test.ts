@@ -1,5 +1,5 @@
 /**
- * The names of the logs are known, whoever else has hands in the directory (docs/storage-format.md 2).
+ * The storage knows the names of the logs, even if other programs change the directory (docs/storage-format.md 2).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
@@ -9,7 +9,7 @@ import { pathOf, storageOn } from "../support/log-fixtures.ts"
 import { commitOf, described, named, readUpTo, shown } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
 
-/** A disk on which these streams are. */
+/** A disk that holds these streams. */
 const holding = (...names: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const disk = new FaultDisk()
@@ -21,7 +21,7 @@ const holding = (...names: ReadonlyArray<string>) =>
 const long = "x".repeat(400)
 
 describe("The list of logs", () => {
-  it.effect("shows at once what somebody puts there, or takes away", () =>
+  it.effect("shows at once a file that another program adds or removes", () =>
     Effect.gen(function*() {
       const disk = yield* holding("a", "b")
       const storage = yield* storageOn(disk)
@@ -31,7 +31,7 @@ describe("The list of logs", () => {
       assert.deepStrictEqual(yield* storage.list(), ["b", "c"].map(named))
     }).pipe(Effect.scoped))
 
-  it.effect("shows it a second later where streams are made meanwhile, and those at once", () =>
+  it.effect("shows it a second later if the server makes streams meanwhile, and shows those at once", () =>
     Effect.gen(function*() {
       const disk = yield* holding("a", "b")
       const storage = yield* storageOn(disk)
@@ -43,7 +43,7 @@ describe("The list of logs", () => {
       assert.deepStrictEqual(yield* storage.list(), ["c"].map(named))
     }).pipe(Effect.scoped))
 
-  it.effect("is read once for all who ask at the same time, and has what is made while it is read", () =>
+  it.effect("is read once for all callers at the same time, and has the streams that are made during that read", () =>
     Effect.gen(function*() {
       const fault = yield* holding("a", "b")
       const disk = new CountingDisk(fault)
@@ -64,12 +64,12 @@ describe("The list of logs", () => {
       assert.strictEqual(disk.calls["list"], 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is read from the directory where a log may be there or not", () =>
+  it.effect("is read from the directory again when a log may be there or not", () =>
     Effect.gen(function*() {
       const disk = yield* holding("a")
       const storage = yield* storageOn(disk)
       let flushes = 0
-      // Neither what was made is certain, nor that it was taken back.
+      // Neither the creation is certain, nor that it was taken back.
       disk.before = (call, path) =>
         call === "flushDirectory" && flushes++ < 2 ? Effect.fail(failing(call, path, "EIO")) : Effect.void
       assert.strictEqual(
@@ -79,7 +79,7 @@ describe("The list of logs", () => {
       assert.deepStrictEqual(yield* storage.list(), Object.keys(disk.files).map((path) => named(path.slice(9, -5))))
     }).pipe(Effect.scoped))
 
-  it.effect("forgets a long name with its log: another file in its place is not taken for it", () =>
+  it.effect("forgets a long name with its log, and does not give it to another file in its place", () =>
     Effect.gen(function*() {
       const disk = yield* holding("a", long)
       const storage = yield* storageOn(disk)
@@ -93,7 +93,7 @@ describe("The list of logs", () => {
 
 describe("Promise 10: a log with a long name that cannot be read", () => {
   it.effect.each(["EIO", "EACCES", "EISDIR"])(
-    "keeps no other one from being used, and is told once (%s)",
+    "does not keep the others from use, and is reported once (%s)",
     (code) =>
       Effect.gen(function*() {
         const disk = yield* holding("a", long)
@@ -110,7 +110,7 @@ describe("Promise 10: a log with a long name that cannot be read", () => {
           assert.deepStrictEqual(yield* readUpTo(yield* storage.open(named("a")), 1), [shown("a", 0, "1")])
           assert.strictEqual(lines.length, 1)
           assert.include(String(lines[0]), "left out of all lists")
-          // It is found again as soon as it can be read, though nothing in the directory has changed.
+          // The log is found again as soon as its file can be read, though nothing in the directory has changed.
           isHurt = false
           yield* TestClock.adjust("1 second")
           assert.deepStrictEqual(yield* storage.list(), ["a", "b", long].map(named))

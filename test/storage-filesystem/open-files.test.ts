@@ -1,5 +1,5 @@
 /**
- * The descriptors of logs: as many as are allowed, none closed under its user, none lost.
+ * The descriptors of logs: no more than the limit, none closed while it is used, none lost.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -11,7 +11,7 @@ import { commitOf, described, readUpTo, settled, shown } from "../support/storag
 
 const paths = ["/a", "/b", "/c", "/d"]
 
-/** Files on a disk of which an open takes a while and is not taken back by who gives up waiting, as the real one's. */
+/** Files on a disk whose open takes a while and goes on when its caller stops waiting, as on the real disk. */
 const filesOn = Effect.fnUntraced(function*(openMax: number) {
   const disk = FaultDisk.holding(Object.fromEntries(paths.map((path) => [path, Buffer.from(path)])))
   const slow: Disk = { ...disk, open: (path) => Effect.uninterruptible(Effect.tap(disk.open(path), () => settled)) }
@@ -24,7 +24,7 @@ const filesOn = Effect.fnUntraced(function*(openMax: number) {
 })
 
 describe("Open files", () => {
-  it.effect("are more than allowed while more are in use at once, and no longer", () =>
+  it.effect("are more than the limit only while more are in use at once", () =>
     Effect.gen(function*() {
       const { disk, files } = yield* filesOn(2)
       const sizes = yield* Effect.forEach(
@@ -37,7 +37,7 @@ describe("Open files", () => {
       assert.strictEqual(disk.opened, 2)
     }))
 
-  it.effect("are given back by those who stop waiting for them", () =>
+  it.effect("are given back by callers who stop waiting for them", () =>
     Effect.gen(function*() {
       const { disk, files } = yield* filesOn(1)
       for (const file of [...files, ...files]) {
@@ -52,7 +52,7 @@ describe("Open files", () => {
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("are opened once for two who come at once, one of whom stops waiting", () =>
+  it.effect("are opened once for two callers at once, even if one of them stops waiting", () =>
     Effect.gen(function*() {
       const { disk, files } = yield* filesOn(1)
       const [file] = files as [(typeof files)[0]]
@@ -67,7 +67,7 @@ describe("Open files", () => {
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("let commits of more logs than there may be files be made at once", () =>
+  it.effect("are no limit to commits at once: more logs than may be open get commits at the same time", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk, { openFilesMax: 2 })

@@ -1,5 +1,5 @@
 /**
- * What `/health` is told of the disk: the truth, soon, and at little cost.
+ * `/health` reports trouble with the disk truthfully, soon, and at little cost.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
@@ -15,7 +15,7 @@ describe("Trouble with the disk", () => {
   for (
     const [code, reason] of [["ENOENT", "not there any more"], ["EROFS", "read-only"], ["EMFILE", "ulimit"]] as const
   ) {
-    it.effect(`is told though nobody stores anything, and is over when it is (${code})`, () =>
+    it.effect(`is reported though no client stores anything, and no longer when it is over (${code})`, () =>
       Effect.gen(function*() {
         const disk = new FaultDisk()
         const { trouble } = yield* storageOn(disk)
@@ -32,7 +32,7 @@ describe("Trouble with the disk", () => {
       }))
   }
 
-  it.effect("of a full disk is told at once after an append has failed, and is over without one when there is room", () =>
+  it.effect("of a full disk is reported at once after an append has failed, and ends without an append when there is room", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -46,7 +46,7 @@ describe("Trouble with the disk", () => {
       assert.isUndefined(yield* reasonOf(storage.trouble))
     }))
 
-  it.effect("is told where no flush succeeds any more, once one has failed", () =>
+  it.effect("is reported when one flush has failed and no flush succeeds any more", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -59,7 +59,7 @@ describe("Trouble with the disk", () => {
       assert.isUndefined(yield* reasonOf(storage.trouble))
     }))
 
-  it.effect("of one log alone is none of the disk", () =>
+  it.effect("is not reported if only one log has it", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -70,7 +70,7 @@ describe("Trouble with the disk", () => {
       assert.isUndefined(yield* reasonOf(storage.trouble))
     }))
 
-  it.effect("is looked for once a second at the most, and leaves nothing behind", () =>
+  it.effect("is looked for once a second at most, by a probe that leaves nothing behind", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const { trouble } = yield* storageOn(disk)
@@ -82,7 +82,7 @@ describe("Trouble with the disk", () => {
       assert.deepStrictEqual(Object.keys(disk.files), before)
     }))
 
-  it.effect("that answers nothing is told after ten seconds, and nobody waits for it", () =>
+  it.effect("that answers no call is reported after ten seconds, and no request waits for it", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const { trouble } = yield* storageOn(disk)

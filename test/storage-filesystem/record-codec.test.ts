@@ -25,7 +25,10 @@ import { blockOfLines, commitOf, described, named, shown, textsOf } from "../sup
 
 const page = fs.readFileSync(new URL("../../docs/storage-format.md", import.meta.url), "utf8")
 
-/** The examples of the page: a header, an event, a state line, as they follow one another in a log; a journal's area. */
+/**
+ * The examples of the page: a header, an event and a state line, in the order in which a log has them; a journal's
+ * area.
+ */
 const examples = [...page.matchAll(/^```\n([^`]*?\n)```$/gm)].map(([, lines]) => lines!)
 
 const createdAt = "2024-01-08T00:00:00.000Z"
@@ -38,7 +41,7 @@ describe("The page on the storage format", () => {
   const log = encodeNewLog(description, { events, state: [] })
   const [headerLine, eventLine] = Buffer.from(log.bytes).toString().split("\n").map((line) => `${line}\n`)
 
-  it("shows the header, the event and the state line that are written", () => {
+  it("shows the header, the event and the state line that the codec writes", () => {
     const closing = encodeCommit(blockOfLines(1, []), { text: `{"closed":true}`, back: 0 }, log.crc)
     const lines = [headerLine!, eventLine!, Buffer.from(closing.bytes).toString()]
     assert.deepStrictEqual(lines, examples.slice(0, 3))
@@ -59,7 +62,7 @@ describe("The page on the storage format", () => {
     assert.match(eventLine!.slice(-30), /^,"commit":\{"crc":"[0-9a-f]{8}"\}\}\n$/)
   })
 
-  it("says that the size of a trailer counts the bytes from before \"commit\" to the line feed, the line feed included", () => {
+  it("says that a trailer's size counts the bytes from before \"commit\" up to and including the line feed", () => {
     for (const events of [blockOfLines(1, []), commitOf("my-stream", 1, ["1"]).events]) {
       const line = Buffer.from(encodeCommit(events, { text: `{"closed":true,"ü":1}`, back: 7 }, 0).bytes)
       const size = Number(line.subarray(-29, -21).toString())
@@ -67,7 +70,7 @@ describe("The page on the storage format", () => {
     }
   })
 
-  it("has a size of 8 digits: a state that they can count is read back, and a larger one is not written", () => {
+  it("gives a size 8 digits: a state that fits is read back, and a larger state is not written", () => {
     const { events } = commitOf("my-stream", 1, ["1"])
     const around = Buffer.from(encodeCommit(events, { text: stateWith(0), back: 7 }, 0).bytes)
     const most = 99_999_999 - Number(around.subarray(-29, -21).toString())
@@ -77,7 +80,7 @@ describe("The page on the storage format", () => {
     assert.throws(() => encodeCommit(events, { text: stateWith(most + 1), back: 7 }, 0), "99999999 bytes")
   })
 
-  it("says that a sum is of the file from its first byte to the digits of the sum", () => {
+  it("says that a checksum covers the file from its first byte to the digits of the checksum", () => {
     const second = encodeCommit(commitOf("my-stream", 1, ["1", "2"]).events, undefined, log.crc)
     const file = Buffer.concat([log.bytes, second.bytes])
     for (let end = file.indexOf("\n") + 1; end > 0; end = file.indexOf("\n", end) + 1) {
@@ -89,10 +92,10 @@ describe("The page on the storage format", () => {
   })
 })
 
-/** A state with a key of so many bytes. */
+/** A state with a key of this many bytes. */
 const stateWith = (bytes: number) => `{"${"p".repeat(bytes)}":1}`
 
-/** JSON texts as clients send them, among them those that look like the ends of our lines. */
+/** JSON texts as clients send them; some of them look like the ends of our lines. */
 const texts = [
   `1`,
   `""`,
@@ -118,7 +121,7 @@ const Commits = Schema.NonEmptyArray(Schema.Struct({
 }))
 const Name = Schema.Literals(["orders", "a/b", `"quoted"\\`, "漢字", "x".repeat(512)])
 
-/** Events of which some have a state line behind them; the first one's data is `gap`. */
+/** Events, some of them with a state line behind them; the first event's data is `gap`. */
 const eventsAndStates = (gap: string) => {
   const bytes: Array<Uint8Array> = []
   let crc = 0
@@ -141,7 +144,7 @@ const eventsAndStates = (gap: string) => {
 
 describe("A commit", () => {
   it.prop(
-    "that was written is read back: events, data as it was sent, state, and the sum goes on",
+    "is read back as it was written: its events, their data as it was sent, its state, and the checksum goes on",
     [Name, Commits],
     ([name, sent]) => {
       let tail = 0
@@ -190,7 +193,7 @@ describe("A commit", () => {
     tried(300)
   )
 
-  it("is told from its neighbours where a short one and a state line are as long as the one before", () => {
+  it("is told from its neighbours, even if a short one and a state line are as long as the one before", () => {
     const [first, short, state] = eventsAndStates("").lengths as [number, number, number]
     const gap = "x".repeat(short + state - first)
     const { bytes, lengths } = eventsAndStates(gap)
@@ -199,7 +202,7 @@ describe("A commit", () => {
     assert.deepStrictEqual(textsOf(toBlock(bytes, 0, bytes.length, 0)), texts)
   })
 
-  it.prop("has as many trailers as it should, whatever the data looks like", [Text], ([text]) => {
+  it.prop("has the right number of trailers, whatever its data looks like", [Text], ([text]) => {
     const line = Buffer.from(encodeCommit(commitOf("s", 0, [text, text]).events, undefined, 0).bytes)
     const second = line.indexOf("\n") + 1
     assert.strictEqual(trailerLength(line, 0, second), 0)
@@ -216,7 +219,7 @@ describe("The first line of a log", () => {
     `{"format":2,"eventStreamId":"a","contentType":"b","createdAt":"c"}`,
     `{"format":1}`
   ])(
-    "is not %s",
+    "is never %s",
     (line) => assert.isUndefined(decodeHeader(line))
   )
 })

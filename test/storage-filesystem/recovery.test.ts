@@ -1,6 +1,6 @@
 /**
- * Crashes: whatever a disk kept of what was not flushed, the log that is opened next is whole commits, and every
- * acknowledged one is among them (docs/storage-format.md 5 and 6).
+ * Crashes: whatever a disk kept of unflushed bytes, the log that is opened next is a sequence of whole commits, and
+ * every acknowledged commit is among them (docs/storage-format.md 5 and 6).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -22,7 +22,7 @@ import { commitOf, described, textsOf } from "../support/storage-fixtures.ts"
 
 const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 }))
 
-/** The bytes of a log, and where each of its commits ends. */
+/** The bytes of a log, and the position where each of its commits ends. */
 const written = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
   const disk = new FaultDisk()
   const ends: Array<number> = []
@@ -30,7 +30,7 @@ const written = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
   return { bytes: disk.files[path]!, ends }
 })
 
-describe("Promise 3: a log cut at any byte is the whole commits before the cut", () => {
+describe("Promise 3: a log that is cut at any byte holds the whole commits before the cut", () => {
   const cases: ReadonlyArray<readonly [behind: string, closing: "with an event" | "alone", zeros: boolean]> = [
     ["with nothing behind it", "with an event", false],
     ["with nothing behind it, closed alone", "alone", false],
@@ -54,7 +54,7 @@ describe("Promise 3: a log cut at any byte is the whole commits before the cut",
         const texts = textsOfAll(commits.slice(0, whole))
         const state = commits[whole - 1]?.state ?? []
         assert.deepStrictEqual(found, { texts, tail: texts.length, state }, `cut at ${cut}`)
-        // What was torn is gone from the file, not only from the answer.
+        // The torn part is gone from the file, not only from the answer.
         assert.strictEqual(disk.files[path]!.length, whole === 0 ? headerEnd : ends[whole - 1], `cut at ${cut}`)
         if (state.length > 0) continue
         const more = yield* appendingOne(disk, `"after the crash"`)
@@ -70,7 +70,7 @@ interface Crash {
   readonly disk: FaultDisk
 }
 
-/** Every disk that a crash before, between or after the calls of this run could leave. */
+/** Every disk that a crash before, during or after a call of this run can leave. */
 const crashesOf = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>, seed: number, modes = crashModes) {
   const choose = choosing(seed)
   const disk = new FaultDisk()
@@ -87,7 +87,7 @@ const crashesOf = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>, se
   return crashes
 })
 
-/** Fails unless the log is whole commits, the acknowledged ones first; answers how many. */
+/** Fails unless the log is whole commits, the acknowledged ones first; returns how many. */
 const wholeCommits = Effect.fnUntraced(
   function*(disk: FaultDisk, commits: ReadonlyArray<Commit>, acknowledged: number) {
     const found = yield* recovering(disk)
@@ -103,9 +103,9 @@ const wholeCommits = Effect.fnUntraced(
   }
 )
 
-describe("Promises 2 and 3: power that goes at any call", () => {
+describe("Promises 2 and 3: a power cut at any call", () => {
   it.effect.prop(
-    "leaves whole commits, every acknowledged one among them, and a log that goes on",
+    "leaves whole commits, every acknowledged one among them, and a log that takes appends",
     [Seed],
     ([seed]) =>
       Effect.gen(function*() {
@@ -114,7 +114,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
           const texts = yield* wholeCommits(crash.disk, commits, crash.acknowledged)
           if (texts === undefined) continue
           const more = yield* appendingOne(crash.disk, `{"after":"the crash"}`)
-          // And again: what recovery did is as durable as what it recovered.
+          // A second crash: the repaired end is as durable as the commits before it.
           for (const mode of crashModes) {
             const again = yield* recovering(crash.disk.crash(mode, choosing(seed)))
             assert.deepStrictEqual(again?.texts, [...texts, ...more])
@@ -125,7 +125,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
   )
 
   it.effect.prop(
-    "during recovery leaves what recovery would have made",
+    "during recovery leaves the same log as a recovery without it",
     [Seed],
     ([seed]) =>
       Effect.gen(function*() {
@@ -142,7 +142,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
   )
 
   it.effect.prop(
-    "while a stream is made leaves it made with its first events, or not at all, and it can be made again",
+    "while a stream is made leaves the stream with its first events, or no stream, and it can be made again",
     [Seed],
     ([seed]) =>
       Effect.gen(function*() {
@@ -163,7 +163,7 @@ describe("Promises 2 and 3: power that goes at any call", () => {
   )
 
   it.effect.prop(
-    "while a stream is deleted leaves all of it or none of it, and none once that was answered",
+    "while a stream is deleted leaves all of it or none of it, and none after the deletion was answered",
     [Seed],
     ([seed]) =>
       Effect.gen(function*() {

@@ -1,6 +1,6 @@
 /**
- * Promise 2 for what a process finds in its files: nothing that it shows, and nothing that it builds on, is lost with the
- * next power cut, whatever became of the process before it, or of a flush.
+ * Promise 2 for files that a process finds: the next power cut takes nothing that the process shows or builds on,
+ * whether the process before it was killed or a flush failed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
@@ -11,11 +11,11 @@ import { name, path, pathOf, recovering, storageOn, writing } from "../support/l
 import { commitOf, described, named, readUpTo, settled, shown, textsOf } from "../support/storage-fixtures.ts"
 import { areas, dataOf, journaling, names, turns, Writing } from "./journal-fixtures.ts"
 
-/** Whatever the power cut leaves, as often as there is a choice in it. */
+/** Every mode of a power cut, three times each, since the seed makes choices in it. */
 const cuts = crashModes.flatMap((mode) => [1, 2, 3].map((seed) => [mode, seed] as const))
 
 describe("Promise 2: after a kill", () => {
-  it.effect("what was written and not flushed is on the medium before anybody is shown it", () =>
+  it.effect("the bytes that were written and not flushed are on the medium before a reader sees them", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const log = yield* (yield* storageOn(disk)).create(described(name), commitOf(name, 0, ["0"]))
@@ -24,7 +24,7 @@ describe("Promise 2: after a kill", () => {
       const second = commitOf(name, 1, [`"${"y".repeat(3_000)}"`], `{"producer:p":[0,1]}`)
       yield* Effect.forkChild(log.commit(second), { startImmediately: true })
       yield* settled
-      // The process is killed here: the next one finds what the kernel has.
+      // The process is killed here: the next one finds the bytes that the kernel has.
       disk.before = () => Effect.void
       const again = yield* (yield* storageOn(disk)).open(named(name))
       const texts = yield* readUpTo(again, again.tail)
@@ -36,7 +36,7 @@ describe("Promise 2: after a kill", () => {
           state: [["producer:p", "[0,1]"]]
         })
       }
-      // And while the next commit is on its way.
+      // The same holds while the next commit is on its way.
       disk.before = (call) => call === "flush" ? Deferred.await(killed) : Effect.void
       yield* Effect.forkChild(again.commit(commitOf(name, 2, [`"z"`])), { startImmediately: true })
       yield* settled
@@ -47,7 +47,7 @@ describe("Promise 2: after a kill", () => {
       yield* Deferred.succeed(killed, undefined)
     }).pipe(Effect.scoped))
 
-  it.effect("a log that was made is on the medium before it is appended to", () =>
+  it.effect("a new log's file is on the medium before it takes an append", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -63,7 +63,7 @@ describe("Promise 2: after a kill", () => {
       yield* Deferred.succeed(killed, undefined)
     }).pipe(Effect.scoped))
 
-  it.effect("a log is flushed once, when it is opened first", () =>
+  it.effect("a log is flushed once, when it is first opened", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* writing(disk, [commitOf(name, 0, ["0"])])
@@ -74,7 +74,7 @@ describe("Promise 2: after a kill", () => {
       assert.strictEqual(flushes, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("a log is read where nothing can be written", () =>
+  it.effect("a log can be read when the disk takes no write", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* writing(disk, [commitOf(name, 0, ["0"])])
@@ -85,8 +85,8 @@ describe("Promise 2: after a kill", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("Promise 2: a log that falls asleep behind a flush that failed", () => {
-  /** A commit is refused, and cannot be cut off again. */
+describe("Promise 2: a log that falls asleep after a failed flush", () => {
+  /** A commit is refused, and the log cannot cut it off. */
   const refused = Effect.fnUntraced(function*() {
     const disk = new FaultDisk()
     const storage = yield* storageOn(disk)
@@ -100,7 +100,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
     return { disk, storage }
   })
 
-  it.effect("shows nothing that was refused when it wakes, and takes appends when the disk does", () =>
+  it.effect("shows no refused event when it wakes, and takes appends when the disk does", () =>
     Effect.gen(function*() {
       const { disk, storage } = yield* refused()
       const texts = [shown(name, 0, "0"), shown(name, 1, `"kept"`)]
@@ -119,7 +119,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
       assert.deepStrictEqual(yield* readUpTo(again, again.tail), texts)
     }).pipe(Effect.scoped))
 
-  it.effect("is read by its forks up to there, and cut by nobody who only reads", () =>
+  it.effect("can be read by its forks up to its last acknowledged event, and a read never cuts it", () =>
     Effect.gen(function*() {
       const { disk, storage } = yield* refused()
       const source = yield* storage.describe(named(name))
@@ -132,7 +132,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
       assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 2)
     }).pipe(Effect.scoped))
 
-  it.effect("wakes without what was refused when the disk takes writes again", () =>
+  it.effect("wakes without the refused event when the disk takes writes again", () =>
     Effect.gen(function*() {
       const { disk, storage } = yield* refused()
       disk.before = () => Effect.void
@@ -142,7 +142,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
       assert.strictEqual((yield* recovering(disk.crash("nothing", () => 0)))?.tail, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is remembered, also where a fork looks into it while it falls asleep", () =>
+  it.effect("keeps its fence, even if a fork reads it while it falls asleep", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -164,7 +164,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
       assert.strictEqual((yield* storage.open(named(name))).tail, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("has what only the journal vouches for, also where the kernel let go of it", () =>
+  it.effect("keeps the commits that only the journal has, even if the kernel dropped their pages", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -193,7 +193,7 @@ describe("Promise 2: a log that falls asleep behind a flush that failed", () => 
 })
 
 describe("Promise 2: a file that is flushed for the journal", () => {
-  /** Fills the area in use until the journal goes to the other one; answers when that is done. */
+  /** Fills the area in use until the journal turns to the other one; returns when it has turned. */
   const turning = Effect.fnUntraced(function*(
     writing: Writing,
     flushes: ReadonlyArray<string>,
@@ -207,7 +207,7 @@ describe("Promise 2: a file that is flushed for the journal", () => {
     }
   })
 
-  it.effect("late does not count for what its log was given in the area's next turn", () =>
+  it.effect("too late does not count for commits that its log got in the area's next turn", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(disk, { journalBytesMax: 3_000 }))
@@ -218,14 +218,14 @@ describe("Promise 2: a file that is flushed for the journal", () => {
         Effect.suspend(() => {
           if (call !== "flush") return Effect.void
           flushes.push(path)
-          // The settling one, which is the first of this file.
+          // This is the flush that settles, the first one of this file.
           if (held || path !== pathOf("a")) return Effect.void
           held = true
           return Effect.promise(() => late.promise)
         })
       yield* turning(writing, flushes, names, areas[1]!)
       assert.isTrue(held)
-      // By itself: the first area has nothing of it any more.
+      // This commit comes by itself: the first area holds nothing of the log any more.
       yield* writing.commits(["a"], 1)
       flushes.length = 0
       yield* turning(writing, flushes, names.slice(1), areas[0]!)
@@ -242,7 +242,7 @@ describe("Promise 2: a file that is flushed for the journal", () => {
       assert.strictEqual(found?.tail, writing.acknowledged.get("a"))
     }).pipe(Effect.scoped))
 
-  it.effect("is told of an error apart from the flush of an append, which is told of it, too", () =>
+  it.effect("gets an error of its own, and so does the flush of an append at the same time", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const writing = yield* journaling(yield* storageOn(tellingEach(disk), { journalBytesMax: 3_000 }))
@@ -254,7 +254,7 @@ describe("Promise 2: a file that is flushed for the journal", () => {
           if (call !== "flush") return Effect.void
           flushes.push(path)
           if (!path.startsWith(pathOf("a"))) return Effect.void
-          // The flush of the append returns behind the one that settles, under which the disk fails.
+          // The append's flush returns after the settling flush, and the disk fails during that one.
           if (isSettling) return Effect.andThen(Effect.sync(() => appended.resolve()), turns)
           isSettling = true
           return Effect.map(Effect.promise(() => appended.promise), () => void (disk.flushesUntilFailure = 0))
@@ -273,7 +273,7 @@ describe("Promise 2: a file that is flushed for the journal", () => {
     }).pipe(Effect.scoped))
 })
 
-/** Tells each descriptor once that something of its file could not be written, as Linux does (fsync(2)). */
+/** Reports a failed write of a file once to each of its descriptors, as Linux does (fsync(2)). */
 const tellingEach = (disk: FaultDisk): Disk => {
   const errors = new Map<string, number>()
   const told = (path: string, file: DiskFile): DiskFile => {

@@ -1,5 +1,6 @@
 /**
- * `verify --repair` cuts what a start would cut and nothing else, and keeps the file as it was (docs/storage-format.md 6).
+ * `verify --repair` cuts the same bytes as a start and no others, and keeps a copy of the file (docs/storage-format.md
+ * 6).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -9,7 +10,7 @@ import { commitOf, described, named } from "../support/storage-fixtures.ts"
 import { fileName, verifying } from "./verify-fixtures.ts"
 
 describe("verify --repair", () => {
-  it.effect("cuts a torn end after a copy was made, which no start takes for a log", () =>
+  it.effect("copies the file and then cuts its torn end, and no start takes the copy for a log", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
       const torn = bytes.subarray(0, bytes.length - 5)
@@ -27,7 +28,7 @@ describe("verify --repair", () => {
       assert.deepStrictEqual(disk.files, after, "a start changes neither")
     }).pipe(Effect.scoped))
 
-  it.effect("gives every copy a name of its own, also where the log's name is as long as can be", () =>
+  it.effect("gives every copy its own name, even if the log's name is as long as a name can be", () =>
     Effect.gen(function*() {
       const long = "x".repeat(246)
       const disk = new FaultDisk()
@@ -46,7 +47,7 @@ describe("verify --repair", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("never cuts damage before the tail, nor a log that was never made", () =>
+  it.effect("never cuts damage before the tail, and never cuts a log that was never made", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
       bytes[ends[2]! - 40]! ^= 1
@@ -64,7 +65,7 @@ describe("verify --repair", () => {
       assert.isTrue(disk.files[path]!.equals(bytes), "the torn end behind the damage is cut")
     }))
 
-  it.effect("cuts nothing where there is no room for the copy", () =>
+  it.effect("cuts nothing when there is no room for the copy", () =>
     Effect.gen(function*() {
       const { bytes, files } = yield* twoLogs(sixCommits("not"))
       const torn = { ...files, [path]: bytes.subarray(0, bytes.length - 5) }

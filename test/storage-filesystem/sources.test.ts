@@ -1,5 +1,5 @@
 /**
- * The sources of forks: each open once for all who read it, and closed when the last of them is gone.
+ * The sources of forks: each is open once for all its readers, and closed when the last of them has left.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -12,7 +12,7 @@ import { named, settled } from "../support/storage-fixtures.ts"
 
 const origin = (offset: number) => ({ stream: named("source"), id: "one", offset, bytes: 0 })
 
-/** Sources on a disk where an open takes a while; the source's tail is what `log.tail` is at that moment. */
+/** Sources on a disk whose open takes a while; the source's tail is the value of `log.tail` at that moment. */
 const sourcesOn = (log: { tail: number; id: string }) => {
   const disk = FaultDisk.holding({ "/source": Buffer.from("a log") })
   const files = makeOpenFiles(disk, 10)
@@ -37,7 +37,7 @@ const found = <A>(value: A | undefined): A => {
 }
 
 describe("The sources of forks", () => {
-  it.effect("are open once for all who read them, until the last one is gone", () =>
+  it.effect("are open once for all their readers, until the last one leaves", () =>
     Effect.gen(function*() {
       const { counted, disk, sources } = sourcesOn({ tail: 3, id: "one" })
       const first = found(yield* sources.hold(origin(3)))
@@ -53,7 +53,7 @@ describe("The sources of forks", () => {
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("are open once for two who come at once", () =>
+  it.effect("are opened once for two readers who come at once", () =>
     Effect.gen(function*() {
       const { disk, sources } = sourcesOn({ tail: 3, id: "one" })
       const both = yield* Effect.all([sources.hold(origin(1)), sources.hold(origin(3))], { concurrency: 2 })
@@ -63,7 +63,7 @@ describe("The sources of forks", () => {
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("are opened anew for a fork of what came later, and the old ones stay open for their holders", () =>
+  it.effect("are opened anew for a fork of later events, and the old ones stay open for their holders", () =>
     Effect.gen(function*() {
       const log = { tail: 3, id: "one" }
       const { disk, sources } = sourcesOn(log)
@@ -93,7 +93,7 @@ describe("The sources of forks", () => {
       assert.strictEqual(disk.opened, 0)
     }))
 
-  it.effect("that a read opens while its fork closes are closed, too", () =>
+  it.effect("are closed, too, if a read opens them while its fork closes", () =>
     Effect.gen(function*() {
       const { counted, disk, sources } = sourcesOn({ tail: 3, id: "one" })
       const fork = makeForkReader(named("fork"), origin(3), sources)
@@ -106,7 +106,7 @@ describe("The sources of forks", () => {
       assert.strictEqual(counted.opens, 1)
     }))
 
-  it.effect("that are not those that were forked are told from them, each time", () =>
+  it.effect("are checked at each opening: another stream with the source's name is not taken for it", () =>
     Effect.gen(function*() {
       const { counted, disk, sources } = sourcesOn({ tail: 3, id: "another" })
       assert.isUndefined(yield* sources.hold(origin(3)))

@@ -1,6 +1,6 @@
 /**
- * The keys of a state are the names of producers and streams, with whatever is in them: each entry comes back under its own
- * (docs/storage-format.md 4), in a process in which other logs were read before.
+ * The keys of a state are names of producers and streams, and may hold any character: each entry is read back under its
+ * own key (docs/storage-format.md 4), even if the process read other logs before.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -21,7 +21,7 @@ const changesOf = (state: typeof State.Type): ReadonlyArray<StateChange> => [
 
 describe("Promise 3: the entries of a state", () => {
   it.effect.prop(
-    "come back under their own keys, whatever logs were read before",
+    "are read back under their own keys, whatever logs were read before",
     [Schema.Array(State)],
     ([states]) =>
       Effect.gen(function*() {

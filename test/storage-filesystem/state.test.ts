@@ -1,5 +1,6 @@
 /**
- * A stream's state in its log (docs/storage-format.md 4 and 6): kept in a bounded piece of it, and never guessed.
+ * A stream's state in its log (docs/storage-format.md 4 and 6): a bounded piece of the log holds it, and it is never
+ * guessed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -14,7 +15,7 @@ import { name, path, storageOn } from "../support/log-fixtures.ts"
 import { commitOf, described, named, readUpTo, stateOf } from "../support/storage-fixtures.ts"
 import { CountingDisk } from "./counting-disk.ts"
 
-/** Commits of one event, of so many producers in turn. */
+/** Commits of one event each, from this many producers in turn. */
 const fromProducers = Effect.fnUntraced(function*(log: Log, producers: number, commits: number) {
   for (let i = log.tail; i < commits; i++) {
     yield* log.commit(commitOf(name, i, [`${i}`], `{"producer:${i % producers}":[0,${Math.floor(i / producers)}]}`))
@@ -34,10 +35,10 @@ const temporary = Effect.acquireRelease(
 describe("Promise 7: the state of a log", () => {
   const cases: ReadonlyArray<readonly [title: string, producers: number, commits: number]> = [
     ["however many commits changed it", 10, 20_000],
-    ["also where it is large itself", 3_000, 20_000]
+    ["even if it is large itself", 3_000, 20_000]
   ]
   it.effect.each(cases)(
-    "costs an opening and the log a bounded piece, %s",
+    "takes a bounded piece of the log, and of each opening, %s",
     ([, producers, commits]) =>
       Effect.gen(function*() {
         const directory = yield* temporary
@@ -54,7 +55,7 @@ describe("Promise 7: the state of a log", () => {
         ])
         assert.deepStrictEqual([...log.state].toSorted(), expected.toSorted())
         const stateBytes = stateOf(log).length
-        // The log's end, the commits since the state was written whole, those themselves, and the first line.
+        // The log's end, the commits since the last whole state, those commits again, and the first line.
         assert.isAtMost(disk.bytesRead, 64 * 1024 + Math.max(256 * 1024, 8 * stateBytes) + stateBytes + 8 * 1024)
         const file = fs.readFileSync(Path.join(directory, Path.basename(path)), "latin1")
         const whole = file.split("\n").filter((line) => line.length > stateBytes)
@@ -63,7 +64,7 @@ describe("Promise 7: the state of a log", () => {
   )
 })
 
-it.effect("Promise 11: an append whose state is larger than a commit can say is refused, and nothing of it is kept", () =>
+it.effect("Promise 11: an append is refused if its state is larger than a commit can hold, and nothing of it is kept", () =>
   Effect.gen(function*() {
     const disk = new FaultDisk()
     yield* made(disk, 1, 1)
@@ -81,12 +82,12 @@ it.effect("Promise 11: an append whose state is larger than a commit can say is 
   }).pipe(Effect.scoped))
 
 describe("Promise 10: a state whose commits are damaged", () => {
-  it.effect("is not guessed: the log can be read where it is whole, and nothing can be appended", () =>
+  it.effect("is not guessed: the log can be read where it is whole, and takes no append", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* made(disk, 3, 40)
       const bytes = disk.files[path]!
-      // A digit of a producer's number, which only the sum tells from another.
+      // One digit of a producer's number is changed: only the checksum shows it.
       const at = bytes.indexOf(`"producer:1":[0,5]`) + `"producer:1":[0,`.length
       bytes[at] = bytes[at]! ^ 1
       const damaged = FaultDisk.holding({ [path]: bytes })
@@ -100,14 +101,14 @@ describe("Promise 10: a state whose commits are damaged", () => {
       assert.deepStrictEqual(damaged.files[path], bytes)
     }).pipe(Effect.scoped))
 
-  it.effect("that lie before the newest whole state do no harm to it", () =>
+  it.effect("that lie before the newest whole state is not harmed by them", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       yield* made(disk, 3, 20)
       const storage = yield* storageOn(disk)
       yield* Effect.scoped(Effect.gen(function*() {
         const log = yield* storage.open(named(name))
-        // More than what is read for the state: all of it is written anew.
+        // More than is read for the state, so all of the state is written anew.
         for (let i = 0; i < 3; i++) {
           yield* log.commit(commitOf(name, 20 + i, [`"${"x".repeat(200_000)}"`]))
         }

@@ -1,5 +1,5 @@
 /**
- * Logs to be verified, and what was found in them.
+ * Logs for `verify`, and its findings in them.
  */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
@@ -25,7 +25,7 @@ export const verifying = Effect.fnUntraced(function*(disk: FaultDisk, options: P
   return { faults, verified }
 })
 
-/** The one fault of a disk on which the log is hurt; nothing is changed by looking. */
+/** The only fault on a disk whose log is damaged; `verify` changes nothing. */
 export const faultIn = Effect.fnUntraced(function*(files: Readonly<Record<string, Uint8Array>>, where: string) {
   const disk = FaultDisk.holding(files)
   const { faults, verified } = yield* verifying(disk)

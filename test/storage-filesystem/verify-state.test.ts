@@ -1,6 +1,6 @@
 /**
- * What `verify` finds in a log whose state was read under wrong keys, and written so: every sum fits, and what was there
- * before is forgotten.
+ * The findings of `verify` in a log whose state was read, and then written, under wrong keys: every checksum fits, and
+ * the entries from before are forgotten.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -11,10 +11,10 @@ import { name, path } from "../support/log-fixtures.ts"
 import { commitOf, described } from "../support/storage-fixtures.ts"
 import { verifying } from "./verify-fixtures.ts"
 
-/** What a commit says of the state: the whole of it, or what it changes. */
+/** A commit's state: the whole of it, or its changes. */
 type Said = readonly [kind: "whole" | "changes", entries: Readonly<Record<string, string | undefined>>]
 
-/** A log in which each commit has an event and says this, and where its commits begin. */
+/** A log whose commits have one event and one of these states each, and the positions where its commits begin. */
 const logOf = (said: ReadonlyArray<Said>) => {
   const first = encodeNewLog(described(name), { ...commitOf(name, 0, []), state: [] })
   const parts = [Buffer.from(first.bytes)]
@@ -78,7 +78,7 @@ describe("Promise 10: verify", () => {
       "lacks \"link:w\\t\", which was there before"
     ]
   ]
-  it.effect.each(wrong)("tells of %s", ([, commit, said, problem]) =>
+  it.effect.each(wrong)("reports %s", ([, commit, said, problem]) =>
     Effect.gen(function*() {
       const { files, starts } = logOf(said)
       const { faults } = yield* verifying(FaultDisk.holding(files))
@@ -87,7 +87,7 @@ describe("Promise 10: verify", () => {
       ])
       const end = "an append can be there twice from there on, or be missing"
       assert.strictEqual(faults[0]!.problem, `the state in the commit there ${problem}: ${end}`)
-      // A torn end is cut all the same, and what is wrong is wrong still.
+      // `verify` still cuts a torn end, and still reports the wrong state.
       const torn = FaultDisk.holding({ [path]: Buffer.concat([files[path]!, Buffer.from("{\"off")]) })
       const repaired = yield* verifying(torn, { repair: true })
       assert.strictEqual(repaired.faults[0]!.kind, "misled")
@@ -95,7 +95,7 @@ describe("Promise 10: verify", () => {
       assert.strictEqual(repaired.verified.repaired, 0)
     }))
 
-  it.effect("finds nothing where entries are taken away and numbers grow, however large the state is", () =>
+  it.effect("reports nothing when entries are removed and numbers grow, however large the state is", () =>
     Effect.gen(function*() {
       const many = Object.fromEntries(
         Array.from({ length: 3_000 }, (_, i) => [`producer:${"\\\"".repeat(100)}${i}`, "[0,0]"])

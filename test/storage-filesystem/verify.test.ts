@@ -1,6 +1,6 @@
 /**
- * What `verify` finds: every damage that readers are kept from, every end that a start would cut, and nothing in a log that
- * is sound (docs/storage-format.md 6).
+ * The findings of `verify`: every damage that readers are kept from, every end that a start would cut, and nothing in a
+ * sound log (docs/storage-format.md 6).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -24,7 +24,7 @@ import {
 } from "../support/log-fixtures.ts"
 import { commitOf, described, named } from "../support/storage-fixtures.ts"
 import { faultIn, verifying } from "./verify-fixtures.ts"
-/** That what is hurt first is reported: the commit with this number (-1: the header), which begins at `starts[hurt]`. */
+/** Fails unless the first fault is the commit with this number (-1: the header), which begins at `starts[hurt]`. */
 const checkDamage = Effect.fnUntraced(function*(
   files: Readonly<Record<string, Uint8Array>>,
   commits: ReadonlyArray<Commit>,
@@ -39,14 +39,14 @@ const checkDamage = Effect.fnUntraced(function*(
   assert.isUndefined(fault.repaired, where)
 })
 
-/** How long a commit is that closes a stream and nothing else. */
+/** The length of a commit that closes a stream and does nothing else. */
 const stateBytes =
   `{"commit":{"state":{"closed":true},"back":"0000000000000000","size":"00000098","crc":"2947c12a"}}\n`.length
 
 const hurtBy = (starts: ReadonlyArray<number>, at: number): number => starts.findLastIndex((start) => start <= at)
 
 describe("Promise 10: verify", () => {
-  it.effect("finds nothing in logs that are sound, whatever they hold", () =>
+  it.effect("finds nothing in sound logs, whatever they hold", () =>
     Effect.gen(function*() {
       for (const closing of ["with an event", "alone", "not"] as const) {
         const { files } = yield* twoLogs(sixCommits(closing))
@@ -65,7 +65,7 @@ describe("Promise 10: verify", () => {
 
   const closings = [["with an event", 3], ["alone", 7], ["not", 7]] as const
   it.effect.each(closings)(
-    "finds one bit that flips in any byte before the last commit (the stream is closed: %s)",
+    "finds one flipped bit in any byte before the last commit (the stream is closed: %s)",
     ([closing, step]) =>
       Effect.gen(function*() {
         const commits = sixCommits(closing)
@@ -82,7 +82,7 @@ describe("Promise 10: verify", () => {
   const hurting: ReadonlyArray<readonly [what: string, (bytes: Buffer, at: number) => void]> = [
     ["zeros", (bytes, at) => bytes.fill(0, at, at + 16)],
     ["line feeds", (bytes, at) => bytes.fill(0x0a, at, at + 3)],
-    ["others in their place", (bytes, at) => bytes.subarray(at, at + 16).swap64()]
+    ["swapped ones", (bytes, at) => bytes.subarray(at, at + 16).swap64()]
   ]
   it.effect.each(hurting)("finds bytes that became %s", ([what, hurt]) =>
     Effect.gen(function*() {
@@ -121,7 +121,7 @@ describe("Promise 10: verify", () => {
       assert.include(fault.problem, other)
     }))
 
-  it.effect("finds offsets that are skipped or repeated, though every checksum fits", () =>
+  it.effect("finds skipped or repeated offsets, though every checksum fits", () =>
     Effect.gen(function*() {
       for (const wrong of [5, 0]) {
         const disk = new FaultDisk()
@@ -135,7 +135,7 @@ describe("Promise 10: verify", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("finds a state that does not begin where it is said to, though every checksum fits", () =>
+  it.effect("finds a state that does not begin at its stated position, though every checksum fits", () =>
     Effect.gen(function*() {
       const closed = { text: `{"closed":true}`, back: 0 }
       const cases: ReadonlyArray<
@@ -156,7 +156,7 @@ describe("Promise 10: verify", () => {
       }
     }))
 
-  it.effect("counts the places that are hurt, and says where the first one is", () =>
+  it.effect("counts the damaged places, and gives the position of the first one", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
       bytes[ends[0]! + 40]! ^= 1
@@ -168,7 +168,7 @@ describe("Promise 10: verify", () => {
 })
 
 describe("Promise 3: verify calls an end torn", () => {
-  it.effect("wherever the last commit was cut short, and says up to where the log is whole", () =>
+  it.effect("wherever the last commit was cut short, and says how far the log is whole", () =>
     Effect.gen(function*() {
       const commits = sixCommits("not")
       const { bytes, ends, files } = yield* twoLogs(commits)
@@ -183,7 +183,7 @@ describe("Promise 3: verify calls an end torn", () => {
       }
     }))
 
-  it.effect("also behind damage, and a file without a whole line never made", () =>
+  it.effect("behind damage, too, and calls a file without a whole line never made", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
       const empty = yield* faultIn({ ...files, [path]: Buffer.alloc(0) }, "empty")
@@ -195,7 +195,7 @@ describe("Promise 3: verify calls an end torn", () => {
       assert.include(both, { kind: "damaged", position: ends[1]!, torn: 11 })
     }))
 
-  it.effect("nothing else than a start cuts, whatever a crash made of the log", () =>
+  it.effect("only if a start would cut it, whatever a crash made of the log", () =>
     Effect.gen(function*() {
       const commits = sixCommits("not")
       for (let seed = 0; seed < 25; seed++) {
@@ -219,8 +219,8 @@ describe("Promise 3: verify calls an end torn", () => {
     }))
 })
 
-describe("verify looks at what the next start will find:", () => {
-  it.effect("what the journal has of a log is no loss, and neither is put back nor taken away by looking", () =>
+describe("verify looks at the log that the next start will find:", () => {
+  it.effect("commits that only the journal has are not lost, and verify neither replays nor removes them", () =>
     Effect.gen(function*() {
       const names = ["a", "b", "c", "d"]
       const disk = new FaultDisk()
@@ -247,7 +247,7 @@ describe("verify looks at what the next start will find:", () => {
       assert.isAbove((yield* verifying(without)).faults.length, 0, "it was the journal that had them")
     }))
 
-  it.effect("a fork's inherited events are gone with its source, or with another one's coming in its place", () =>
+  it.effect("a fork's inherited events are gone if its source is gone or another stream has its place", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const storage = yield* storageOn(disk)
@@ -265,7 +265,7 @@ describe("verify looks at what the next start will find:", () => {
       assert.include((yield* verifying(disk)).faults[0]!.problem, "another one has its name")
     }).pipe(Effect.scoped))
 
-  it.live("an end that a server is writing is no fault, damage is one all the same", () =>
+  it.live("an end that a server is writing is no fault, but damage is", () =>
     Effect.gen(function*() {
       const { bytes, ends, files } = yield* twoLogs(sixCommits("not"))
       const inUse = Effect.succeed(true)
@@ -276,7 +276,7 @@ describe("verify looks at what the next start will find:", () => {
       assert.strictEqual((yield* verifying(FaultDisk.holding({ ...files, [path]: bytes }), { inUse })).faults.length, 1)
     }))
 
-  it.effect("lines longer than a piece that is read at a time, and what lies across two of them", () =>
+  it.effect("lines that are longer than one read, or lie across two reads, are read right", () =>
     Effect.gen(function*() {
       const disk = new FaultDisk()
       const long = Array.from({ length: 9 }, (_, i) => `"${"x".repeat(300_000 + i * 97_001)}"`)

@@ -1,5 +1,5 @@
 /**
- * What Storage promises of forks, deleted sources and streams that can expire, for every backend.
+ * The promises of Storage about forks, deleted sources and streams that can expire, for every backend.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
@@ -16,7 +16,7 @@ const write = Effect.fnUntraced(function*(description: StreamDescription, ...com
   return log
 })
 
-/** A log of so many events, each a commit. */
+/** A log of this many events, each a commit. */
 const source = (name: string, count: number) =>
   write(described(name), ...Array.from({ length: count }, (_, i) => commitOf(name, i, [`${i}`])))
 
@@ -35,7 +35,7 @@ const texts = (name: string, from: number, to: number) =>
 
 export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
   it.layer(layer)(`Storage of forks (${backend})`, (it) => {
-    it.effect("a fork has its source's events up to where it left it, and its own from there", () =>
+    it.effect("a fork has its source's events up to its beginning, and its own from there", () =>
       Effect.gen(function*() {
         const [from, name] = [freshName("fork/"), freshName("fork/")]
         const original = yield* source(from, 5)
@@ -56,7 +56,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a fork that has nothing of its own has its source's tail, or its beginning", () =>
+    it.effect("a fork that has no events of its own has its source's tail, or its beginning", () =>
       Effect.gen(function*() {
         const [from, whole, none] = [freshName("fork/"), freshName("fork/"), freshName("fork/")]
         yield* source(from, 4)
@@ -106,7 +106,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.deepStrictEqual(yield* all(fork), [...texts(from, 0, 2), ...texts(name, 2, 3)])
       }))
 
-    it.effect("a source that is hidden while its fork is read is read on", () =>
+    it.effect("a read of a fork goes on when its source is hidden meanwhile", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
         const [from, name] = [freshName("fork/"), freshName("fork/")]
@@ -143,7 +143,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         yield* write({ ...described(from), id: "two" }, commitOf(from, 0, ["7", "8", "9"]))
         const log = yield* open(name)
         if (storage.kind === "memory") {
-          // There, what a fork reads is kept as long as the fork is.
+          // There, a fork keeps the events that it reads as long as it exists.
           assert.deepStrictEqual((yield* all(log)).slice(0, 3), texts(from, 0, 3))
         } else {
           const refused = yield* Effect.flip(log.read(1, 1))
@@ -155,7 +155,7 @@ export const forkSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.deepStrictEqual(textsOf(yield* log.read(3, 1)), texts(name, 3, 4))
       }))
 
-    it.effect("when a stream expires and when it was used is kept", () =>
+    it.effect("a log keeps the expiry of its stream and the time of its last use", () =>
       Effect.gen(function*() {
         const [sliding, fixed] = [freshName("fork/"), freshName("fork/")]
         yield* Effect.scoped(write({ ...described(sliding), ttlSeconds: 60 }, commitOf(sliding, 0, [])))

@@ -1,5 +1,5 @@
 /**
- * What a storage says of the names that there are: those that are wanted, in order, whatever was made and removed before.
+ * The list of names of a storage: those with the prefix, in order, whatever was made and removed before.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, type Layer, Schema } from "effect"
@@ -21,7 +21,7 @@ const Step = Schema.Tuple([Schema.Literals(["make", "make", "delete", "hide"]), 
 
 export const listSuite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
   it.layer(layer)(`Storage (${backend})`, (it) => {
-    it.effect.prop("lists the names that are wanted, and no others", [
+    it.effect.prop("lists the names that a reader asks for, and no others", [
       Schema.Array(Step),
       Schema.Array(Wanted).check(Schema.isMinLength(1))
     ], ([steps, all]) =>

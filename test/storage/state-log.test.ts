@@ -9,7 +9,7 @@ import { layerMemory } from "../../src/storage/storage-memory.ts"
 import { Storage } from "../../src/storage/storage.ts"
 import { subscriptionLogs } from "../../src/subscriptions/running/subscription-logs.ts"
 
-/** A value that is large, and is another one each time. */
+/** A large value, another one each time. */
 const text = (i: number) => JSON.stringify(`${i}`.padStart(20_000))
 
 describe("the log of a subscription", () => {

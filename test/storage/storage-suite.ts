@@ -10,7 +10,7 @@ import { Storage } from "../../src/storage/storage.ts"
 import { freshName } from "../support/names.ts"
 import { commitOf, described, named, readUpTo, shown, stateOf, textsOf } from "../support/storage-fixtures.ts"
 
-/** Makes the log, lets it sleep, and answers nothing. */
+/** Makes the log, lets it sleep, and returns nothing. */
 const write = (name: string, commits: ReadonlyArray<Commit>) =>
   Effect.scoped(Effect.gen(function*() {
     const storage = yield* Storage
@@ -33,7 +33,7 @@ const names: ReadonlyArray<readonly [kind: string, name: string]> = [
   ["a backslash", "a\\b"],
   ["a quote", `"a"`],
   ["a percent sign", "100%"],
-  ["what looks encoded", "a%2Fb"],
+  ["a text that looks encoded", "a%2Fb"],
   ["a space", " a b "],
   ["letters of other scripts", "заказы-注文-🎈"],
   ["a combining accent", "e\u0301"],
@@ -100,7 +100,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.strictEqual((yield* open(name)).state.size, 0)
       }))
 
-    it.effect("a state is there after however many commits that do not change it", () =>
+    it.effect("a state survives any number of commits that do not change it", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         const padded = Array.from({ length: 40 }, () => `"${"x".repeat(20_000)}"`)
@@ -144,7 +144,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.strictEqual(stateOf(log), `{"closed":true}`)
       }))
 
-    it.effect("a read begins with the event at the offset that is asked for, wherever a commit begins", () =>
+    it.effect("a read begins with the event at the offset that its reader asks for, wherever a commit begins", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         const sizes = [1, 4, 2, 7, 1]
@@ -165,7 +165,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a read finds its event in a long commit, also where a line ends with a piece of the file", () =>
+    it.effect("a read finds its event in a long commit, even if a line ends with a piece of the file", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         // 21 lines are a byte less than 4 KiB.
@@ -178,7 +178,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a read answers with at least one event, and whole ones, however few bytes are asked for", () =>
+    it.effect("a read gives at least one event, and whole ones, however few bytes its reader asks for", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         const data = [`"${"x".repeat(300_000)}"`, `1`, `"${"ü".repeat(100_000)}"`]
@@ -194,9 +194,9 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a read goes on behind commits without an event, into one that is longer than what is asked for", () =>
+    it.effect("a read goes on after commits without an event, into one that is longer than its reader asks for", () =>
       Effect.gen(function*() {
-        // Some of these end just before what a small read takes does.
+        // Some of these end just before the end of a small read.
         for (let length = 16_000; length < 16_384; length += 64) {
           const name = freshName("stream/")
           const data = [`"${"x".repeat(length)}"`, ...Array.from({ length: 3 }, () => `"${"y".repeat(10_000)}"`)]
@@ -216,7 +216,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("a read answers with about as many bytes as are asked for, not with the whole log", () =>
+    it.effect("a read gives about as many bytes as its reader asks for, not the whole log", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         const text = `"${"x".repeat(1000)}"`
@@ -251,7 +251,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.deepStrictEqual(yield* readUpTo(log, log.tail), expected)
       }))
 
-    it.effect("a block that was answered never changes", () =>
+    it.effect("a block that was returned never changes", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
         const name = freshName("stream/")
@@ -280,7 +280,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         }
       }))
 
-    it.effect("many may read at once, each its own part", () =>
+    it.effect("many readers may read at once, each its own part", () =>
       Effect.gen(function*() {
         const name = freshName("stream/")
         const commits = Array.from(
@@ -295,7 +295,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.deepStrictEqual(read, readers.map((from) => all.slice(from)))
       }))
 
-    it.effect("a log that does not exist cannot be opened or deleted, and asking does not make it", () =>
+    it.effect("a log that does not exist cannot be opened or deleted, and neither attempt makes it", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
         const name = freshName("stream/")
@@ -330,7 +330,7 @@ export const suite = <E>(backend: string, layer: Layer.Layer<Storage, E>) =>
         assert.deepStrictEqual(yield* readUpTo(reopened, 2), [shown(name, 0, "0"), shown(name, 1, "1")])
       }))
 
-    it.effect("names of every kind are names of different streams, listed as they are, in order", () =>
+    it.effect("names of every kind are names of different streams, and are listed unchanged, in order", () =>
       Effect.gen(function*() {
         const storage = yield* Storage
         for (const [, name] of names) yield* write(name, [commitOf(name, 0, [JSON.stringify(name)])])

@@ -1,5 +1,5 @@
 /**
- * Every backend keeps what Storage promises.
+ * Every backend keeps the promises of Storage.
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect, FileSystem, Layer } from "effect"
@@ -10,7 +10,7 @@ import { forkSuite } from "./fork-suite.ts"
 import { listSuite } from "./list-suite.ts"
 import { suite } from "./storage-suite.ts"
 
-/** A directory for logs that is gone with the layer. */
+/** A directory for logs that is removed with the layer. */
 const layerTemporary = (durability: "fsync" | "os") =>
   Layer.unwrap(Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem

@@ -1,5 +1,5 @@
 /**
- * Promise 8 at the door: the JSON text of `data` is checked and kept as it was sent.
+ * Promise 8 at the door: the server checks the JSON text of `data` and keeps it as it was sent.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schema } from "effect"
@@ -122,7 +122,7 @@ describe("Promise 8: the body of an append", () => {
     [`{"data":01}`, /not JSON: "1" cannot stand at byte 10\.$/],
     [`{"data":"\t"}`, /not JSON: U\+0009 cannot stand at byte 10\.$/]
   ]
-  it.effect.each(refused)("of %j is refused, and says why", ([body, says]) =>
+  it.effect.each(refused)("of %j is refused, with the reason", ([body, says]) =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(fromJsonBody(bytes(body)))
       assert.instanceOf(error, InvalidRequest)
@@ -139,7 +139,7 @@ describe("Promise 8: the body of an append", () => {
       assert.match((yield* Effect.flip(fromNdjsonBody(bytes("\uFEFF")))).message, /no event/)
     }))
 
-  it.effect("that is not UTF-8 is refused, and says so", () =>
+  it.effect("that is not UTF-8 is refused, with that reason", () =>
     Effect.gen(function*() {
       const body = Uint8Array.from([...bytes(`{"data":"`), 0xff, 0xfe, ...bytes(`"}`)])
       assert.match((yield* Effect.flip(fromJsonBody(body))).message, /UTF-8/)
@@ -161,7 +161,7 @@ describe("Promise 8: a body of one event a line", () => {
       assert.deepStrictEqual(unended.map(({ text }) => text), lines)
     }))
 
-  it.effect("is refused whole for one bad line, which is named", () =>
+  it.effect("is refused whole for one bad line, which the refusal names", () =>
     Effect.gen(function*() {
       assert.match((yield* Effect.flip(fromNdjsonBody(bytes(`1\n\n2\n{\n3`)))).message, /^Line 4 is not JSON/)
     }))
@@ -170,13 +170,13 @@ describe("Promise 8: a body of one event a line", () => {
     "costs no more for lines with nothing but space in them than for lines with an event: %j",
     (line) => {
       const full = `1${" ".repeat(62)}\n`
-      // Gone over once for each of them, they would cost a hundred times as much.
+      // A scan of all bytes for each line would cost a hundred times as much.
       assert.isBelow(millis(line, 2 ** 16), 10 * millis(full, 2 ** 16) + 1)
       assert.isBelow(millis(line, 2 ** 20), 10 * millis(full, 2 ** 20) + 1)
     }
   )
 
-  it.effect.each(["", "\n", " \r\n\t\n"])("is refused when it holds nothing: %j", (body) =>
+  it.effect.each(["", "\n", " \r\n\t\n"])("is refused if it holds nothing: %j", (body) =>
     Effect.gen(function*() {
       assert.match((yield* Effect.flip(fromNdjsonBody(bytes(body)))).message, /no event/)
     }))
@@ -184,7 +184,7 @@ describe("Promise 8: a body of one event a line", () => {
 
 const texts = (data: ReadonlyArray<EventData>) => data.map(({ text }) => text)
 
-/** The least of some times that so many bytes of one line again and again take. */
+/** The shortest of some runs over this many bytes of one repeated line. */
 const millis = (line: string, bytesMax: number): number => {
   const body = bytes(`${line.repeat(bytesMax / line.length)}1\n`)
   return Math.min(...Array.from({ length: 3 }, () => {
@@ -201,9 +201,12 @@ describe("An event's data", () => {
     assert.deepStrictEqual(EventData.fromText(data.text).value, JSON.parse(data.text))
   })
 
-  it.each([[undefined], [() => 1], [1n], [Symbol("a")]])("cannot be made from what JSON cannot say", (value) => {
-    assert.throws(() => EventData.fromValue(value), TypeError)
-  })
+  it.each([[undefined], [() => 1], [1n], [Symbol("a")]])(
+    "cannot be made from a value that JSON cannot express",
+    (value) => {
+      assert.throws(() => EventData.fromValue(value), TypeError)
+    }
+  )
 
   it.prop(
     "is found again in the event by position",

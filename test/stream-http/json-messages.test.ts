@@ -24,12 +24,12 @@ describe("messages", () => {
     assert.deepStrictEqual(messages("[[],[]]"), ["[]", "[]"])
   })
 
-  it("Promise 8: what is no array is one message", () => {
+  it("Promise 8: any value that is no array is one message", () => {
     assert.deepStrictEqual(messages(" {\"a\":\r\n 1.0}\n"), ["{\"a\":   1.0}"])
     assert.deepStrictEqual(messages("\"[1,2]\""), ["\"[1,2]\""])
   })
 
-  it("any array is cut into texts that together are what it was", () => {
+  it("any array is cut into texts that together are the array", () => {
     fc.assert(fc.property(fc.array(fc.jsonValue()), fc.constantFrom(undefined, 1, "\t", " \n"), (values, space) => {
       const texts = messages(JSON.stringify(values, undefined, space))
       assert.deepStrictEqual(JSON.parse(`[${texts.join(",")}]`), JSON.parse(JSON.stringify(values)))
@@ -38,7 +38,7 @@ describe("messages", () => {
     }))
   })
 
-  it("what is not JSON or not UTF-8 is refused", () => {
+  it("text that is not JSON or not UTF-8 is refused", () => {
     for (const body of ["", " ", "[1,]", "[1", "1 2", "{a:1}", "\ufeff\ufeff1", Buffer.from([0x22, 0xff, 0x22])]) {
       assert.match(refused(body) ?? "accepted", /not JSON|not valid UTF-8/)
     }

@@ -1,6 +1,7 @@
 /**
- * A place belongs to one life of a stream (docs/decisions/0013-lives.md): a reader whose place is beyond the tail, or of
- * another life, is told so, natively and by the protocol, with what is there now. Silence is what none of these may get.
+ * A place belongs to one life of a stream (docs/decisions/0013-lives.md): a reader whose place is beyond the tail, or
+ * of another life, is told so, natively and by the protocol, together with the stream's present state. None of them
+ * gets silence.
  */
 import { assert, it, layer } from "@effect/vitest"
 import { getBytes, getLines, getMessages } from "@microsoft/fetch-event-source/lib/cjs/parse.js"
@@ -25,13 +26,13 @@ const remove = async (port: number, name: string) =>
 
 const typeOf = (problem: Record<string, unknown>) => String(problem["type"]).replace("urn:durable-streams:", "")
 
-/** The life of the stream, as an answer says it. */
+/** The life of the stream, as an answer gives it. */
 const lifeOf = async (port: number, name: string): Promise<string> =>
   (await fetch(`${urlOf(port, name)}/events`)).headers.get("stream-life")!
 
 for (const storage of ["memory", "fs"] as const) {
   layer(layerServer({ storage, longPollMillis: 300 }), { excludeTestServices: true })(`lives (${storage})`, (it) => {
-    it.effect("Promise 10: every following of an EventSource begins with its life, and curl's with the first event", () =>
+    it.effect("Promise 10: every following by an EventSource begins with its life, and curl's with the first event", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 2)
@@ -81,7 +82,7 @@ for (const storage of ["memory", "fs"] as const) {
         atTail.close()
       }))
 
-    it.effect("Promise 10: who names the life of its place is told when the stream is another one", () =>
+    it.effect("Promise 10: a reader who names the life of its place is told when the stream is another one", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 3)
@@ -146,7 +147,7 @@ for (const storage of ["memory", "fs"] as const) {
         }
       }))
 
-    it.effect("Promise 10: a resume whose place is gone is told in a frame, and its next one begins at the beginning", () =>
+    it.effect("Promise 10: a reader who resumes at a place that is gone is told in a frame, and its next resume begins at the beginning", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 2)
@@ -174,7 +175,7 @@ for (const storage of ["memory", "fs"] as const) {
         again.close()
       }))
 
-    it.effect("a resume in the query is one, where there is no header; the header wins", () =>
+    it.effect("a resume in the query counts if there is no header; otherwise the header wins", () =>
       talk(async (port) => {
         const name = freshName()
         await appendNumbers(port, name, 5)
@@ -250,7 +251,7 @@ it("comments are no messages to fetch-event-source", () => {
   assert.deepStrictEqual(messages, [`{"a":1}`, `{"a":2}`])
 })
 
-/** Prints what comes, and how it stands after an error. */
+/** Prints the events that come, and the state of the source after an error. */
 const printing = `
   source.onerror = () => console.log("error " + source.readyState)
   source.onmessage = ({ data }) => console.log("message " + JSON.stringify(JSON.parse(data).data))
@@ -303,7 +304,7 @@ layer(layerServer(), { excludeTestServices: true })("an EventSource", (it) => {
 })
 
 it.live(
-  "Promise 10: an EventSource whose server lost its memory is told, and reads what is there now",
+  "Promise 10: an EventSource whose server lost its memory is told, and reads the events that exist now",
   () =>
     Effect.scoped(Effect.gen(function*() {
       const settings = serverSettings(yield* temporaryDirectory)

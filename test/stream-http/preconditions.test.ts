@@ -1,6 +1,6 @@
 /**
- * `If-Match` and `If-None-Match` on requests that change a stream (RFC 9110 13.1): where one does not hold, the answer is 412
- * and nothing is performed.
+ * `If-Match` and `If-None-Match` on requests that change a stream (RFC 9110 13.1): if one does not hold, the answer is
+ * 412 and nothing is done.
  */
 import { assert, layer } from "@effect/vitest"
 import { freshName, offsetOf } from "../support/names.ts"
@@ -37,7 +37,10 @@ const sendSlowly = async (
   }
 }
 
-/** How often each status is answered when twenty send the same, and the server has begun with all before a body comes. */
+/**
+ * How often each status is answered when twenty clients send the same, and the server has begun with all before a body
+ * comes.
+ */
 const twentyAtOnce = async (port: number, target: string, headers: Record<string, string>) => {
   const body = target.startsWith("/v1/") ? "1" : `{"data":1}`
   const counts: Record<number, number> = {}
@@ -90,7 +93,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
           { "If-Match": "*" },
           { "If-None-Match": stale },
           { "If-Match": "2", "If-None-Match": noTag },
-          // There are no dates to compare: RFC 9110 13.1.4 has these ignored.
+          // There are no dates to compare: RFC 9110 13.1.4 says to ignore these.
           { "If-Unmodified-Since": "Sat, 29 Oct 1994 19:43:31 GMT" }
         ]
         for (const found of held) {
@@ -147,7 +150,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
       assert.strictEqual((await send(port, "POST", `/v1/stream/${freshName()}`, { "If-Match": "*" }, "1")).status, 404)
     }))
 
-  it.effect("of PUT makes a stream only where there is none, or finds only one that is there", () =>
+  it.effect("of PUT makes a stream only if there is none, or finds only an existing one", () =>
     talk(async (port) => {
       const name = freshName()
       const put = (headers: Record<string, string>) => send(port, "PUT", `/v1/stream/${name}`, { ...json, ...headers })
@@ -158,7 +161,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
       assert.strictEqual((await put({})).status, 200)
     }))
 
-  it.effect("of two who make a stream at once lets one of them", () =>
+  it.effect("of two clients who make a stream at once lets one of them", () =>
     talk(async (port) => {
       for (let i = 0; i < 20; i++) {
         const name = freshName()
@@ -214,7 +217,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
         await append(port, fresh, "2")
       }
       isFailed(await slowly(fresh, { "If-Match": stale }, anew), 1)
-      // What did not hold at first, and does now, holds.
+      // A condition that did not hold at first, and does now, holds.
       assert.strictEqual((await slowly(fresh, { "If-Match": "2, 9" }, () => append(port, fresh, "4"))).status, 201)
     }))
 
@@ -242,7 +245,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
       isFailed(await forkSlowly({ "If-Match": "*" }, () => send(port, "DELETE", `/v1/stream/${fork}`, {})), undefined)
     }))
 
-  it.effect("of an append that had been made before is not asked again", () =>
+  it.effect("of an append that was made before is not asked again", () =>
     talk(async (port) => {
       const name = freshName()
       const headers = { "Producer-Id": "p", "Producer-Epoch": "0", "Producer-Seq": "0", "If-None-Match": "*" }
@@ -266,7 +269,7 @@ layer(layerServer(), { excludeTestServices: true })("a precondition", (it) => {
       assert.strictEqual((await exchange(port, request("GET", `/v1/stream/${name}?offset=-1`))).status, 200)
     }))
 
-  it.effect("that is none is refused", () =>
+  it.effect("that is not valid is refused", () =>
     talk(async (port) => {
       const name = freshName()
       await append(port, name, "1")

@@ -1,5 +1,6 @@
 /**
- * Appends that share a flush: when they are answered, what is seen meanwhile, and what becomes of them when it fails.
+ * Appends that share a flush: the time of their answers, the events that readers see meanwhile, and the outcome if the
+ * flush fails.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
@@ -26,7 +27,7 @@ describe("Promise 2: group commit", () => {
       assert.strictEqual(storage.begun.length, 1)
     }))
 
-  it.effect("an append that arrives during a flush is answered by the next one only, with all that waited", () =>
+  it.effect("an append that arrives during a flush is answered only by the next one, with all that waited", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const early = yield* Effect.forkChild(stream.append(appending("early")))
@@ -48,7 +49,7 @@ describe("Promise 2: group commit", () => {
       assert.deepStrictEqual(late.map(isDone), [true, true])
     }))
 
-  it.effect("nobody sees an event before its flush returned, and everybody does then", () =>
+  it.effect("no reader sees an event before its flush returned, and every follower does then", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const now = yield* stream.cursor("now")
@@ -71,7 +72,7 @@ describe("Promise 2: group commit", () => {
       assert.deepStrictEqual(head._tag === "Some" && head.value, JSON.parse(text))
     }))
 
-  it.effect("nobody sees an event before its flush returned, even where a read of the storage would find it", () =>
+  it.effect("no reader sees an event before its flush returned, even if a read of the storage would find it", () =>
     Effect.gen(function*() {
       const storage = new HeldStorage()
       storage.early = true
@@ -103,7 +104,7 @@ describe("Promise 2: group commit", () => {
       assert.strictEqual((yield* stream.info).tail, 1)
     }))
 
-  it.effect("one flush is given a bounded number of bytes, and a larger append a flush of its own", () =>
+  it.effect("one flush gets a bounded number of bytes, and a larger append gets a flush of its own", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const megabyte = "x".repeat(1024 * 1024)
@@ -116,7 +117,7 @@ describe("Promise 2: group commit", () => {
 })
 
 describe("A commit that fails", () => {
-  it.effect("is an error to all who shared it, leaves no hole, and what comes next takes its offsets", () =>
+  it.effect("is an error to all who shared it, leaves no hole, and the next events take its offsets", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const refused = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(stream.append(appending(n, n))))
@@ -131,7 +132,7 @@ describe("A commit that fails", () => {
       assert.deepStrictEqual(yield* historyOf(stream), [shown(name, 0, `"made"`), shown(name, 1, `"next"`)])
     }))
 
-  it.effect("refuses nobody for an event that it did not store: who was refused for it is judged again", () =>
+  it.effect("refuses no append for an event that it did not store: an append that was refused for that is judged again", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const blocker = yield* Effect.forkChild(stream.append(appending("blocker")))

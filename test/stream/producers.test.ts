@@ -1,5 +1,6 @@
 /**
- * What a stream takes once, in order, or not at all: numbered appends, sequences, closing, types (PROTOCOL.md 5.2).
+ * Appends that a stream takes once, in order, or not at all: numbered appends, sequences, closing, types (PROTOCOL.md
+ * 5.2).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
@@ -20,7 +21,7 @@ const numbered = (epoch: number, seq: number, id = "p", data: unknown = `${id} $
   producer: { id, epoch, seq }
 })
 
-/** What became of an append, in few words. */
+/** The result of an append, in few words. */
 const outcome = (stream: Pick<DurableStream, "append">, request: AppendRequest) =>
   stream.append(request).pipe(
     Effect.map(({ closed, events, producer, tail }) => {
@@ -33,7 +34,7 @@ const outcome = (stream: Pick<DurableStream, "append">, request: AppendRequest) 
 const dataOf = (texts: ReadonlyArray<string>) => texts.map((text) => (JSON.parse(text) as { data: unknown }).data)
 
 describe("A producer", () => {
-  it.effect("is taken at its word once: numbers in order, repeats told, gaps and the past refused", () =>
+  it.effect("has each number taken once: in order, repeats reported, gaps and the past refused", () =>
     Effect.gen(function*() {
       const stream = yield* make
       const steps: ReadonlyArray<readonly [number, number, string]> = [
@@ -57,7 +58,7 @@ describe("A producer", () => {
       assert.deepStrictEqual(dataOf(yield* historyOf(stream)), ["p 0.0", "p 0.1", "p 2.0", "p 2.1", "q 0.0"])
     }).pipe(Effect.scoped, inMemory))
 
-  it.effect("is one of as many as there may be: counted with those of its commit, of a sleep before, and of this life alone", () =>
+  it.effect("counts towards the limit of producers: with those of its commit and from before a sleep, and only in this life of the stream", () =>
     Effect.gen(function*() {
       const limited = Effect.provideService(make, CurrentLimits, { ...defaultLimits, producersMax: 3 })
       const appendAll = (stream: DurableStream, ids: ReadonlyArray<string>) =>
@@ -84,7 +85,7 @@ describe("A producer", () => {
     }).pipe(Effect.scoped, inMemory))
 
   it.effect.each(["__proto__", "constructor", "toString", "a\"b", "ü🎈", " "])(
-    "may be called %j, and is known again when the stream has slept",
+    "may be called %j, and is recognised when the stream has slept",
     (id) =>
       Effect.gen(function*() {
         for (const [seq, expected] of [[0, "new 1 tail 1"], [0, "repeated 0.0 tail 1"], [1, "new 1 tail 2"]] as const) {
@@ -134,7 +135,7 @@ describe("A producer", () => {
     Schema.Literals([0, 1, 2, 3])
   ]))
   it.effect.prop(
-    "appends each of its numbers at the most once, whatever is sent in whatever order and however often",
+    "appends each of its numbers at most once, whatever is sent in whatever order and however often",
     [Steps],
     ([steps]) =>
       Effect.gen(function*() {
@@ -157,7 +158,7 @@ describe("A producer", () => {
 })
 
 describe("A closed stream", () => {
-  it.effect("knows the append that closed it again, and no other", () =>
+  it.effect("recognises the append that closed it, and no other", () =>
     Effect.gen(function*() {
       const closing = { ...numbered(0, 1), close: true }
       yield* Effect.scoped(Effect.gen(function*() {
@@ -184,7 +185,7 @@ describe("A closed stream", () => {
 })
 
 describe("An append", () => {
-  it.effect("with a sequence that is not greater, byte for byte, is refused, also after a sleep", () =>
+  it.effect("with a sequence that is not greater, byte for byte, is refused, even after a sleep", () =>
     Effect.gen(function*() {
       const answers: Array<string> = []
       for (const seq of ["09", "10", "2", "10", "a", "B", "ä", "z", "", "ä\u0000"]) {
@@ -218,7 +219,7 @@ describe("An append", () => {
       assert.strictEqual(yield* outcome(json, bytes), "ContentTypeMismatch")
     }).pipe(Effect.scoped, inMemory))
 
-  it.effect("that needs the stream does not make it", () =>
+  it.effect("that needs the stream to exist does not make it", () =>
     Effect.gen(function*() {
       const stream = yield* make
       assert.strictEqual(yield* outcome(stream, { ...appending(1), mustExist: true }), "StreamNotFound")

@@ -1,6 +1,6 @@
 /**
- * The newest events in memory are those of the log, however they came and from wherever they are asked for (promise 6), and
- * take little more than their bytes.
+ * The newest events in memory are those of the log, however they came and from whatever offset a reader asks for them
+ * (promise 6), and take little more than their bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -19,7 +19,7 @@ const commitOf = (first: number, count: number, bytes: number) =>
     frame
   )
 
-/** Small ones mostly, as they come; now and then larger than a piece, or than all that is kept. */
+/** Mostly small commits; now and then one that is larger than a piece, or than the whole memory for them. */
 const Commit = Schema.Struct({
   count: Schema.Literals([1, 1, 1, 2, 10]),
   bytes: Schema.Literals([10, 100, 300, 1_000, 9_000])
@@ -27,7 +27,7 @@ const Commit = Schema.Struct({
 
 describe("the newest events", () => {
   it.prop(
-    "are the log's, from wherever they are asked for",
+    "are the log's, from whatever offset a reader asks",
     [Schema.Array(Commit).check(Schema.isMaxLength(80))],
     ([commits]) => {
       const recent = new RecentEvents()
@@ -36,7 +36,7 @@ describe("the newest events", () => {
         const block = commitOf(texts.length, count, bytes)
         for (let i = 0; i < count; i++) texts.push(eventText(block, i))
         recent.add(block)
-        // The newest commit is there in any case, and what is there reaches to the end.
+        // The newest commit is always there, and the events in memory reach to the tail.
         for (const next of [texts.length - count, texts.length - 1, texts.length >> 1, 0]) {
           const found = recent.from(next, Infinity)
           if (next >= texts.length - count) assert.isDefined(found)
@@ -49,7 +49,7 @@ describe("the newest events", () => {
     tried(60, 80)
   )
 
-  it("are one block for all who ask for the newest commit, or for the same ones behind it", () => {
+  it("are one block for all readers of the newest commit, or of the same events after it", () => {
     const recent = new RecentEvents()
     for (let i = 0; i < 1_000; i++) {
       recent.add(commitOf(i, 1, 100))
@@ -61,7 +61,7 @@ describe("the newest events", () => {
     }
   })
 
-  it("take no more than they say, whatever they came in", () => {
+  it("take no more memory than they say, whatever buffer they came in", () => {
     const shared = Buffer.alloc(64 * 1024)
     const recent = new RecentEvents()
     const buffers = new Set<ArrayBufferLike>()

@@ -1,5 +1,6 @@
 /**
- * The first event since a time: found where a search event by event would find it, and with what a read brings besides.
+ * The first event since a time: the search finds the same event as a look at every event, and gives back the memory of
+ * its reads.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -13,7 +14,7 @@ const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
 const one = EventData.fromValue(1)
 
 it.effect.prop(
-  "finds the same as a look at every event, and gives the memory of every read back",
+  "the search for a time finds the same event as a look at every event, and gives the memory of every read back",
   [Schema.Array(Small), Schema.Array(Small)],
   ([counts, pauses]) =>
     Effect.gen(function*() {

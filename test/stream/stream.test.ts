@@ -1,5 +1,5 @@
 /**
- * One stream: the order of its events, when they are answered and shown, its closing and its end.
+ * One stream: the order of its events, the time at which they are answered and shown, its closing and its end.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
@@ -18,7 +18,7 @@ const inMemory = Effect.provide(layerMemory)
 
 describe("Promise 1: order", () => {
   it.effect.prop(
-    "the k-th event has offset k, however many append at once and however many events each sends",
+    "the k-th event has offset k, however many writers append at once and however many events each sends",
     [Schema.Array(Schema.Array(Schema.Json))],
     ([appends]) =>
       Effect.gen(function*() {
@@ -65,7 +65,7 @@ describe("Promise 1: order", () => {
       assert.strictEqual((yield* historyOf(stream)).length, 3)
     }).pipe(inMemory))
 
-  it.effect("an append that names the tail of an earlier one in the same flush is judged behind it", () =>
+  it.effect("an append that names the tail of an earlier one in the same flush is judged after it", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const first = yield* Effect.forkChild(stream.append(appending(1)))
@@ -85,7 +85,7 @@ describe("Promise 1: order", () => {
 })
 
 describe("A closed stream", () => {
-  it.effect("is closed together with its last event: the writer behind that is refused, and every follower ends", () =>
+  it.effect("is closed together with its last event: the next writer is refused, and every follower ends", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const follower = yield* Effect.forkChild(Stream.runCollect(stream.subscribe("beginning")))
@@ -122,7 +122,7 @@ describe("A closed stream", () => {
 })
 
 describe("A stream that does not exist", () => {
-  it.effect("can be waited for, and neither waiting for it nor asking for it makes it", () =>
+  it.effect("can be waited for, and neither a wait nor a question makes it", () =>
     Effect.gen(function*() {
       const storage = yield* Storage
       const stream = yield* make
@@ -136,8 +136,8 @@ describe("A stream that does not exist", () => {
     }).pipe(inMemory))
 })
 
-describe("Deleting", () => {
-  it.effect("a stream keeps its order among appends, tells the followers, and the next append begins at 0", () =>
+describe("A deletion", () => {
+  it.effect("of a stream keeps its order among appends, its followers are told, and the next append begins at 0", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const old = yield* stream.cursor("now")
@@ -159,13 +159,13 @@ describe("Deleting", () => {
       assert.deepStrictEqual(yield* historyOf(stream), [shown(name, 0, `"after"`)])
     }))
 
-  it.effect("a stream that is not there is answered with StreamNotFound", () =>
+  it.effect("of a stream that does not exist is answered with StreamNotFound", () =>
     Effect.gen(function*() {
       const stream = yield* make
       assert.instanceOf(yield* Effect.flip(stream.delete), StreamNotFound)
     }).pipe(inMemory))
 
-  it.effect("a log by hand is noticed by the next append: the append fails, the followers are told, and then a new stream begins", () =>
+  it.effect("of a log by hand is noticed by the next append: it fails, the followers are told, and then a new stream begins", () =>
     Effect.gen(function*() {
       const { storage, stream } = yield* heldStream(name)
       const follower = yield* Effect.forkChild(Effect.flip(stream.next(yield* stream.cursor("now"))))
@@ -180,8 +180,8 @@ describe("Deleting", () => {
     }))
 })
 
-describe("Time", () => {
-  it.effect("offsetSince is the first event of that moment or later, and the tail when there is none", () =>
+describe("A stream", () => {
+  it.effect("gives as offsetSince the first event of that moment or later, and the tail if there is none", () =>
     Effect.gen(function*() {
       const stream = yield* make
       for (let i = 0; i < 10; i++) {
@@ -192,7 +192,7 @@ describe("Time", () => {
       for (const [time, offset] of expected) assert.strictEqual(yield* stream.offsetSince(time!), offset)
     }).pipe(inMemory))
 
-  it.effect("a stream that goes to sleep first finishes the appends that wait", () =>
+  it.effect("finishes the appends that wait before it goes to sleep", () =>
     Effect.gen(function*() {
       const storage = new HeldStorage()
       const services = yield* Effect.context<never>()

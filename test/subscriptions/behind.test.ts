@@ -1,6 +1,6 @@
 /**
- * Subscriptions that know more of a stream than there is: a backup was restored, the last seconds were lost. They say so, and
- * what is appended from then on is told.
+ * Subscriptions that have acknowledged more of a stream than it holds: a backup was restored, or the last seconds were
+ * lost. They report that, and are told of the next appends.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
@@ -27,7 +27,7 @@ import {
 const put = (config = webhookConfig({ pattern: "events/*", streams: ["named"] })) =>
   Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.put("s", config, "hash", "http://127.0.0.1:1"))
 
-/** Lives of a server over one storage, with what it logs. */
+/** Lives of a server over one storage, and the messages that it logs. */
 const ground = Effect.gen(function*() {
   const hooks = new StandIn()
   hooks.answer = () => `{"done":true}`
@@ -42,7 +42,7 @@ const ground = Effect.gen(function*() {
       Effect.scoped,
       Effect.provide(Logger.layer([Logger.make(({ message }) => lines.push(String(message)))]))
     )
-  /** Puts a copy of the stream in its place that has only its first events, and perhaps another id. */
+  /** Replaces the stream by a copy that has only its first events, and perhaps another id. */
   const restore = (name: string, count: number, id?: string) =>
     Effect.gen(function*() {
       const { description, read } = yield* kept.open(name as StreamName)
@@ -59,10 +59,10 @@ const acked = (path: string, offset: number): Effect.Effect<void, unknown, Subsc
     (all) => all[path] === offset ? Effect.void : Effect.andThen(settled, acked(path, offset))
   )
 
-describe("10: a subscription that is ahead of its stream", () => {
+describe("Promise 10: a subscription that is ahead of its stream", () => {
   const kinds = [["by its pattern", "events/a"], ["by its name", "named"]] as const
   for (const [how, path] of kinds) {
-    it.effect(`which it reads ${how}, says so and is told of what comes next`, () =>
+    it.effect(`which it reads ${how}, reports that and is told of the next events`, () =>
       Effect.gen(function*() {
         const { hooks, life, lines, restore } = yield* ground
         yield* life(Effect.gen(function*() {
@@ -84,7 +84,7 @@ describe("10: a subscription that is ahead of its stream", () => {
         }))
       }).pipe(Effect.scoped))
 
-    it.effect(`which it reads ${how}, and which is another one, begins with the first event of that and says so`, () =>
+    it.effect(`which it reads ${how}, and which is another stream now, reports that and begins with its first event`, () =>
       Effect.gen(function*() {
         const { hooks, life, lines, restore } = yield* ground
         yield* life(Effect.gen(function*() {
@@ -104,7 +104,7 @@ describe("10: a subscription that is ahead of its stream", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.effect("does not take the acknowledgement of a worker that was shown more", () =>
+  it.effect("refuses the acknowledgement of a worker that was shown more events", () =>
     Effect.gen(function*() {
       const { life, restore } = yield* ground
       const { generation, wakeId } = yield* life(Effect.gen(function*() {
@@ -121,7 +121,7 @@ describe("10: a subscription that is ahead of its stream", () => {
       yield* restore("events/a", 1)
       yield* life(Effect.gen(function*() {
         yield* settled
-        // What it was shown has these offsets, too.
+        // The worker was shown events with these offsets, too.
         yield* append("events/a", "new", "new", "new")
         const subscriptions = yield* Subscriptions
         const request = {
@@ -138,7 +138,7 @@ describe("10: a subscription that is ahead of its stream", () => {
       }))
     }).pipe(Effect.scoped))
 
-  it.effect("whose stream is gone says so", () =>
+  it.effect("reports when its stream is gone", () =>
     Effect.gen(function*() {
       const { kept, life, lines } = yield* ground
       yield* life(Effect.gen(function*() {
@@ -155,7 +155,7 @@ describe("10: a subscription that is ahead of its stream", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("10: a subscription that is behind its wake stream", () => {
+describe("Promise 10: a subscription that is behind its wake stream", () => {
   for (const lost of [1, 2]) {
     it.effect(`by ${lost} tells the next wake all the same`, () =>
       Effect.gen(function*() {
@@ -197,9 +197,9 @@ describe("10: a subscription that is behind its wake stream", () => {
   }
 })
 
-describe("10: after a start on a disk that does not answer yet", () => {
+describe("Promise 10: after a start on a disk that does not answer yet", () => {
   for (const what of ["the streams cannot be listed", "a stream cannot be opened"] as const) {
-    it.effect(`where ${what}, what was missed is told as soon as it can be`, () =>
+    it.effect(`because ${what}, a subscription is told of the missed events as soon as the disk answers`, () =>
       Effect.gen(function*() {
         const { hooks, kept, life, restore } = yield* ground
         yield* life(Effect.gen(function*() {
@@ -209,7 +209,7 @@ describe("10: after a start on a disk that does not answer yet", () => {
           yield* append("events/b", 1, 2, 3)
           yield* acked("events/b", 3)
         }))
-        // Behind the back of the subscription, as a crash leaves it.
+        // The subscription does not hear of this, as after a crash.
         yield* restore("events/b", 3, "another")
         let fails = true
         const failed = new StorageFailed({ message: "the disk does not answer" })

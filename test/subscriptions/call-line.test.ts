@@ -1,5 +1,5 @@
 /**
- * Webhooks by the hundreds whose receivers say nothing: they hold their share of the calls, and everybody else is called.
+ * Hundreds of webhooks whose receivers do not answer: they keep their share of the calls, and all others are called.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
@@ -11,7 +11,7 @@ import { tried } from "../support/properties.ts"
 import { temporaryDirectory } from "../support/served.ts"
 import { append, begin, memoryStorage, settled, type WakeBody, webhookConfig } from "./stage.ts"
 
-/** Callers of receivers by their first letters, each until it is let go. */
+/** Callers of receivers, named by their first letters; each call lasts until the test ends it. */
 const callers = (most: number) => {
   const line = new WebhookQueue(most)
   const begun: Array<string> = []
@@ -34,7 +34,7 @@ const callers = (most: number) => {
 }
 
 describe("the line of webhooks", () => {
-  it.effect("lets so many go at once, a quarter to one receiver, and the others in their order", () =>
+  it.effect("lets a fixed number go at once, a quarter of them to one receiver, and the others in their order", () =>
     Effect.gen(function*() {
       const { begun, finish, interrupt, start, waited } = callers(4)
       for (const name of ["a1", "a2", "a3", "b1", "c1", "d1", "e1", "b2"]) yield* start(name)
@@ -59,7 +59,7 @@ describe("the line of webhooks", () => {
     n: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 }))
   })
   it.effect.prop(
-    "forgets nobody, whoever ends or is interrupted when",
+    "forgets no webhook, in whatever order the calls end or are interrupted",
     [Schema.Array(Op)],
     ([history]) =>
       Effect.gen(function*() {
@@ -115,8 +115,8 @@ const staged = <A, E>(
     return yield* Effect.provideContext(play(calls), context)
   }).pipe(Effect.scoped)
 
-describe("webhooks whose receiver says nothing", () => {
-  it.effect("keep no other from being called, and wait for their turn with their wake, however short its lease", () =>
+describe("webhooks whose receiver does not answer", () => {
+  it.effect("do not keep others from being called, and wait for their turn with their wake, however short its lease", () =>
     staged((calls) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -131,7 +131,7 @@ describe("webhooks whose receiver says nothing", () => {
           "https://silent.example/1",
           "https://good.example/"
         ])
-        // Those that wait are not woken anew, and not failed: nobody has called them.
+        // Webhooks that wait get no new wake and count no failure: they were not called yet.
         yield* TestClock.adjust("5 seconds")
         yield* settled
         const { generation, lease, retry } = yield* subscriptions.get("s9")
@@ -145,7 +145,7 @@ describe("webhooks whose receiver says nothing", () => {
       })
     ))
 
-  it.effect("are shown what there is when it is their turn", () =>
+  it.effect("are shown the events that exist when it is their turn", () =>
     staged((calls) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions

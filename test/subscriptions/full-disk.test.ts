@@ -18,7 +18,7 @@ import { append, begin, eventsOf, memoryStorage, pullConfig, settled, StandIn, w
 class FullDisk {
   /** Whether the next commit to this log fails. */
   isFull: (name: string) => boolean = () => false
-  /** Runs behind each commit that stands. */
+  /** Runs after each commit that succeeds. */
   committed: (name: string) => void = () => {}
 
   readonly storage = Effect.map(memoryStorage, (storage): Storage["Service"] => {
@@ -66,7 +66,7 @@ const wakes = (events: ReadonlyArray<unknown>) =>
     (event as { readonly type?: unknown }).type === "wake"
   )
 
-/** Lets a minute pass, with everything that happens in it. */
+/** Lets a minute pass, with all the work that is due in it. */
 const minute = Effect.gen(function*() {
   for (let second = 0; second < 60; second += 5) {
     yield* TestClock.adjust("5 seconds")
@@ -74,9 +74,9 @@ const minute = Effect.gen(function*() {
   }
 })
 
-describe("10: a wake on a full disk", () => {
+describe("Promise 10: a wake on a full disk", () => {
   for (const [during, seconds] of [["seconds", 3], ["hours", 10_000]] as const) {
-    it.effect(`is told within a minute of there being room, also when its note failed, too: full for ${during}`, () =>
+    it.effect(`is told within a minute after there is room, even if its note failed, too: full for ${during}`, () =>
       staged((_, disk) =>
         Effect.gen(function*() {
           yield* append("wake", "first")
@@ -84,7 +84,7 @@ describe("10: a wake on a full disk", () => {
           yield* put(pullConfig({ streams: ["a"] }))
           yield* settled
           let full = false
-          // From right behind the commit that makes the wake.
+          // The disk is full from right after the commit that makes the wake.
           disk.committed = (name) => void (full ||= isOwn(name))
           disk.isFull = () => full
           yield* append("a", 1)
@@ -100,7 +100,7 @@ describe("10: a wake on a full disk", () => {
       ))
   }
 
-  it.effect("whose webhook is done when nothing can be noted is not called again, and its cursor moves when there is room", () =>
+  it.effect("whose webhook is done while no note can be written is not called again, and its cursor moves when there is room", () =>
     staged((hooks, disk) =>
       Effect.gen(function*() {
         yield* append("a", 0)
@@ -122,7 +122,7 @@ describe("10: a wake on a full disk", () => {
       })
     ))
 
-  it.effect("is told again when telling it ended in a way that nobody foresaw", () =>
+  it.effect("is told again if the attempt to tell it ended in an unforeseen way", () =>
     staged((hooks) =>
       Effect.gen(function*() {
         hooks.answer = () => {
@@ -194,7 +194,7 @@ describe("10: a wake on a full disk", () => {
             else if (lease === undefined) {
               assert.strictEqual(wakes(yield* eventsOf("wake")).at(-1)!.generation, generation)
             }
-            // The work can be done.
+            // The worker can do its work.
             if (config.type === "webhook") {
               const reference = { wakeId: wake!.id, generation, tokenGeneration: generation }
               yield* subscriptions.act("s", ack("webhook", { ...reference, acks: [], done: true }))

@@ -1,5 +1,5 @@
 /**
- * Which names a pattern means.
+ * The names that a pattern means.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -10,7 +10,7 @@ const segment = Schema.Literals(["a", "b", "c"])
 const path = Schema.NonEmptyArray(segment)
 const pattern = Schema.NonEmptyArray(Schema.Literals(["a", "b", "*", "**"]))
 
-/** The meaning, as plainly as it can be said; slow. */
+/** The meaning in its plainest form; slow. */
 const means = (pattern: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean => {
   const [first, ...rest] = pattern
   if (first === undefined) return path.length === 0
@@ -32,12 +32,12 @@ describe("a pattern", () => {
     ([pattern, path]) => {
       const effort = { steps: 0 }
       const { first, last, matches } = parseGlob(pattern.join("/"))
-      // A name that is empty is none.
+      // An empty name is no name.
       if (path.length === 1 && path[0] === "") return
       const meant = matches(path, effort)
       assert.strictEqual(meant, means(pattern, path))
       assert.isAtMost(effort.steps, (path.length + 1) * (pattern.length + 1))
-      // What the index goes by.
+      // The index relies on this.
       if (meant && first !== undefined) assert.strictEqual(path[0], first)
       if (meant && last !== undefined) assert.strictEqual(path.at(-1), last)
     },
@@ -81,7 +81,7 @@ describe("a pattern", () => {
       assert.isFalse(matches("a/".repeat(255)))
       return performance.now() - from
     })
-    // What the machine did meanwhile is not the pattern's.
+    // Other work of the machine must not count, so the fastest run decides.
     assert.isBelow(Math.min(...millis), 100)
   })
 

@@ -1,5 +1,6 @@
 /**
- * Who is told of a stream when there are patterns by the thousands: the right ones, in order, and nobody else waits for it.
+ * Thousands of patterns: a stream's news reaches the right subscriptions, in order, and other work does not wait for
+ * it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FiberSet } from "effect"
@@ -19,8 +20,8 @@ class Ear implements Listener {
 const makeInterest = Effect.map(FiberSet.makeRuntime<never>(), (fork) => new Interest<Ear>(fork))
 
 /**
- * The longest time in which nobody else was served while this ran, in milliseconds of this thread: what others do on the
- * machine does not count.
+ * The longest time in which no other work ran meanwhile, in milliseconds of this thread: the machine's other work does
+ * not count.
  */
 const longestPause = <A, E>(running: Effect.Effect<A, E>) =>
   Effect.gen(function*() {
@@ -56,7 +57,7 @@ describe("10,000 patterns", () => {
     ["that look for every segment anywhere", (i) => `${"**/a/".repeat(80)}**/${number(i)}/**/*`, undefined]
   ]
   for (const [what, pattern, meant] of kinds) {
-    it.live(`${what} let others be served while a name is compared with them`, () =>
+    it.live(`${what} let other work run while a name is compared with them`, () =>
       Effect.gen(function*() {
         const interest = yield* makeInterest
         const ears = Array.from({ length: 10_000 }, (_, i) => {
@@ -85,7 +86,7 @@ describe("10,000 patterns", () => {
   }
 })
 
-/** Patterns that take a name several pieces. */
+/** Patterns that need several pieces of work for a name. */
 const slow = (interest: Interest<Ear>) => {
   const nobody = new Ear()
   for (let i = 0; i < 500; i++) interest.addGlob(`**/${number(i)}/${"a/".repeat(110)}**`, nobody)
@@ -94,7 +95,7 @@ const slow = (interest: Interest<Ear>) => {
 describe("a name that is still compared with the patterns", () => {
   const path = "a/".repeat(250)
 
-  it.live("is told in order, to those who ask for it by name as well, and once for all that came meanwhile", () =>
+  it.live("is told in order, to subscriptions that read it by name as well, and once for all news in between", () =>
     Effect.gen(function*() {
       const interest = yield* makeInterest
       const [byName, byGlob] = [new Ear(), new Ear()]
@@ -114,7 +115,7 @@ describe("a name that is still compared with the patterns", () => {
       assert.deepStrictEqual(byName.heard.at(-1), [path, 3])
     }).pipe(Effect.scoped))
 
-  it.live("reaches a pattern that is added meanwhile, and no longer one that is taken away", () =>
+  it.live("reaches a pattern that is added meanwhile, and no longer one that is removed", () =>
     Effect.gen(function*() {
       const interest = yield* makeInterest
       const [early, late, left] = [new Ear(), new Ear(), new Ear()]

@@ -1,5 +1,5 @@
 /**
- * The keys by which a server is known, and the tokens it gives away.
+ * The keys that identify a server, and the tokens that it issues.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -15,7 +15,7 @@ const within = <A, E>(directory: string, play: Effect.Effect<A, E, Keys>) =>
 const publicKey = Effect.flatMap(Keys, (keys) => keys.publicKey)
 
 describe("the keys", () => {
-  it.effect("are made at first need, whole, and for their owner alone", () =>
+  it.effect("are made when they are first needed, whole, and readable by their owner alone", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const key = yield* within(
@@ -48,7 +48,7 @@ describe("the keys", () => {
       assert.strictEqual(fs.statSync(`${directory}/keys/webhook-signing.jwk`).mode & 0o777, 0o600)
     }).pipe(Effect.scoped))
 
-  it.effect("that are none are refused, left alone, and not quoted; once they are good, they are used", () =>
+  it.effect("are refused, left alone and not quoted if they are no keys; a server uses them once they are right", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const file = `${directory}/keys/webhook-signing.jwk`
@@ -81,7 +81,7 @@ describe("the keys", () => {
 })
 
 describe("a token", () => {
-  it.effect("is for one subject, and for a day", () =>
+  it.effect("is valid for one subject, and for a day", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* within(

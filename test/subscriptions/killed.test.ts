@@ -1,5 +1,5 @@
 /**
- * A server that is killed in the midst of its subscriptions, with everything it takes: a process, files, and SIGKILL.
+ * A server that is killed while its subscriptions work, with all that this takes: a process, files, and SIGKILL.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { offsetOf } from "../support/names.ts"
@@ -67,7 +67,7 @@ describe("a server that was killed", () => {
     expect(await say("GET", "__ds/jwks.json")).toEqual(jwks)
     const events = (await say("GET", "wake/pool")).body as unknown as ReadonlyArray<{ readonly generation: number }>
     expect(events.map(({ generation }) => generation)).toEqual([...new Set(events.map(({ generation }) => generation))])
-    // What is the server's own is no stream.
+    // The server's own logs are no streams.
     const { streams: names } = await (await fetch(`${target.origin}/streams`)).json() as {
       streams: ReadonlyArray<string>
     }

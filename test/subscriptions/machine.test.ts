@@ -1,6 +1,6 @@
 /**
  * The machine of a subscription under random histories: streams grow, are deleted and made again; workers come, keep
- * working after their lease, acknowledge what they like; deliveries fail; commits fail; the server is started anew.
+ * working after their lease, and acknowledge any event; deliveries fail; commits fail; the server is started anew.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
@@ -38,7 +38,7 @@ const Op = Schema.Struct({
     ...["delivered", "done", "failed", "link", "unlink", "restart", "disk fails"] as const
   ]),
   path: Schema.Literals(paths),
-  /** How far, how long, how old: what each needs. */
+  /** Each command uses these as it needs: a number, a duration, an age. */
   n: Schema.Literals([0, 1, 2, 3, 40])
 })
 type Op = typeof Op.Type
@@ -52,20 +52,20 @@ const description = {
 
 const withoutTail = (links: ReadonlyMap<string, Link>) => [...links].map(([path, { tail: _, ...link }]) => [path, link])
 
-/** Everything around one subscription. */
+/** The world around one subscription. */
 class World {
   state: Subscription
   readonly stored = new Map<string, string>()
   readonly streams = new Map<string, { readonly life: string; tail: number }>()
   readonly #news = new Map<string, News>()
-  /** The wakes there were, for workers that come late. */
+  /** All wakes so far, for workers that come late. */
   readonly wakes: Array<{ readonly wakeId: string; readonly generation: number }> = []
   readonly seen = new Set<string>()
-  /** Who is being told: a webhook that has not answered yet, or a wake event that is not written yet. */
+  /** The wake that is being told: a webhook that has not answered yet, or a wake event that is not written yet. */
   telling: { readonly wakeId: string; readonly tails: ReadonlyMap<string, number> } | undefined
   now = 1_000_000
   #count = 0
-  /** What deliveries came to, until a commit has it. */
+  /** Results of deliveries that no commit holds yet. */
   #results: Array<Act<void>> = []
   #diskFails = false
   #started = false
@@ -166,7 +166,7 @@ class World {
     }
   }
 
-  /** Everything that is only in memory is gone. */
+  /** All state that is only in memory is gone. */
   #restart(): void {
     const read = Result.getOrThrow(fromState("s", description, this.stored))
     const { links: _, pending: __, ...kept } = this.state
@@ -250,7 +250,7 @@ describe("whatever happens", () => {
     const config of [webhookConfig({ pattern: "events/*", leaseMillis: 5_000 }), pullConfig({ pattern: "events/*" })]
   ) {
     it.prop(
-      `to a ${config.type} subscription: cursors never go back, stale tokens move nothing, pending work is woken`,
+      `to a ${config.type} subscription, cursors never go back, stale tokens move nothing, pending work is woken`,
       [history],
       ([history]) => {
         const world = new World(config)
@@ -259,7 +259,7 @@ describe("whatever happens", () => {
       tried(1_500, 60)
     )
 
-    it(`to a ${config.type} subscription: a stream went, its successor came and went, and news of none could be taken in`, () => {
+    it(`to a ${config.type} subscription, it forgets a stream that came and went twice while the disk failed`, () => {
       const world = new World(config)
       const path = "events/b"
       world.run({ op: "append", path, n: 40 })

@@ -1,6 +1,7 @@
 /**
- * Names that differ little: with a slash at an end, in case, in Unicode form, in what they look like encoded. A request means
- * the stream of exactly the name that it gives, and a slash more counts only if there is no such stream.
+ * Names that differ little: by a slash at the end, in case, in Unicode form, in their encoded look. A request means the
+ * stream with exactly the name that it gives; only if there is no such stream does it mean the name without its extra
+ * slash.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -17,7 +18,7 @@ const pull = (more: Record<string, unknown>) => ({
   ...more
 })
 
-/** A claim, and the acknowledgement of what it shows. */
+/** A claim, and the acknowledgement of its events. */
 const working = Effect.gen(function*() {
   const { say } = yield* served
   yield* append("wake", 0)
@@ -44,7 +45,7 @@ const working = Effect.gen(function*() {
 const test = (title: string, play: Effect.Effect<void, unknown, Effect.Services<typeof working>>) =>
   it.live(title, () => Effect.scoped(play).pipe(Effect.provide(stage)))
 
-describe("10: a stream whose name", () => {
+describe("Promise 10: a stream whose name", () => {
   const alike = [
     "a",
     "/a",
@@ -63,7 +64,7 @@ describe("10: a stream whose name", () => {
   ]
 
   test(
-    "is like another one's is acknowledged as that which it is",
+    "is like another stream's is acknowledged under its own name",
     Effect.gen(function*() {
       const { claim, cursors, say } = yield* working
       yield* say("PUT", "subscriptions/s", pull({ pattern: "**" }))
@@ -95,7 +96,7 @@ describe("10: a stream whose name", () => {
   )
 
   test(
-    "has a slash more than it needs is found all the same, if there is no such stream",
+    "has one slash less than the request is found all the same, if no stream has the longer name",
     Effect.gen(function*() {
       const { claim, cursors, say } = yield* working
       yield* say("PUT", "subscriptions/s", pull({ streams: ["/a/", "b"] }))
@@ -109,7 +110,7 @@ describe("10: a stream whose name", () => {
   )
 
   test(
-    "was deleted since the wake is not taken for the one without its slash",
+    "was deleted since the wake is not taken for the stream without its slash",
     Effect.gen(function*() {
       const { claim, cursors, say } = yield* working
       const manager = yield* StreamManager
@@ -150,7 +151,7 @@ describe("10: a stream whose name", () => {
 describe("a wake stream", () => {
   for (const name of ["__registry__", "/__registry__", "__ds", "__ds/wake", "/__ds/wake"]) {
     test(
-      `is not ${name}`,
+      `is never ${name}`,
       Effect.gen(function*() {
         const { say } = yield* served
         yield* append("__registry__", 1)

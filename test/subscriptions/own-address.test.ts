@@ -1,5 +1,5 @@
 /**
- * A webhook does not go to the server that calls it, however that is written: the token would become an event.
+ * A webhook is never sent to the server that calls it, however its address is written: the token would become an event.
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
@@ -15,7 +15,7 @@ const own: Own = {
 
 const resolvingTo = (address: string): Resolve => (_, __, callback) => callback(null, [{ address, family: 4 }])
 
-describe("12: a webhook to the server itself is refused", () => {
+describe("Promise 12: a webhook to the server itself is refused", () => {
   const refused = [
     "http://127.0.0.1:4000/v1/stream/loop",
     "http://127.0.0.1:4000/anything",
@@ -38,9 +38,11 @@ describe("12: a webhook to the server itself is refused", () => {
     "https://streams.example:8443/sub/streams/loop",
     "https://other.example/sub/streams/%ff"
   ]
-  for (const url of allowed) it(`${url} is another`, () => assert.isUndefined(ownFault(new URL(url), own)))
+  for (const url of allowed) {
+    it(`${url} is not the server's address`, () => assert.isUndefined(ownFault(new URL(url), own)))
+  }
 
-  it("addresses of this machine are its own on the port on which it listens, in whatever notation", () => {
+  it("each address of this machine is the server's on the port on which it listens, in whatever notation", () => {
     const everywhere: Own = { listening: { host: "0.0.0.0", port: 443 }, publicUrl: undefined }
     const url = new URL("https://alias.example/")
     for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0"]) {
@@ -51,7 +53,7 @@ describe("12: a webhook to the server itself is refused", () => {
     assert.isFalse(isOwn(url, "127.0.0.1", { listening: undefined, publicUrl: undefined }), "not listening yet")
   })
 
-  it.live("also when a name turns out to mean it, at every call", () =>
+  it.live("a name that turns out to mean the server is refused at every call, too", () =>
     Effect.gen(function*() {
       const hook = yield* receiver(answering(200, "{}"))
       const here: { -readonly [Key in keyof Own]: Own[Key] } = { listening: undefined, publicUrl: undefined }
@@ -65,7 +67,7 @@ describe("12: a webhook to the server itself is refused", () => {
       assert.match((yield* Effect.flip(sender.post(url, "{}", {}))).message, /this server itself/)
       assert.strictEqual(hook.received.length, 1)
       assert.match(sender.fault(url) ?? "", /this server itself/)
-      // A name of the open internet that means an address of this machine is only known when it is resolved.
+      // Only a look-up shows that a public name means an address of this machine.
       const elsewhere = yield* Effect.provide(
         WebhookSender,
         Layer.provide(
@@ -92,7 +94,7 @@ layer(
       ConfigProvider.layer(ConfigProvider.fromUnknown({ DURABLE_STREAMS: { PUBLIC_URL: "https://streams.example/" } }))
     )
   )
-)("12: a running server", (it) => {
+)("Promise 12: a running server", (it) => {
   it.effect("knows its own addresses", () =>
     talk(async (port) => {
       const urls = [

@@ -1,5 +1,5 @@
 /**
- * A webhook on this machine: a real HTTP server that keeps what it is sent.
+ * A webhook on this machine: a real HTTP server that keeps the calls that it gets.
  */
 import { Effect, Latch } from "effect"
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http"
@@ -12,7 +12,7 @@ export interface Received {
   readonly body: WakeBody
 }
 
-/** Answers each call as `answer` does; gone with the scope. */
+/** Answers each call as `answer` does; it ends with the scope. */
 export const receiver = (answer: (response: ServerResponse, received: Received) => void) =>
   Effect.gen(function*() {
     const received: Array<Received> = []

@@ -1,5 +1,5 @@
 /**
- * What requests about subscriptions are refused with, and that a refusal says what would do.
+ * The refusals of requests about subscriptions, each with a sentence that says which request would work.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -61,7 +61,7 @@ describe("a subscription is not made of", () => {
 })
 
 describe("subscriptions over HTTP", () => {
-  it.live("are confirmed by whoever says the same, in other words too, and by nobody else", () =>
+  it.live("are confirmed to a client that sends the same, even in other words, and refused to all others", () =>
     Effect.gen(function*() {
       const { say } = yield* served
       const body = { ...webhook, streams: ["b", "a"], description: "d" }
@@ -98,7 +98,7 @@ describe("subscriptions over HTTP", () => {
       assert.strictEqual((yield* say("GET", `subscriptions/${id}`)).status, 404)
     }).pipe(Effect.scoped, Effect.provide(stage)))
 
-  it.live("are not found, not served so, or not understood", () =>
+  it.live("are refused if they are not found, not served this way, or not understood", () =>
     Effect.gen(function*() {
       const { say } = yield* served
       yield* say("PUT", "subscriptions/s", webhook)
@@ -179,7 +179,7 @@ describe("subscriptions over HTTP", () => {
       ])
     }).pipe(Effect.scoped, Effect.provide(stage)))
 
-  it("of which there are too many say when to come again", () => {
+  it("are refused with a time to come again if there are too many", () => {
     assert.deepStrictEqual(toAnswer(new TooManySubscriptions({ message: "As many as it keeps." })), {
       status: 503,
       headers: { "content-type": "application/json", "retry-after": "1" },
@@ -187,7 +187,7 @@ describe("subscriptions over HTTP", () => {
     })
   })
 
-  it.live("believe no token but their own, of this generation, and say nothing of it", () =>
+  it.live("believe only their own token, of this generation, and reveal nothing about it", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       yield* Effect.gen(function*() {
@@ -219,7 +219,7 @@ describe("subscriptions over HTTP", () => {
           `Bearer ${two.token}`,
           `Bearer ${claims}`,
           `Bearer ${claims}.`,
-          // What a lenient reader of base64url lets be.
+          // A lenient reader of base64url ignores these.
           ...["=", "==", "!!", ".", "A", "%3D", "\u00a0"].map((more) => `Bearer ${one.token}${more}`),
           `Bearer ${claims}=.${signature}`,
           `Bearer ${claims}.${signature.slice(0, 20)}!${signature.slice(20)}`,

@@ -1,5 +1,5 @@
 /**
- * What a server's subscriptions know after it was stopped and started again: everything (docs/subscriptions.md 4).
+ * A server's subscriptions after it was stopped and started again: they know everything (docs/subscriptions.md 4).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -29,7 +29,7 @@ interface Ground {
   readonly directory: string
   /** One life of the server. */
   readonly life: <A>(play: Play<A>) => Effect.Effect<A, unknown>
-  /** Streams only, while nobody listens: what a crash leaves behind. */
+  /** Streams without the subscriptions that listen to them, as a crash leaves them. */
   readonly unheard: <A>(play: Effect.Effect<A, unknown, StreamManager>) => Effect.Effect<A, unknown>
 }
 
@@ -78,7 +78,7 @@ const put = (id: string, config = webhookConfig({ pattern: "events/*" })) =>
 
 const state = (id: string) => Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.get(id))
 
-/** The state once it is as it is wanted. */
+/** Waits for this state, and returns it. */
 const when = (
   id: string,
   isSo: (subscription: Subscription) => boolean
@@ -105,7 +105,7 @@ for (const [kind, layer] of grounds) {
     it.effect(title, () => scoped(kind, layer, play))
 
   describe(`after a restart, on ${kind}`, () => {
-    test("a subscription is there, with its cursors, and is confirmed, not made", ({ hooks, life }) =>
+    test("a subscription still exists, with its cursors, and a request to make it confirms it", ({ hooks, life }) =>
       Effect.gen(function*() {
         hooks.answer = () => `{"done":true}`
         yield* life(Effect.gen(function*() {
@@ -133,7 +133,7 @@ for (const [kind, layer] of grounds) {
         }))
       }))
 
-    test("a deleted one is gone", ({ life }) =>
+    test("a deleted subscription is gone", ({ life }) =>
       Effect.gen(function*() {
         yield* life(
           Effect.andThen(put("s"), Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.remove("s")))
@@ -166,7 +166,7 @@ for (const [kind, layer] of grounds) {
           yield* eventually(() => hooks.calls.length === 5)
           assert.strictEqual(hooks.calls[4]!.body.wake_id, hooks.calls[0]!.body.wake_id)
         }))
-        // An overdue one is due.
+        // An overdue retry is due at once.
         yield* TestClock.adjust("1 hour")
         yield* life(eventually(() => hooks.calls.length === 6))
       }))
@@ -200,7 +200,7 @@ for (const [kind, layer] of grounds) {
         }))
       }))
 
-    test("what happened while nobody listened is found: appends, new streams, deleted ones, and new lives", ({ hooks, life, unheard }) =>
+    test("a subscription finds the appends, new streams, deletions and new lives that it did not hear of", ({ hooks, life, unheard }) =>
       Effect.gen(function*() {
         hooks.answer = () => `{"done":true}`
         yield* life(Effect.gen(function*() {
@@ -227,7 +227,7 @@ for (const [kind, layer] of grounds) {
         }))
       }))
 
-    test("a log that cannot be read is said to be so, until it is deleted", ({ life }) =>
+    test("a log that cannot be read is reported as unreadable, until it is deleted", ({ life }) =>
       Effect.gen(function*() {
         const codes = Effect.gen(function*() {
           const subscriptions = yield* Subscriptions
@@ -251,7 +251,7 @@ for (const [kind, layer] of grounds) {
         }))
       }))
 
-    test("of two logs the newer one counts, and the older one goes", ({ life }) =>
+    test("of two logs the newer one counts, and the older one is removed", ({ life }) =>
       Effect.gen(function*() {
         yield* life(Effect.gen(function*() {
           yield* put("s", webhookConfig({ streams: ["a"] }))
@@ -280,7 +280,7 @@ for (const [kind, layer] of grounds) {
           yield* when("pull", ({ wake }) => wake !== undefined)
         }))
         yield* life(when("pull", ({ wake }) => wake?.delivered === true))
-        // It is written again, and the stream knows that it has it.
+        // The event is appended again, and the stream recognises it.
         yield* life(Effect.andThen(state("pull"), settled))
         const events = yield* unheard(eventsOf("wake"))
         assert.strictEqual(events.length, 2)
@@ -289,7 +289,7 @@ for (const [kind, layer] of grounds) {
 }
 
 describe("the keys", () => {
-  it.effect("are the same after a restart, and nobody else's to read", () =>
+  it.effect("are the same after a restart, and only their owner can read them", () =>
     scoped("files", grounds[1]![1], ({ directory, life }) =>
       Effect.gen(function*() {
         const used = Effect.gen(function*() {

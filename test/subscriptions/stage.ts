@@ -1,6 +1,6 @@
 /**
- * A server's subscriptions without the rest of it, over a storage that outlives them: so that they can be ended and begun
- * again. Webhooks are either real ones or a stand-in that says what it was told.
+ * A server's subscriptions without its other parts, over a storage that outlives them, so that a test can end and begin
+ * them again. Webhooks are either real ones or a stand-in that reports its calls.
  */
 import { Context, Effect, Layer } from "effect"
 import type { StreamName } from "../../src/domain/types.ts"
@@ -64,7 +64,7 @@ export class StandIn {
   )
 }
 
-/** What outlives the subscriptions. */
+/** The parts that outlive the subscriptions. */
 export interface Ground {
   readonly storage: Storage["Service"]
   readonly keyDirectory: string
@@ -84,7 +84,7 @@ export const layerOn = <E>(
     Layer.provideMerge(PublicUrl.layer)
   )
 
-/** All of it in memory, with webhooks that are really called. */
+/** All of it in memory, with real calls of webhooks. */
 export const stage = Layer.unwrap(Effect.map(
   temporaryDirectory,
   (directory) => layerOn(layerMemory, `${directory}/keys`, WebhookSender.layer(true))
@@ -116,16 +116,16 @@ export const append = Effect.fnUntraced(function*(name: string, ...values: Reado
   return yield* manager.append(name as StreamName, { data: values.map(EventData.fromValue) })
 })
 
-/** Waits for the system, not for a clock, until it is so. */
+/** Waits for the system, not for a clock, until this is so. */
 export const eventually = (isSo: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => isSo() ? Effect.void : Effect.andThen(turn, eventually(isSo)))
 
-/** Lets everything happen that is going to happen without a clock. */
+/** Runs everything that can run without the clock. */
 export const settled = Effect.suspend(() => Effect.repeat(turn, { times: 50 }))
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
-/** What of a subscription can be seen from outside. */
+/** The visible state of a subscription. */
 export const cursors = (id: string) =>
   Effect.map(
     Effect.flatMap(Subscriptions, (subscriptions) => subscriptions.get(id)),

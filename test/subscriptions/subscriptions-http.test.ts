@@ -14,7 +14,7 @@ import { served } from "./subscription-server.ts"
 const streamsIn = (body: Record<string, unknown>) => body["streams"] as ReadonlyArray<WakeStream>
 const codeIn = (body: Record<string, unknown>) => (body["error"] as { readonly code: string }).code
 
-/** Asks until the answer is as wanted: for what happens soon after an answer. */
+/** Asks until the answer is the wanted one: for work that ends soon after an answer. */
 const eventually = <A>(asking: Effect.Effect<A>, wanted: (a: A) => boolean): Effect.Effect<A> =>
   Effect.filterOrElse(asking, wanted, () => eventually(asking, wanted))
 
@@ -75,7 +75,7 @@ describe("webhooks over HTTP", () => {
       assert.strictEqual(streamsIn(now.body)[0]!.acked_offset, offsetOf(1))
     }).pipe(Effect.scoped, Effect.provide(stage)))
 
-  it.live("a webhook that answers done has processed what it was shown, and is woken for what came meanwhile", () =>
+  it.live("a webhook that answers done has processed the events it was shown, and is woken for those that came meanwhile", () =>
     Effect.gen(function*() {
       const { say } = yield* served
       let second = true
@@ -102,8 +102,8 @@ describe("webhooks over HTTP", () => {
     }).pipe(Effect.scoped, Effect.provide(stage)))
 })
 
-describe("a server that is told where others reach it", () => {
-  it.live("says so to webhooks and in its answers", () =>
+describe("a server with a public address", () => {
+  it.live("gives it to webhooks and in its answers", () =>
     Effect.gen(function*() {
       const { say } = yield* served
       const hook = yield* receiver(answering(200, "{}"))

@@ -1,5 +1,5 @@
 /**
- * The subscriptions of a server while it runs: who is told of what and when, and what becomes of failures.
+ * The subscriptions of a running server: which of them are told of which events, when, and how failures end.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer } from "effect"
@@ -27,7 +27,7 @@ import {
   webhookConfig
 } from "./stage.ts"
 
-/** A stage in memory with webhooks that answer as told. */
+/** A stage in memory whose webhooks answer as a test says. */
 const staged = <A, E>(
   play: (hooks: StandIn, storage: Storage["Service"]) => Effect.Effect<A, E, Subscriptions | StreamManager>,
   change: (storage: Storage["Service"]) => Storage["Service"] = (storage) => storage
@@ -73,7 +73,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("is called once for all that comes while it works, and again for that when it is done", () =>
+  it.effect("is called once for all events that come while it works, and again for them when it is done", () =>
     staged((hooks) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -114,7 +114,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("is not called for what was there before, nor for other streams, nor after its deletion", () =>
+  it.effect("is not called for earlier events, nor for other streams, nor after its deletion", () =>
     staged((hooks, storage) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -140,7 +140,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("made by many at once is made once; made differently, it is refused", () =>
+  it.effect("that many clients make at once is made once, and a different request is refused", () =>
     staged(() =>
       Effect.gen(function*() {
         const all = yield* Effect.forEach(Array.from({ length: 20 }), () => put("s"), { concurrency: "unbounded" })
@@ -152,7 +152,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("that is deleted and made at once is there or not, and never half", () =>
+  it.effect("that is deleted and made at once exists or not, and never half", () =>
     staged((_, storage) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -168,7 +168,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("hears of a stream by name from the moment it was looked at", () =>
+  it.effect("hears of a stream by name from the moment it looked at the stream", () =>
     staged(() =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -201,7 +201,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("has its callbacks sent where it was reached last", () =>
+  it.effect("has its callbacks sent to the address at which its server was reached last", () =>
     staged((hooks) =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -217,7 +217,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("is let go of in the midst of a call, when it is deleted or the wake is over", () =>
+  it.effect("is released in the middle of a call when it is deleted or the wake is over", () =>
     Effect.gen(function*() {
       let calls = 0
       let ended = 0
@@ -275,7 +275,7 @@ describe("a webhook subscription", () => {
       })
     ))
 
-  it.effect("is told in the end of what its log could not keep at first", () => {
+  it.effect("is told in the end of events that its log could not keep at first", () => {
     let fails = false
     const failing = (log: Log): Log => ({
       ...log,
@@ -309,7 +309,7 @@ describe("a webhook subscription", () => {
 })
 
 describe("a pull-wake subscription", () => {
-  it.effect("writes one event for each wake, once there is a stream for them, and is not woken by that", () =>
+  it.effect("writes one event for each wake, once its stream exists, and is not woken by that", () =>
     staged(() =>
       Effect.gen(function*() {
         const subscriptions = yield* Subscriptions
@@ -338,7 +338,7 @@ describe("a pull-wake subscription", () => {
       })
     ))
 
-  it.effect("ends a lease when it said, though the time of day is set back meanwhile", () =>
+  it.effect("ends a lease at the stated time, even if the clock is set back meanwhile", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(7_200_000)
       yield* staged(() =>

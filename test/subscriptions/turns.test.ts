@@ -1,12 +1,12 @@
 /**
- * Many subscriptions that have something to do at the same moment: all of them do it, in order, and others are served.
+ * Many subscriptions have work at the same moment: all of them do it, in order, and other work runs in between.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FiberSet } from "effect"
 import { WorkQueue } from "../../src/subscriptions/running/work-queue.ts"
 import { eventually } from "./stage.ts"
 
-describe("work of ten thousand at the same moment", () => {
+describe("work of ten thousand subscriptions at the same moment", () => {
   it.live("is begun in order, a little of it in each turn", () =>
     Effect.gen(function*() {
       const turns = new WorkQueue(yield* FiberSet.makeRuntime<never>())

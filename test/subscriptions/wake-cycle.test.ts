@@ -119,7 +119,7 @@ describe("a webhook's wake", () => {
     assert.strictEqual(one.state.links.get("a")?.acked, 1)
   })
 
-  it("whose failure is reported late does not disturb who called back, nor the next wake", () => {
+  it("whose failure is reported late disturbs neither a worker who called back nor the next wake", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, { a: tail(2) })
     one.step(ack("webhook", { ...wake(1), acks: [["a", 1]], done: false }))
@@ -130,7 +130,7 @@ describe("a webhook's wake", () => {
     assert.deepStrictEqual([one.state.wake?.id, one.state.retry], ["w2", undefined])
   })
 
-  it("that is done has processed what it showed, not what came meanwhile or instead", () => {
+  it("that is done has processed the events it showed, and not those that came meanwhile or instead", () => {
     const one = actor(webhookConfig({ streams: ["b"] }))
     one.step(onlyNews, {}, linkExplicitly(new Map([["b", tail(0)]]), () => false))
     one.step(onlyNews, { a: tail(2), b: tail(5) })
@@ -142,7 +142,7 @@ describe("a webhook's wake", () => {
     assert.strictEqual(one.state.wake?.id, "w2")
   })
 
-  it("is taken back where nothing is left to read", () => {
+  it("is taken back when nothing is left to read", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, { a: tail(1) })
     one.step(recordFailure("w1"))
@@ -152,7 +152,7 @@ describe("a webhook's wake", () => {
 })
 
 describe("a worker's wake", () => {
-  it("is told once however much comes, and is claimed by one", () => {
+  it("is told once however many events come, and one worker claims it", () => {
     const one = actor(pullConfig({}))
     one.step(onlyNews, { a: tail(1) })
     one.step(onlyNews, { a: tail(2), b: tail(1) })
@@ -171,7 +171,7 @@ describe("a worker's wake", () => {
     assert.strictEqual(one.step(release(wake(1))), "FENCED")
   })
 
-  it("that is held too long is another's", () => {
+  it("that is held too long goes to another worker", () => {
     const one = actor(pullConfig({ leaseMillis: 1_000 }))
     one.step(onlyNews, { a: tail(1) })
     one.step(claim("me"))
@@ -181,7 +181,7 @@ describe("a worker's wake", () => {
     assert.strictEqual(one.state.links.get("a")?.acked, 0)
   })
 
-  it("whose event went with its stream is told again", () => {
+  it("whose event was deleted with its stream is told again", () => {
     const one = actor(pullConfig({ wakeStream: "wake" }))
     one.step(onlyNews, { a: tail(1) })
     one.step(recordDelivery("w1", undefined))
@@ -221,7 +221,7 @@ describe("an acknowledgement", () => {
     assert.strictEqual(one.state.links.get("a")?.acked, 5, "of two, the further one counts")
   })
 
-  it("is for subscriptions of its kind", () => {
+  it("is accepted only for subscriptions of its kind", () => {
     const { one } = held()
     const request = { ...wake(1), acks: [], done: true }
     assert.strictEqual(one.step(ack("webhook", request)), "INVALID_REQUEST")
@@ -234,7 +234,7 @@ describe("an acknowledgement", () => {
 })
 
 describe("links", () => {
-  it("by pattern begin at the beginning, or where a fork left its source; what was there before, at its tail", () => {
+  it("by pattern begin at the beginning of a stream or a fork's own events, and at the tail of an older stream", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, {}, linkByGlob(new Map([["old", tail(7)]])))
     one.step(onlyNews, { new: tail(2), fork: tail(9, "f", 6) })
@@ -242,7 +242,7 @@ describe("links", () => {
     assert.deepStrictEqual(acked, [["old", 7], ["new", 0], ["fork", 6]])
   })
 
-  it("by name outlive their stream and the pattern's outlives the name's", () => {
+  it("by name outlive their stream, and the pattern's outlive the name's", () => {
     const one = actor(webhookConfig({}))
     one.step(onlyNews, {}, linkExplicitly(new Map([["a", tail(3)]]), () => true))
     one.step(onlyNews, {}, linkExplicitly(new Map([["a", tail(3)]]), () => true))
@@ -263,7 +263,7 @@ describe("links", () => {
     assert.strictEqual(one.state.links.size, 1)
   })
 
-  it("are as many as can be, and no more", () => {
+  it("are never more than the limit", () => {
     const one = actor(webhookConfig({}))
     one.step(
       onlyNews,
@@ -272,7 +272,7 @@ describe("links", () => {
     assert.deepStrictEqual([one.state.links.size, one.left.length], [fixedLimits.linksMax, 2])
   })
 
-  it("are shown with a wake up to a limit, those with something to read first", () => {
+  it("are shown with a wake up to a limit, those with events to read first", () => {
     const one = actor(pullConfig({}))
     one.step(
       onlyNews,

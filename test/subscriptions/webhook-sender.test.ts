@@ -1,5 +1,6 @@
 /**
- * One call of a webhook over a real connection: what is sent, what counts as success, and what it never does.
+ * One call of a webhook over a real connection: its request, the answers that count as success, and the things it never
+ * does.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -17,7 +18,7 @@ const post = (url: string, development = true, resolve?: Resolve) =>
 const failure = (url: string, development = true, resolve?: Resolve) =>
   Effect.map(Effect.flip(post(url, development, resolve)), ({ message }) => message)
 
-/** A name service of ours, which notes what it was asked. */
+/** A name service of ours, which records its questions. */
 const names = (...addresses: ReadonlyArray<string>) => {
   const asked: Array<string> = []
   const resolve: Resolve = (hostname, _, callback) => {
@@ -27,7 +28,7 @@ const names = (...addresses: ReadonlyArray<string>) => {
   return { asked, resolve }
 }
 
-/** Something that listens and counts who comes. */
+/** A listener that counts its connections. */
 const listener = Effect.gen(function*() {
   let connections = 0
   const server = yield* Effect.acquireRelease(
@@ -54,7 +55,7 @@ describe("a call of a webhook", () => {
       assert.strictEqual(headers["webhook-signature"], "t=1")
     }).pipe(Effect.scoped))
 
-  it.live("fails where the answer is no success, and follows no redirect", () =>
+  it.live("fails if the answer is no success, and follows no redirect", () =>
     Effect.gen(function*() {
       const other = yield* listener
       for (const status of [301, 302, 307, 308, 400, 404, 410, 500, 503]) {
@@ -66,7 +67,7 @@ describe("a call of a webhook", () => {
       assert.strictEqual(other.connections(), 0)
     }).pipe(Effect.scoped))
 
-  it.live("fails where nobody listens, or the connection breaks", () =>
+  it.live("fails if no server listens, or the connection breaks", () =>
     Effect.gen(function*() {
       const broken = yield* listener
       assert.include(yield* failure(`http://127.0.0.1:${broken.port}/`), "could not be reached")
@@ -78,7 +79,7 @@ describe("a call of a webhook", () => {
       assert.include(yield* failure(hook.url), "broke off")
     }).pipe(Effect.scoped))
 
-  it.live("reads of an answer what an answer can say, and no more", () =>
+  it.live("reads no more of an answer than a valid answer can hold", () =>
     Effect.gen(function*() {
       const long = `{"done":true}${" ".repeat(answerBytesMax)}`
       const hook = yield* receiver(answering(200, long))
@@ -94,7 +95,7 @@ describe("a call of a webhook", () => {
       assert.strictEqual(yield* post(endless.url), "")
     }).pipe(Effect.scoped))
 
-  it.effect("takes ten seconds at the most", () =>
+  it.effect("takes ten seconds at most", () =>
     Effect.gen(function*() {
       const hook = yield* receiver((response) => void response.writeHead(200).write("{"))
       const call = yield* Effect.forkChild(failure(hook.url))
@@ -107,7 +108,7 @@ describe("a call of a webhook", () => {
 })
 
 describe("a name that means something else when it is called", () => {
-  it.live("is asked for each call, and no connection is made to an address that is not of the open internet", () =>
+  it.live("is looked up for each call, and a call goes only to an address of the open internet", () =>
     Effect.gen(function*() {
       const { connections, port } = yield* listener
       for (const address of ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fd00::1"]) {
@@ -123,14 +124,14 @@ describe("a name that means something else when it is called", () => {
       assert.strictEqual(connections(), 0)
     }).pipe(Effect.scoped))
 
-  it.live("is called where it is loopback by name, in development", () =>
+  it.live("is called if it means loopback by name, in development", () =>
     Effect.gen(function*() {
       const hook = yield* receiver(answering(200, "{}"))
       const { resolve } = names("10.0.0.1", "127.0.0.1")
       assert.strictEqual(yield* post(hook.url.replace("127.0.0.1", "localhost"), true, resolve), "{}")
     }).pipe(Effect.scoped))
 
-  it.live("is not called where the server was started otherwise since", () =>
+  it.live("is not called if the server was started in another mode since then", () =>
     Effect.gen(function*() {
       const { connections, port } = yield* listener
       assert.include(yield* failure(`http://127.0.0.1:${port}/`, false), "https")

@@ -1,5 +1,5 @@
 /**
- * Where webhooks may go, and where not (PROTOCOL.md 12.8).
+ * The addresses that webhooks may have, and those that they may not (PROTOCOL.md 12.8).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { mayConnect, urlFault, urlLengthMax } from "../../src/subscriptions/webhook/webhook-target.ts"
@@ -34,7 +34,7 @@ const nowhere = [
   "javascript:alert(1)",
   "data:text/plain,a",
   "ws://worker.example/",
-  // Not a URL, or not as it seems.
+  // No URL, or another one than it seems.
   "",
   "worker.example",
   "//worker.example/",
@@ -89,7 +89,7 @@ const nowhere = [
   "https://printer.local/",
   "https://wiki.corp/",
   "https://router.home.arpa/",
-  // Link-local, and what clouds keep for themselves.
+  // Link-local addresses, and those that clouds reserve for themselves.
   "https://169.254.169.254/latest/meta-data/",
   "https://[fe80::1]/",
   "https://[fd00:ec2::254]/",
@@ -106,7 +106,7 @@ const nowhere = [
   "https://192.0.2.1/",
   "https://[2001:db8::1]/",
   "https://[3fff::1]/",
-  // IPv4 in other clothes.
+  // IPv4 in other notations.
   "https://[::ffff:10.0.0.1]/",
   "https://[::ffff:8.8.8.8]/",
   "https://[::127.0.0.1]/",
@@ -148,11 +148,11 @@ describe("a webhook", () => {
   }
 })
 
-describe("an address that a name stands for", () => {
+describe("the address behind a name", () => {
   const open = new URL("https://worker.example/")
   const local = new URL("http://localhost:8080/")
 
-  it("is connected to when it is one of the open internet, whatever the name was", () => {
+  it("may be called if it is one of the open internet, whatever the name was", () => {
     for (const address of ["93.184.216.34", "2606:2800:220:1::1"]) assert.isTrue(mayConnect(open, address), address)
     const closed = [
       "127.0.0.1",
@@ -167,7 +167,7 @@ describe("an address that a name stands for", () => {
     for (const address of closed) assert.isFalse(mayConnect(open, address), address)
   })
 
-  it("is loopback, for a webhook in development", () => {
+  it("may be loopback, for a webhook in development", () => {
     for (const address of ["127.0.0.1", "::1"]) assert.isTrue(mayConnect(local, address), address)
     for (const address of ["93.184.216.34", "10.0.0.1", "127.0.1.1"]) {
       assert.isFalse(mayConnect(local, address), address)

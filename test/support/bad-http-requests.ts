@@ -1,6 +1,6 @@
 /**
- * Requests that are broken or hostile below the level of routes, each with the status it deserves. `kept` is a stream that
- * is there, `bad` one that must not be.
+ * Requests that are broken or hostile below the level of routes, each with the status it deserves. The stream `kept`
+ * exists, the stream `bad` must not.
  */
 import { request } from "./wire.ts"
 

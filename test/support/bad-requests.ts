@@ -9,7 +9,7 @@ export interface BadRequest {
   readonly title: string
   readonly bytes: Uint8Array
   readonly status: number
-  /** What happened, as `type` names it. */
+  /** The kind of refusal, as `type` names it. */
   readonly type: string
 }
 

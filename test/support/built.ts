@@ -1,6 +1,6 @@
 /**
- * The program as it is shipped, made from the sources when it is not there or older than they are. It lies apart from
- * `dist/`, which a test of the package makes anew.
+ * The shipped program, built from the sources if it is missing or older than they are. It lies apart from `dist/`,
+ * which a test of the package builds anew.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -15,7 +15,7 @@ export const build = (): void => {
   const sources = fs.readdirSync(Path.join(root, "src"), { recursive: true, encoding: "utf8" })
   const newest = Math.max(...sources.map((file) => fs.statSync(Path.join(root, "src", file)).mtimeMs))
   if (built >= newest) return
-  // In one piece: others may be at it as well, or run what is there.
+  // Put in place in one step: other processes may build it at the same time, or run it.
   const made = `${directory}.${process.pid}`
   execFileSync("npm", ["run", "-s", "build:cli"], {
     cwd: root,

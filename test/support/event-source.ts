@@ -10,9 +10,9 @@ export interface PrintingSource {
   readonly stop: () => void
 }
 
-/** Opens the address; `script` sets up what `source` prints. */
+/** Opens the address; `script` decides what `source` prints. */
 export const eventSource = (url: string, script: string): PrintingSource => {
-  // Waiting to reconnect does not keep a process alive.
+  // A wait for the next connection does not keep a process alive, so the timer does.
   const program = `
     setInterval(() => {}, 60_000)
     const source = new EventSource(${JSON.stringify(url)})

@@ -1,5 +1,5 @@
 /**
- * A port of 127.0.0.1 on which nothing listens.
+ * A free port of 127.0.0.1.
  */
 import { once } from "node:events"
 import * as net from "node:net"

@@ -1,5 +1,5 @@
 /**
- * The storage in memory with a hand on its commits: each waits until the test lets it succeed or fail.
+ * The storage in memory, whose commits the test holds: each waits until the test lets it succeed or fail.
  */
 import { Effect, Exit, Layer } from "effect"
 import { StorageFailed, type StorageFull, type StreamNotFound } from "../../src/domain/errors.ts"
@@ -21,9 +21,9 @@ export class HeldStorage {
   readonly begun: Array<Commit> = []
   /** Whether commits wait; those that were begun before go on waiting. */
   holding = false
-  /** Whether a read finds the events of a commit that still waits, as it can on a disk that was written but not flushed. */
+  /** Whether a read finds the events of a commit that still waits, as on a disk that was written but not flushed. */
   early = false
-  /** Takes a log away by hand. */
+  /** Removes a log as if by hand. */
   takeAway: (name: string) => Effect.Effect<void> = () => Effect.die(new Error("There is no storage yet."))
   readonly #held: Array<Held> = []
 
@@ -32,7 +32,7 @@ export class HeldStorage {
     return this.#held.length
   }
 
-  /** Lets the commit that waits succeed, and everything that follows from that happen. */
+  /** Lets the waiting commit succeed, and runs all that follows from it. */
   readonly succeed = Effect.suspend(() => this.#finish(Exit.void))
 
   readonly fail = (error: CommitError = new StorageFailed({ message: "the disk failed" })) =>
@@ -81,7 +81,7 @@ export class HeldStorage {
   }
 }
 
-/** A stream on a storage whose commits the test holds, made already with one event. */
+/** A stream with one event on a storage whose commits the test holds. */
 export const heldStream = Effect.fnUntraced(function*(name: string) {
   const storage = new HeldStorage()
   const stream = yield* Effect.provide(makeDurableStream(named(name)), storage.layer)

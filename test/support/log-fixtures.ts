@@ -65,7 +65,7 @@ export const writing = Effect.fnUntraced(
   Effect.scoped
 )
 
-/** What the next process finds: the events of the log and its state; undefined when there is no such log. */
+/** The log's events and its state, as the next process finds them; undefined if there is no such log. */
 export const recovering = Effect.fnUntraced(
   function*(disk: Disk, stream = name) {
     const storage = yield* storageOn(disk)
@@ -87,7 +87,7 @@ export const appendingOne = Effect.fnUntraced(function*(disk: Disk, data: string
 
 export const other = "orders/2025"
 
-/** A disk with the log of these commits, another log beside it, and where the commits end. */
+/** A disk with the log of these commits, another log beside it, and the positions where the commits end. */
 export const twoLogs = Effect.fnUntraced(function*(commits: ReadonlyArray<Commit>) {
   const disk = new FaultDisk()
   const ends: Array<number> = []

@@ -1,5 +1,5 @@
 /**
- * What this machine can be made to do.
+ * Abilities of this machine.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
@@ -7,7 +7,7 @@ import * as Path from "node:path"
 export const isInstalled = (program: string): boolean =>
   process.env["PATH"]!.split(Path.delimiter).some((directory) => fs.existsSync(Path.join(directory, program)))
 
-/** Programs that are not there, in a sentence's words; undefined where all are. */
+/** The programs that are missing here, as part of a sentence; undefined if none is. */
 export const missing = (...programs: ReadonlyArray<string>): string | undefined => {
   const absent = programs.filter((program) => !isInstalled(program))
   return absent.length === 0 ? undefined : `needs ${absent.map((program) => `${program}(1)`).join(", ")}`
@@ -15,7 +15,10 @@ export const missing = (...programs: ReadonlyArray<string>): string | undefined 
 
 export const isRoot = process.getuid?.() === 0
 
-/** strace(1) in front of a program, all its threads included, as a process beside it; what it sees goes to `out`. */
+/**
+ * The words that run a program under strace(1), with all its threads; strace runs as a process beside it and writes to
+ * `out`.
+ */
 export const strace = (out: string, ...options: ReadonlyArray<string>): ReadonlyArray<string> => [
   "strace",
   "-D",

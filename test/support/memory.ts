@@ -5,25 +5,25 @@ import * as fs from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { pathToFileURL } from "node:url"
 
-/** Bytes that it has resident now. */
+/** The bytes that it has resident now. */
 export const residentBytes = (pid: number): number => field(pid, "VmRSS")
 
-/** The most that it has had since the peak was forgotten. */
+/** The most that it has had since its peak was reset. */
 export const peakBytes = (pid: number): number => field(pid, "VmHWM")
 
 export const forgetPeak = (pid: number): void => fs.writeFileSync(`/proc/${pid}/clear_refs`, "5")
 
-/** What a process has when its garbage is collected, in bytes; and timers that wait. */
+/** The bytes that a process keeps after a collection of its garbage, and the number of its timers. */
 export interface Kept {
   readonly resident: number
-  /** Of that, what its own objects take. */
+  /** The part of them that its own objects take. */
   readonly used: number
   readonly timers: number
 }
 
 /**
- * With this in its environment a server tells what it keeps, in that file. Blocks of a page and more go back to the system as
- * soon as they are freed (mallopt(3)), so that what is resident is in use.
+ * With this in its environment a server reports the memory it keeps, in that file. Blocks of a page and more go back to
+ * the system as soon as they are freed (mallopt(3)), so that resident memory is memory in use.
  */
 export const tells = (path: string): Readonly<Record<string, string>> => ({
   CHAOS_TELLS: path,
@@ -31,7 +31,7 @@ export const tells = (path: string): Readonly<Record<string, string>> => ({
   NODE_OPTIONS: `--import ${pathToFileURL(import.meta.dirname)}/tells.ts`
 })
 
-/** Has it collect its garbage, and asks what is left. */
+/** Makes the process collect its garbage, and returns the memory that is left. */
 export const keptBy = async (pid: number, path: string): Promise<Kept> => {
   fs.rmSync(path, { force: true })
   process.kill(pid, "SIGUSR2")

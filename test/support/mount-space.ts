@@ -1,5 +1,5 @@
 /**
- * A mount namespace of our own: what is mounted in it, nobody else sees, and it is gone with the process that holds it.
+ * A mount namespace of our own: other processes do not see its mounts, and it ends with the process that holds it.
  * Needs root.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
@@ -12,7 +12,7 @@ export class MountSpace {
     this.#holder = holder
   }
 
-  /** Where there can be none: why. */
+  /** Returns the reason if this machine permits none. */
   static async make(): Promise<MountSpace | string> {
     const holder = spawn("unshare", ["-m", "--propagation", "private", "sh", "-c", "echo; exec sleep 86400"], {
       stdio: ["ignore", "pipe", "pipe"]
@@ -27,17 +27,17 @@ export class MountSpace {
     return new MountSpace(holder)
   }
 
-  /** What stands in front of a command that is to see what is mounted. */
+  /** The words in front of a command that is to see these mounts. */
   get wrapper(): ReadonlyArray<string> {
     return ["nsenter", `--mount=/proc/${this.#holder.pid}/ns/mnt`, "--"]
   }
 
-  /** A path in it, as we can open it from outside. */
+  /** The path by which a process outside can open a path of this namespace. */
   outside(path: string): string {
     return `/proc/${this.#holder.pid}/root${path}`
   }
 
-  /** Runs a command to its end; its stdout. Fails where it fails. */
+  /** Runs a command to its end and returns its stdout. Throws if the command fails. */
   run(command: string, ...args: ReadonlyArray<string>): string {
     const [enter, ...rest] = this.wrapper
     return execFileSync(enter!, [...rest, command, ...args], {

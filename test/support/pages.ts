@@ -1,6 +1,7 @@
 /**
- * Pages in Chromium, served from this machine, each in a browser of its own. A page reports by a POST of JSON to `/report`.
- * Names of hosts are mapped to this machine: nothing leaves it, and no rule of the browser about private networks helps us.
+ * Pages in Chromium, served from this machine, each in a browser of its own. A page reports by a POST of JSON to
+ * `/report`. Host names are mapped to this machine: no request leaves it, and no rule of the browser about private
+ * networks changes a result.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -10,12 +11,12 @@ import type * as net from "node:net"
 
 const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => fs.existsSync(path))
 
-/** Why there can be no pages here. */
+/** Whether there can be no pages here, since Chromium is missing. */
 export const chromiumMissing = chromium === undefined
   ? "Chromium is not installed (Debian: apt-get install --no-install-recommends chromium)."
   : undefined
 
-/** A cold browser on a busy machine takes some seconds, and the page as many again. */
+/** A cold browser on a busy machine takes some seconds, and the page takes as many again. */
 const pageMillis = 90_000
 
 interface File {
@@ -23,7 +24,7 @@ interface File {
   readonly body: string
 }
 
-/** The pages of one server; `fileOf` finds what is served at a path. */
+/** The pages of one server; `fileOf` finds the file for a path. */
 export class Pages {
   readonly server: http.Server
   readonly port: number
@@ -52,7 +53,7 @@ export class Pages {
   async open(profile: string, url: string): Promise<unknown> {
     const browser = spawn(chromium!, [...flags, `--user-data-dir=${profile}`, url], {
       stdio: "ignore",
-      // A group of its own, which ends as a whole.
+      // A process group of its own, so that all of it can be ended.
       detached: true
     })
     const end = () => process.kill(-browser.pid!, "SIGKILL")
@@ -81,7 +82,7 @@ export class Pages {
 
 const flags = [
   "--headless",
-  // Runs as any user, in any container.
+  // Chromium runs as any user, in any container.
   "--no-sandbox",
   "--disable-gpu",
   "--disable-dev-shm-usage",

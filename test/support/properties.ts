@@ -1,6 +1,6 @@
 /**
- * How properties are tried: with the same seed each time, so that a run of the tests says the same twice. Others are tried
- * with `PROPERTY_SEED=2 npm test`, and with each failure its own seed is told.
+ * The settings of property tests: the same seed each time, so that each run tries the same cases. `PROPERTY_SEED=2 npm
+ * test` tries others, and each failure names its seed.
  */
 
 /** `runs` cases, of a size that grows up to `size`. */

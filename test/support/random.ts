@@ -1,5 +1,5 @@
 /**
- * Chance that can be had again: the same seed gives the same numbers, in the same order, on every machine.
+ * Repeatable chance: the same seed gives the same numbers, in the same order, on every machine.
  */
 
 export class Random {
@@ -22,7 +22,7 @@ export class Random {
     return least + Math.floor(this.next() * (most - least + 1))
   }
 
-  /** Whether something that happens so often (0 to 1) happens now. */
+  /** Whether an event that happens this often (0 to 1) happens now. */
   chance(share: number): boolean {
     return this.next() < share
   }
@@ -38,7 +38,7 @@ export class Random {
     return (entries.find(([, weight]) => (left -= weight) < 0) ?? entries.at(-1)!)[0]
   }
 
-  /** Chance of its own: what is drawn from it changes nothing here. */
+  /** A chance of its own: a number drawn from it changes nothing here. */
   fork(): Random {
     return new Random(Math.floor(this.next() * 2 ** 32))
   }

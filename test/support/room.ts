@@ -1,6 +1,6 @@
 /**
- * Runs the program as people do: as processes, each test in a folder of its own, which is cleaned when the test is over.
- * What still runs then is ended by its process id, and only when it belongs to that folder.
+ * Runs the program as people do: as processes, each test in a folder of its own, which is removed when the test is
+ * over. Processes that still run then are ended by their process ids, and only if they belong to that folder.
  */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import * as fs from "node:fs"
@@ -26,7 +26,7 @@ export interface Options {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Nothing but `env`, instead of added to it. */
   readonly bare?: boolean
-  /** All there is on stdin; left out, stdin is /dev/null. "open" leaves it to `write` and `endInput`. */
+  /** All of stdin; without it, stdin is /dev/null. "open" leaves stdin to `write` and `endInput`. */
   readonly input?: string | Uint8Array
 }
 
@@ -37,7 +37,7 @@ export const it = test.extend("room", async ({ task: _ }, { onCleanup }) => {
   return room
 })
 
-/** A process under way, and what it printed so far. */
+/** A running process, and its output so far. */
 export class Running {
   readonly pid: number
   stdout = ""
@@ -50,7 +50,7 @@ export class Running {
     this.pid = child.pid ?? 0
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.stdout += text)
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.stderr += text)
-    // Whoever stops reading stdin has said all there is to say about it.
+    // A process may stop reading stdin; the test sees that by its exit.
     child.stdin?.on("error", () => {})
     this.ended = new Promise((resolve, reject) => {
       child.on("error", reject)
@@ -76,7 +76,7 @@ export class Running {
     this.#child.kill(signal)
   }
 
-  /** Waits for so many lines on stdout. */
+  /** Waits for this many lines on stdout. */
   async line(count: number): Promise<ReadonlyArray<string>> {
     await until(() => this.lines.length >= count, () => `${count} lines on stdout; ${this.stdout}${this.stderr}`)
     return this.lines
@@ -104,7 +104,7 @@ export class Room {
     return this.spawn(process.execPath, [builtMain, ...args], options)
   }
 
-  /** Runs a line of shell, for which `durable-streams` is a command. */
+  /** Runs a line of shell, in which `durable-streams` is a command. */
   sh(script: string, options: Options = {}): Running {
     return this.spawn(
       "bash",
@@ -113,10 +113,10 @@ export class Room {
     )
   }
 
-  /** Runs the command line on a terminal: stdout is what that gets, stderr included. */
+  /** Runs the command line on a terminal: stdout is the terminal's text, stderr included. */
   onTerminal(command: string, env: Options["env"] = {}): Promise<Ran> {
     return this.spawn("script", ["-qec", `'${process.execPath}' '${builtMain}' ${command}`, "/dev/null"], {
-      // Node takes a machine that says it runs tests for one without colours.
+      // Node uses no colours on a machine that says it runs tests (CI).
       env: { TERM: "xterm-256color", CI: undefined, ...env }
     }).ended
   }
@@ -143,7 +143,7 @@ export class Room {
     }
   }
 
-  /** What a small file of the data directory holds; undefined when it is not there. */
+  /** The text of a small file of the data directory; undefined if there is no such file. */
   read(name: string): string | undefined {
     try {
       return fs.readFileSync(Path.join(this.dataDirectory, name), "utf8").trim()
@@ -152,13 +152,13 @@ export class Room {
     }
   }
 
-  /** Puts a file into the data directory, which is made if need be. */
+  /** Writes a file into the data directory, and makes the directory if need be. */
   write(name: string, text: string): void {
     fs.mkdirSync(this.dataDirectory, { recursive: true })
     fs.writeFileSync(Path.join(this.dataDirectory, name), text)
   }
 
-  /** Where the daemon says it is. */
+  /** The daemon's URL, as its file gives it. */
   get url(): string {
     return `http://127.0.0.1:${this.read("daemon.port")}`
   }
@@ -167,7 +167,7 @@ export class Room {
     return Number(this.read("daemon.pid"))
   }
 
-  /** The processes that work in this folder, whoever started them. */
+  /** The processes whose folder this is, whichever program started them. */
   processes(): ReadonlyArray<number> {
     return fs.readdirSync("/proc").map(Number).filter((pid) => pid > 0 && pid !== process.pid && this.#owns(pid))
   }
@@ -199,7 +199,7 @@ export class Room {
   }
 }
 
-/** Waits until it is so: looks often, gives up after a time no healthy machine needs. */
+/** Waits until this is so: looks often, and gives up after a time that no healthy machine needs. */
 export const until = async (isSo: () => boolean | Promise<boolean>, what: () => string, millis = 15_000) => {
   const end = Date.now() + millis
   while (!(await isSo())) {
@@ -214,13 +214,13 @@ export const isAlive = (pid: number): boolean => commandOf(pid) !== ""
 export const dataOf = (lines: ReadonlyArray<string>): ReadonlyArray<unknown> =>
   lines.map((line) => (JSON.parse(line) as { readonly data: unknown }).data)
 
-/** The numbers of printed events. */
+/** The offsets of printed events. */
 export const offsetsOf = (lines: ReadonlyArray<string>): ReadonlyArray<number> =>
   lines.map((line) => Number((JSON.parse(line) as { readonly offset: string }).offset))
 
 export const linesOf = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
-/** The command of a process; empty when it is gone, or waits only for its parent to notice. */
+/** The command of a process; empty if it has ended, or only waits for its parent to notice. */
 const commandOf = (pid: number): string => {
   try {
     return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim()
@@ -233,13 +233,13 @@ const kill = (pid: number): void => {
   try {
     process.kill(pid, "SIGKILL")
   } catch {
-    // It has just ended by itself.
+    // The process has just ended by itself.
   }
 }
 
 /**
- * The tests' own environment without what would change the program's behaviour; Node may keep what it compiled. Every
- * server takes a port that is free: on 3000, one test's server would be a stranger to another test.
+ * The tests' own environment without the variables that would change the program's behaviour; Node may keep its
+ * compiled code. Every server takes a free port: on port 3000, one test's server would be a stranger to another test.
  */
 const environment: NodeJS.ProcessEnv = {
   ...Object.fromEntries(

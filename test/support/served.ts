@@ -1,5 +1,6 @@
 /**
- * A whole server in this process, on a free port and in a directory that goes away with it, and short ways to talk to it.
+ * A whole server in this process, on a free port and in a directory that is removed with it, and short ways to talk to
+ * it.
  */
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
@@ -9,7 +10,7 @@ import { Server } from "../../src/durable-streams/server.ts"
 import type { ServerSettings, SettingsAt } from "../../src/durable-streams/server/settings.ts"
 import type { ActiveFactory } from "../../src/hooks/stream-factory.ts"
 
-/** A directory of its own for a test; gone afterwards. */
+/** A test's own directory; it is removed afterwards. */
 export const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "durable-streams-")))),
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
@@ -36,7 +37,9 @@ export const layerServer = (settings: ServerSettings = {}, factory?: typeof Acti
 export const talk = <A>(conversation: (port: number) => Promise<A>) =>
   Effect.flatMap(Server, ({ port }) => Effect.promise(() => conversation(port)))
 
-/** A conversation with a server of its own, which is gone afterwards: the next one on the same settings is a restart. */
+/**
+ * A conversation with a server of its own, which ends afterwards: the next call with the same settings is a restart.
+ */
 export const during = <A>(settings: ServerSettings, conversation: (port: number) => Promise<A>) =>
   Effect.scoped(Effect.gen(function*() {
     const context = yield* Layer.build(Server.layer(settings))
@@ -49,7 +52,7 @@ export const urlOf = (port: number, name: string): string =>
 export const post = (port: number, name: string, body: string, contentType = "application/json") =>
   fetch(urlOf(port, name), { method: "POST", headers: { "content-type": contentType }, body })
 
-/** Appends one event, whose data is JSON text; answers with the event's text. */
+/** Appends one event, whose data is JSON text; returns the event's text. */
 export const append = async (port: number, name: string, data: string): Promise<string> => {
   const answer = await post(port, name, `{"data":${data}}`)
   const text = await answer.text()
@@ -64,7 +67,7 @@ export const appendNumbers = async (port: number, name: string, count: number): 
   if (answer.status !== 201) throw new Error(`Not appended: ${answer.status} ${await answer.text()}`)
 }
 
-/** The text of every event there is, oldest first. */
+/** The text of every event of the stream, oldest first. */
 export const eventTexts = async (port: number, name: string): Promise<ReadonlyArray<string>> => {
   const answer = await fetch(`${urlOf(port, name)}/events`, { headers: { accept: "application/x-ndjson" } })
   return answer.status === 404 ? [] : (await answer.text()).split("\n").slice(0, -1)

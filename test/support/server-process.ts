@@ -1,6 +1,6 @@
 /**
- * A server as a process of its own: started, watched, killed, and started again on its port and its directory. It is ours
- * as it is shipped, or any other that speaks the protocol.
+ * A server as a process of its own: started, watched, killed, and started again on its port and its directory. It is
+ * our shipped program, or any other server that speaks the protocol.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -18,9 +18,9 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The file that `node` runs in place of the shipped program. */
   readonly main?: string
-  /** So that it can be asked what memory it keeps. */
+  /** Whether the test can ask it for the memory that it keeps. */
   readonly tellsMemory?: boolean
-  /** What stands in front of `node`: strace, prlimit, … */
+  /** The words in front of `node`: strace, prlimit, … */
   readonly wrapper?: ReadonlyArray<string>
 }
 
@@ -39,7 +39,7 @@ export class ServerProcess {
 
   private constructor(directory: string, port: number, spawned: string | undefined) {
     this.directory = Path.join(directory, "data")
-    // Another server may have the same directory, or try to.
+    // Another server may have the same directory, or try to get it.
     this.#log = Path.join(directory, `server.${port}.log`)
     this.#memory = Path.join(directory, `memory.${port}.json`)
     this.port = port
@@ -47,8 +47,8 @@ export class ServerProcess {
   }
 
   /**
-   * Takes a free port, which it keeps; its data and its log are in the directory. `spawned` is a line of shell with `{port}`
-   * and `{dir}`, for another server than ours.
+   * Takes a free port, and keeps it; its data and its log are in the directory. `spawned` is a line of shell with
+   * `{port}` and `{dir}`, for a server that is not ours.
    */
   static async make(directory: string, spawned?: string): Promise<ServerProcess> {
     fs.mkdirSync(directory, { recursive: true })
@@ -59,12 +59,12 @@ export class ServerProcess {
     return this.#child!.pid!
   }
 
-  /** What it wrote on stdout and stderr, all its lives long. */
+  /** Its output on stdout and stderr, in all its lives. */
   get log(): string {
     return fs.existsSync(this.#log) ? fs.readFileSync(this.#log, "utf8") : ""
   }
 
-  /** The memory that is left when its garbage is collected; it must have been started with `tellsMemory`. */
+  /** The memory that is left after a collection of its garbage; it must have been started with `tellsMemory`. */
   kept(): Promise<Kept> {
     return keptBy(this.pid, this.#memory)
   }
@@ -74,7 +74,7 @@ export class ServerProcess {
     return (await this.kept()).resident / 2 ** 20
   }
 
-  /** Whether the process is there. */
+  /** Whether the process runs. */
   get isRunning(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
@@ -121,7 +121,7 @@ export class ServerProcess {
     this.#child?.kill(signal)
   }
 
-  /** Waits until it has ended; its exit code, or null where a signal ended it. */
+  /** Waits until it has ended; returns its exit code, or null if a signal ended it. */
   ended(): Promise<number | null> {
     return this.#ended ?? Promise.resolve(null)
   }
@@ -132,14 +132,14 @@ export class ServerProcess {
   }
 }
 
-/** Starts ours on a free port, with its data in the directory `data` of this one. */
+/** Starts our server on a free port, with its data in the directory `data` of this one. */
 export const startServer = async (directory: string, ...flags: ReadonlyArray<string>): Promise<ServerProcess> => {
   const server = await ServerProcess.make(directory)
   await server.start({ flags, tellsMemory: true })
   return server
 }
 
-/** Whether a server answers HTTP there. */
+/** Whether a server answers HTTP on this port. */
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1")

@@ -42,7 +42,7 @@ export interface SseEvent {
   readonly data: string
 }
 
-/** A reader of `live=sse` that takes frames as WHATWG HTML 9.2 has it. */
+/** A reader of `live=sse` that parses frames as WHATWG HTML 9.2 says. */
 export class Live {
   readonly #follower: SseReader
 
@@ -73,7 +73,7 @@ export class Live {
     return { type: of("event")[0] ?? "", id: of("id")[0] ?? "", data: of("data").join("\n") }
   }
 
-  /** The next batch: its data, where it has any, and its control event. */
+  /** The next batch: its data, if it has any, and its control event. */
   async batch(): Promise<{ readonly data: string | undefined; readonly control: Control }> {
     let event = await this.event()
     const data = event?.type === "data" ? event.data : undefined

@@ -4,7 +4,7 @@
 import { request, Wire } from "./wire.ts"
 
 export interface Frame {
-  /** All of it, without the empty line that ends it. */
+  /** All of the frame, without the empty line that ends it. */
   readonly text: string
   readonly id: string | undefined
   readonly event: string | undefined
@@ -28,13 +28,13 @@ export class SseReader {
     return SseReader.on(await Wire.open(port), target, headers)
   }
 
-  /** On a connection that is there. */
+  /** Opens the reader on an existing connection. */
   static async on(wire: Wire, target: string, headers: Readonly<Record<string, string>> = {}): Promise<SseReader> {
     const head = await wire.send(request("GET", target, headers)).head()
     return new SseReader(wire, head.status, head.headers)
   }
 
-  /** The next frame of whatever kind, or a comment, which has a line; undefined at the proper end of the answer. */
+  /** The next frame of any kind, or a comment, which has one line; undefined at the proper end of the answer. */
   async frame(): Promise<Frame | undefined> {
     const ending = () => this.#text.startsWith(":") ? "\n" : "\n\n"
     let end: number

@@ -40,7 +40,7 @@ export const blockOfLines = (first: number, lines: ReadonlyArray<string>): Event
 const blockOf = (name: string, first: number, data: ReadonlyArray<string>): EventBlock =>
   blockOfLines(first, data.map((text, i) => shown(name, first + i, text)))
 
-/** `state` are the entries that the commit changes, as the text of a JSON object; one that it takes away is null. */
+/** `state` holds the entries that the commit changes, as the text of a JSON object; a removed entry is null. */
 export const commitOf = (name: string, first: number, data: ReadonlyArray<string>, state = "{}"): Commit => ({
   events: blockOf(name, first, data),
   state: Object.entries(JSON.parse(state) as object).map(([key, value]) => [
@@ -59,7 +59,7 @@ export const textsOf = (block: EventBlock | { readonly events: EventBlock }): Ar
   return Array.from({ length: events.count }, (_, i) => eventText(events, i))
 }
 
-/** Every event from `from` up to `tail`, read as a follower would: on from where the last answer ended. */
+/** Every event from `from` up to `tail`, read as a follower reads: each read begins where the last one ended. */
 export const readUpTo = Effect.fnUntraced(function*(log: Pick<Log, "read">, tail: number, from = 0, bytesMax = 1024) {
   const texts: Array<string> = []
   while (from < tail) {
@@ -75,7 +75,7 @@ export const appending = (...values: ReadonlyArray<unknown>): AppendRequest => (
   data: values.map(EventData.fromValue)
 })
 
-/** A turn of the event loop, at whose end writers take theirs. */
+/** A turn of the event loop; the writers take their turn at its end. */
 export const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 /** Lets every fiber that can run run, until all of them wait. */

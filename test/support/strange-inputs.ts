@@ -1,5 +1,5 @@
 /**
- * What is strange and yet right: data and names that are kept as they came (promise 8).
+ * Data and names that are strange and yet valid: the server keeps them as they came (promise 8).
  */
 
 export const strange: ReadonlyArray<readonly [title: string, data: string]> = [

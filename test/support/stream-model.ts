@@ -1,15 +1,15 @@
 /**
- * What a server of the protocol is to hold, kept in memory: streams by name, each with the messages or bytes it holds,
- * inherited ones included. Offsets are opaque here too: a stream knows those it was told, and what they stand for.
+ * The state that a server of the protocol has to keep, in memory: streams by name, each with its messages or bytes,
+ * inherited ones included. Offsets are opaque here too: a stream knows the offsets it was given, and their positions.
  */
 
 /** One message of a JSON stream, as canonical text; or one byte. */
 export type Unit = string | number
 
-/** What a fork was asked for. */
+/** The origin that a request for a fork names. */
 export interface Origin {
   readonly source: ModelStream
-  /** How many units are before the offset, which was the tail where none was named. */
+  /** How many units are before the offset; that is the tail if the request named none. */
   readonly anchor: number
   readonly isTail: boolean
   readonly sub: number
@@ -26,7 +26,7 @@ export class ModelStream {
   readonly isJson: boolean
   readonly origin: Origin | undefined
   units: ReadonlyArray<Unit>
-  /** Where one append ends and the next begins, ascending. */
+  /** The positions where one append ends and the next begins, ascending. */
   readonly ends: Array<number>
   closed: boolean
   /** Deleted, and kept for its forks. */
@@ -49,7 +49,7 @@ export class ModelStream {
     return made
   }
 
-  /** A fork is open, whatever its source is, and knows the source's offsets up to where it leaves it. */
+  /** A fork is open, whether its source is or not, and knows the source's offsets up to its beginning. */
   static forked(origin: Origin): ModelStream {
     const { source } = origin
     const at = origin.anchor + origin.sub
@@ -65,7 +65,7 @@ export class ModelStream {
     this.ends.push(this.units.length)
   }
 
-  /** The offsets it was told of, in the order of their first appearance. */
+  /** The offsets it was given, in the order of their first appearance. */
   get tokens(): ReadonlyArray<string> {
     return [...this.#tokens.keys()]
   }
@@ -84,7 +84,7 @@ export class ModelStream {
     return (this.ends.find((end) => end > position) ?? position) - position
   }
 
-  /** Notes what an offset stands for; fails where it meant something else, or is out of order as text. */
+  /** Records the position of an offset; fails if the offset had another one, or is out of order as text. */
   learn(token: string, position: number): void {
     for (const [known, at] of this.#tokens) {
       const isRight = known === token ? at === position : known < token ? at <= position : at >= position
@@ -93,7 +93,7 @@ export class ModelStream {
     this.#tokens.set(token, position)
   }
 
-  /** What PROTOCOL 5.2.1 says to an append with these numbers. */
+  /** The status that PROTOCOL 5.2.1 gives to an append with these numbers. */
   judge(id: string, epoch: number, seq: number): 200 | 204 | 400 | 403 | 409 {
     const state = this.producers.get(id)
     if (state === undefined) return seq === 0 ? 200 : 409
@@ -120,7 +120,7 @@ export class Model {
     this.#streams.set(slot, stream)
   }
 
-  /** Takes it away or hides it, and takes away what was kept for it alone; answers with the places that are free now. */
+  /** Removes or hides it, and removes the streams that were kept for it alone; returns the places that are free now. */
   delete(slot: number): ReadonlyArray<number> {
     const stream = this.#streams.get(slot)!
     stream.hidden = stream.forks > 0

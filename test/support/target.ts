@@ -1,6 +1,6 @@
 /**
  * The server under test as a process, which can be killed and started again on the port it had. It is ours, or with
- * `PROTOCOL_TARGET=reference` the reference server: what fails there too is the fault of the test.
+ * `PROTOCOL_TARGET=reference` the reference server: a test that fails there too is wrong itself.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -24,7 +24,7 @@ export class Target {
     this.#flags = flags
   }
 
-  /** Starts a server in a directory of its own, with its default settings but for those given. */
+  /** Starts a server in a directory of its own, with its default settings except for these flags. */
   static async start(storage: "memory" | "fs", ...flags: ReadonlyArray<string>): Promise<Target> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "durable-streams-protocol-"))
     const server = await ServerProcess.make(directory, isReference ? referenceServer(storage) : undefined)
@@ -48,7 +48,7 @@ export class Target {
     return `${this.origin}/v1/stream/${name}`
   }
 
-  /** Kills it with SIGKILL, whatever it does, and starts it again on the same port; returns when it listens. */
+  /** Kills it with SIGKILL at any moment, and starts it again on the same port; returns when it listens. */
   crash(): Promise<void> {
     const restart = async () => {
       await this.#server.kill()
@@ -63,7 +63,7 @@ export class Target {
     return this.#restart ?? Promise.resolve()
   }
 
-  /** Ends it and takes its directory away. */
+  /** Ends it and removes its directory. */
   async stop(): Promise<void> {
     await this.#server.kill()
     fs.rmSync(this.#directory, { recursive: true, force: true })

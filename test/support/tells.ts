@@ -1,6 +1,6 @@
 /**
- * Loaded into a server under test (`--import`): at SIGUSR2 it collects all that is garbage and gives back what it can, and
- * writes down what is left then.
+ * Loaded into a server under test (`--import`): at SIGUSR2 it collects all garbage, gives back the memory it can, and
+ * writes down the memory that is left.
  */
 import * as fs from "node:fs"
 import * as v8 from "node:v8"
@@ -14,7 +14,7 @@ process.on("SIGUSR2", () => {
   const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
   const timers = process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length
   const path = process.env["CHAOS_TELLS"]!
-  // Whole or not there: somebody waits for it.
+  // The file appears whole: a process waits for it.
   fs.writeFileSync(`${path}.new`, JSON.stringify({ resident: rss, used: heapUsed + arrayBuffers, timers }))
   fs.renameSync(`${path}.new`, path)
 })

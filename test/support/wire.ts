@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 over a bare socket, for what no client would send: bytes go out as they are written here, and answers are read
- * to exactly where they end.
+ * HTTP/1.1 over a bare socket, for requests that no client would send: bytes go out as they are written here, and
+ * answers are read to exactly their end.
  */
 import * as Net from "node:net"
 
@@ -56,7 +56,7 @@ export class Wire {
     return { ...head, body: await this.body(head, method) }
   }
 
-  /** The body behind a head that was read. */
+  /** The body after a head that was read. */
   async body({ headers, status }: Omit<Reply, "body">, method = "GET"): Promise<Buffer> {
     const isEmpty = status === 100 || method === "HEAD" || status === 204
     return isEmpty ? Buffer.alloc(0) : this.#body(headers)
@@ -86,7 +86,7 @@ export class Wire {
     return size === 0 ? undefined : bytes
   }
 
-  /** Whether the other side ended the connection, once it has or has sent something more. */
+  /** Resolves to true when the other side has ended the connection, to false when it has sent more bytes. */
   async ended(): Promise<boolean> {
     return this.#buffer.length === 0 && !(await this.#more())
   }
@@ -147,7 +147,7 @@ export const exchange = async (port: number, bytes: string | Uint8Array): Promis
   }
 }
 
-/** A request's bytes, with a `Host` unless the headers have one, and the length of the body where there is one. */
+/** A request's bytes, with a `Host` unless the headers have one, and the length of the body if there is one. */
 export const request = (
   method: string,
   target: string,

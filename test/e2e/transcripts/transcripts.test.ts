@@ -1,15 +1,15 @@
 /**
  * Conversations with the command line, kept as text files. Lines that begin with `$ ` are typed into a shell, in order,
- * in a folder of their own; what is under them is what was answered: stdout, then stderr behind `! `, then the exit code
- * where it is not 0. Times, processes, ports and folders are always the same ones here. `vitest run test/e2e/transcripts -u`
- * accepts a change one meant.
+ * in a folder of their own; the lines below are the answer: stdout, then stderr behind `! `, then the exit code if it
+ * is not 0. Times, processes, ports and folders always have the same placeholder here. `vitest run test/e2e/transcripts
+ * -u` accepts an intended change.
  */
 import * as fs from "node:fs"
 import * as Path from "node:path"
 import { describe, expect } from "vitest"
 import { it, type Room } from "../../support/room.ts"
 
-describe("the command line answers as it is written down in", () => {
+describe("the command line answers as the transcript says:", () => {
   for (const file of fs.readdirSync(import.meta.dirname).filter((name) => name.endsWith(".txt"))) {
     it(file, { timeout: 60_000 }, async ({ room }) => {
       const path = Path.join(import.meta.dirname, file)
@@ -29,7 +29,7 @@ const answer = async (room: Room, line: string): Promise<ReadonlyArray<string>> 
   const { code, stderr, stdout } = await room.sh(line).ended
   const lines = (text: string) => text === "" ? [] : normal(text, room).replace(/\n$/, "").split("\n")
   return [
-    // Help is full of lines that look like comments.
+    // Many lines of help look like comments.
     ...lines(stdout).map((line) => line.startsWith("# ") ? ` ${line}` : line),
     ...lines(stderr).map((line) => `! ${line}`),
     ...(code === 0 ? [] : [`[exit ${code}]`])
@@ -45,7 +45,7 @@ const normal = (text: string, room: Room): string =>
     .replaceAll(/(?<=pid )\d+|(?<="pid":)\d+/g, "4711")
     .replaceAll(/(?<=127\.0\.0\.1:)\d{4,5}|(?<="port":)\d+|(?<=port )\d{4,5}/g, "3000")
     .replaceAll(/(?<=up )\d+(?=s)|(?<="uptimeSeconds":)\d+/g, "0")
-    // As many as the machine has files for; and who happens to be there.
+    // The first number depends on the machine's limit of files; the next line depends on its user.
     .replaceAll(/(?<="(?:connections|awake)Max":)\d+/g, "16384")
     .replaceAll(/(?<="(?:connections|awakeStreams)":)\d+/g, "1")
     .replaceAll(/[ \t]+(?=\n)/g, "")
