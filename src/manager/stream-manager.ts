@@ -144,7 +144,8 @@ export class StreamManager extends Context.Service<StreamManager, {
       })
       yield* watchExpiry((yield* storage.atStart).expiring, observe, (name) => use(name, (stream) => stream.expire))
 
-      const append = (name: StreamName, request: AppendRequest) => use(name, (stream) => stream.append(request))
+      const append = (name: StreamName, request: AppendRequest) =>
+        Effect.withSpan(use(name, (stream) => stream.append(request)), "StreamManager.append", spanOf(name))
 
       return StreamManager.of({
         get,
@@ -160,7 +161,7 @@ export class StreamManager extends Context.Service<StreamManager, {
         },
         create: makeCreate(get),
         list,
-        delete: (name) => use(name, (stream) => stream.delete),
+        delete: (name) => Effect.withSpan(use(name, (stream) => stream.delete), "StreamManager.delete", spanOf(name)),
         awakeCount: count,
         observe
       })
@@ -168,10 +169,13 @@ export class StreamManager extends Context.Service<StreamManager, {
   )
 }
 
+const spanOf = (stream: StreamName) => ({ attributes: { stream } })
+
 /** Uninterruptible: a caller who hangs up leaves no fork of which its source does not know. */
 const makeCreate = (get: StreamManager["Service"]["get"]) =>
-  Effect.fnUntraced(
+  Effect.fn("StreamManager.create")(
     function*(name: StreamName, request: CreateRequest) {
+      yield* Effect.annotateCurrentSpan("stream", name)
       const stream = yield* get(name)
       if (request.fork === undefined) return yield* stream.create(request)
       const known = yield* Effect.option(stream.info)

@@ -4,7 +4,17 @@
  * ran, so that a suite that says nothing is not taken for one that is content.
  */
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
-import { afterAll, beforeAll, beforeEach, describe, expect, type RunnerTask, type RunnerTestCase, test } from "vitest"
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  type RunnerTask,
+  type RunnerTestCase,
+  test,
+  type TestContext
+} from "vitest"
 import { longPollMillis, Target } from "../support/target.ts"
 
 /** What version 0.3.6 of the suite has, subscriptions included. */
@@ -29,6 +39,7 @@ export const conformance = (
   // Its tests have streams of their own, and many of them wait for seconds to pass. Kills need one at a time.
   describe(suiteName, { concurrent: beforeTest === undefined }, () => {
     if (beforeTest !== undefined) beforeEach(({ task }) => beforeTest(target, task))
+    else beforeEach(takeTurn())
     runConformanceTests(options)
   })
 
@@ -38,6 +49,20 @@ export const conformance = (
     expect(states.filter((state) => state === "pass" || state === "fail")).toHaveLength(testsInSuite)
     expect(states).toHaveLength(testsInSuite)
   })
+}
+
+/** The webhooks of these tests share a receiver's port. */
+const oneAtATime = "Reserved subscription APIs"
+
+/** Lets the tests of that block wait for one another, before their own time begins. */
+const takeTurn = () => {
+  let last = Promise.resolve()
+  return ({ onTestFinished, task }: TestContext) => {
+    if (task.suite?.name !== oneAtATime) return undefined
+    const before = last
+    last = new Promise((resolve) => onTestFinished(() => resolve()))
+    return before
+  }
 }
 
 const testsOf = (tasks: ReadonlyArray<RunnerTask>): ReadonlyArray<RunnerTask> =>

@@ -184,7 +184,7 @@ export const large: ReadonlyArray<Attack> = [
     name: "searches by time",
     route: "GET /streams/:name/events?since",
     prepare: prepareSmall,
-    run: (stage) => stage.read(4, stage.scaled(500, 100), get("/streams/small/events?since=1ms&limit=1"))
+    run: (stage) => stage.read(4, stage.scaled(500, 40), get("/streams/small/events?since=1ms&limit=1"))
   },
   {
     name: "subscriptions to as many names as a body holds",

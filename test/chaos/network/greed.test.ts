@@ -13,12 +13,19 @@ import { attacks, greed } from "./greed.ts"
 /** Ten times what the longest takes, and again where the machine is busy. */
 const timeout = 120_000
 
-/** Left to the long form, for the time that they take. */
+/** Left to the long form for the time that they take; the short form has others of each kind. */
 const onlyLong: ReadonlyArray<string> = [
   "new names in a small heap",
   "lists of one name behind each other",
   "lists of all names",
-  "a body a byte at a time"
+  "a body a byte at a time",
+  "as many lines as there may be, with carriage returns",
+  "as many lines as there may be, for a stream of bytes",
+  "brackets that are not closed, line by line",
+  "halves of characters, to followers",
+  "lines of spaces",
+  "objects within objects",
+  "strings that are not closed"
 ]
 
 describe("Promise 6, 11: nobody else waits, and nothing is kept, when somebody asks for", () => {
