@@ -60,7 +60,7 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
    * names.
    */
   static readonly layer = <E = never, Table extends SettingTable = NoSettings>(
-    asked: ServerSettings & GivenValues<Table> = {},
+    asked: ServerSettings & GivenValues<NoInfer<Table>> = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
     { makeStorage, rooms = Layer.empty, settings: ofRooms }: ServerParts<E, Table> = {}
   ): Layer.Layer<

@@ -3,7 +3,7 @@
  * settings to the table of its flags in one line (toy-program.ts).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import * as Path from "node:path"
 import { expect } from "vitest"
 import { valueOf } from "../../src/domain/setting.ts"
@@ -31,6 +31,17 @@ describe("a room's setting", () => {
           server
         )
       }))))
+
+  it("has a key that the compiler checks", () => {
+    const layers = [
+      Server.layer({ toyMax: 2 }, PlainFactory, { settings: toySettings }),
+      // @ts-expect-error -- no setting has this key
+      Server.layer({ toyMix: 2 }, PlainFactory, { settings: toySettings }),
+      // @ts-expect-error -- the server was not given the table
+      Server.layer({ toyMax: 2 }, PlainFactory)
+    ]
+    assert.isTrue(layers.every(Layer.isLayer))
+  })
 
   it.effect("has its default outside of a server", () =>
     Effect.gen(function*() {
