@@ -1,8 +1,8 @@
 /**
  * A setting: a value that a person can give a server when it starts. One entry of a table says all of it: flag, variable,
  * default, how its text is read and written, its place in `/health`, its line in docs/cli.md. A room keeps the table of its
- * settings beside its code and reads them with `valueOf`; one line in durable-streams/server/settings.ts adds the table.
- * Browser-safe: imports nothing but `effect`.
+ * settings beside its code and reads them with `valueOf`. One line in durable-streams/server/settings.ts adds the table; a
+ * program that embeds the server passes it to `Server.layer`. Browser-safe: imports nothing but `effect`.
  */
 import { Context, Effect, Result } from "effect"
 import { durationMillis } from "./durations.ts"
@@ -50,6 +50,11 @@ export type SettingTable = Readonly<Record<string, Setting<any>>>
 /** The values of a table. */
 export type ValuesOf<Table extends SettingTable> = {
   readonly [Key in keyof Table]: Table[Key] extends Setting<infer A> ? A : never
+}
+
+/** Values for some settings of a table. */
+export type GivenValues<Table extends SettingTable> = {
+  readonly [Key in keyof Table]?: ValuesOf<Table>[Key] | undefined
 }
 
 /** The values that were given to this server. */

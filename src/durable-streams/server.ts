@@ -13,6 +13,7 @@ import { type DataDirectoryNotTrusted, refuseForeign } from "../data-directory/t
 import type { StorageError } from "../domain/errors.ts"
 import type { Limits } from "../domain/limits.ts"
 import { CurrentLimits } from "../domain/limits.ts"
+import type { GivenValues, SettingTable } from "../domain/setting.ts"
 import { ActiveFactory, type StreamFactory } from "../hooks/stream-factory.ts"
 import { fileLimit, fileShares } from "../http-node/file-limit.ts"
 import { Listener } from "../http-node/listener.ts"
@@ -43,7 +44,7 @@ import { layerValues } from "./server/given-settings.ts"
 import { health } from "./server/health-room.ts"
 import { limitsInForce } from "./server/limits-in-force.ts"
 import type { ServerSettings, SettingsInForce } from "./server/settings.ts"
-import { defaultPort, withDefaults } from "./server/settings.ts"
+import { CurrentSettings, defaultPort, withDefaults } from "./server/settings.ts"
 import type { MakeStorage } from "./server/storages.ts"
 import { storages } from "./server/storages.ts"
 
@@ -54,13 +55,14 @@ export type RoomServices = Router | StreamManager | StreamCount | CurrentFollowe
 export class Server extends Context.Service<Server, RunningServer>()("durable-streams/server") {
   /**
    * A whole server, with its data directory locked; a setting that is left out has its default. `factory` decides which
-   * hooks its streams have. `rooms` adds routes, gates and headers to those of the server (`Router.room`); `makeStorage`
-   * makes a storage that no setting names.
+   * hooks its streams have. `rooms` adds routes, gates and headers to those of the server (`Router.room`), and `settings`
+   * the settings of these rooms, whose values are then among the others; `makeStorage` makes a storage that no setting
+   * names.
    */
-  static readonly layer = <E = never>(
-    asked: ServerSettings = {},
+  static readonly layer = <E = never, Table extends SettingTable = NoSettings>(
+    asked: ServerSettings & GivenValues<NoInfer<Table>> = {},
     factory: Layer.Layer<StreamFactory, never, Storage> = ActiveFactory,
-    { makeStorage, rooms = Layer.empty }: ServerParts<E> = {}
+    { makeStorage, rooms = Layer.empty, settings: ofRooms }: ServerParts<E, Table> = {}
   ): Layer.Layer<
     Server | StreamManager,
     | E
@@ -115,15 +117,23 @@ export class Server extends Context.Service<Server, RunningServer>()("durable-st
       Layer.merge(layerRegistry),
       Layer.provideMerge(manager),
       Layer.provide(Layer.effectDiscard(lockDirectory(settings.dataDirectory))),
-      Layer.provide(layerValues(asked))
+      Layer.provide(layerValues(asked)),
+      Layer.provide(layerSettings(ofRooms))
     )
   }
 }
 
-interface ServerParts<E> {
+type NoSettings = Readonly<Record<never, never>>
+
+interface ServerParts<E, Table extends SettingTable> {
   readonly rooms?: Layer.Layer<never, E, RoomServices>
+  readonly settings?: Table
   readonly makeStorage?: MakeStorage
 }
+
+/** Adds the settings of rooms to those of the program. */
+const layerSettings = (ofRooms: SettingTable | undefined) =>
+  Layer.effect(CurrentSettings, Effect.map(CurrentSettings, (table) => ({ ...table, ...ofRooms })))
 
 /** Makes the data directory, and holds its lock. */
 const lockDirectory = Effect.fnUntraced(function*(dataDirectory: string) {

@@ -3,7 +3,7 @@
  * `%2F` or `%2e%2e` in a stream's name never moves a request to another route. Each room of the server adds its routes
  * as a layer.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import type { HttpApiGroup } from "effect/http-api"
 import { InvalidRequest, MethodNotAllowed, RouteNotFound } from "../domain/errors.ts"
 import type { Refusal } from "../domain/refusal.ts"
@@ -64,8 +64,13 @@ export class Router extends Context.Service<Router, {
     })
   })
 
-  /** A room as a layer: the one line with which a server gets it. */
-  static readonly room = <E, R>(room: Effect.Effect<Room, E, R>): Layer.Layer<never, E, R | Router> =>
+  /**
+   * A room as a layer: the one line with which a server gets it. The scope of `room` is the server's, for metrics and
+   * other things that end with it.
+   */
+  static readonly room = <E, R>(
+    room: Effect.Effect<Room, E, R>
+  ): Layer.Layer<never, E, Exclude<R, Scope.Scope> | Router> =>
     Layer.effectDiscard(Effect.flatMap(room, (room) => Effect.flatMap(Router, (router) => router.add(room))))
 }
 

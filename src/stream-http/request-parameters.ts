@@ -13,6 +13,7 @@ import type { From, ProducerNumber } from "../stream/durable-stream.ts"
 
 export const invalid = (message: string) => Exit.fail(new InvalidRequest({ message }))
 
+/** Checks that a text from a request is the name of a stream, and of none of the server's own. */
 export const streamName = (name: string): Exit.Exit<StreamName, InvalidRequest> => {
   if (isReserved(name)) return invalid("This is no stream name: names below __ds are reserved.")
   const fault = nameFault(name)

@@ -1,15 +1,14 @@
 /**
- * A room docks from a file that no file of `src` knows, in two lines: one passes its routes to `Server.layer`, one adds its
- * settings to the table (toy-program.ts).
+ * A room docks from a file that no file of `src` knows: `Server.layer` takes it and its settings, and a program adds the
+ * settings to the table of its flags in one line (toy-program.ts).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import * as Path from "node:path"
 import { expect } from "vitest"
 import { valueOf } from "../../src/domain/setting.ts"
 import { Server } from "../../src/durable-streams/server.ts"
 import { argumentsOf } from "../../src/durable-streams/server/given-settings.ts"
-import { CurrentSettings } from "../../src/durable-streams/server/settings.ts"
 import { PlainFactory } from "../../src/hooks/stream-factory.ts"
 import { root } from "../support/built.ts"
 import { it as inRoom } from "../support/room.ts"
@@ -22,7 +21,7 @@ describe("a room's setting", () => {
     Effect.forEach([{}, { toyMax: 3 }], (asked) =>
       Effect.scoped(Effect.gen(function*() {
         const directory = yield* temporaryDirectory
-        const server = Server.layer({ ...serverSettings(directory), ...asked })
+        const server = Server.layer({ ...serverSettings(directory), ...asked }, PlainFactory, { settings: toySettings })
         yield* Effect.provide(
           Effect.gen(function*() {
             const { port } = yield* Server
@@ -31,7 +30,18 @@ describe("a room's setting", () => {
           }),
           server
         )
-      })).pipe(Effect.provideService(CurrentSettings, withToyRoom))))
+      }))))
+
+  it("has a key that the compiler checks", () => {
+    const layers = [
+      Server.layer({ toyMax: 2 }, PlainFactory, { settings: toySettings }),
+      // @ts-expect-error -- no setting has this key
+      Server.layer({ toyMix: 2 }, PlainFactory, { settings: toySettings }),
+      // @ts-expect-error -- the server was not given the table
+      Server.layer({ toyMax: 2 }, PlainFactory)
+    ]
+    assert.isTrue(layers.every(Layer.isLayer))
+  })
 
   it.effect("has its default outside of a server", () =>
     Effect.gen(function*() {
@@ -41,8 +51,8 @@ describe("a room's setting", () => {
   it.live("bounds the room, which has a route, a gate, a refusal, headers and a metric of its own", () =>
     Effect.scoped(Effect.gen(function*() {
       const directory = yield* temporaryDirectory
-      const asked = { toyMax: 2 }
-      const server = Server.layer({ ...serverSettings(directory), ...asked }, PlainFactory, { rooms: toyRoom })
+      const settings = { ...serverSettings(directory), toyMax: 2 }
+      const server = Server.layer(settings, PlainFactory, { rooms: toyRoom, settings: toySettings })
       const talk = Effect.gen(function*() {
         const { port } = yield* Server
         const take = (toy: string, child: string) =>
@@ -73,7 +83,7 @@ describe("a room's setting", () => {
         assert.deepStrictEqual(given?.state, { count: 3, incremental: true })
       })
       yield* Effect.provide(talk, server)
-    })).pipe(Effect.provideService(CurrentSettings, withToyRoom)))
+    })))
 
   it("is an argument of a server that a command starts", () => {
     assert.deepStrictEqual(

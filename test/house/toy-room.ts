@@ -2,8 +2,8 @@
  * A made-up room, as a room of `src` would be: a setting, a refusal, a gate, a route, headers and a metric of its own, in a
  * file that no file of `src` knows.
  */
-import { Context, Effect, Metric, Schema } from "effect"
-import { metricName } from "../../src/domain/metrics.ts"
+import { Context, Effect, Schema } from "effect"
+import { registerCounter } from "../../src/domain/metrics.ts"
 import { Refusal } from "../../src/domain/refusal.ts"
 import { count, valueOf } from "../../src/domain/setting.ts"
 import { json } from "../../src/http/exchange.ts"
@@ -30,11 +30,11 @@ class ToysTaken extends Refusal<ToysTaken>()(
   }
 }
 
-const toysGiven = Metric.counter(metricName("toys_given"), { description: "Toys that were given", incremental: true })
-
 export const toyRoom = Router.room(Effect.gen(function*() {
   const toyMax = yield* valueOf(toySettings.toyMax)
   const taken = new Map<string, number>()
+  let given = 0
+  yield* registerCounter({ name: "toys_given", description: "Toys that were given" }, () => given)
   return {
     gates: [{
       stage: "caller",
@@ -49,7 +49,7 @@ export const toyRoom = Router.room(Effect.gen(function*() {
           const toys = (taken.get(child) ?? 0) + 1
           if (toys > toyMax) return yield* new ToysTaken({ child, toyMax })
           taken.set(child, toys)
-          yield* Metric.update(toysGiven, 1)
+          given++
           const answer = json(201, JSON.stringify({ child, toy: request.parameter }))
           return { ...answer, headers: { ...answer.headers, "toys-left": `${toyMax - toys}` } }
         })

@@ -6,7 +6,7 @@
 import { Context, Result } from "effect"
 import { defaultDirectory, resolveDirectory } from "../../data-directory/paths.ts"
 import { limitSettings } from "../../domain/limits.ts"
-import type { SettingTable, ValuesOf } from "../../domain/setting.ts"
+import type { GivenValues, SettingTable, ValuesOf } from "../../domain/setting.ts"
 import { choice, setting, time, unfit } from "../../domain/setting.ts"
 import { accessSettings } from "./access-settings.ts"
 import type { StorageKind } from "./storages.ts"
@@ -101,7 +101,7 @@ export const settings = {
 }
 
 /** The settings that a server is asked for; each that is left out has its default. */
-export type ServerSettings = { readonly [Key in keyof typeof settings]?: ValuesOf<typeof settings>[Key] | undefined }
+export type ServerSettings = GivenValues<typeof settings>
 
 /** Settings of which the directory is known. */
 export type SettingsAt = ServerSettings & { readonly dataDirectory: string }
