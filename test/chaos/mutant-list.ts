@@ -471,8 +471,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "a hook is asked when the events are stored",
     changes: change(
       "hooks/with-hooks.ts",
-      "      yield* ask(request.data)\n      return yield* thenTell(stream.append(request))",
-      "      return yield* Effect.tap(thenTell(stream.append(request)), () => ask(request.data))"
+      "      yield* ask(request)\n      return yield* thenTell(stream.append(request))",
+      "      return yield* Effect.tap(thenTell(stream.append(request)), () => ask(request))"
     ),
     killedBy: ["test/simulation/model.test.ts"]
   },
