@@ -30,10 +30,9 @@ export const bareVariables: ReadonlyArray<BareVariable> = [
     // More than http/public-url.ts asks for: `localhost:3000` is a URL, too, and no client reaches a server by it.
     isRight: (text) => Effect.succeed(/^https?:\/\//i.test(text) && URL.canParse(text)),
     advice: "write a whole address, such as https://streams.example.com",
-    page:
-      "where others reach a server that is started: `Location` of new streams, what webhooks are told to call back " +
-      "([subscriptions 5](subscriptions.md)), and a `Host` and an origin that are let in. An `http` or `https` URL; " +
-      "anything else is wrong usage"
+    page: "where others reach a server that is started: " +
+      "it decides the `Location` of new streams and the callback address of webhooks ([subscriptions " +
+      "5](subscriptions.md)), and lets in its `Host` and its origin. An `http` or `https` URL; anything else is wrong usage"
   }
 ]
 
