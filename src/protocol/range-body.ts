@@ -8,8 +8,8 @@ import type { RenderPiece } from "../stream-http/range.ts"
 import { range, streamRange } from "../stream-http/range.ts"
 import type { Reading } from "./reading.ts"
 
-/** About how much is written at a time: an answer that is not larger has a length, and is one write. */
-const pieceBytes = 1024 * 1024
+/** About how much is written at a time: an answer that is not larger has a length, and is one write. A slow reader holds as much. */
+const pieceBytes = 512 * 1024
 
 /** The events from the reading's start up to `end`, which must exist. Fails when the first piece cannot be read. */
 export const rangeBody = ({ description, start, stream }: Reading, end: number) =>
