@@ -1,7 +1,7 @@
 /**
  * `GET` with `live=sse`: the events that exist from the offset on, and then each as it comes (docs/protocol.md 14).
  */
-import { Clock, Effect, Random } from "effect"
+import { Clock, Effect, Random, Semaphore } from "effect"
 import type { EventBlock } from "../domain/types.ts"
 import { consumeBlock } from "../event/event-block.ts"
 import type { Answer } from "../http/exchange.ts"
@@ -61,6 +61,17 @@ const answer = Effect.fnUntraced(function*(request: RouteRequest, reading: Readi
 /** One for all: a follower's own would keep alive the memory around it, which Node shares out. */
 const keepAlive = Buffer.from(": ping\n")
 
+/** A megabyte of line breaks is a million lines of frames: 60 ms, for each follower that catches up. */
+const textAtOnceMax = 256 * 1024
+
+const textTurns = Semaphore.makeUnsafe(1)
+
+/** Renders a large text in a turn of its own, and serves others before and after. */
+const inTurn = <A, E>(render: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  textTurns.withPermit(Effect.andThen(Effect.yieldNow, Effect.tap(render, () => Effect.yieldNow)))
+
+const bytesOf = ({ count, ends, starts }: EventBlock): number => count === 0 ? 0 : ends[count - 1]! - starts[0]!
+
 /** A batch of events and the control event behind it. Text waits until it ends with a whole character. */
 class BatchRenderer implements FollowingRenderer<ReadError> {
   readonly #reading: Reading
@@ -84,6 +95,11 @@ class BatchRenderer implements FollowingRenderer<ReadError> {
   }
 
   render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, ReadError> {
+    const render = Effect.suspend(() => this.#render(block, fill))
+    return this.#held !== undefined && bytesOf(block) > textAtOnceMax ? inTurn(render) : render
+  }
+
+  #render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, ReadError> {
     const held = this.#held
     const isHeld = held?.millisLeft() !== undefined
     if (block.count === 0) {
