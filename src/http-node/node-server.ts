@@ -21,6 +21,7 @@ import type { ServerNotStarted } from "./server-not-started.ts"
 import { acceptArrivals, closeIdleAfterGrace } from "./stopping.ts"
 import type { ClientError, HttpSocket } from "./turns.ts"
 import { Turns } from "./turns.ts"
+import { WriteTurns } from "./write-turns.ts"
 
 export interface ServerOptions {
   readonly host: string
@@ -60,7 +61,7 @@ const stopTimeout = "1500 millis"
 export const serve = Effect.fnUntraced(function*(options: ServerOptions) {
   const { bodiesBytesMax, connectionsMax, headersMillis, requestMillis, stallMillis } = options.limits ?? defaultLimits
   const services = yield* Effect.context<never>()
-  const state: Sending = { open: new Map(), stallMillis, stopping: false }
+  const state: Sending = { open: new Map(), stallMillis, stopping: false, writes: new WriteTurns() }
   const answerings = new Answerings(Effect.runForkWith(services))
   const bodies = new Bodies(bodiesBytesMax)
   const stopSignal = yield* Deferred.make<void>()

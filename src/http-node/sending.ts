@@ -9,6 +9,7 @@ import type { Answer, Live, Streamed } from "../http/exchange.ts"
 import { reusedBytesMin } from "../http/exchange.ts"
 import type { NodeIncoming } from "./node-incoming.ts"
 import { noteEarlyAnswer } from "./refusals.ts"
+import type { WriteTurns } from "./write-turns.ts"
 
 /** Copying a body of this size or less costs less than sending it apart from its headers. */
 const joinedBytesMax = 4 * 1024
@@ -53,6 +54,7 @@ export interface Sending {
   /** The followings under way. */
   readonly open: Map<Http.ServerResponse, OpenStream>
   readonly stallMillis: number
+  readonly writes: WriteTurns
   stopping: boolean
   /** Called for each following that begins. */
   onFollowing?: (socket: Socket | null) => void
@@ -70,7 +72,7 @@ interface OpenStream {
 const stream = (
   response: Http.ServerResponse,
   body: Streamed,
-  { onFollowing, open, stallMillis, stopping }: Sending
+  { onFollowing, open, stallMillis, stopping, writes }: Sending
 ): Effect.Effect<void, unknown> =>
   Effect.withFiber((fiber) => {
     let isEnded = false
@@ -97,7 +99,7 @@ const stream = (
     const sendAll = Effect.gen(function*() {
       do {
         if (body.live !== undefined) {
-          yield* writeLive(response, body.live, stallMillis)
+          yield* writeLive(response, body.live, stallMillis, writes)
         }
       } while (yield* sendNext)
     })
@@ -143,7 +145,7 @@ const writeBytes = (response: Http.ServerResponse, bytes: Uint8Array, stallMilli
 const limitStall = ({ socket }: Http.ServerResponse, stallMillis: number): void => void socket?.setTimeout(stallMillis)
 
 /** Writes the live bytes as they come and at the reader's pace, until the body must be pulled. */
-const writeLive = (response: Http.ServerResponse, live: Live, stallMillis: number) =>
+const writeLive = (response: Http.ServerResponse, live: Live, stallMillis: number, writes: WriteTurns) =>
   Effect.callback<void>((resume) => {
     const { socket } = response
     // In HTTP/1.0, or behind the answer to an earlier request, the response writes the bytes itself.
@@ -154,9 +156,11 @@ const writeLive = (response: Http.ServerResponse, live: Live, stallMillis: numbe
     }
     const writeOn = () => {
       while (true) {
+        if (writes.isOver) return writes.wait(writeOn)
         const bytes = live.take()
         if (bytes === "pull") return resume(Effect.void)
         if (bytes === undefined) return live.wait(writeOn)
+        writes.add(bytes.length)
         const hasRoom = chunkSocket === undefined ? response.write(bytes) : chunkSocket.write(toChunk(bytes))
         if (hasRoom) continue
         limitStall(response, stallMillis)
@@ -166,6 +170,7 @@ const writeLive = (response: Http.ServerResponse, live: Live, stallMillis: numbe
     writeOn()
     return Effect.sync(() => {
       live.leave(writeOn)
+      writes.leave(writeOn)
       ;(chunkSocket ?? response).off("drain", onDrain)
     })
   })
