@@ -95,8 +95,9 @@ class BatchRenderer implements FollowingRenderer<ReadError> {
   }
 
   render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, ReadError> {
-    const render = Effect.suspend(() => this.#render(block, fill))
-    return this.#held !== undefined && bytesOf(block) > textAtOnceMax ? inTurn(render) : render
+    return this.#held !== undefined && bytesOf(block) > textAtOnceMax
+      ? inTurn(Effect.suspend(() => this.#render(block, fill)))
+      : this.#render(block, fill)
   }
 
   #render(block: EventBlock, fill: Fill): Effect.Effect<Frames | undefined, ReadError> {
