@@ -26,12 +26,17 @@ export const Problem = (status: number, description: string) =>
     HttpApiSchema.status(status)
   ).annotate({ description })
 
-const invalid = Problem(400, "The request is not valid")
-const refused = Problem(403, "Not allowed: another origin, or a host that is not this one")
-const unknown = Problem(404, "No such stream")
-const lost = Problem(410, "The offset is beyond the tail, or of another life of the stream; or the stream was deleted")
+/** The refusals that every API of streams has. */
+export const problems = {
+  invalid: Problem(400, "The request is not valid"),
+  refused: Problem(403, "Not allowed: another origin, or a host that is not this one"),
+  unknown: Problem(404, "No such stream"),
+  lost: Problem(410, "The offset is beyond the tail, or of another life of the stream; or the stream was deleted"),
+  failed: Problem(500, "The storage failed, or the log is damaged")
+}
+
+const { failed, invalid, lost, refused, unknown } = problems
 const unavailable = Problem(503, "The disk cannot be used now")
-const failed = Problem(500, "The storage failed, or the log is damaged")
 
 const start = {
   offset: Schema.optionalKey(Schema.String).annotate({

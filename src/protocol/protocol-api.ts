@@ -3,7 +3,7 @@
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Problem } from "../api/api.ts"
+import { Problem, problems } from "../api/api.ts"
 
 /** Made when a client first asks for the description. */
 export const describeProtocol = () =>
@@ -128,14 +128,10 @@ const bytes = (description: string) =>
 
 const empty = (status: number, description: string) => HttpApiSchema.Empty(status).annotate({ description })
 
-const invalid = Problem(400, "The request is not valid")
-const refused = Problem(403, "Not allowed: another origin, or a host that is not this one")
-const unknown = Problem(404, "No such stream")
+const { failed, invalid, lost, refused, unknown } = problems
 const deleted = Problem(410, "The stream was deleted, and is kept for its forks")
-const lost = Problem(410, "The offset is beyond the tail, or of another life of the stream; or the stream was deleted")
 const failedCondition = Problem(412, "If-Match or If-None-Match does not hold")
 const tooLarge = Problem(413, "The body is too large")
 const encoded = Problem(415, "The body has a Content-Encoding")
-const failed = Problem(500, "The storage failed, or the log is damaged")
 const unavailable = Problem(503, "Too much is waiting, or the disk cannot be used now")
 const full = Problem(507, "The disk is full, or there are as many streams as there may be")
