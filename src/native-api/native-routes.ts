@@ -12,6 +12,7 @@ import { CurrentFollowers } from "../manager/followers.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
 import { deleteOnConditions } from "../stream-http/preconditions.ts"
 import { countParameter, streamName, textParameter } from "../stream-http/request-parameters.ts"
+import { streamExposes, streamReads } from "../stream-http/stream-headers.ts"
 import { appendEvents } from "./append-events.ts"
 import { followEvents } from "./follow-events.ts"
 import { readEvents } from "./read-events.ts"
@@ -30,16 +31,8 @@ export const nativeApi: Layer.Layer<never, never, Router | StreamManager | Curre
         { method: "DELETE", path: "/streams/:name", handle: deleteStream(manager) },
         { method: "GET", path: "/streams/:name/events", handle: readEvents(manager) }
       ],
-      reads: ["Stream-Life", "Stream-Seq", "Stream-Closed", "Producer-Id", "Producer-Epoch", "Producer-Seq"],
-      exposes: [
-        "Stream-Next-Offset",
-        "Stream-Life",
-        "Stream-Closed",
-        "Producer-Epoch",
-        "Producer-Seq",
-        "Producer-Expected-Seq",
-        "Producer-Received-Seq"
-      ],
+      reads: streamReads,
+      exposes: streamExposes,
       describe: () => [streams]
     }
   })

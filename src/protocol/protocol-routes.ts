@@ -16,6 +16,7 @@ import { CurrentFollowers } from "../manager/followers.ts"
 import { StreamManager } from "../manager/stream-manager.ts"
 import { deleteOnConditions } from "../stream-http/preconditions.ts"
 import { invalid, textParameter } from "../stream-http/request-parameters.ts"
+import { streamExposes, streamReads } from "../stream-http/stream-headers.ts"
 import { appendToStream } from "./append-to-stream.ts"
 import { createStream } from "./create-stream.ts"
 import { liveSse } from "./live-sse.ts"
@@ -51,30 +52,21 @@ export const protocol: Layer.Layer<never, never, Router | StreamManager | Curren
         { method: "DELETE", path, handle: announce(deleteStream(manager)) }
       ],
       reads: [
+        ...streamReads,
         "Stream-TTL",
         "Stream-Expires-At",
-        "Stream-Closed",
         "Stream-Forked-From",
         "Stream-Fork-Offset",
-        "Stream-Fork-Sub-Offset",
-        "Stream-Seq",
-        "Producer-Id",
-        "Producer-Epoch",
-        "Producer-Seq"
+        "Stream-Fork-Sub-Offset"
       ],
       exposes: [
-        "Stream-Next-Offset",
+        ...streamExposes,
         "Stream-Cursor",
         "Stream-Up-To-Date",
-        "Stream-Closed",
         "Stream-TTL",
         "Stream-Expires-At",
         "Stream-SSE-Data-Encoding",
-        "Stream-Extensions",
-        "Producer-Epoch",
-        "Producer-Seq",
-        "Producer-Expected-Seq",
-        "Producer-Received-Seq"
+        "Stream-Extensions"
       ],
       describe: () => [describeProtocol()]
     }
